@@ -1,0 +1,37 @@
+/* The userdata of module camb.core, and what its files share. */
+
+#ifndef CAMB_HANDLES_H
+#define CAMB_HANDLES_H
+
+#include "binding/compat.h"
+#include "core/transfer.h"
+
+#define SESSION_T "camb.session"
+#define TRANSFER_T "camb.transfer"
+
+/* What a transfer's own methods may be called on. */
+typedef enum TransferKind {
+  KIND_REQUEST,
+  KIND_UPLOAD,
+  KIND_POLL,
+  KIND_DOWNLOAD
+} TransferKind;
+
+typedef struct TransferBox {
+  Transfer *transfer; /* NULL once closed */
+  TransferKind kind;
+} TransferBox;
+
+/* Push a closed transfer, to be filled by its caller. */
+TransferBox *newtransfer (lua_State *L, TransferKind kind);
+
+/* Register the metatables. */
+void register_session (lua_State *L);
+void register_transfer (lua_State *L);
+
+/* Functions of the module. */
+int l_session (lua_State *L); /* binding/session.c */
+int l_wait (lua_State *L);    /* binding/session.c */
+extern const luaL_Reg system_functions[]; /* binding/system.c */
+
+#endif

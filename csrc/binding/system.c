@@ -1,0 +1,116 @@
+/* What Lua alone cannot do and the client needs: the clock, files, URLs, and
+** the format of a few bytes. */
+
+#include "binding/handles.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <curl/curl.h>
+
+#include "core/clock.h"
+#include "core/format.h"
+#include "core/url.h"
+
+static int l_now (lua_State *L) {
+  lua_pushnumber(L, (lua_Number)clock_ms() / 1000);
+  return 1;
+}
+
+static int pushformat (lua_State *L, const Format *format) {
+  if (format == NULL)
+    return 0;
+  lua_pushstring(L, format->name);
+  lua_pushstring(L, format->extension);
+  lua_pushstring(L, format->content_type);
+  lua_pushboolean(L, format->accepted);
+  return 4;
+}
+
+/* detect(bytes) -> name, extension, content_type, accepted; nothing */
+static int l_detect (lua_State *L) {
+  size_t size;
+  const char *data = luaL_checklstring(L, 1, &size);
+  return pushformat(L, format_detect(data, size));
+}
+
+/* format(index) -> the same, of the index-th known format */
+static int l_format (lua_State *L) {
+  lua_Integer index = luaL_checkinteger(L, 1);
+  return index < 1 ? 0 : pushformat(L, format_at((size_t)index - 1));
+}
+
+static const char *checkpath (lua_State *L, int index) {
+  size_t size;
+  const char *path = luaL_checklstring(L, index, &size);
+  luaL_argcheck(L, strlen(path) == size, index, "path holds a NUL byte");
+  return path;
+}
+
+static int pushfailure (lua_State *L) {
+  lua_pushnil(L);
+  lua_pushstring(L, strerror(errno));
+  return 2;
+}
+
+/* stat(path) -> "file" | "folder" | "other", bytes; nil, reason */
+static int l_stat (lua_State *L) {
+  struct stat info;
+  if (stat(checkpath(L, 1), &info) != 0)
+    return pushfailure(L);
+  lua_pushstring(L, S_ISREG(info.st_mode)   ? "file"
+                    : S_ISDIR(info.st_mode) ? "folder"
+                                            : "other");
+  lua_pushnumber(L, (lua_Number)info.st_size);
+  return 2;
+}
+
+/* make_folder(path) -> true, also when it exists; nil, reason.  One level. */
+static int l_make_folder (lua_State *L) {
+  const char *path = checkpath(L, 1);
+  struct stat info;
+  if (mkdir(path, 0777) != 0) {
+    int reason = errno;
+    if (reason != EEXIST || stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) {
+      errno = reason == EEXIST ? ENOTDIR : reason;
+      return pushfailure(L);
+    }
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* escape(text) -> percent-encoded for one segment of a path (RFC 3986 2.3) */
+static int l_escape (lua_State *L) {
+  size_t size;
+  const char *text = luaL_checklstring(L, 1, &size);
+  char *escaped = size != 0 ? curl_easy_escape(NULL, text, (int)size) : NULL;
+  lua_pushstring(L, escaped != NULL ? escaped : "");
+  curl_free(escaped);
+  return 1;
+}
+
+/* url_problem(url) -> nil, or why it may not be requested */
+static int l_url_problem (lua_State *L) {
+  size_t size;
+  const char *url = luaL_checklstring(L, 1, &size);
+  lua_pushstring(L, strlen(url) != size ? "it holds a NUL byte"
+                                        : url_problem(url));
+  return 1;
+}
+
+static int l_library (lua_State *L) {
+  lua_pushstring(L, curl_version());
+  return 1;
+}
+
+const luaL_Reg system_functions[] = {{"now", l_now},
+                                     {"detect", l_detect},
+                                     {"format", l_format},
+                                     {"stat", l_stat},
+                                     {"make_folder", l_make_folder},
+                                     {"escape", l_escape},
+                                     {"url_problem", l_url_problem},
+                                     {"library", l_library},
+                                     {NULL, NULL}};

@@ -1,0 +1,140 @@
+/* Transfers as Lua sees them: they tell what became of them, and close. */
+
+#include "binding/handles.h"
+
+#include "core/download.h"
+#include "core/poll.h"
+#include "core/upload.h"
+
+TransferBox *newtransfer (lua_State *L, TransferKind kind) {
+  TransferBox *box = lua_newuserdatauv(L, sizeof *box, 0);
+  box->transfer = NULL;
+  box->kind = kind;
+  luaL_setmetatable(L, TRANSFER_T);
+  return box;
+}
+
+static Transfer *checkopen (lua_State *L) {
+  TransferBox *box = luaL_checkudata(L, 1, TRANSFER_T);
+  luaL_argcheck(L, box->transfer != NULL, 1, "transfer is closed");
+  return box->transfer;
+}
+
+static Transfer *checkkind (lua_State *L, TransferKind kind) {
+  Transfer *t = checkopen(L);
+  const TransferBox *box = lua_touserdata(L, 1);
+  luaL_argcheck(L, box->kind == kind, 1, "not for this kind of transfer");
+  return t;
+}
+
+static int l_id (lua_State *L) {
+  lua_pushnumber(L, (lua_Number)transfer_id(checkopen(L)));
+  return 1;
+}
+
+/* nil, or kind, message, http_status or nil, retry_after in seconds or nil */
+static int l_failure (lua_State *L) {
+  const Failure *failure = transfer_failure(checkopen(L));
+  if (failure->kind == FAILURE_NONE)
+    return 0;
+  lua_pushstring(L, failure_name(failure->kind));
+  lua_pushstring(L, failure->message);
+  if (failure->http_status != 0)
+    lua_pushinteger(L, (lua_Integer)failure->http_status);
+  else
+    lua_pushnil(L);
+  if (failure->retry_after_s >= 0)
+    lua_pushinteger(L, (lua_Integer)failure->retry_after_s);
+  else
+    lua_pushnil(L);
+  return 4;
+}
+
+static int l_body (lua_State *L) {
+  size_t size;
+  const char *body = transfer_body(checkopen(L), &size);
+  lua_pushlstring(L, body != NULL ? body : "", size);
+  return 1;
+}
+
+static int l_status (lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)transfer_status(checkopen(L)));
+  return 1;
+}
+
+static int l_attempts (lua_State *L) {
+  lua_pushinteger(L, transfer_attempts(checkopen(L)));
+  return 1;
+}
+
+static int l_path (lua_State *L) {
+  lua_pushstring(L, download_path(checkkind(L, KIND_DOWNLOAD)));
+  return 1;
+}
+
+static int l_bytes (lua_State *L) {
+  Transfer *t = checkkind(L, KIND_DOWNLOAD);
+  lua_pushnumber(L, (lua_Number)download_bytes(t));
+  return 1;
+}
+
+static int l_continue (lua_State *L) {
+  Transfer *t = checkkind(L, KIND_DOWNLOAD);
+  lua_pushboolean(L, download_continue(t, luaL_checkstring(L, 2)) == 0);
+  return 1;
+}
+
+static int l_feed (lua_State *L) {
+  Transfer *t = checkkind(L, KIND_UPLOAD);
+  size_t size;
+  const char *data = luaL_checklstring(L, 2, &size);
+  lua_pushboolean(L, upload_feed(t, data, size) == 0);
+  return 1;
+}
+
+static int l_listen (lua_State *L) {
+  poll_listen(checkkind(L, KIND_POLL), lua_toboolean(L, 2));
+  return 0;
+}
+
+static int l_close (lua_State *L) {
+  TransferBox *box = luaL_checkudata(L, 1, TRANSFER_T);
+  Transfer *t = box->transfer;
+  box->transfer = NULL;
+  transfer_close(t);
+  return 0;
+}
+
+static int l_tostring (lua_State *L) {
+  static const char *const names[] = {"request", "upload", "poll", "download"};
+  const TransferBox *box = luaL_checkudata(L, 1, TRANSFER_T);
+  lua_pushfstring(L, "camb.transfer (%s%s)", names[box->kind],
+                  box->transfer == NULL ? ", closed" : "");
+  return 1;
+}
+
+static const luaL_Reg methods[] = {{"id", l_id},
+                                   {"failure", l_failure},
+                                   {"body", l_body},
+                                   {"status", l_status},
+                                   {"attempts", l_attempts},
+                                   {"path", l_path},
+                                   {"bytes", l_bytes},
+                                   {"continue", l_continue},
+                                   {"feed", l_feed},
+                                   {"listen", l_listen},
+                                   {"close", l_close},
+                                   {NULL, NULL}};
+
+static const luaL_Reg metamethods[] = {{"__gc", l_close},
+                                       {"__close", l_close},
+                                       {"__tostring", l_tostring},
+                                       {NULL, NULL}};
+
+void register_transfer (lua_State *L) {
+  luaL_newmetatable(L, TRANSFER_T);
+  luaL_setfuncs(L, metamethods, 0);
+  luaL_newlib(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}

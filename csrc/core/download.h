@@ -1,0 +1,32 @@
+/* A stem comes down into a file: written beside its final name, resumed after
+** a cut (Range and If-Range, RFC 9110 13.1.5 and 14.2), named when whole.  Its
+** requests never had the key, so no redirect can carry it away. */
+
+#ifndef CAMB_DOWNLOAD_H
+#define CAMB_DOWNLOAD_H
+
+#include "transfer.h"
+
+typedef struct DownloadOptions {
+  TransferOptions transfer;
+  const char *path; /* final name without the extension, which comes from the
+                    ** content: "stems/mix.foreground" */
+  bool overwrite;   /* replace a file of that name */
+} DownloadOptions;
+
+/* Begin it in 's'.  NULL with errno: EINVAL (the URL), ENOMEM, or why the file
+** cannot be made (then *file_error is 1; EBUSY: somebody is writing it). */
+Transfer *download_open (Session *s, const DownloadOptions *options,
+                         int *file_error);
+
+/* After a failure of kind FAILURE_HTTP: go on from another URL of the same
+** stem, with the bytes that are there.  -1 when that is not possible. */
+int download_continue (Transfer *t, const char *url);
+
+/* The finished file's path, NULL before that.  Owned by 't'. */
+const char *download_path (const Transfer *t);
+
+/* Bytes of the stem so far. */
+int64_t download_bytes (const Transfer *t);
+
+#endif

@@ -1,0 +1,27 @@
+/* The queue of events between a step and the caller who reads them. */
+
+#ifndef CAMB_EVENTS_H
+#define CAMB_EVENTS_H
+
+#include "session.h"
+
+typedef struct Events {
+  Event *ring;
+  size_t first;
+  size_t count;
+  size_t capacity;
+} Events;
+
+/* Add a copy; -1 when there is no memory. */
+int events_push (Events *q, const Event *event);
+
+/* Take the oldest; false when there is none. */
+bool events_pop (Events *q, Event *event);
+
+/* Drop what belongs to transfer 'id'. */
+void events_drop (Events *q, uint64_t id);
+
+/* Give the ring back. */
+void events_free (Events *q);
+
+#endif

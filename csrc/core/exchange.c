@@ -1,0 +1,160 @@
+/* One HTTP exchange on a libcurl easy handle. */
+
+#include "exchange.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static void forget_reply (Exchange *x) {
+  x->header_bytes = 0;
+  x->has_retry_after = false;
+  x->etag[0] = x->content_type[0] = x->content_range[0] = '\0';
+  x->location[0] = x->last_modified[0] = '\0';
+}
+
+/* The value of header 'name' when 'line' is that header, else NULL. */
+static const char *value_of (const char *line, size_t size, const char *name,
+                             size_t *length) {
+  size_t n = strlen(name);
+  const char *end = line + size;
+  if (size <= n || strncasecmp(line, name, n) != 0 || line[n] != ':')
+    return NULL;
+  line += n + 1;
+  while (line < end && (*line == ' ' || *line == '\t'))
+    line++;
+  while (end > line && (unsigned char)end[-1] <= ' ')
+    end--;
+  *length = (size_t)(end - line);
+  return line;
+}
+
+/* A value that does not fit counts as absent: half an ETag is no ETag. */
+static void note (char *to, size_t room, const char *line, size_t size,
+                  const char *name) {
+  size_t length;
+  const char *value = value_of(line, size, name, &length);
+  if (value == NULL || length >= room)
+    return;
+  memcpy(to, value, length);
+  to[length] = '\0';
+}
+
+static size_t on_header (char *line, size_t one, size_t size, void *arg) {
+  Exchange *x = arg;
+  size_t length;
+  (void)one;
+  /* 100 Continue, a proxy's reply and redirects come before the last block */
+  if (size > 5 && strncmp(line, "HTTP/", 5) == 0)
+    forget_reply(x);
+  x->header_bytes += size;
+  if (x->header_bytes > HEADER_LIMIT) {
+    x->overflow = true;
+    return 0;
+  }
+  note(x->etag, sizeof x->etag, line, size, "ETag");
+  note(x->last_modified, sizeof x->last_modified, line, size, "Last-Modified");
+  note(x->content_type, sizeof x->content_type, line, size, "Content-Type");
+  note(x->content_range, sizeof x->content_range, line, size, "Content-Range");
+  note(x->location, sizeof x->location, line, size, "Location");
+  if (value_of(line, size, "Retry-After", &length) != NULL)
+    x->has_retry_after = true;
+  return size;
+}
+
+static bool keep (Exchange *x, const char *data, size_t size) {
+  return buffer_append(&x->body, data, size) == 0;
+}
+
+/* Of an error's body the beginning is kept and the rest is read away, so that
+** the connection stays usable, up to the ceiling of any reply. */
+static bool keep_error (Exchange *x, const char *data, size_t size) {
+  size_t room = ERROR_BODY_LIMIT - x->body.size;
+  x->discarded += size;
+  return x->discarded <= REPLY_LIMIT && keep(x, data, size < room ? size : room);
+}
+
+size_t exchange_on_body (char *data, size_t one, size_t size, void *arg) {
+  Exchange *x = arg;
+  (void)one;
+  if (exchange_status(x) < 300 ? keep(x, data, size) : keep_error(x, data, size))
+    return size;
+  x->overflow = true;
+  return 0;
+}
+
+static void configure (Exchange *x) {
+  x->error[0] = '\0';
+  curl_easy_setopt(x->easy, CURLOPT_PRIVATE, x);
+  curl_easy_setopt(x->easy, CURLOPT_ERRORBUFFER, x->error);
+  curl_easy_setopt(x->easy, CURLOPT_HEADERFUNCTION, on_header);
+  curl_easy_setopt(x->easy, CURLOPT_HEADERDATA, x);
+  curl_easy_setopt(x->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  curl_easy_setopt(x->easy, CURLOPT_NOSIGNAL, 1L);
+}
+
+Exchange *exchange_open (void) {
+  Exchange *x = calloc(1, sizeof *x);
+  if (x == NULL)
+    return NULL;
+  x->body.limit = REPLY_LIMIT;
+  x->easy = curl_easy_init();
+  if (x->easy == NULL) {
+    free(x);
+    return NULL;
+  }
+  configure(x);
+  return x;
+}
+
+static void drop_headers (Exchange *x) {
+  if (!x->shared_headers)
+    curl_slist_free_all(x->headers);
+  x->headers = NULL;
+  x->shared_headers = false;
+}
+
+void exchange_close (Exchange *x) {
+  if (x == NULL)
+    return;
+  curl_easy_cleanup(x->easy);
+  drop_headers(x);
+  buffer_free(&x->body);
+  free(x);
+}
+
+void exchange_reset (Exchange *x) {
+  curl_easy_reset(x->easy);
+  drop_headers(x);
+  buffer_free(&x->body);
+  x->owner = NULL;
+  x->discarded = 0;
+  x->overflow = false;
+  forget_reply(x);
+  configure(x);
+}
+
+void exchange_keep_body (Exchange *x) {
+  curl_easy_setopt(x->easy, CURLOPT_WRITEFUNCTION, exchange_on_body);
+  curl_easy_setopt(x->easy, CURLOPT_WRITEDATA, x);
+}
+
+long exchange_status (const Exchange *x) {
+  long status = 0;
+  curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
+  return status;
+}
+
+long exchange_retry_after (const Exchange *x) {
+  curl_off_t seconds = 0;
+  if (!x->has_retry_after)
+    return -1;
+  curl_easy_getinfo(x->easy, CURLINFO_RETRY_AFTER, &seconds);
+  if (seconds < 0)
+    return 0;
+  return seconds > 10000000 ? 10000000 : (long)seconds;
+}
+
+const char *exchange_error (const Exchange *x, CURLcode code) {
+  return x->error[0] != '\0' ? x->error : curl_easy_strerror(code);
+}

@@ -1,0 +1,62 @@
+/* One HTTP exchange: a libcurl easy handle, what is needed of the reply's
+** headers, and the bounded body.  Exchanges are pooled by the session, so a
+** transfer that only waits has none. */
+
+#ifndef CAMB_EXCHANGE_H
+#define CAMB_EXCHANGE_H
+
+#include <stdbool.h>
+
+#include <curl/curl.h>
+
+#include "buffer.h"
+
+#define REPLY_LIMIT (8u << 20)    /* bytes of a reply, after decompression */
+#define HEADER_LIMIT (256u << 10) /* bytes of all header lines of a reply */
+#define ERROR_BODY_LIMIT (4u << 10)
+
+typedef struct Exchange {
+  CURL *easy;
+  struct Transfer *owner;
+  struct Exchange *next; /* in the pool */
+  struct curl_slist *headers;
+  bool shared_headers;   /* 'headers' belongs to the session */
+  Buffer body;
+  size_t discarded;      /* bytes of an error body beyond its limit */
+  size_t header_bytes;
+  bool has_retry_after;
+  bool overflow;         /* a ceiling was passed: the reply is no use */
+  char etag[128];        /* "" when there is none or it is too long */
+  char last_modified[40];
+  char content_type[64];
+  char content_range[64];
+  char location[256];    /* as sent; for words only */
+  char error[CURL_ERROR_SIZE];
+} Exchange;
+
+/* A new exchange, NULL when there is no memory. */
+Exchange *exchange_open (void);
+
+/* Free it.  Not while its handle is in a multi handle.  NULL does nothing. */
+void exchange_close (Exchange *x);
+
+/* Back to the state after exchange_open; connections are the multi's. */
+void exchange_reset (Exchange *x);
+
+/* Keep the reply's body in 'body', within its ceilings. */
+void exchange_keep_body (Exchange *x);
+
+/* The write callback behind that, for callers with one of their own. */
+size_t exchange_on_body (char *data, size_t one, size_t size, void *arg);
+
+/* Status of the reply, 0 when there was none. */
+long exchange_status (const Exchange *x);
+
+/* Seconds the service asked to wait (Retry-After, either form; RFC 9110
+** 10.2.3), 0 when that time has passed, -1 when it did not ask. */
+long exchange_retry_after (const Exchange *x);
+
+/* libcurl's own words for what went wrong. */
+const char *exchange_error (const Exchange *x, CURLcode code);
+
+#endif

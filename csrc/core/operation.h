@@ -1,0 +1,110 @@
+/* What the kinds of transfer share, and only they see: the state of a transfer
+** between its attempts, and the ways in which an attempt may end it. */
+
+#ifndef CAMB_OPERATION_H
+#define CAMB_OPERATION_H
+
+#include "clock.h"
+#include "exchange.h"
+#include "timers.h"
+#include "transfer.h"
+
+/* What one kind of transfer does at the turns of its life. */
+typedef struct Operation {
+  /* Set 'x' up for the next attempt, beyond URL and headers.  -1 when that
+  ** cannot be done, after transfer_fail. */
+  int (*prepare) (Transfer *t, Exchange *x);
+  /* The attempt ended: call one of transfer_succeed, _fail and _retry. */
+  void (*finish) (Transfer *t, Exchange *x, CURLcode code);
+  /* The deadline passed: fail with the right kind.  'x' NULL: between two
+  ** attempts.  NULL where FAILURE_TIMEOUT is right. */
+  void (*expire) (Transfer *t, Exchange *x);
+  /* The attempt is over, however: release what 'prepare' acquired.  NULL where
+  ** that is nothing. */
+  void (*cleanup) (Transfer *t);
+  /* Free the operation's own fields, not 't'. */
+  void (*destroy) (Transfer *t);
+} Operation;
+
+struct Transfer {
+  const Operation *operation;
+  Session *session; /* NULL once the session is closed */
+  Transfer *previous, *next;
+  uint64_t id;
+  Timer timer;      /* the next attempt or the deadline, what comes first */
+  int64_t start_at; /* of the next attempt; CLOCK_NEVER while one runs */
+  int64_t deadline;
+  Exchange *exchange; /* while an attempt runs */
+  char *url;
+  struct curl_slist *headers;
+  int attempts;
+  int retries;
+  int redirects;
+  bool api;      /* goes to the origin of base_url, with the key */
+  bool progress; /* someone listens */
+  bool done;
+  int64_t progress_at;    /* when the next progress event is due */
+  int64_t progress_bytes; /* as told last */
+  long http_status;
+  Buffer body;
+  Failure failure;
+};
+
+/* Fill 't' (zeroed by the caller, who sets 'operation' and 'api' before) and
+** let its first attempt begin with the next step.  -1, with errno set and 't'
+** freed, when memory is out or (EINVAL) the URL is none; a URL of another
+** origin than the key's is refused for an 'api' transfer, EACCES. */
+int transfer_begin (Transfer *t, Session *s, const TransferOptions *options);
+
+/* End it well.  The exchange's body becomes the transfer's. */
+void transfer_succeed (Transfer *t, Exchange *x);
+
+/* End it badly.  'x' NULL or the exchange in hand; 'format' makes a phrase. */
+void transfer_fail (Transfer *t, Exchange *x, FailureKind kind,
+                    const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Fail with a reply's status or, without one, libcurl's reason. */
+void transfer_fail_exchange (Transfer *t, Exchange *x, CURLcode code);
+
+/* Try again after a backoff, no sooner than the service asked; when retries
+** or the deadline forbid that, transfer_fail_exchange. */
+void transfer_retry (Transfer *t, Exchange *x, CURLcode code);
+
+/* False when 'ms' would reach the deadline or, where there is none, be longer
+** than anyone should be kept waiting unasked. */
+bool transfer_may_wait (const Transfer *t, int64_t ms);
+
+/* Begin the next attempt in 'ms', or sooner if the deadline comes first. */
+void transfer_start_in (Transfer *t, int64_t ms);
+
+/* The body of 'x' becomes that of 't'. */
+void transfer_take_body (Transfer *t, Exchange *x);
+
+/* A redirect of a GET within its origin: point 't' there, start again and
+** return true.  Others are left to the caller. */
+bool transfer_redirect (Transfer *t, Exchange *x);
+
+/* Take up a failed transfer again, at another URL; -1 when that is no URL or
+** memory is out, and nothing has changed then. */
+int transfer_revive (Transfer *t, const char *url);
+
+/* Fill what every event of 't' carries. */
+Event transfer_event (const Transfer *t, EventType type);
+
+/* What went wrong in the attempt, for an event's reason. */
+void transfer_reason (const Exchange *x, CURLcode code, char *out, size_t room);
+
+/* Post a progress event, if someone listens and one is due. */
+void transfer_progress (Transfer *t, int64_t bytes, int64_t total, bool last);
+
+/* For the session: begin the attempt, or expire, as the timer says. */
+void transfer_wake (Transfer *t, int64_t now);
+
+/* For the session: the attempt of 't' ended with 'code'. */
+void transfer_finish (Transfer *t, CURLcode code);
+
+/* For the session: it closes; 't' stays with its owner. */
+void transfer_orphan (Transfer *t);
+
+#endif

@@ -1,0 +1,155 @@
+/* Writing a file so that nobody ever sees half of it. */
+
+#include "partfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define WRITEBACK (8 << 20) /* start writing to the disk in such pieces */
+
+static char *join (const char *base, const char *extension) {
+  size_t size = strlen(base) + strlen(extension) + 2;
+  char *path = malloc(size);
+  if (path != NULL)
+    snprintf(path, size, "%s.%s", base, extension);
+  return path;
+}
+
+/* True while the name still stands for the file that is open: another process
+** may have finished or removed it between the open and the lock. */
+static bool is_named (const PartFile *p) {
+  struct stat open_file, named;
+  return fstat(p->fd, &open_file) == 0 && lstat(p->part, &named) == 0 &&
+         open_file.st_ino == named.st_ino && open_file.st_dev == named.st_dev;
+}
+
+static PartStatus open_locked (PartFile *p) {
+  int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+  p->fd = open(p->part, flags, 0666);
+  if (p->fd < 0)
+    return PART_ERROR;
+  if (flock(p->fd, LOCK_EX | LOCK_NB) == 0 && is_named(p))
+    return ftruncate(p->fd, 0) == 0 ? PART_OK : PART_ERROR;
+  close(p->fd); /* not ours: it stays where it is */
+  p->fd = -1;
+  return PART_BUSY;
+}
+
+PartStatus partfile_open (PartFile *p, const char *base) {
+  p->base = strdup(base);
+  p->part = join(base, "part");
+  if (p->base == NULL || p->part == NULL) {
+    errno = ENOMEM;
+    return PART_ERROR;
+  }
+  return open_locked(p);
+}
+
+static void keep_head (PartFile *p, const void *data, size_t size) {
+  size_t have = (size_t)p->size;
+  if (p->size >= FORMAT_BYTES)
+    return;
+  if (size > FORMAT_BYTES - have)
+    size = FORMAT_BYTES - have;
+  memcpy(p->head + have, data, size);
+}
+
+/* Without this the sync at the end would wait for the whole file at once. */
+static void start_writeback (PartFile *p, int64_t before) {
+#ifdef SYNC_FILE_RANGE_WRITE
+  if (before / WRITEBACK != p->size / WRITEBACK)
+    sync_file_range(p->fd, before / WRITEBACK * WRITEBACK, WRITEBACK,
+                    SYNC_FILE_RANGE_WRITE);
+#else
+  (void)p;
+  (void)before;
+#endif
+}
+
+PartStatus partfile_write (PartFile *p, const void *data, size_t size) {
+  const char *from = data;
+  int64_t before = p->size;
+  keep_head(p, data, size);
+  while (size > 0) {
+    ssize_t n = write(p->fd, from, size);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n < 0)
+      return PART_ERROR;
+    from += n;
+    size -= (size_t)n;
+    p->size += n;
+  }
+  start_writeback(p, before);
+  return PART_OK;
+}
+
+PartStatus partfile_restart (PartFile *p) {
+  p->size = 0;
+  if (ftruncate(p->fd, 0) != 0 || lseek(p->fd, 0, SEEK_SET) != 0)
+    return PART_ERROR;
+  return PART_OK;
+}
+
+static int sync_folder (const char *path) {
+  const char *slash = strrchr(path, '/');
+  char *folder = slash == NULL   ? strdup(".")
+                 : slash == path ? strdup("/")
+                                 : strndup(path, (size_t)(slash - path));
+  int fd = folder != NULL ? open(folder, O_RDONLY | O_CLOEXEC) : -1;
+  int status = fd >= 0 ? fsync(fd) : -1;
+  if (fd >= 0)
+    close(fd);
+  free(folder);
+  return status;
+}
+
+/* link() refuses a name that is taken, as rename() cannot be told to; where a
+** file system knows no links, a look beforehand has to do. */
+static PartStatus take_name (const PartFile *p, bool overwrite) {
+  if (!overwrite) {
+    if (link(p->part, p->path) == 0) {
+      unlink(p->part);
+      return PART_OK;
+    }
+    if (errno == EEXIST || access(p->path, F_OK) == 0)
+      return PART_EXISTS;
+  }
+  return rename(p->part, p->path) == 0 ? PART_OK : PART_ERROR;
+}
+
+PartStatus partfile_commit (PartFile *p, bool overwrite) {
+  size_t seen = p->size < FORMAT_BYTES ? (size_t)p->size : FORMAT_BYTES;
+  const Format *format = format_detect(p->head, seen);
+  PartStatus status;
+  if (format == NULL)
+    return PART_NO_AUDIO;
+  p->path = join(p->base, format->extension);
+  if (p->path == NULL || fsync(p->fd) != 0)
+    return PART_ERROR;
+  status = take_name(p, overwrite);
+  if (status != PART_OK)
+    return status;
+  close(p->fd);
+  p->fd = -1;
+  sync_folder(p->path);
+  return PART_OK;
+}
+
+void partfile_close (PartFile *p) {
+  if (p->fd >= 0) {
+    unlink(p->part);
+    close(p->fd);
+  }
+  p->fd = -1;
+  free(p->base);
+  free(p->part);
+  free(p->path);
+  p->base = p->part = p->path = NULL;
+}

@@ -1,0 +1,47 @@
+/* A file that appears under its final name whole or not at all: it is written
+** as "<base>.part" and gets its name, with the extension that its content has,
+** when it is complete and on the disk. */
+
+#ifndef CAMB_PARTFILE_H
+#define CAMB_PARTFILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "format.h"
+
+typedef struct PartFile {
+  int fd; /* -1: not open */
+  char *base;
+  char *part;
+  char *path;   /* the final name, once committed */
+  int64_t size; /* bytes written */
+  unsigned char head[FORMAT_BYTES];
+} PartFile;
+
+typedef enum PartStatus {
+  PART_OK,
+  PART_ERROR, /* errno says why */
+  PART_BUSY,  /* somebody else is writing it */
+  PART_EXISTS,
+  PART_NO_AUDIO /* the first bytes are of no audio format */
+} PartStatus;
+
+/* Create "<base>.part", empty, and lock it.  Zero 'p' first, with fd -1. */
+PartStatus partfile_open (PartFile *p, const char *base);
+
+/* Append. */
+PartStatus partfile_write (PartFile *p, const void *data, size_t size);
+
+/* Begin anew: throw away what was written. */
+PartStatus partfile_restart (PartFile *p);
+
+/* Sync it and give it its final name; a file of that name is replaced only
+** when 'overwrite'.  Closed afterwards, and 'path' is set. */
+PartStatus partfile_commit (PartFile *p, bool overwrite);
+
+/* Close it, and remove it if it was not committed.  Frees what 'p' holds;
+** safe when nothing is open. */
+void partfile_close (PartFile *p);
+
+#endif

@@ -1,0 +1,128 @@
+/* Polling: a GET repeated at an interval that starts short and grows. */
+
+#include "poll.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backoff.h"
+#include "operation.h"
+#include "session_private.h"
+
+#define FIRST_INTERVAL_MS 500
+
+typedef struct Poll {
+  Transfer base;
+  int interval_ms; /* the longest, and the usual one */
+  int next_ms;     /* before the next attempt */
+  int max_attempts;
+  bool listen;
+  char reason[96];    /* of that failure */
+} Poll;
+
+static int prepare (Transfer *t, Exchange *x) {
+  session_limit_time(t->session, x);
+  exchange_keep_body(x);
+  curl_easy_setopt(x->easy, CURLOPT_ACCEPT_ENCODING, "");
+  curl_easy_setopt(x->easy, CURLOPT_PIPEWAIT, 1L);
+  return 0;
+}
+
+static int grow (Poll *p) {
+  int ms = p->next_ms;
+  p->next_ms += p->next_ms / 2;
+  if (p->next_ms > p->interval_ms)
+    p->next_ms = p->interval_ms;
+  return ms;
+}
+
+static bool is_same (const Transfer *t, const Exchange *x) {
+  return t->body.data != NULL && t->body.size == x->body.size &&
+         memcmp(t->body.data, x->body.data, x->body.size) == 0;
+}
+
+/* Tell of the attempt and wait for the next, or end where none is left. */
+static void go_on (Poll *p, Event *event, bool tell, int64_t wait) {
+  Transfer *t = &p->base;
+  bool last = t->attempts >= p->max_attempts;
+  event->next_ms = last ? -1 : wait;
+  if (tell)
+    session_post(t->session, event);
+  if (!last)
+    transfer_start_in(t, wait);
+  else if (p->reason[0] != '\0')
+    transfer_fail(t, NULL, FAILURE_ATTEMPTS, "%s", p->reason);
+  else
+    transfer_fail(t, NULL, FAILURE_ATTEMPTS, "the attempts are used up");
+}
+
+static void replied (Poll *p, Exchange *x) {
+  Transfer *t = &p->base;
+  Event event = transfer_event(t, EVENT_REPLY);
+  event.same = is_same(t, x);
+  if (!event.same) {
+    transfer_take_body(t, x);
+    t->redirects = 0;
+  }
+  p->reason[0] = '\0';
+  go_on(p, &event, p->listen || !event.same, grow(p));
+}
+
+static void stumbled (Poll *p, Exchange *x, CURLcode code) {
+  Event event = transfer_event(&p->base, EVENT_RETRY);
+  int64_t wait = grow(p);
+  long asked = exchange_retry_after(x);
+  if (code == CURLE_OK && p->base.http_status < 300)
+    strcpy(p->reason, "an empty reply");
+  else
+    transfer_reason(x, code, p->reason, sizeof p->reason);
+  memcpy(event.reason, p->reason, sizeof event.reason);
+  if (wait < asked * 1000)
+    wait = asked * 1000;
+  if (asked > 0 && !transfer_may_wait(&p->base, wait))
+    transfer_fail_exchange(&p->base, x, code);
+  else
+    go_on(p, &event, true, wait);
+}
+
+static void finish (Transfer *t, Exchange *x, CURLcode code) {
+  Poll *p = (Poll *)t;
+  long status = t->http_status;
+  bool success = code == CURLE_OK && status >= 200 && status < 300;
+  if (x->overflow)
+    transfer_fail_exchange(t, x, code);
+  else if (success && x->body.size != 0)
+    replied(p, x);
+  else if (success || (code == CURLE_OK && backoff_status(status)) ||
+           (code != CURLE_OK && backoff_code(code)))
+    stumbled(p, x, code);
+  else if (code != CURLE_OK || !transfer_redirect(t, x))
+    transfer_fail_exchange(t, x, code);
+  else
+    t->attempts--; /* the redirect's target is asked at once, as one attempt */
+}
+
+static void destroy (Transfer *t) {
+  (void)t;
+}
+
+static const Operation operation = {prepare, finish, NULL, NULL, destroy};
+
+Transfer *poll_open (Session *s, const PollOptions *options) {
+  Poll *p = calloc(1, sizeof *p);
+  if (p == NULL)
+    return NULL;
+  p->base.operation = &operation;
+  p->base.api = true;
+  p->interval_ms = options->interval_ms;
+  p->next_ms = options->interval_ms < FIRST_INTERVAL_MS ? options->interval_ms
+                                                        : FIRST_INTERVAL_MS;
+  p->max_attempts = options->max_attempts;
+  p->listen = options->listen;
+  return transfer_begin(&p->base, s, &options->transfer) == 0 ? &p->base : NULL;
+}
+
+void poll_listen (Transfer *t, bool listen) {
+  ((Poll *)t)->listen = listen;
+}

@@ -1,0 +1,42 @@
+/* What transfers need of their session. */
+
+#ifndef CAMB_SESSION_PRIVATE_H
+#define CAMB_SESSION_PRIVATE_H
+
+#include "exchange.h"
+#include "operation.h"
+#include "session.h"
+
+/* Make 't' one of the session's transfers, with an id. */
+void session_adopt (Session *s, Transfer *t);
+
+/* The reverse; its timer is unset and its waiting events are dropped. */
+void session_release (Session *s, Transfer *t);
+
+/* Set the timer of 't'; -1 when there is no memory. */
+int session_schedule (Session *s, Transfer *t, int64_t at);
+
+/* Add an event to the queue; it is dropped when there is no memory. */
+void session_post (Session *s, const Event *event);
+
+/* An exchange with the session's settings, and the key when 'api'; NULL when
+** there is no memory.  Give it back with session_end_exchange. */
+Exchange *session_exchange (Session *s, Transfer *t);
+
+/* Let libcurl begin it. */
+CURLMcode session_start_exchange (Session *s, Exchange *x);
+
+/* Take it from libcurl, if it is there, and back into the pool. */
+void session_end_exchange (Session *s, Exchange *x);
+
+/* "scheme://host:port" of base_url. */
+const char *session_origin (const Session *s);
+
+/* One more or one fewer transfer that is not done. */
+void session_count (Session *s, int change);
+
+/* The limits that uploads and downloads, or else requests and polls, have. */
+void session_limit_stall (Session *s, Exchange *x);
+void session_limit_time (Session *s, Exchange *x);
+
+#endif

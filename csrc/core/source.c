@@ -1,0 +1,101 @@
+/* The three kinds of source. */
+
+#include "source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define QUEUE_LIMIT (8u << 20) /* bytes a reader may be ahead */
+
+int source_open_file (Source *s, const char *path) {
+  struct stat info;
+  s->fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (s->fd < 0 || fstat(s->fd, &info) != 0)
+    return -1;
+  s->size = info.st_size;
+#ifdef POSIX_FADV_SEQUENTIAL
+  posix_fadvise(s->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+#endif
+  return 0;
+}
+
+int source_open_memory (Source *s, const char *data, int64_t size) {
+  s->fd = -1;
+  s->memory = malloc((size_t)size + 1);
+  if (s->memory == NULL)
+    return -1;
+  memcpy(s->memory, data, (size_t)size);
+  s->size = size;
+  return 0;
+}
+
+void source_open_reader (Source *s, int64_t size) {
+  s->fd = -1;
+  s->fed = true;
+  s->size = size;
+  s->queue.limit = QUEUE_LIMIT;
+}
+
+static int64_t read_file (Source *s, char *out, size_t room) {
+  ssize_t n;
+  do
+    n = read(s->fd, out, room);
+  while (n < 0 && errno == EINTR);
+  s->error = n < 0 ? errno : 0;
+  return n > 0 ? n : SOURCE_BROKEN; /* the end is known by size, not by 0 */
+}
+
+static int64_t read_queue (Source *s, char *out, size_t room) {
+  if (s->queue.size == 0)
+    return s->ended ? SOURCE_BROKEN : SOURCE_WAIT;
+  if (room > s->queue.size)
+    room = s->queue.size;
+  memcpy(out, s->queue.data, room);
+  buffer_consume(&s->queue, room);
+  return (int64_t)room;
+}
+
+int64_t source_read (Source *s, char *out, size_t room) {
+  int64_t n, left = s->size - s->at;
+  if (left <= 0)
+    return 0;
+  if ((int64_t)room > left)
+    room = (size_t)left;
+  if (s->fed) {
+    n = read_queue(s, out, room);
+  } else if (s->memory != NULL) {
+    memcpy(out, s->memory + s->at, room);
+    n = (int64_t)room;
+  } else {
+    n = read_file(s, out, room);
+  }
+  if (n > 0)
+    s->at += n;
+  return n;
+}
+
+bool source_can_rewind (const Source *s) {
+  return !s->fed || s->at == 0;
+}
+
+bool source_rewind (Source *s) {
+  if (!source_can_rewind(s))
+    return false;
+  if (s->fd >= 0 && lseek(s->fd, 0, SEEK_SET) != 0)
+    return false;
+  s->at = 0;
+  return true;
+}
+
+void source_close (Source *s) {
+  if (s->fd >= 0)
+    close(s->fd);
+  s->fd = -1;
+  free(s->memory);
+  s->memory = NULL;
+  buffer_free(&s->queue);
+}

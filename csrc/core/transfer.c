@@ -1,0 +1,334 @@
+/* What every transfer does: attempts, pauses, the deadline and the end. */
+
+#include "transfer.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backoff.h"
+#include "operation.h"
+#include "session_private.h"
+#include "url.h"
+
+#define PROGRESS_MS 100   /* at most ten progress events a second */
+#define REDIRECT_LIMIT 5
+#define LONGEST_PAUSE_MS 120000
+
+static void release (Transfer *t) {
+  t->operation->destroy(t);
+  curl_slist_free_all(t->headers);
+  buffer_free(&t->body);
+  free(t->url);
+  free(t);
+}
+
+/* The timer is the earlier of the next attempt and the deadline. */
+static int reschedule (Transfer *t) {
+  int64_t at = t->start_at < t->deadline ? t->start_at : t->deadline;
+  return session_schedule(t->session, t, at);
+}
+
+static int copy_headers (Transfer *t, const char *const *line) {
+  for (; line != NULL && *line != NULL; line++) {
+    struct curl_slist *longer = curl_slist_append(t->headers, *line);
+    if (longer == NULL)
+      return -1;
+    t->headers = longer;
+  }
+  return 0;
+}
+
+static int check_origin (const Transfer *t, const Session *s) {
+  char *origin = url_origin(t->url);
+  int same = origin != NULL && strcmp(origin, session_origin(s)) == 0;
+  free(origin);
+  return same || !t->api ? 0 : -1;
+}
+
+int transfer_begin (Transfer *t, Session *s, const TransferOptions *options) {
+  int reason = EINVAL;
+  if (url_problem(options->url) != NULL)
+    goto fail;
+  reason = ENOMEM;
+  t->url = strdup(options->url);
+  if (t->url == NULL || copy_headers(t, options->headers) != 0)
+    goto fail;
+  reason = EACCES;
+  if (check_origin(t, s) != 0)
+    goto fail;
+  t->deadline = options->deadline;
+  t->retries = options->retries;
+  t->progress = options->progress;
+  t->body.limit = REPLY_LIMIT;
+  t->start_at = clock_ms();
+  session_adopt(s, t);
+  session_count(s, 1);
+  if (reschedule(t) == 0)
+    return 0;
+  session_count(s, -1);
+  session_release(s, t);
+  reason = ENOMEM;
+fail:
+  release(t);
+  errno = reason;
+  return -1;
+}
+
+/* The attempt is over, however it went. */
+static void end_attempt (Transfer *t) {
+  Exchange *x = t->exchange;
+  if (x == NULL)
+    return;
+  t->exchange = NULL;
+  session_end_exchange(t->session, x);
+  if (t->operation->cleanup != NULL)
+    t->operation->cleanup(t);
+}
+
+static void end (Transfer *t) {
+  Event event;
+  end_attempt(t);
+  t->done = true;
+  t->start_at = CLOCK_NEVER;
+  session_schedule(t->session, t, CLOCK_NEVER);
+  session_count(t->session, -1);
+  event = transfer_event(t, EVENT_DONE);
+  session_post(t->session, &event);
+}
+
+void transfer_take_body (Transfer *t, Exchange *x) {
+  Buffer old = t->body;
+  t->body = x->body;
+  t->body.limit = REPLY_LIMIT;
+  old.limit = REPLY_LIMIT;
+  old.size = 0;
+  x->body = old;
+}
+
+void transfer_succeed (Transfer *t, Exchange *x) {
+  transfer_take_body(t, x);
+  end(t);
+}
+
+void transfer_fail (Transfer *t, Exchange *x, FailureKind kind,
+                    const char *format, ...) {
+  Failure *failure = &t->failure;
+  va_list arguments;
+  failure->kind = kind;
+  failure->http_status = t->http_status;
+  failure->retry_after_s = -1;
+  va_start(arguments, format);
+  vsnprintf(failure->message, sizeof failure->message, format, arguments);
+  va_end(arguments);
+  if (x != NULL) {
+    failure->retry_after_s = exchange_retry_after(x);
+    transfer_take_body(t, x);
+  }
+  end(t);
+}
+
+void transfer_fail_exchange (Transfer *t, Exchange *x, CURLcode code) {
+  if (x->overflow)
+    transfer_fail(t, x, FAILURE_PROTOCOL, "the reply is larger than allowed");
+  else if (code == CURLE_OK && t->http_status >= 300 && t->http_status < 400)
+    transfer_fail(t, x, FAILURE_PROTOCOL, "a redirect to \"%.*s\"",
+                  (int)strcspn(x->location, "?#"), x->location);
+  else if (code == CURLE_OK)
+    transfer_fail(t, x, FAILURE_HTTP, "HTTP %ld", t->http_status);
+  else if (code == CURLE_TOO_MANY_REDIRECTS)
+    transfer_fail(t, x, FAILURE_PROTOCOL, "too many redirects");
+  else if (code == CURLE_UNSUPPORTED_PROTOCOL)
+    transfer_fail(t, x, FAILURE_PROTOCOL,
+                  "a redirect to something that is not %s",
+                  strncmp(t->url, "https:", 6) == 0 ? "https" : "http(s)");
+  else if (code == CURLE_OUT_OF_MEMORY)
+    transfer_fail(t, x, FAILURE_MEMORY, "out of memory");
+  else
+    transfer_fail(t, x, FAILURE_NETWORK, "%s", exchange_error(x, code));
+}
+
+Event transfer_event (const Transfer *t, EventType type) {
+  Event event;
+  memset(&event, 0, sizeof event);
+  event.id = t->id;
+  event.type = type;
+  event.attempt = t->attempts;
+  event.http_status = t->http_status;
+  event.next_ms = -1;
+  event.total = -1;
+  return event;
+}
+
+void transfer_reason (const Exchange *x, CURLcode code, char *out,
+                      size_t room) {
+  if (code == CURLE_OK)
+    snprintf(out, room, "HTTP %ld", exchange_status(x));
+  else
+    snprintf(out, room, "%s", exchange_error(x, code));
+}
+
+void transfer_start_in (Transfer *t, int64_t ms) {
+  end_attempt(t);
+  t->start_at = clock_ms() + ms;
+  if (reschedule(t) != 0)
+    transfer_fail(t, NULL, FAILURE_MEMORY, "out of memory");
+}
+
+bool transfer_may_wait (const Transfer *t, int64_t ms) {
+  if (t->deadline == CLOCK_NEVER)
+    return ms <= LONGEST_PAUSE_MS;
+  return clock_ms() + ms < t->deadline;
+}
+
+void transfer_retry (Transfer *t, Exchange *x, CURLcode code) {
+  int64_t ms = backoff_ms(t->attempts);
+  long asked = exchange_retry_after(x);
+  Event event;
+  if (ms < asked * 1000)
+    ms = asked * 1000;
+  if (t->retries <= 0 || !transfer_may_wait(t, ms)) {
+    transfer_fail_exchange(t, x, code);
+    return;
+  }
+  t->retries--;
+  event = transfer_event(t, EVENT_RETRY);
+  event.next_ms = ms;
+  transfer_reason(x, code, event.reason, sizeof event.reason);
+  session_post(t->session, &event);
+  transfer_start_in(t, ms);
+}
+
+bool transfer_redirect (Transfer *t, Exchange *x) {
+  char *target = NULL, *origin, *url;
+  bool same;
+  curl_easy_getinfo(x->easy, CURLINFO_REDIRECT_URL, &target);
+  if (target == NULL || t->redirects >= REDIRECT_LIMIT)
+    return false;
+  origin = url_origin(target);
+  same = origin != NULL && strcmp(origin, session_origin(t->session)) == 0;
+  free(origin);
+  url = same ? strdup(target) : NULL;
+  if (url == NULL)
+    return false;
+  free(t->url);
+  t->url = url;
+  t->redirects++;
+  transfer_start_in(t, 0);
+  return true;
+}
+
+void transfer_progress (Transfer *t, int64_t bytes, int64_t total, bool last) {
+  int64_t now;
+  Event event;
+  if (!t->progress || (bytes == t->progress_bytes && !last))
+    return;
+  now = clock_ms();
+  if (now < t->progress_at && !last)
+    return;
+  t->progress_at = now + PROGRESS_MS;
+  t->progress_bytes = bytes;
+  event = transfer_event(t, EVENT_PROGRESS);
+  event.bytes = bytes;
+  event.total = total;
+  session_post(t->session, &event);
+}
+
+int transfer_revive (Transfer *t, const char *url) {
+  char *copy = url_problem(url) == NULL ? strdup(url) : NULL;
+  if (copy == NULL || !t->done) {
+    free(copy);
+    return -1;
+  }
+  free(t->url);
+  t->url = copy;
+  t->done = false;
+  t->failure.kind = FAILURE_NONE;
+  session_count(t->session, 1);
+  transfer_start_in(t, 0);
+  return 0;
+}
+
+static void expire (Transfer *t) {
+  if (t->exchange != NULL)
+    t->http_status = exchange_status(t->exchange);
+  if (t->operation->expire != NULL)
+    t->operation->expire(t, t->exchange);
+  else
+    transfer_fail(t, t->exchange, FAILURE_TIMEOUT, "the deadline passed");
+}
+
+static void start (Transfer *t) {
+  Exchange *x = session_exchange(t->session, t);
+  CURLMcode code;
+  t->start_at = CLOCK_NEVER;
+  t->attempts++;
+  t->http_status = 0;
+  if (x == NULL) {
+    transfer_fail(t, NULL, FAILURE_MEMORY, "out of memory");
+    return;
+  }
+  t->exchange = x;
+  if (t->operation->prepare(t, x) != 0)
+    return;
+  code = session_start_exchange(t->session, x);
+  if (code != CURLM_OK)
+    transfer_fail(t, x, FAILURE_MEMORY, "%s", curl_multi_strerror(code));
+  else if (reschedule(t) != 0)
+    transfer_fail(t, x, FAILURE_MEMORY, "out of memory");
+}
+
+void transfer_wake (Transfer *t, int64_t now) {
+  if (now >= t->deadline)
+    expire(t);
+  else if (now >= t->start_at)
+    start(t);
+  else
+    reschedule(t);
+}
+
+void transfer_finish (Transfer *t, CURLcode code) {
+  t->http_status = exchange_status(t->exchange);
+  t->operation->finish(t, t->exchange, code);
+}
+
+void transfer_orphan (Transfer *t) {
+  if (!t->done)
+    transfer_fail(t, NULL, FAILURE_CANCELLED, "the client was closed");
+  session_release(t->session, t);
+}
+
+void transfer_close (Transfer *t) {
+  if (t == NULL)
+    return;
+  if (t->session != NULL)
+    transfer_orphan(t);
+  release(t);
+}
+
+uint64_t transfer_id (const Transfer *t) {
+  return t->id;
+}
+
+bool transfer_is_done (const Transfer *t) {
+  return t->done;
+}
+
+const Failure *transfer_failure (const Transfer *t) {
+  return &t->failure;
+}
+
+int transfer_attempts (const Transfer *t) {
+  return t->attempts;
+}
+
+long transfer_status (const Transfer *t) {
+  return t->http_status;
+}
+
+const char *transfer_body (const Transfer *t, size_t *size) {
+  *size = t->body.size;
+  return t->body.data;
+}

@@ -1,0 +1,48 @@
+/* A transfer: one operation of a session, in as many attempts as it takes.
+** request.h, upload.h, poll.h and download.h open them; session_step moves
+** them on; session_next tells what became of them. */
+
+#ifndef CAMB_TRANSFER_H
+#define CAMB_TRANSFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "failure.h"
+#include "session.h"
+
+typedef struct Transfer Transfer;
+
+typedef struct TransferOptions {
+  const char *url;
+  const char *const *headers; /* header lines, NULL-ended; may be NULL */
+  int64_t deadline;           /* clock_ms() time; CLOCK_NEVER: none */
+  int retries;                /* attempts after the first one */
+  bool progress;              /* post EVENT_PROGRESS */
+} TransferOptions;
+
+/* Stop it if it runs, remove what it left half done, and free it.  No event of
+** it is seen afterwards.  NULL does nothing. */
+void transfer_close (Transfer *t);
+
+/* Never 0 and never used twice in a session. */
+uint64_t transfer_id (const Transfer *t);
+
+/* True once EVENT_DONE was posted. */
+bool transfer_is_done (const Transfer *t);
+
+/* How it ended; kind is FAILURE_NONE when it went well.  Owned by 't'. */
+const Failure *transfer_failure (const Transfer *t);
+
+/* How many attempts were begun. */
+int transfer_attempts (const Transfer *t);
+
+/* Status of the last whole reply; 0: none came. */
+long transfer_status (const Transfer *t);
+
+/* Body of the last reply, or of the error.  Owned by 't', not terminated; it
+** stays until the next reply or the close. */
+const char *transfer_body (const Transfer *t, size_t *size);
+
+#endif

@@ -1,0 +1,274 @@
+/* The paid upload, and the judgement of what became of it. */
+
+#include "upload.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backoff.h"
+#include "operation.h"
+#include "session_private.h"
+#include "source.h"
+
+#define UPLOAD_BUFFER (512L << 10)
+
+typedef struct Upload {
+  Transfer base;
+  Source source;
+  bool paused;      /* libcurl waits for the reader */
+  int64_t overhead; /* bytes of the body that are not the file's */
+  curl_mime *mime;  /* of the attempt that runs */
+  char **fields;    /* name, value, name, value, …, NULL */
+  char *part, *filename, *content_type;
+} Upload;
+
+static size_t on_read (char *out, size_t one, size_t room, void *arg) {
+  Upload *u = arg;
+  Event event;
+  int64_t n = source_read(&u->source, out, one * room);
+  if (n >= 0)
+    return (size_t)n;
+  if (n == SOURCE_BROKEN)
+    return CURL_READFUNC_ABORT;
+  u->paused = true;
+  event = transfer_event(&u->base, EVENT_WANT);
+  session_post(u->base.session, &event);
+  return CURL_READFUNC_PAUSE;
+}
+
+/* libcurl rewinds a body to send it again by itself, on a connection that died
+** or after a redirect.  That would be a second job: it is told that it cannot,
+** and whether to send again is decided in 'finish'. */
+static int on_seek (void *arg, curl_off_t offset, int origin) {
+  const Upload *u = arg;
+  return origin == SEEK_SET && offset == u->source.at ? CURL_SEEKFUNC_OK
+                                                      : CURL_SEEKFUNC_FAIL;
+}
+
+static int on_progress (void *arg, curl_off_t down_total, curl_off_t down,
+                        curl_off_t up_total, curl_off_t up) {
+  Upload *u = arg;
+  (void)down_total;
+  (void)down;
+  if (up_total > 0)
+    u->overhead = up_total - u->source.size;
+  up -= u->overhead;
+  if (up > 0)
+    transfer_progress(&u->base, up, u->source.size, false);
+  return 0;
+}
+
+static int add_part (Upload *u, const char *name, const char *value) {
+  curl_mimepart *part = curl_mime_addpart(u->mime);
+  if (part == NULL || curl_mime_name(part, name) != CURLE_OK)
+    return -1;
+  if (value != NULL)
+    return curl_mime_data(part, value, CURL_ZERO_TERMINATED) == CURLE_OK ? 0
+                                                                         : -1;
+  if (curl_mime_filename(part, u->filename) != CURLE_OK ||
+      curl_mime_type(part, u->content_type) != CURLE_OK)
+    return -1;
+  return curl_mime_data_cb(part, u->source.size, on_read, on_seek, NULL, u) ==
+                 CURLE_OK
+             ? 0
+             : -1;
+}
+
+static int make_mime (Upload *u, Exchange *x) {
+  char **field;
+  u->mime = curl_mime_init(x->easy);
+  if (u->mime == NULL)
+    return -1;
+  for (field = u->fields; *field != NULL; field += 2)
+    if (add_part(u, field[0], field[1]) != 0)
+      return -1;
+  return add_part(u, u->part, NULL);
+}
+
+static int prepare (Transfer *t, Exchange *x) {
+  Upload *u = (Upload *)t;
+  u->paused = false;
+  if (!source_rewind(&u->source)) {
+    transfer_fail(t, NULL, FAILURE_SOURCE, "it cannot be read a second time");
+    return -1;
+  }
+  if (make_mime(u, x) != 0) {
+    transfer_fail(t, NULL, FAILURE_MEMORY, "out of memory");
+    return -1;
+  }
+  session_limit_stall(t->session, x);
+  exchange_keep_body(x);
+  curl_easy_setopt(x->easy, CURLOPT_ACCEPT_ENCODING, "");
+  curl_easy_setopt(x->easy, CURLOPT_MIMEPOST, u->mime);
+  curl_easy_setopt(x->easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
+  if (t->progress) {
+    curl_easy_setopt(x->easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(x->easy, CURLOPT_XFERINFODATA, u);
+    curl_easy_setopt(x->easy, CURLOPT_NOPROGRESS, 0L);
+  }
+  return 0;
+}
+
+static void cleanup (Transfer *t) {
+  Upload *u = (Upload *)t;
+  curl_mime_free(u->mime);
+  u->mime = NULL;
+  u->paused = false;
+}
+
+/* The last boundary comes behind the file: a body of which one byte is missing
+** is none that the service could have taken. */
+static bool sent_whole (const Exchange *x) {
+  curl_off_t sent = 0, total = -1;
+  curl_easy_getinfo(x->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+  curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_UPLOAD_T, &total);
+  return total > 0 && sent >= total;
+}
+
+static void fail_source (Upload *u, Exchange *x) {
+  Transfer *t = &u->base;
+  if (u->source.error != 0)
+    transfer_fail(t, x, FAILURE_FILE, "%s", strerror(u->source.error));
+  else
+    transfer_fail(t, x, FAILURE_SOURCE,
+                  "it ended after %lld of its %lld bytes",
+                  (long long)u->source.at, (long long)u->source.size);
+}
+
+static void finish_broken (Upload *u, Exchange *x, CURLcode code) {
+  Transfer *t = &u->base;
+  if (code == CURLE_ABORTED_BY_CALLBACK)
+    fail_source(u, x);
+  else if (t->http_status >= 400 && t->http_status < 500)
+    transfer_fail_exchange(t, x, CURLE_OK); /* refused before the end */
+  else if (sent_whole(x) || t->http_status >= 200)
+    transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME, "%s",
+                  exchange_error(x, code));
+  else if ((code == CURLE_SEND_FAIL_REWIND || backoff_code(code)) &&
+           source_can_rewind(&u->source))
+    transfer_retry(t, x, code);
+  else
+    transfer_fail_exchange(t, x, code);
+}
+
+static void finish (Transfer *t, Exchange *x, CURLcode code) {
+  Upload *u = (Upload *)t;
+  long status = t->http_status;
+  bool refused = status == 408 || status == 429 ||
+                 (status == 503 && x->has_retry_after);
+  if (code != CURLE_OK) {
+    finish_broken(u, x, code);
+  } else if (status >= 200 && status < 300) {
+    transfer_progress(t, u->source.size, u->source.size, true);
+    transfer_succeed(t, x);
+  } else if (refused && source_can_rewind(&u->source)) {
+    transfer_retry(t, x, code);
+  } else if (!refused && status >= 500) {
+    transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME, "HTTP %ld", status);
+  } else {
+    transfer_fail_exchange(t, x, code);
+  }
+}
+
+static void expire (Transfer *t, Exchange *x) {
+  if (x != NULL && sent_whole(x))
+    transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME,
+                  "the deadline passed before the reply");
+  else
+    transfer_fail(t, x, FAILURE_TIMEOUT,
+                  "the deadline passed before the upload was whole");
+}
+
+static void destroy (Transfer *t) {
+  Upload *u = (Upload *)t;
+  char **field;
+  for (field = u->fields; field != NULL && *field != NULL; field++)
+    free(*field);
+  free(u->fields);
+  free(u->part);
+  free(u->filename);
+  free(u->content_type);
+  source_close(&u->source);
+}
+
+static const Operation operation = {prepare, finish, expire, cleanup, destroy};
+
+static int copy_fields (Upload *u, const UploadField *fields) {
+  size_t i, count = 0;
+  while (fields != NULL && fields[count].name != NULL)
+    count++;
+  u->fields = calloc(2 * count + 1, sizeof *u->fields);
+  if (u->fields == NULL)
+    return -1;
+  for (i = 0; i < count; i++) {
+    u->fields[2 * i] = strdup(fields[i].name);
+    if (u->fields[2 * i] == NULL)
+      return -1;
+    u->fields[2 * i + 1] = strdup(fields[i].value);
+    if (u->fields[2 * i + 1] == NULL)
+      return -1;
+  }
+  return 0;
+}
+
+static int copy_names (Upload *u, const UploadOptions *o) {
+  u->part = strdup(o->part);
+  u->filename = strdup(o->filename);
+  u->content_type = strdup(o->content_type);
+  return u->part != NULL && u->filename != NULL && u->content_type != NULL ? 0
+                                                                          : -1;
+}
+
+static int open_source (Upload *u, const UploadOptions *o) {
+  if (o->path != NULL)
+    return source_open_file(&u->source, o->path);
+  if (o->data != NULL)
+    return source_open_memory(&u->source, o->data, o->size);
+  source_open_reader(&u->source, o->size);
+  return 0;
+}
+
+Transfer *upload_open (Session *s, const UploadOptions *options,
+                       int *file_error) {
+  Upload *u = calloc(1, sizeof *u);
+  int reason;
+  *file_error = 0;
+  if (u == NULL)
+    return NULL;
+  u->source.fd = -1;
+  u->base.operation = &operation;
+  u->base.api = true;
+  errno = ENOMEM;
+  if (copy_fields(u, options->fields) == 0 && copy_names(u, options) == 0) {
+    if (open_source(u, options) == 0)
+      return transfer_begin(&u->base, s, &options->transfer) == 0 ? &u->base
+                                                                  : NULL;
+    *file_error = options->path != NULL;
+  }
+  reason = errno;
+  destroy(&u->base);
+  free(u);
+  errno = reason;
+  return NULL;
+}
+
+int upload_feed (Transfer *t, const char *data, size_t size) {
+  Upload *u = (Upload *)t;
+  Source *s = &u->source;
+  if (t->done)
+    return -1;
+  if (s->at + (int64_t)(s->queue.size + size) > s->size ||
+      buffer_append(&s->queue, data, size) != 0) {
+    transfer_fail(t, NULL, FAILURE_SOURCE,
+                  "it gives more than the %lld bytes it announced",
+                  (long long)s->size);
+    return -1;
+  }
+  s->ended = size == 0;
+  if (u->paused && t->exchange != NULL) {
+    u->paused = false;
+    curl_easy_pause(t->exchange->easy, CURLPAUSE_CONT);
+  }
+  return 0;
+}

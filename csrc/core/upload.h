@@ -1,0 +1,37 @@
+/* The paid upload: multipart/form-data, streamed, sent once.  It is sent again
+** only where the service cannot have accepted it: no connection was made, the
+** body was not sent whole, or the reply was 408, 429, or 503 with Retry-After.
+** Where nobody can know it ends with FAILURE_UNKNOWN_OUTCOME. */
+
+#ifndef CAMB_UPLOAD_H
+#define CAMB_UPLOAD_H
+
+#include "transfer.h"
+
+typedef struct UploadField {
+  const char *name;
+  const char *value;
+} UploadField;
+
+typedef struct UploadOptions {
+  TransferOptions transfer;
+  const UploadField *fields; /* ended by a NULL name; may be NULL */
+  const char *part;          /* name of the file's part: "media_file" */
+  const char *filename;      /* as the service shall see it */
+  const char *content_type;
+  const char *path;          /* a file to stream, or NULL and */
+  const char *data;          /* bytes in memory (copied), or NULL: a reader */
+  int64_t size;              /* bytes of 'data', or that the reader will give */
+} UploadOptions;
+
+/* Begin it in 's', to the key's origin, with the key.  A file is opened at
+** once and must stay as it is until the end.  NULL with errno: EINVAL, EACCES,
+** ENOMEM, or why the file cannot be read (then *file_error is set to 1). */
+Transfer *upload_open (Session *s, const UploadOptions *options,
+                       int *file_error);
+
+/* Hand over bytes of a reader after EVENT_WANT; "": it has ended early.  -1
+** when that is more than was announced: the upload has failed then. */
+int upload_feed (Transfer *t, const char *data, size_t size);
+
+#endif

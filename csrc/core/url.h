@@ -1,0 +1,15 @@
+/* What the core asks of a URL before it goes anywhere; parsing is libcurl's. */
+
+#ifndef CAMB_URL_H
+#define CAMB_URL_H
+
+/* Why 'url' may not be requested, as a phrase ("it is not an absolute http or
+** https URL"), or NULL when it may.  Static text. */
+const char *url_problem (const char *url);
+
+/* "scheme://host:port" with the default port written out (RFC 6454): equal
+** strings are equal origins.  NULL when 'url' has none or memory is out.
+** The caller frees it. */
+char *url_origin (const char *url);
+
+#endif

@@ -1,0 +1,33 @@
+/* The built-in separation engine: a mixture becomes two stems, foreground
+** (voice, lead) and background (everything else).  It knows no HTTP and no
+** Lua.  One call handles one file; calls may run in several threads at once. */
+
+#ifndef CAMB_ENGINE_H
+#define CAMB_ENGINE_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+typedef struct EngineOptions {
+  int workers;               /* threads for one file; below 1 means 1 */
+  const atomic_bool *cancel; /* looked at between segments; may be NULL */
+} EngineOptions;
+
+typedef struct EngineReport {
+  const char *reason;  /* static exception_reason of the service's list, such
+                       ** as "INVALID_SOURCE_DATA"; NULL when it went well */
+  char message[256];   /* one sentence for a person; "" when there is none */
+  int rate;            /* Hz, of the input and of both stems */
+  int channels;        /* of the input and of both stems */
+  int bits;            /* bits per sample of the stems: 16 or 24 */
+  int64_t samples;     /* per channel, of the input and of both stems */
+} EngineReport;
+
+/* Separate the audio file 'input' into two FLAC files.  Returns 0 and fills
+** 'report', or -1 with 'reason' and 'message' set and neither file left
+** behind.  foreground + background == mixture, sample by sample.  Blocks. */
+int engine_separate (const char *input, const char *foreground,
+                     const char *background, const EngineOptions *options,
+                     EngineReport *report);
+
+#endif
