@@ -1,0 +1,228 @@
+--- The service's four operations, without any I/O: what a request looks like
+--- and what a reply means.  Every reply is checked for its shape here.
+
+local core = require("camb.core")
+local json = require("camb.json")
+
+local api = {}
+
+--- Where the service lives unless CAMB_BASE_URL or `base_url` says otherwise.
+api.BASE_URL = "https://client.camb.ai/apis"
+
+-- What the service's words for a task's state mean.  TIMEOUT and below are not
+-- in its reference, but come in practice.
+local MEANING = {
+  PENDING = "pending",
+  SUCCESS = "success",
+  COMPLETED = "success",
+  COMPLETE = "success",
+  ERROR = "task_failed",
+  FAILED = "task_failed",
+  TIMEOUT = "task_timeout",
+  PAYMENT_REQUIRED = "payment_required",
+}
+
+--- What a status word means: "pending", "success", a kind of error, or nil for
+--- a word that is not known.
+---@param status string
+---@return string?
+function api.meaning(status)
+  return MEANING[status:upper()]
+end
+
+local function query(run_id)
+  return run_id and "?run_id=" .. json.digits(run_id) or ""
+end
+
+function api.create_url(base_url, run_id)
+  return base_url .. "/audio-separation" .. query(run_id)
+end
+
+function api.status_url(base_url, task_id, run_id)
+  return base_url .. "/audio-separation/" .. core.escape(task_id)
+    .. query(run_id)
+end
+
+function api.result_url(base_url, run_id)
+  return base_url .. "/audio-separation-result/" .. json.digits(run_id)
+end
+
+function api.results_url(base_url, run_id)
+  return base_url .. "/audio-separation-results" .. query(run_id)
+end
+
+--- The body of a bulk request.  Not by lua-cjson, which would round long ids.
+---@param run_ids (integer|string)[]
+---@return string
+function api.results_body(run_ids)
+  local digits = {}
+  for i, run_id in ipairs(run_ids) do
+    digits[i] = json.digits(run_id)
+  end
+  return '{"run_ids":[' .. table.concat(digits, ",") .. "]}"
+end
+
+local function excerpt(text)
+  text = text:gsub("%s+", " "):gsub("%c", ""):gsub("^ ", "")
+  return #text > 60 and text:sub(1, 60) .. "…" or text
+end
+
+local function decode_object(text, what)
+  local value, problem = json.decode(text)
+  if problem then
+    return nil, ("%s is not JSON: \"%s\""):format(what, excerpt(text))
+  elseif type(value) ~= "table" then
+    return nil, ("%s is not an object: \"%s\""):format(what, excerpt(text))
+  end
+  return value
+end
+
+--- The reply to an upload.
+---@param text string
+---@return table? reply # with `task_id`, a string
+---@return string? problem
+function api.read_created(text)
+  local reply, problem = decode_object(text, "the reply to the upload")
+  if not reply then
+    return nil, problem
+  end
+  local payload = type(reply.payload) == "table" and reply.payload or reply
+  if type(payload.task_id) ~= "string" or payload.task_id == "" then
+    return nil, "the reply to the upload has no task_id"
+  end
+  return payload
+end
+
+---@class camb.Status
+---@field status string
+---@field run_id integer|string|nil
+---@field exception_reason string? # nil also where the service says "NONE"
+---@field message any              # a string or an object
+---@field raw any                  # the reply as it came, decoded
+
+local function status_of(reply)
+  if type(reply) == "string" then
+    return { status = reply }
+  elseif type(reply) ~= "table" then
+    return nil
+  elseif type(reply.status) ~= "string" and type(reply.message) == "table" then
+    return reply.message
+  end
+  return reply
+end
+
+--- The reply to a status request, in any of the shapes seen in practice.
+---@param text string
+---@return camb.Status? status
+---@return string? problem
+function api.read_status(text)
+  local reply, problem = json.decode(text)
+  if problem then
+    return nil, ("the status is not JSON: \"%s\""):format(excerpt(text))
+  end
+  local found = status_of(reply)
+  if not found or type(found.status) ~= "string" then
+    return nil, ("the status reply names no status: \"%s\"")
+      :format(excerpt(text))
+  end
+  local run_id = found.run_id
+  if run_id == nil and type(reply) == "table" then
+    run_id = reply.run_id
+  end
+  if run_id ~= nil and not json.integer(run_id) then
+    return nil, "the status reply has a run_id that is not an integer"
+  end
+  local reason = found.exception_reason
+  return {
+    status = found.status,
+    run_id = json.integer(run_id),
+    exception_reason = type(reason) == "string" and reason ~= "NONE" and reason
+      or nil,
+    message = type(reply) == "table" and reply.message or nil,
+    raw = reply,
+  }
+end
+
+local function check_urls(reply)
+  for _, name in ipairs({ "foreground_audio_url", "background_audio_url" }) do
+    local url = reply[name]
+    if type(url) ~= "string" then
+      return ("the result has no %s"):format(name)
+    end
+    local problem = core.url_problem(url)
+    if problem then
+      return ("the result's %s cannot be fetched: %s"):format(name, problem)
+    end
+  end
+end
+
+--- The reply to a result request.
+---@param text string
+---@return table? urls # foreground_audio_url, background_audio_url, and more
+---@return string? problem
+function api.read_result(text)
+  local reply, problem = decode_object(text, "the result")
+  if not reply then
+    return nil, problem
+  end
+  problem = check_urls(reply)
+  if problem then
+    return nil, problem
+  end
+  return reply
+end
+
+--- The reply to a bulk request: by digits of the run id.  Unknown ids are not
+--- in it; an entry without usable URLs is a broken reply.
+---@param text string
+---@return table<string, table>? results
+---@return string? problem
+function api.read_results(text)
+  local reply, problem = decode_object(text, "the list of results")
+  if not reply then
+    return nil, problem
+  end
+  for run_id, entry in pairs(reply) do
+    problem = type(entry) ~= "table" and "it is not an object"
+      or check_urls(entry)
+    if problem then
+      return nil, ("the result of run %s: %s"):format(tostring(run_id), problem)
+    end
+  end
+  return reply
+end
+
+local function explain_item(item)
+  if type(item) ~= "table" or type(item.msg) ~= "string" then
+    return nil
+  end
+  local place = type(item.loc) == "table" and item.loc[#item.loc]
+  return place and ("%s: %s"):format(tostring(place), item.msg) or item.msg
+end
+
+--- What an error's body says, for a person and for a program.
+---@param text string
+---@return string? words
+---@return any detail # the decoded `detail`, or the whole reply
+function api.read_error(text)
+  local reply, problem = json.decode(text)
+  if problem or type(reply) ~= "table" then
+    return nil
+  end
+  local detail = reply.detail
+  if type(detail) == "table" then
+    local words = {}
+    for _, item in ipairs(detail) do
+      words[#words + 1] = explain_item(item)
+    end
+    return #words > 0 and table.concat(words, "; ") or nil, detail
+  end
+  for _, words in ipairs({ detail or false, reply.error, reply.message }) do
+    if type(words) == "string" then
+      return excerpt(words), detail or reply
+    end
+  end
+  return nil, detail or reply
+end
+
+return api
