@@ -1,0 +1,325 @@
+/* Reads the best audio track of any file as interleaved integers. */
+
+#include "engine/decode.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include <libavutil/mem.h>
+#include <libswresample/swresample.h>
+
+#include "engine/demux.h"
+
+enum { MIN_RATE = 1000, MAX_RATE = 655350 }; /* FLAC's own upper limit */
+enum { MAX_IDLE = 1000 }; /* steps without progress before we give up */
+
+struct Decoder {
+  Demuxer demuxer;
+  Format format;
+  enum AVSampleFormat kind; /* of the first frame; later ones follow it */
+  AVPacket *packet;
+  AVFrame *frame;
+  AVFrame *adapted;   /* a frame that had to be brought to the format */
+  SwrContext *adapter;
+  int32_t *samples;
+  int room;           /* in 'samples', per channel */
+  int pending;        /* 'frame' is decoded and not yet handed out */
+  int draining;
+  int damaged;        /* packets that could not be decoded */
+  int64_t count;      /* samples handed out, per channel */
+};
+
+/* --- frames ------------------------------------------------------------ */
+
+/* A read that fails for the disk's sake is a fault; one that fails for the
+** content's sake is merely where the file ends. */
+static int end_of_packets (Decoder *d, Fault *fault) {
+  const AVIOContext *io = d->demuxer.container->pb;
+  if (demuxer_cancelled(&d->demuxer))
+    return fault_set(fault, FAULT_INTERNAL, "cancelled");
+  if (io->error < 0 && io->error != AVERROR_EOF)
+    return fault_code(fault, FAULT_INTERNAL, "cannot read the source",
+                      io->error);
+  d->draining = 1;
+  avcodec_send_packet(d->demuxer.codec, NULL);
+  return 0;
+}
+
+static int feed_packet (Decoder *d, Fault *fault) {
+  int code = av_read_frame(d->demuxer.container, d->packet);
+  if (code == AVERROR(EAGAIN))
+    return 0;
+  if (code < 0)
+    return end_of_packets(d, fault);
+  if (d->packet->stream_index == d->demuxer.stream->index) {
+    if (d->packet->flags & AV_PKT_FLAG_CORRUPT)
+      d->damaged++;
+    code = avcodec_send_packet(d->demuxer.codec, d->packet);
+    if (code < 0 && code != AVERROR(EAGAIN))
+      d->damaged++;
+  }
+  av_packet_unref(d->packet);
+  return code == AVERROR(ENOMEM) ? fault_memory(fault) : 0;
+}
+
+/* Decode into d->frame.  Returns 1, 0 at the end, -1 for a fault. */
+static int next_frame (Decoder *d, Fault *fault) {
+  for (int idle = 0; idle < MAX_IDLE; idle++) {
+    int code = avcodec_receive_frame(d->demuxer.codec, d->frame);
+    if (code == 0 && d->frame->nb_samples > 0)
+      return 1;
+    if (code == AVERROR_EOF)
+      return 0;
+    if (code < 0 && code != AVERROR(EAGAIN)) {
+      if (d->draining)
+        return 0;
+      d->damaged++;
+    }
+    if (demuxer_cancelled(&d->demuxer))
+      return fault_set(fault, FAULT_INTERNAL, "cancelled");
+    int64_t before = avio_tell(d->demuxer.container->pb);
+    if (code != 0 && !d->draining && feed_packet(d, fault) < 0)
+      return -1;
+    if (avio_tell(d->demuxer.container->pb) != before)
+      idle = 0;
+  }
+  return 0;
+}
+
+/* --- one format from start to end ---------------------------------------- */
+
+static int is_lossy (enum AVCodecID id) {
+  const AVCodecDescriptor *codec = avcodec_descriptor_get(id);
+  return codec != NULL && (codec->props & AV_CODEC_PROP_LOSSY) &&
+         !(codec->props & AV_CODEC_PROP_LOSSLESS);
+}
+
+static int width (const Decoder *d) {
+  int raw = d->demuxer.codec->bits_per_raw_sample;
+  switch (av_get_packed_sample_fmt(d->kind)) {
+  case AV_SAMPLE_FMT_U8:
+  case AV_SAMPLE_FMT_S16:
+    return 16;
+  case AV_SAMPLE_FMT_S32:
+    return raw > 0 && raw <= 16 ? 16 : 24;
+  default:
+    return is_lossy(d->demuxer.codec->codec_id) ? 16 : 24;
+  }
+}
+
+static int adopt_format (Decoder *d, Fault *fault) {
+  const AVFrame *f = d->frame;
+  d->kind = f->format;
+  d->format.rate = f->sample_rate;
+  d->format.channels = f->ch_layout.nb_channels;
+  d->format.bits = width(d);
+  if (d->format.channels < 1 || d->format.channels > MAX_CHANNELS)
+    return fault_set(fault, FAULT_TYPE, "the source has %d channels, not 1 "
+                     "to %d", d->format.channels, MAX_CHANNELS);
+  if (d->format.rate < MIN_RATE || d->format.rate > MAX_RATE)
+    return fault_set(fault, FAULT_TYPE, "the source's sample rate of %d Hz "
+                     "is beyond what a stem can have", d->format.rate);
+  if (f->ch_layout.order == AV_CHANNEL_ORDER_NATIVE)
+    return av_channel_layout_copy(&d->format.layout, &f->ch_layout) < 0
+             ? fault_memory(fault) : 0;
+  av_channel_layout_default(&d->format.layout, d->format.channels);
+  return 0;
+}
+
+static int fits_format (const Decoder *d, const AVFrame *f) {
+  return f->format == d->kind && f->sample_rate == d->format.rate &&
+         f->ch_layout.nb_channels == d->format.channels;
+}
+
+/* Some streams change their rate or channels on the way (broadcast AAC,
+** joined MP3): the stems keep to what the first frame was. */
+static int adapt_frame (Decoder *d, AVFrame **frame, Fault *fault) {
+  AVFrame *out = d->adapted;
+  *frame = d->frame;
+  if (fits_format(d, d->frame))
+    return 0;
+  av_frame_unref(out);
+  out->format = d->kind;
+  out->sample_rate = d->format.rate;
+  if (av_channel_layout_copy(&out->ch_layout, &d->format.layout) < 0)
+    return fault_memory(fault);
+  *frame = out;
+  int code = swr_convert_frame(d->adapter, out, d->frame);
+  if (code & AVERROR_INPUT_CHANGED && code < 0) {
+    swr_close(d->adapter);
+    code = swr_config_frame(d->adapter, out, d->frame);
+    if (code >= 0)
+      code = swr_convert_frame(d->adapter, out, d->frame);
+  }
+  if (code < 0)
+    return fault_code(fault, FAULT_DATA, "the source changes its format "
+                      "on the way", code);
+  return 0;
+}
+
+/* --- integers -------------------------------------------------------------- */
+
+/* Not a number becomes silence; lrint alone would make it a full-scale click.
+** 24 bits go by way of 32, as FFmpeg's own conversion does. */
+static int32_t quantise (double value, int bits) {
+  double scale = bits == 16 ? 32768.0 : 2147483648.0;
+  double scaled = value * scale;
+  if (isnan(scaled))
+    return 0;
+  scaled = fmin(fmax(scaled, -scale), scale - 1);
+  return bits == 16 ? (int32_t)lrint(scaled)
+                    : (int32_t)(llrint(scaled) >> 8);
+}
+
+/* FFmpeg's 32-bit floats are scaled in single precision. */
+#define EACH_SAMPLE(type, expression)                     \
+  for (int i = 0; i < n; i++) {                           \
+    type v = ((const type *)plane)[(size_t)i * stride];   \
+    out[(size_t)i * channels] = (int32_t)(expression);    \
+  }                                                       \
+  break
+
+/* One channel, to every 'channels'-th integer of 'out'. */
+static void convert_channel (const Decoder *d, const uint8_t *plane,
+                             size_t stride, int n, int32_t *out) {
+  int bits = d->format.bits;
+  size_t channels = (size_t)d->format.channels;
+  switch (av_get_packed_sample_fmt(d->kind)) {
+  case AV_SAMPLE_FMT_U8:
+    EACH_SAMPLE(uint8_t, (v - 128) * 256);
+  case AV_SAMPLE_FMT_S16:
+    EACH_SAMPLE(int16_t, v);
+  case AV_SAMPLE_FMT_S32:
+    EACH_SAMPLE(int32_t, v >> (32 - bits));
+  case AV_SAMPLE_FMT_S64:
+    EACH_SAMPLE(int64_t, v >> (64 - bits));
+  case AV_SAMPLE_FMT_FLT:
+    EACH_SAMPLE(float, quantise(v, bits));
+  case AV_SAMPLE_FMT_DBL:
+    EACH_SAMPLE(double, quantise(v, bits));
+  default: /* decoders give no other kind */
+    EACH_SAMPLE(uint8_t, 0 * v);
+  }
+}
+
+static int make_room (Decoder *d, int n, Fault *fault) {
+  if (n <= d->room)
+    return 0;
+  av_freep(&d->samples);
+  d->room = 0;
+  d->samples = av_malloc_array((size_t)n * (size_t)d->format.channels,
+                               sizeof *d->samples);
+  if (d->samples == NULL)
+    return fault_memory(fault);
+  d->room = n;
+  return 0;
+}
+
+static int hand_out (Decoder *d, Fault *fault) {
+  AVFrame *f;
+  if (adapt_frame(d, &f, fault) < 0 ||
+      make_room(d, f->nb_samples, fault) < 0)
+    return -1;
+  int planar = av_sample_fmt_is_planar(d->kind);
+  int size = av_get_bytes_per_sample(d->kind);
+  for (int c = 0; c < d->format.channels; c++) {
+    const uint8_t *plane = planar ? f->extended_data[c]
+                                  : f->extended_data[0] + c * size;
+    convert_channel(d, plane, planar ? 1 : (size_t)d->format.channels,
+                    f->nb_samples, d->samples + c);
+  }
+  d->count += f->nb_samples;
+  return f->nb_samples;
+}
+
+/* --- the interface --------------------------------------------------------- */
+
+static int prepare (Decoder *d, const char *path, Fault *fault) {
+  d->packet = av_packet_alloc();
+  d->frame = av_frame_alloc();
+  d->adapted = av_frame_alloc();
+  d->adapter = swr_alloc();
+  if (!d->packet || !d->frame || !d->adapted || !d->adapter)
+    return fault_memory(fault);
+  if (demuxer_open(&d->demuxer, path, fault) < 0)
+    return -1;
+  int got = next_frame(d, fault);
+  if (got == 0)
+    return fault_set(fault, FAULT_DATA,
+                     "nothing in the source can be decoded");
+  d->pending = 1;
+  return got < 0 ? -1 : adopt_format(d, fault);
+}
+
+Decoder *decoder_open (const char *path, const atomic_bool *cancel,
+                       Fault *fault) {
+  Decoder *d = av_mallocz(sizeof *d);
+  if (d == NULL) {
+    fault_memory(fault);
+    return NULL;
+  }
+  d->demuxer.cancel = cancel;
+  if (prepare(d, path, fault) < 0) {
+    decoder_close(d);
+    return NULL;
+  }
+  return d;
+}
+
+const Format *decoder_format (const Decoder *d) {
+  return &d->format;
+}
+
+int decoder_read (Decoder *d, const int32_t **samples, Fault *fault) {
+  int n = 0;
+  while (n == 0) { /* an adapted frame may still be inside the resampler */
+    int got = d->pending ? 1 : next_frame(d, fault);
+    if (got <= 0)
+      return got;
+    d->pending = 0;
+    n = hand_out(d, fault);
+  }
+  *samples = d->samples;
+  return n;
+}
+
+/* Containers that count exactly give away a cut file; an estimate from the
+** bit rate does not, and lossy ones may be a frame or two off. */
+static double missing_seconds (const Decoder *d) {
+  const Demuxer *m = &d->demuxer;
+  enum AVDurationEstimationMethod how =
+    m->container->duration_estimation_method;
+  if (m->stream->duration <= 0 || how == AVFMT_DURATION_FROM_BITRATE)
+    return 0;
+  double due = (double)m->stream->duration * av_q2d(m->stream->time_base);
+  double missing = due - (double)d->count / d->format.rate;
+  double slack = (is_lossy(m->codec->codec_id) ? 8192 : 0.5) / d->format.rate;
+  return missing > slack ? missing : 0;
+}
+
+void decoder_remark (const Decoder *d, char *message, size_t size) {
+  double missing = missing_seconds(d);
+  double length = (double)d->count / d->format.rate;
+  message[0] = '\0';
+  if (missing > 0)
+    snprintf(message, size, "the source ends early: %.3f of %.3f seconds "
+             "are there and were separated", length, length + missing);
+  else if (d->damaged > 0)
+    snprintf(message, size, "the source is damaged in %d place%s: what could "
+             "be decoded was separated", d->damaged,
+             d->damaged == 1 ? "" : "s");
+}
+
+void decoder_close (Decoder *d) {
+  if (d == NULL)
+    return;
+  demuxer_close(&d->demuxer);
+  swr_free(&d->adapter);
+  av_frame_free(&d->adapted);
+  av_frame_free(&d->frame);
+  av_packet_free(&d->packet);
+  av_channel_layout_uninit(&d->format.layout);
+  av_freep(&d->samples);
+  av_free(d);
+}

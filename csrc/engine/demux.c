@@ -1,0 +1,152 @@
+/* Opens a media file and finds its audio track, or says what is wrong. */
+
+#include "engine/demux.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include <libavutil/avstring.h>
+#include <libavutil/mem.h>
+
+static int interrupted (void *opaque) {
+  return demuxer_cancelled(opaque);
+}
+
+/* Playlists and manifests name other files and hosts: none is opened. */
+static int refuse_open (AVFormatContext *container, AVIOContext **io,
+                        const char *url, int flags, AVDictionary **options) {
+  (void)container, (void)url, (void)flags, (void)options;
+  *io = NULL;
+  return AVERROR(EACCES);
+}
+
+/* With "file:" in front, a path such as "http://x" is still a path. */
+static int open_file (Demuxer *d, const char *path, Fault *fault) {
+  AVIOInterruptCB interrupt = { interrupted, d };
+  char *url = av_asprintf("file:%s", path);
+  if (url == NULL)
+    return fault_memory(fault);
+  int code = avio_open2(&d->container->pb, url, AVIO_FLAG_READ, &interrupt,
+                        NULL);
+  av_free(url);
+  if (code < 0)
+    return fault_code(fault, FAULT_INTERNAL, "cannot read the source", code);
+  return 0;
+}
+
+static int claims_audio (const char *path) {
+  static const char *const known[] = { "wav", "mp3", "flac", "aac", "m4a",
+                                       "ogg", "opus", "aiff" };
+  const char *dot = strrchr(path, '.');
+  for (size_t i = 0; dot != NULL && i < sizeof known / sizeof *known; i++)
+    if (strcasecmp(dot + 1, known[i]) == 0)
+      return 1;
+  return 0;
+}
+
+/* A film, as against a picture or the cover of an album. */
+static int has_video (const AVFormatContext *container) {
+  const char *name = container->iformat->name;
+  if (strstr(name, "image2") != NULL || strstr(name, "_pipe") != NULL)
+    return 0;
+  for (unsigned i = 0; i < container->nb_streams; i++) {
+    const AVStream *s = container->streams[i];
+    if (s->codecpar->codec_type == AVMEDIA_TYPE_VIDEO &&
+        !(s->disposition & AV_DISPOSITION_ATTACHED_PIC))
+      return 1;
+  }
+  return 0;
+}
+
+static int no_track (const Demuxer *d, const char *path, Fault *fault) {
+  const char *name = d->container->iformat->name;
+  if (has_video(d->container))
+    return fault_set(fault, FAULT_SILENT_VIDEO,
+                     "the source is a video without an audio track");
+  if (d->container->nb_streams == 0)
+    return fault_set(fault, FAULT_DATA,
+                     "the source (%s) holds no audio", name);
+  if (claims_audio(path))
+    return fault_set(fault, FAULT_EXTENSION,
+                     "the source is named like audio and is %s", name);
+  return fault_set(fault, FAULT_TYPE, "the source is %s, not audio", name);
+}
+
+/* The content alone decides what a file is: its name may be anything. */
+static int recognise (Demuxer *d, const char *path, Fault *fault) {
+  const AVInputFormat *format = NULL;
+  int code = av_probe_input_buffer2(d->container->pb, &format, "", NULL, 0, 0);
+  AVIOContext *io = d->container->pb;
+  if (io->error < 0 && io->error != AVERROR_EOF)
+    return fault_code(fault, FAULT_INTERNAL, "cannot read the source",
+                      io->error);
+  if (code < 0)
+    return fault_set(fault, FAULT_TYPE,
+                     "the source is in no audio format known here");
+  /* On failure this frees the container, though never the caller's file. */
+  code = avformat_open_input(&d->container, path, format, NULL);
+  if (code < 0) {
+    avio_closep(&io);
+    return fault_code(fault, FAULT_DATA, "the source cannot be opened", code);
+  }
+  return 0;
+}
+
+static int open_codec (Demuxer *d, const AVCodec *codec, Fault *fault) {
+  d->codec = avcodec_alloc_context3(codec);
+  if (d->codec == NULL ||
+      avcodec_parameters_to_context(d->codec, d->stream->codecpar) < 0)
+    return fault_memory(fault);
+  d->codec->pkt_timebase = d->stream->time_base;
+  d->codec->thread_count = 1;
+  int code = avcodec_open2(d->codec, codec, NULL);
+  if (code < 0)
+    return fault_code(fault, FAULT_DATA, "the source cannot be decoded", code);
+  return 0;
+}
+
+static int choose_track (Demuxer *d, const char *path, Fault *fault) {
+  const AVCodec *codec = NULL;
+  int code = avformat_find_stream_info(d->container, NULL);
+  int track = av_find_best_stream(d->container, AVMEDIA_TYPE_AUDIO, -1, -1,
+                                  &codec, 0);
+  if (demuxer_cancelled(d))
+    return fault_set(fault, FAULT_INTERNAL, "cancelled");
+  if (track == AVERROR_DECODER_NOT_FOUND)
+    return fault_set(fault, FAULT_TYPE,
+                     "the source's audio is in no codec known here");
+  if (track < 0 && code < 0)
+    return fault_code(fault, FAULT_DATA, "the source cannot be read", code);
+  if (track < 0)
+    return no_track(d, path, fault);
+  for (unsigned i = 0; i < d->container->nb_streams; i++)
+    d->container->streams[i]->discard = AVDISCARD_ALL;
+  d->stream = d->container->streams[track];
+  d->stream->discard = AVDISCARD_DEFAULT;
+  return open_codec(d, codec, fault);
+}
+
+int demuxer_open (Demuxer *d, const char *path, Fault *fault) {
+  d->container = avformat_alloc_context();
+  if (d->container == NULL)
+    return fault_memory(fault);
+  d->container->flags |= AVFMT_FLAG_CUSTOM_IO; /* the file is ours to close */
+  d->container->io_open = refuse_open;
+  d->container->interrupt_callback = (AVIOInterruptCB){ interrupted, d };
+  if (open_file(d, path, fault) < 0 || recognise(d, path, fault) < 0)
+    return -1;
+  return choose_track(d, path, fault);
+}
+
+void demuxer_close (Demuxer *d) {
+  avcodec_free_context(&d->codec);
+  if (d->container == NULL)
+    return;
+  AVIOContext *io = d->container->pb;
+  avformat_close_input(&d->container);
+  avio_closep(&io);
+}
+
+int demuxer_cancelled (const Demuxer *d) {
+  return d->cancel != NULL && atomic_load(d->cancel);
+}

@@ -1,0 +1,260 @@
+/* The threads of one separation. */
+
+#include "engine/pipeline.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include <libavutil/mem.h>
+
+#include "engine/feed.h"
+#include "engine/fifo.h"
+#include "engine/mask.h"
+
+enum { MAX_WORKERS = 16 };
+
+/* A slot goes round: the decoder fills it, a worker turns its samples into a
+** mask, the writer writes it and gives it back. */
+typedef struct Slot {
+  Segment segment;
+  int masked;
+} Slot;
+
+typedef struct Pipeline {
+  pthread_mutex_t lock; /* guards all below up to 'fault' */
+  pthread_cond_t changed;
+  Slot slots[MAX_WORKERS + 1]; /* segment i is in slot i % slot_count */
+  int slot_count;
+  int64_t filled, taken, written; /* segments, from the first */
+  int ended;   /* 'filled' is final */
+  int stopped; /* something failed: let everything come to its end */
+  Fault fault; /* the first */
+  const atomic_bool *cancel;
+  Decoder *decoder; /* the decoding thread's */
+  Feed *feed;
+  Fifo *mixture;
+  Writer *writer; /* the caller's thread's */
+  pthread_t threads[MAX_WORKERS + 1];
+  int thread_count;
+} Pipeline;
+
+static void stop (Pipeline *p, const Fault *fault) {
+  pthread_mutex_lock(&p->lock);
+  if (!p->stopped)
+    p->fault = *fault;
+  p->stopped = 1;
+  pthread_cond_broadcast(&p->changed);
+  pthread_mutex_unlock(&p->lock);
+}
+
+/* --- decoding --------------------------------------------------------------- */
+
+/* Copy the next segment into its slot as soon as that is free. */
+static void fill_slot (Pipeline *p) {
+  pthread_mutex_lock(&p->lock);
+  while (!p->stopped && p->filled - p->written == p->slot_count)
+    pthread_cond_wait(&p->changed, &p->lock);
+  int stopped = p->stopped;
+  Slot *slot = &p->slots[p->filled % p->slot_count];
+  pthread_mutex_unlock(&p->lock);
+  if (stopped)
+    return;
+  feed_take(p->feed, &slot->segment);
+  pthread_mutex_lock(&p->lock);
+  slot->masked = 0;
+  p->filled++;
+  p->ended = slot->segment.last;
+  pthread_cond_broadcast(&p->changed);
+  pthread_mutex_unlock(&p->lock);
+}
+
+static int is_stopped (Pipeline *p) {
+  pthread_mutex_lock(&p->lock);
+  int stopped = p->stopped;
+  pthread_mutex_unlock(&p->lock);
+  return stopped;
+}
+
+/* No samples (NULL, 0) end the mixture. */
+static int add_samples (Pipeline *p, const int32_t *samples, int n,
+                        Fault *fault) {
+  if (feed_add(p->feed, samples, n, fault) < 0)
+    return -1;
+  while (feed_ready(p->feed) && !is_stopped(p))
+    fill_slot(p);
+  return 0;
+}
+
+/* The writer may need a segment's samples as soon as its mask is there, so
+** they go into its queue first. */
+static int add_block (Pipeline *p, const int32_t *samples, int n,
+                      Fault *fault) {
+  int channels = decoder_format(p->decoder)->channels;
+  if (fifo_push(p->mixture, samples, n) < 0)
+    return fault_memory(fault);
+  while (n > 0) {
+    int part = n < feed_step(p->feed) ? n : feed_step(p->feed);
+    if (add_samples(p, samples, part, fault) < 0)
+      return -1;
+    samples += part * channels;
+    n -= part;
+  }
+  return 0;
+}
+
+static void *run_decoder (void *opaque) {
+  Pipeline *p = opaque;
+  Fault fault = { 0 };
+  const int32_t *samples;
+  int n = 1;
+  while (n > 0 && !is_stopped(p)) {
+    n = decoder_read(p->decoder, &samples, &fault);
+    if (n > 0 && add_block(p, samples, n, &fault) < 0)
+      n = -1;
+  }
+  if (n == 0 && add_samples(p, NULL, 0, &fault) < 0)
+    n = -1;
+  if (n < 0)
+    stop(p, &fault);
+  return NULL;
+}
+
+/* --- masks ------------------------------------------------------------------ */
+
+/* The next segment that nobody has taken; NULL when there is none left. */
+static Slot *take_slot (Pipeline *p) {
+  pthread_mutex_lock(&p->lock);
+  while (!p->stopped && !p->ended && p->taken == p->filled)
+    pthread_cond_wait(&p->changed, &p->lock);
+  Slot *slot = NULL;
+  if (!p->stopped && p->taken < p->filled)
+    slot = &p->slots[p->taken++ % p->slot_count];
+  pthread_mutex_unlock(&p->lock);
+  return slot;
+}
+
+static void *run_worker (void *opaque) {
+  Pipeline *p = opaque;
+  Slot *slot;
+  while ((slot = take_slot(p)) != NULL) {
+    mask_segment(&slot->segment);
+    pthread_mutex_lock(&p->lock);
+    slot->masked = 1;
+    pthread_cond_broadcast(&p->changed);
+    pthread_mutex_unlock(&p->lock);
+  }
+  return NULL;
+}
+
+/* --- writing ---------------------------------------------------------------- */
+
+static Slot *await_mask (Pipeline *p) {
+  pthread_mutex_lock(&p->lock);
+  Slot *slot = &p->slots[p->written % p->slot_count];
+  while (!p->stopped && !(p->written < p->filled && slot->masked))
+    pthread_cond_wait(&p->changed, &p->lock);
+  if (p->stopped)
+    slot = NULL;
+  pthread_mutex_unlock(&p->lock);
+  return slot;
+}
+
+static void give_back (Pipeline *p) {
+  pthread_mutex_lock(&p->lock);
+  p->written++;
+  pthread_cond_broadcast(&p->changed);
+  pthread_mutex_unlock(&p->lock);
+}
+
+static void run_writer (Pipeline *p) {
+  Fault fault = { 0 };
+  Slot *slot;
+  int last = 0, code = 0;
+  while (!last && code == 0 && (slot = await_mask(p)) != NULL) {
+    last = slot->segment.last;
+    if (p->cancel != NULL && atomic_load(p->cancel))
+      code = fault_set(&fault, FAULT_INTERNAL, "cancelled");
+    else
+      code = writer_add(p->writer, &slot->segment, p->mixture, &fault);
+    give_back(p);
+  }
+  if (last && code == 0)
+    code = writer_finish(p->writer, &fault);
+  if (code < 0)
+    stop(p, &fault);
+}
+
+/* --- start and end ---------------------------------------------------------- */
+
+static int open_slots (Pipeline *p) {
+  for (int i = 0; i < p->slot_count; i++) {
+    p->slots[i].segment.data = av_malloc_array(SEGMENT_ROOM, sizeof(float));
+    if (p->slots[i].segment.data == NULL)
+      return -1;
+  }
+  return 0;
+}
+
+static Pipeline *open_pipeline (Decoder *d, int workers, Fault *fault) {
+  Pipeline *p = av_mallocz(sizeof *p);
+  if (p == NULL)
+    return NULL;
+  pthread_mutex_init(&p->lock, NULL);
+  pthread_cond_init(&p->changed, NULL);
+  p->slot_count = workers + 1;
+  p->decoder = d;
+  p->feed = feed_open(decoder_format(d), fault);
+  p->mixture = fifo_open(decoder_format(d));
+  if (p->feed == NULL)
+    stop(p, fault);
+  else if (p->mixture == NULL || open_slots(p) < 0) {
+    fault_memory(fault);
+    stop(p, fault);
+  }
+  return p;
+}
+
+static void close_pipeline (Pipeline *p) {
+  for (int i = 0; i < p->slot_count; i++)
+    av_freep(&p->slots[i].segment.data);
+  feed_close(p->feed);
+  fifo_close(p->mixture);
+  pthread_cond_destroy(&p->changed);
+  pthread_mutex_destroy(&p->lock);
+  av_free(p);
+}
+
+static void start (Pipeline *p, void *(*run) (void *)) {
+  Fault fault = { 0 };
+  int code = is_stopped(p) ? 0
+                           : pthread_create(&p->threads[p->thread_count],
+                                            NULL, run, p);
+  if (code != 0) {
+    fault_set(&fault, FAULT_INTERNAL, "cannot start a thread: %s",
+              strerror(code));
+    stop(p, &fault);
+  }
+  else if (!is_stopped(p))
+    p->thread_count++;
+}
+
+int pipeline_run (Decoder *d, Writer *w, int workers,
+                  const atomic_bool *cancel, Fault *fault) {
+  workers = workers < 1 ? 1 : workers > MAX_WORKERS ? MAX_WORKERS : workers;
+  Pipeline *p = open_pipeline(d, workers, fault);
+  if (p == NULL)
+    return fault_memory(fault);
+  p->writer = w;
+  p->cancel = cancel;
+  start(p, run_decoder);
+  for (int i = 0; i < workers; i++)
+    start(p, run_worker);
+  run_writer(p);
+  for (int i = 0; i < p->thread_count; i++)
+    pthread_join(p->threads[i], NULL);
+  int code = p->stopped ? -1 : 0;
+  if (code < 0)
+    *fault = p->fault;
+  close_pipeline(p);
+  return code;
+}

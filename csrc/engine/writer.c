@@ -1,0 +1,143 @@
+/* The end of the line: masks and mixture come in, two FLAC files go out. */
+
+#include "engine/writer.h"
+
+#include <string.h>
+
+#include <libavutil/mem.h>
+
+#include "engine/apply.h"
+#include "engine/encode.h"
+
+enum { FADE = 2 * SEGMENT_FADE };
+
+struct Writer {
+  Apply *apply;
+  Encoder *foreground, *background;
+  int channels;
+  int64_t position;  /* of the next step's output, from -delay on */
+  int32_t *in, *out_foreground, *out_background; /* one step each */
+  float *tail; /* the previous mask where the next fades in, FADE rows, and
+               ** the rows of its context before that */
+};
+
+enum { TAIL_ROWS = SEGMENT_CONTEXT + SEGMENT_FADE };
+
+static int open_buffers (Writer *w) {
+  size_t step = (size_t)apply_hop(w->apply) * (size_t)w->channels;
+  w->in = av_calloc(step, sizeof *w->in);
+  w->out_foreground = av_calloc(step, sizeof *w->out_foreground);
+  w->out_background = av_calloc(step, sizeof *w->out_background);
+  w->tail = av_calloc((size_t)TAIL_ROWS * GRID_ROW, sizeof *w->tail);
+  return w->in && w->out_foreground && w->out_background && w->tail ? 0 : -1;
+}
+
+Writer *writer_open (const char *foreground, const char *background,
+                     const Format *format, Fault *fault) {
+  Writer *w = av_mallocz(sizeof *w);
+  if (w == NULL) {
+    fault_memory(fault);
+    return NULL;
+  }
+  w->channels = format->channels;
+  w->apply = apply_open(format, fault);
+  if (w->apply != NULL && open_buffers(w) < 0)
+    fault_memory(fault);
+  else if (w->apply != NULL) {
+    w->position = -apply_delay(w->apply);
+    w->foreground = encoder_open(foreground, format, fault);
+    if (w->foreground != NULL)
+      w->background = encoder_open(background, format, fault);
+    if (w->background != NULL)
+      return w;
+  }
+  writer_close(w);
+  return NULL;
+}
+
+void writer_close (Writer *w) {
+  if (w == NULL)
+    return;
+  encoder_close(w->foreground);
+  encoder_close(w->background);
+  apply_close(w->apply);
+  av_freep(&w->in);
+  av_freep(&w->out_foreground);
+  av_freep(&w->out_background);
+  av_freep(&w->tail);
+  av_free(w);
+}
+
+int64_t writer_count (const Writer *w) {
+  return w->position;
+}
+
+/* The frames around a boundary that both segments have a mask for. */
+static int64_t fade_start (int64_t index) {
+  return index * SEGMENT_CORE - SEGMENT_CONTEXT;
+}
+
+static float *row (const Segment *s, int64_t frame) {
+  return s->data + (size_t)(frame - s->first) * GRID_ROW;
+}
+
+/* Cross from the previous mask to this one; before the fade proper its rows
+** are the previous ones, which interpolation still looks at. */
+static void fade_in (const Writer *w, const Segment *s) {
+  for (int i = 0; i < TAIL_ROWS && fade_start(s->index) + i < s->end; i++) {
+    const float *before = w->tail + (size_t)i * GRID_ROW;
+    float *now = row(s, fade_start(s->index) + i);
+    float t = ((float)(i - (TAIL_ROWS - FADE)) + 0.5F) / FADE;
+    t = t < 0 ? 0 : t;
+    for (int k = 0; k < GRID_BINS; k++)
+      now[k] = before[k] + t * (now[k] - before[k]);
+  }
+}
+
+static void keep_tail (Writer *w, const Segment *s) {
+  memcpy(w->tail, row(s, fade_start(s->index + 1)),
+         (size_t)TAIL_ROWS * GRID_ROW * sizeof *w->tail);
+}
+
+/* The delay is a whole number of steps: they give nothing. */
+static int write_step (Writer *w, int64_t total, Fault *fault) {
+  int hop = apply_hop(w->apply);
+  int64_t start = w->position;
+  int n = total - start < hop ? (int)(total - start) : hop;
+  w->position += n;
+  if (start < 0)
+    return 0;
+  if (encoder_write(w->foreground, w->out_foreground, n, fault) < 0)
+    return -1;
+  return encoder_write(w->background, w->out_background, n, fault);
+}
+
+/* Behind the mixture's end the input goes on with silence. */
+static void step (Writer *w, const Segment *s, Fifo *mixture) {
+  int hop = apply_hop(w->apply);
+  int got = fifo_pull(mixture, w->in, hop);
+  size_t rest = (size_t)(hop - got) * (size_t)w->channels;
+  memset(w->in + (size_t)got * (size_t)w->channels, 0, rest * sizeof *w->in);
+  apply_step(w->apply, s, w->in, w->out_foreground, w->out_background);
+}
+
+int writer_add (Writer *w, Segment *s, Fifo *mixture, Fault *fault) {
+  int64_t total = s->last ? fifo_total(mixture) : INT64_MAX;
+  int64_t final = fade_start(s->index + 1) + TAIL_ROWS - FADE;
+  if (s->index > 0)
+    fade_in(w, s);
+  while (s->last ? w->position < total : apply_needs(w->apply) < final) {
+    step(w, s, mixture);
+    if (write_step(w, total, fault) < 0)
+      return -1;
+  }
+  if (!s->last)
+    keep_tail(w, s);
+  return 0;
+}
+
+int writer_finish (Writer *w, Fault *fault) {
+  if (encoder_finish(w->foreground, fault) < 0)
+    return -1;
+  return encoder_finish(w->background, fault);
+}
