@@ -1,0 +1,314 @@
+/* The Lua face of the sandbox: module camb.sandbox.core.  No Lua runs in any
+** of the server's threads. */
+
+#include "binding/compat.h"
+
+#include <string.h>
+
+#include "sandbox/server.h"
+
+#define SERVER_T "camb.server"
+#define RECORDS_T "camb.records"
+
+CAMB_EXPORT int luaopen_camb_sandbox_core (lua_State *L);
+
+typedef struct ServerBox {
+  Server *server; /* NULL only while it is being started */
+} ServerBox;
+
+/* Holds the log's records while tables are made of them, as making tables may
+** raise. */
+typedef struct RecordsBox {
+  Record **list;
+  size_t count;
+} RecordsBox;
+
+static ServerBox *checkbox (lua_State *L) {
+  return luaL_checkudata(L, 1, SERVER_T);
+}
+
+static Server *checkserver (lua_State *L) {
+  Server *s = checkbox(L)->server;
+  luaL_argcheck(L, s != NULL, 1, "server was not started");
+  return s;
+}
+
+/* The string stays on the stack, so that it lives until the call returns. */
+static const char *optstring (lua_State *L, const char *key) {
+  lua_getfield(L, 1, key);
+  return lua_tostring(L, -1);
+}
+
+static const char *getstring (lua_State *L, const char *key) {
+  const char *value = optstring(L, key);
+  if (value == NULL)
+    luaL_error(L, "option '%s' is missing", key);
+  return value;
+}
+
+static lua_Number getnumber (lua_State *L, const char *key) {
+  lua_Number n;
+  lua_getfield(L, 1, key);
+  if (!lua_isnumber(L, -1))
+    luaL_error(L, "option '%s' is missing", key);
+  n = lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return n;
+}
+
+/* The table comes from camb.sandbox, with every value in its range. */
+static void readoptions (lua_State *L, ServerOptions *o) {
+  luaL_checkstack(L, 16, NULL);
+  o->host = getstring(L, "host");
+  o->api_key = getstring(L, "api_key");
+  o->base_path = getstring(L, "base_path");
+  o->data_dir = optstring(L, "data_dir");
+  o->public_url = optstring(L, "public_url");
+  o->port = (int)getnumber(L, "port");
+  o->stem_port = (int)getnumber(L, "stem_port");
+  o->workers = (int)getnumber(L, "workers");
+  o->max_connections = (int)getnumber(L, "max_connections");
+  o->idle_timeout = (int)getnumber(L, "idle_timeout");
+  o->processing = getnumber(L, "processing");
+  o->url_lifetime = getnumber(L, "url_lifetime");
+  o->max_upload = (int64_t)getnumber(L, "max_upload");
+  o->max_field = (int64_t)getnumber(L, "max_field");
+  o->max_headers = (size_t)getnumber(L, "max_headers");
+  o->request_log = (size_t)getnumber(L, "request_log");
+}
+
+/* core.start(options): a server, or nil, kind, message. */
+static int l_start (lua_State *L) {
+  ServerOptions options;
+  Failure why;
+  ServerBox *box;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  box = lua_newuserdatauv(L, sizeof *box, 0);
+  box->server = NULL;
+  luaL_setmetatable(L, SERVER_T);
+  readoptions(L, &options);
+  box->server = server_start(&options, &why);
+  if (box->server == NULL) {
+    lua_pushnil(L);
+    lua_pushstring(L, why.kind);
+    lua_pushstring(L, why.message);
+    return 3;
+  }
+  lua_pushvalue(L, 2);
+  return 1;
+}
+
+/* close, __close and stop share one idempotent path; the memory stays for the
+** log and the tasks to be read until the collector comes. */
+static int l_stop (lua_State *L) {
+  ServerBox *box = checkbox(L);
+  if (box->server != NULL)
+    server_stop(box->server);
+  return 0;
+}
+
+static int l_gc (lua_State *L) {
+  ServerBox *box = checkbox(L);
+  server_free(box->server);
+  box->server = NULL;
+  return 0;
+}
+
+static void setstring (lua_State *L, const char *key, const char *value) {
+  if (value == NULL)
+    return;
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, key);
+}
+
+static void setinteger (lua_State *L, const char *key, int64_t value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, key);
+}
+
+static void setpairs (lua_State *L, const char *key, const Pairs *pairs) {
+  size_t at = 0;
+  Pair p;
+  lua_newtable(L);
+  while (pairs_next(pairs, &at, &p)) {
+    lua_pushlstring(L, p.name, p.name_length);
+    lua_pushlstring(L, p.value, p.length);
+    lua_rawset(L, -3);
+  }
+  lua_setfield(L, -2, key);
+}
+
+static void setfile (lua_State *L, const RecordFile *file) {
+  if (file->field == NULL)
+    return;
+  lua_newtable(L);
+  setstring(L, "field", file->field);
+  setstring(L, "name", file->name);
+  setstring(L, "content_type", file->content_type);
+  setstring(L, "sha256", file->sha256);
+  setinteger(L, "size", file->size);
+  lua_setfield(L, -2, "file");
+}
+
+static void pushrecord (lua_State *L, const Record *r) {
+  lua_newtable(L);
+  setstring(L, "listener", r->listener);
+  setstring(L, "method", r->method);
+  setstring(L, "path", r->path);
+  setstring(L, "query", r->query);
+  setpairs(L, "headers", &r->headers);
+  setpairs(L, "fields", &r->fields);
+  setfile(L, &r->file);
+  setinteger(L, "body_bytes", (int64_t)r->body_bytes);
+  if (r->status != 0)
+    setinteger(L, "status", r->status);
+  lua_pushnumber(L, r->time);
+  lua_setfield(L, -2, "time");
+}
+
+static int l_requests (lua_State *L) {
+  Server *s = checkserver(L);
+  RecordsBox *box = lua_newuserdatauv(L, sizeof *box, 0);
+  box->list = NULL;
+  box->count = 0;
+  luaL_setmetatable(L, RECORDS_T);
+  box->list = log_records(s->log, &box->count);
+  if (box->list == NULL)
+    return luaL_error(L, "not enough memory");
+  lua_createtable(L, (int)box->count, 0);
+  for (size_t i = 0; i < box->count; i++) {
+    pushrecord(L, box->list[i]);
+    lua_rawseti(L, -2, (int)i + 1);
+  }
+  log_release(box->list, box->count);
+  box->list = NULL;
+  return 1;
+}
+
+static int l_records_gc (lua_State *L) {
+  RecordsBox *box = luaL_checkudata(L, 1, RECORDS_T);
+  log_release(box->list, box->count);
+  box->list = NULL;
+  return 0;
+}
+
+static void setcount (lua_State *L, const char *key, atomic_ullong *count) {
+  setinteger(L, key, (int64_t)atomic_load(count));
+}
+
+static int l_stats (lua_State *L) {
+  ServerStats *stats = &checkserver(L)->stats;
+  lua_newtable(L);
+  setcount(L, "uploads", &stats->uploads);
+  lua_newtable(L);
+  setcount(L, "api", &stats->connections[API]);
+  setcount(L, "stem", &stats->connections[STEM]);
+  lua_setfield(L, -2, "connections");
+  lua_newtable(L);
+  for (int i = 0; i < OPERATIONS; i++)
+    setcount(L, operations[i]->name, &stats->requests[i]);
+  lua_setfield(L, -2, "requests");
+  return 1;
+}
+
+static void setpath (lua_State *L, const char *key, const Task *t,
+                     const char *file) {
+  if (file == NULL)
+    return;
+  lua_pushfstring(L, "%s/%s", t->folder, file);
+  lua_setfield(L, -2, key);
+}
+
+static void setfields (lua_State *L, json_t *fields) {
+  const char *key;
+  json_t *value;
+  lua_newtable(L);
+  json_object_foreach(fields, key, value) setstring(L, key,
+                                                    json_string_value(value));
+  lua_setfield(L, -2, "fields");
+}
+
+static void setoutcome (lua_State *L, const Task *t) {
+  if (!atomic_load(&t->ended)) {
+    setstring(L, "status", "PENDING");
+    return;
+  }
+  setstring(L, "status", t->status);
+  setstring(L, "exception_reason", t->reason);
+  setstring(L, "message", t->message);
+  if (t->run_id > 0)
+    setinteger(L, "run_id", t->run_id);
+  for (int i = 0; i < 2; i++)
+    setpath(L, stem_names[i], t, t->stems[i].file);
+}
+
+/* server:task(id): what is known of it, or nil when there is no such task. */
+static int l_task (lua_State *L) {
+  Server *s = checkserver(L);
+  const Task *t = store_task(s->store, luaL_checkstring(L, 2));
+  if (t == NULL)
+    return 0;
+  lua_newtable(L);
+  setstring(L, "task_id", t->id);
+  setstring(L, "folder", t->folder);
+  setpath(L, "input", t, t->input);
+  setstring(L, "file_name", t->file_name);
+  setstring(L, "content_type", t->content_type);
+  setinteger(L, "size", t->size);
+  setstring(L, "sha256", t->sha256[0] != '\0' ? t->sha256 : NULL);
+  setfields(L, t->fields);
+  setoutcome(L, t);
+  return 1;
+}
+
+/* Methods first, then what a server says of itself. */
+static int l_index (lua_State *L) {
+  Server *s = checkserver(L);
+  const char *key = luaL_checkstring(L, 2);
+  lua_getfield(L, lua_upvalueindex(1), key);
+  if (!lua_isnil(L, -1))
+    return 1;
+  if (strcmp(key, "base_url") == 0)
+    lua_pushstring(L, s->base_url);
+  else if (strcmp(key, "stem_url") == 0)
+    lua_pushstring(L, s->stem_url);
+  else if (strcmp(key, "api_key") == 0)
+    lua_pushstring(L, s->api_key);
+  else if (strcmp(key, "data_dir") == 0)
+    lua_pushstring(L, store_folder(s->store));
+  return 1;
+}
+
+static int l_tostring (lua_State *L) {
+  Server *s = checkserver(L);
+  lua_pushfstring(L, "%s: %s", SERVER_T, s->base_url);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"requests", l_requests}, {"stats", l_stats}, {"task", l_task},
+    {"stop", l_stop},         {"close", l_stop},  {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", l_gc},
+    {"__close", l_stop},
+    {"__tostring", l_tostring},
+    {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {{"start", l_start}, {NULL, NULL}};
+
+int luaopen_camb_sandbox_core (lua_State *L) {
+  luaL_newmetatable(L, RECORDS_T);
+  lua_pushcfunction(L, l_records_gc);
+  lua_setfield(L, -2, "__gc");
+  luaL_newmetatable(L, SERVER_T);
+  luaL_setfuncs(L, metamethods, 0);
+  luaL_newlib(L, methods);
+  lua_pushcclosure(L, l_index, 1);
+  lua_setfield(L, -2, "__index");
+  luaL_newlib(L, functions);
+  return 1;
+}

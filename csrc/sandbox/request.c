@@ -1,0 +1,129 @@
+/* From the daemon's callbacks to the operations. */
+
+#include "sandbox/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sandbox/reply.h"
+#include "sandbox/route.h"
+#include "sandbox/target.h"
+
+static void request_free (Request *r) {
+  free(r->argument);
+  record_release(r->record);
+  free(r);
+}
+
+/* The target is taken from the line itself: the daemon's own decoding would
+** make an escaped slash in a task id a slash of the path. */
+void *request_on_line (void *context, const char *line,
+                       struct MHD_Connection *connection) {
+  static const char *const names[LISTENERS] = {"api", "stem"};
+  Listener *l = context;
+  Request *r = calloc(1, sizeof *r);
+  if (r == NULL)
+    return NULL;
+  r->server = l->server;
+  r->listener = l;
+  r->connection = connection;
+  r->record = record_new(names[l->kind]);
+  if (r->record != NULL &&
+      target_split(line, &r->record->path, &r->record->query))
+    return r;
+  request_free(r);
+  return NULL;
+}
+
+static enum MHD_Result on_header (void *context, enum MHD_ValueKind kind,
+                                  const char *name, size_t name_length,
+                                  const char *value, size_t length) {
+  char lower[256];
+  size_t n = name_length < sizeof lower ? name_length : sizeof lower;
+  (void)kind;
+  for (size_t i = 0; i < n; i++)
+    lower[i] = (name[i] >= 'A' && name[i] <= 'Z') ? (char)(name[i] + 32)
+                                                  : name[i];
+  pairs_add(context, lower, n, value != NULL ? value : "", length);
+  return MHD_YES;
+}
+
+static bool has_body (const Request *r) {
+  const char *length = request_header(r, "Content-Length");
+  return (length != NULL && strcmp(length, "0") != 0) ||
+         request_header(r, "Transfer-Encoding") != NULL;
+}
+
+static enum MHD_Result begin (Request *r) {
+  return r->operation->begin == NULL ? MHD_YES : r->operation->begin(r);
+}
+
+/* This is the one place where a request meets its operation.  The daemon
+** closes a connection on which it replied before the body, so where there is
+** no body, the beginning waits for the end. */
+static enum MHD_Result meet (Request *r, const char *method) {
+  r->record->method = strdup(method);
+  MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, on_header,
+                              &r->record->headers);
+  r->operation = r->record->method == NULL ? &unknown_operation
+                                           : route_find(r);
+  atomic_fetch_add(&r->server->stats.requests[r->operation->id], 1);
+  r->begun = has_body(r);
+  return r->begun ? begin(r) : MHD_YES;
+}
+
+static enum MHD_Result finish (Request *r) {
+  if (!r->begun) {
+    enum MHD_Result result = begin(r);
+    if (result != MHD_YES || r->record == NULL)
+      return result;
+  }
+  return r->operation->finish(r);
+}
+
+enum MHD_Result request_on_call (void *context,
+                                 struct MHD_Connection *connection,
+                                 const char *url, const char *method,
+                                 const char *version, const char *bytes,
+                                 size_t *n, void **state) {
+  Request *r = *state;
+  size_t length = *n;
+  (void)context;
+  (void)connection;
+  (void)url;
+  (void)version;
+  if (r == NULL)
+    return MHD_NO;
+  if (r->operation == NULL)
+    return meet(r, method);
+  if (length == 0)
+    return finish(r);
+  *n = 0;
+  r->record->body_bytes += length;
+  if (r->operation->data == NULL)
+    return MHD_YES;
+  return r->operation->data(r, bytes, length);
+}
+
+/* A request that broke is logged as well, with no status. */
+void request_on_end (void *context, struct MHD_Connection *connection,
+                     void **state, enum MHD_RequestTerminationCode how) {
+  Request *r = *state;
+  (void)context;
+  (void)connection;
+  (void)how;
+  if (r == NULL)
+    return;
+  *state = NULL;
+  if (r->operation != NULL && r->operation->drop != NULL)
+    r->operation->drop(r);
+  if (r->record != NULL && r->record->method != NULL) {
+    log_add(r->server->log, r->record);
+    r->record = NULL;
+  }
+  request_free(r);
+}
+
+const char *request_header (const Request *r, const char *name) {
+  return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
+}

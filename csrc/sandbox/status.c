@@ -1,0 +1,59 @@
+/* GET /audio-separation/{task_id} and GET /audio-separation-result/{run_id}:
+** what became of a task, and where its stems are. */
+
+#include "sandbox/result.h"
+
+#include "sandbox/reply.h"
+#include "sandbox/route.h"
+#include "sandbox/target.h"
+
+static enum MHD_Result check_key (Request *r) {
+  return route_has_key(r) ? MHD_YES : reply_no_key(r);
+}
+
+static json_t *string_or_null (const char *value) {
+  json_t *string = value == NULL ? NULL : json_string(value);
+  return string != NULL ? string : json_null();
+}
+
+static json_t *describe (const Task *t) {
+  if (!atomic_load(&t->ended))
+    return json_pack("{s:s, s:n, s:n, s:n}", "status", "PENDING", "run_id",
+                     "exception_reason", "message");
+  return json_pack("{s:s, s:o, s:o, s:o}", "status", t->status, "run_id",
+                   t->run_id > 0 ? json_integer(t->run_id) : json_null(),
+                   "exception_reason", string_or_null(t->reason), "message",
+                   string_or_null(t->message));
+}
+
+static enum MHD_Result tell_status (Request *r) {
+  json_t *problems = reply_problems();
+  const Task *t;
+  reply_check_query(r, problems);
+  if (json_array_size(problems) > 0)
+    return reply_invalid(r, problems);
+  json_decref(problems);
+  t = r->argument == NULL ? NULL : store_task(r->server->store, r->argument);
+  if (t == NULL)
+    return reply_detail(r, MHD_HTTP_NOT_FOUND, "Task not found");
+  return reply_json(r, MHD_HTTP_OK, describe(t));
+}
+
+static enum MHD_Result tell_result (Request *r) {
+  json_t *urls, *problems = reply_problems();
+  int64_t run = 0;
+  if (r->argument == NULL || !target_integer(r->argument, &run))
+    reply_problem_integer(problems, "path", "run_id");
+  if (json_array_size(problems) > 0)
+    return reply_invalid(r, problems);
+  json_decref(problems);
+  urls = result_urls(r->server, run);
+  if (urls == NULL)
+    return reply_detail(r, MHD_HTTP_NOT_FOUND, "Run not found");
+  return reply_json(r, MHD_HTTP_OK, urls);
+}
+
+const Operation status_operation = {STATUS, "status", check_key, NULL,
+                                    tell_status, NULL};
+const Operation result_operation = {RESULT, "result", check_key, NULL,
+                                    tell_result, NULL};

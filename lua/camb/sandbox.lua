@@ -1,0 +1,207 @@
+--- A local server that speaks the audio separation API and really separates:
+--- for specs, demonstrations and rehearsals.  It runs in threads of this
+--- process, so a script that blocks in a client still gets its answers.
+
+local core = require "camb.sandbox.core"
+
+local sandbox = {}
+
+local function is_integer (value)
+  return type(value) == "number" and value % 1 == 0
+end
+
+-- Each check gives nil when the value is fine, else what is wanted.
+
+local function integer (least, most)
+  local wanted = ("an integer from %.0f to %.0f"):format(least, most)
+  return function (value)
+    if not (is_integer(value) and value >= least and value <= most) then
+      return wanted
+    end
+  end
+end
+
+local function seconds (value)
+  if type(value) ~= "number" or not (value >= 0) then
+    return "a number of seconds"
+  end
+end
+
+local function lifetime (value)
+  if type(value) ~= "number" or not (value >= 0 and value <= 1e9) then
+    return "a number of seconds up to 1e9"
+  end
+end
+
+--- Control bytes would end a header, or a path, before its end.
+local function text (value)
+  if type(value) ~= "string" or value == "" or value:find "%c" then
+    return "a string without control characters"
+  end
+end
+
+local function url (value)
+  if text(value) or not value:find "^https?://[^/]" then
+    return "an http or https URL"
+  end
+end
+
+local function base_path (value)
+  if value ~= "" and (text(value) or not value:find "^/.*[^/]$") then
+    return 'a path such as "/apis", or ""'
+  end
+end
+
+local function engine (value)
+  if value ~= "builtin" then
+    return '"builtin"'
+  end
+end
+
+local LARGEST = 2 ^ 53
+
+local checks = {
+  host = text,
+  port = integer(0, 65535),
+  stem_port = integer(0, 65535),
+  api_key = text,
+  base_path = base_path,
+  data_dir = text,
+  public_url = url,
+  engine = engine,
+  workers = integer(1, 64),
+  processing = seconds,
+  url_lifetime = lifetime,
+  max_upload = integer(1, LARGEST),
+  max_field = integer(1, 2 ^ 30),
+  max_headers = integer(4096, 2 ^ 24),
+  max_connections = integer(1, 2 ^ 20),
+  idle_timeout = integer(1, 2 ^ 20),
+  request_log = integer(0, 2 ^ 20),
+}
+
+local defaults = {
+  host = "127.0.0.1",
+  port = 0,
+  stem_port = 0,
+  api_key = "sandbox",
+  base_path = "/apis",
+  engine = "builtin",
+  workers = 1,
+  processing = 0,
+  url_lifetime = 3600,
+  max_upload = 2 ^ 31,
+  max_field = 65536,
+  max_headers = 65536,
+  max_connections = 512,
+  idle_timeout = 60,
+  request_log = 10000,
+}
+
+local function describe (value)
+  if type(value) == "string" then
+    return ("%q"):format(value)
+  elseif type(value) == "number" then
+    return tostring(value)
+  end
+  return type(value)
+end
+
+local function check_options (options, level)
+  local checked = {}
+  if type(options) ~= "table" then
+    error("sandbox.start: options must be a table, got " .. type(options),
+      level)
+  end
+  for name, value in pairs(options) do
+    local check = checks[name]
+    if not check then
+      error(("sandbox.start: unknown option '%s'"):format(tostring(name)),
+        level)
+    end
+    local wanted = check(value)
+    if wanted then
+      error(("sandbox.start: option '%s' must be %s, got %s"):format(name,
+        wanted, describe(value)), level)
+    end
+    checked[name] = value
+  end
+  return checked
+end
+
+local function with_defaults (options)
+  for name, value in pairs(defaults) do
+    if options[name] == nil then
+      options[name] = value
+    end
+  end
+  if options.public_url then
+    options.public_url = options.public_url:gsub("/+$", "")
+  end
+  return options
+end
+
+---@class camb.SandboxOptions
+---@field host string?            # address to listen on; default "127.0.0.1"
+---@field port integer?           # of the API; 0, the default: any free one
+---@field stem_port integer?      # of the stems; 0, the default: any free one
+---@field api_key string?         # the one key that is let in; "sandbox"
+---@field base_path string?       # what comes before the operations; "/apis"
+---@field data_dir string?        # kept, made if missing; default: a fresh
+---                               # folder, removed when the server stops
+---@field public_url string?      # what stem URLs begin with, in place of
+---                               # stem_url
+---@field engine string?          # "builtin"
+---@field workers integer?        # tasks worked on at a time; 1
+---@field processing number?      # seconds for which a task is PENDING at
+---                               # least; math.huge: for ever
+---@field url_lifetime number?    # seconds for which a stem URL is good; 3600
+---@field max_upload integer?     # bytes of one upload, form and all; 2^31
+---@field max_field integer?      # bytes of one form field; 65536
+---@field max_headers integer?    # bytes of a request's headers; 65536
+---@field max_connections integer? # at each of the two listeners; 512
+---@field idle_timeout integer?   # seconds until a silent client is cut; 60
+---@field request_log integer?    # how many requests are remembered; 10000
+
+---@class camb.SandboxRequest
+---@field listener "api"|"stem"
+---@field method string
+---@field path string             # as it came, not decoded
+---@field query string?           # as it came, without its "?"
+---@field headers table<string, string> # by lowercase name
+---@field fields table<string, string>  # of the form, without its file
+---@field file {field: string, name: string, content_type: string?,
+---             size: integer, sha256: string}?
+---@field body_bytes integer      # of the body, as far as it was read
+---@field status integer?         # of the reply; nil when the request broke
+---@field time number             # seconds since 1970, when it began
+
+---@class camb.SandboxServer
+---@field base_url string         # where the API is, such as
+---                               # "http://127.0.0.1:4711/apis"
+---@field stem_url string         # where the stems are, another origin
+---@field api_key string
+---@field data_dir string
+---@field requests fun(self): camb.SandboxRequest[] # oldest first
+---@field stats fun(self): table  # {uploads=, connections={api=, stem=},
+---                               #  requests={submit=, status=, …}}
+---@field task fun(self, id: string): table? # what is known of a task
+---@field stop fun(self)          # also close; twice is fine
+
+--- Start a server.  It is up when this returns, and stops by `stop`, at the
+--- end of a `<close>` variable, or when it is collected.  A port in use or a
+--- folder that cannot be written gives nil and an error; a wrong option
+--- raises.
+---@param options camb.SandboxOptions?
+---@return camb.SandboxServer? server
+---@return camb.Error? err        # kind "network" or "file"
+function sandbox.start (options)
+  local checked = with_defaults(check_options(options or {}, 3))
+  local server, kind, message = core.start(checked)
+  if server then
+    return server
+  end
+  return nil, require "camb.error".new{ kind = kind, message = message }
+end
+
+return sandbox
