@@ -122,7 +122,7 @@ static void step (Writer *w, const Segment *s, Fifo *mixture) {
 }
 
 int writer_add (Writer *w, Segment *s, Fifo *mixture, Fault *fault) {
-  int64_t total = s->last ? fifo_total(mixture) : INT64_MAX;
+  int64_t total = s->last ? fifo_total(mixture) : INT64_MAX / 2;
   int64_t final = fade_start(s->index + 1) + TAIL_ROWS - FADE;
   if (s->index > 0)
     fade_in(w, s);
