@@ -93,7 +93,7 @@ static void on_connection (void *context, struct MHD_Connection *connection,
 static struct MHD_Daemon *start_daemon (Listener *l, const ListenerOptions *o,
                                         int fd) {
   return MHD_start_daemon(
-      MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_SUSPEND_RESUME, 0, NULL, NULL,
+      MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL,
       request_on_call, l, MHD_OPTION_LISTEN_SOCKET, fd,
       MHD_OPTION_URI_LOG_CALLBACK, request_on_line, l,
       MHD_OPTION_NOTIFY_COMPLETED, request_on_end, l,

@@ -3,56 +3,57 @@
 --- process, so a script that blocks in a client still gets its answers.
 
 local core = require "camb.sandbox.core"
+local Error = require "camb.error"
 
 local sandbox = {}
 
-local function is_integer (value)
+local function is_integer(value)
   return type(value) == "number" and value % 1 == 0
 end
 
 -- Each check gives nil when the value is fine, else what is wanted.
 
-local function integer (least, most)
+local function integer(least, most)
   local wanted = ("an integer from %.0f to %.0f"):format(least, most)
-  return function (value)
+  return function(value)
     if not (is_integer(value) and value >= least and value <= most) then
       return wanted
     end
   end
 end
 
-local function seconds (value)
+local function seconds(value)
   if type(value) ~= "number" or not (value >= 0) then
     return "a number of seconds"
   end
 end
 
-local function lifetime (value)
+local function lifetime(value)
   if type(value) ~= "number" or not (value >= 0 and value <= 1e9) then
     return "a number of seconds up to 1e9"
   end
 end
 
 --- Control bytes would end a header, or a path, before its end.
-local function text (value)
+local function text(value)
   if type(value) ~= "string" or value == "" or value:find "%c" then
     return "a string without control characters"
   end
 end
 
-local function url (value)
+local function url(value)
   if text(value) or not value:find "^https?://[^/]" then
     return "an http or https URL"
   end
 end
 
-local function base_path (value)
+local function base_path(value)
   if value ~= "" and (text(value) or not value:find "^/.*[^/]$") then
     return 'a path such as "/apis", or ""'
   end
 end
 
-local function engine (value)
+local function engine(value)
   if value ~= "builtin" then
     return '"builtin"'
   end
@@ -98,7 +99,7 @@ local defaults = {
   request_log = 10000,
 }
 
-local function describe (value)
+local function describe(value)
   if type(value) == "string" then
     return ("%q"):format(value)
   elseif type(value) == "number" then
@@ -107,7 +108,7 @@ local function describe (value)
   return type(value)
 end
 
-local function check_options (options, level)
+local function check_options(options, level)
   local checked = {}
   if type(options) ~= "table" then
     error("sandbox.start: options must be a table, got " .. type(options),
@@ -129,7 +130,7 @@ local function check_options (options, level)
   return checked
 end
 
-local function with_defaults (options)
+local function with_defaults(options)
   for name, value in pairs(defaults) do
     if options[name] == nil then
       options[name] = value
@@ -195,13 +196,13 @@ end
 ---@param options camb.SandboxOptions?
 ---@return camb.SandboxServer? server
 ---@return camb.Error? err        # kind "network" or "file"
-function sandbox.start (options)
+function sandbox.start(options)
   local checked = with_defaults(check_options(options or {}, 3))
   local server, kind, message = core.start(checked)
   if server then
     return server
   end
-  return nil, require "camb.error".new{ kind = kind, message = message }
+  return nil, Error.new{ kind = kind, message = message }
 end
 
 return sandbox
