@@ -58,3 +58,86 @@ $(SANDBOX_SO): $(SANDBOX_O)
 	@mkdir -p $(@D)
 	$(CC) -shared $(EXTRA_CFLAGS) $(LDFLAGS) -o $@ $^ \
 	  $(shell pkg-config --libs libmicrohttpd jansson $(AV)) -lpthread -lm
+
+# The command from the checkout: the same lines as the installed one, with the
+# checkout's own paths in front.
+$(COMMAND): lua/camb/cli/command.lua Makefile
+	@mkdir -p $(@D)
+	{ echo '#!/usr/bin/env $(LUA)'; \
+	  echo 'package.path = "$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;" .. package.path'; \
+	  echo 'package.cpath = "$(abspath $(MODULES))/?.so;" .. package.cpath'; \
+	  cat $<; } > $@
+	chmod +x $@
+
+# Shell lines: eval "$$(make -s env)"
+.PHONY: env
+env:
+	@echo 'export LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;"'
+	@echo 'export LUA_CPATH="$(abspath $(MODULES))/?.so;;"'
+	@echo 'export PATH="$(abspath $(BUILD))/bin:$$PATH"'
+
+# $(call install-packages,LIST): those of LIST that are missing, by apt.
+define install-packages
+	@missing=; for p in $(1); do \
+	  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' \
+	    || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	  command -v apt-get >/dev/null || { \
+	    echo "needed, and no apt-get to install it:$$missing" >&2; exit 1; }; \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  echo "installing$$missing"; \
+	  $$sudo apt-get update -qq && \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+	    --no-install-recommends $$missing >/dev/null; fi
+endef
+
+.PHONY: deps test-deps check-deps
+deps:
+	$(call install-packages,$(PACKAGES))
+test-deps:
+	$(call install-packages,$(PACKAGES) $(TEST_PACKAGES))
+check-deps:
+	$(call install-packages,$(PACKAGES) $(TEST_PACKAGES) $(CHECK_PACKAGES))
+
+# What was installed only now is not known to this make: a second one goes on.
+.PHONY: demo
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@rm -rf $(BUILD)/demo
+	$(COMMAND) separate examples/mix.flac --sandbox -o $(BUILD)/demo
+
+SPECS ?= spec
+BUSTED = eval "$$($(MAKE) -s env)" && \
+  busted --lua="$$(command -v $(LUA))" --pattern=_spec --output=plainTerminal
+
+.PHONY: test
+test: test-deps
+	@$(MAKE) --no-print-directory run-test
+
+.PHONY: run-test
+run-test: all
+	@$(BUSTED) $(SPECS)
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: install uninstall
+LUA_SHARE = $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)
+LUA_LIB   = $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)
+
+install: all
+	@for f in $(LUA_FILES:lua/%=%); do \
+	  install -D -m 644 lua/$$f "$(LUA_SHARE)/$$f" || exit 1; done
+	install -D -m 755 $(CORE_SO) "$(LUA_LIB)/camb/core.so"
+	install -D -m 755 $(SANDBOX_SO) "$(LUA_LIB)/camb/sandbox/core.so"
+	@mkdir -p "$(DESTDIR)$(PREFIX)/bin"
+	{ echo '#!/usr/bin/env $(LUA)'; \
+	  echo 'package.path = "$(PREFIX)/share/lua/$(LUA_VERSION)/?.lua;$(PREFIX)/share/lua/$(LUA_VERSION)/?/init.lua;" .. package.path'; \
+	  echo 'package.cpath = "$(PREFIX)/lib/lua/$(LUA_VERSION)/?.so;" .. package.cpath'; \
+	  cat lua/camb/cli/command.lua; } > "$(DESTDIR)$(PREFIX)/bin/camb"
+	chmod 755 "$(DESTDIR)$(PREFIX)/bin/camb"
+
+uninstall:
+	rm -rf "$(LUA_SHARE)/camb" "$(LUA_SHARE)/camb.lua" "$(LUA_LIB)/camb" \
+	  "$(DESTDIR)$(PREFIX)/bin/camb"

@@ -33,6 +33,16 @@ static inline int lua_absindex (lua_State *L, int i) {
 #endif
 #endif
 
+/* Push a count or an id: an integer where Lua has them, else a float, exact up
+** to 2^53. */
+static inline void camb_pushcount (lua_State *L, long long n) {
+#if LUA_VERSION_NUM >= 503
+  lua_pushinteger(L, (lua_Integer)n);
+#else
+  lua_pushnumber(L, (lua_Number)n);
+#endif
+}
+
 /* The integer at 'i', exact up to 2^53 also where Lua has only floats. */
 #if LUA_VERSION_NUM < 503
 static inline int camb_isinteger (lua_State *L, int i) {

@@ -173,11 +173,12 @@ static int l_step (lua_State *L) {
   return 0;
 }
 
-static void pushknown (lua_State *L, int64_t n, lua_Number scale) {
-  if (n < 0)
+/* Milliseconds as seconds, nil for -1. */
+static void pushseconds (lua_State *L, int64_t ms) {
+  if (ms < 0)
     lua_pushnil(L);
   else
-    lua_pushnumber(L, (lua_Number)n / scale);
+    lua_pushnumber(L, (lua_Number)ms / 1000);
 }
 
 /* nil, or id, type, attempt, then by type:
@@ -189,22 +190,25 @@ static int l_next (lua_State *L) {
   Event event;
   if (!session_next(checksession(L, 1), &event))
     return 0;
-  lua_pushnumber(L, (lua_Number)event.id);
+  camb_pushcount(L, (long long)event.id);
   lua_pushstring(L, types[event.type]);
   lua_pushinteger(L, event.attempt);
   switch (event.type) {
   case EVENT_PROGRESS:
-    lua_pushnumber(L, (lua_Number)event.bytes);
-    pushknown(L, event.total, 1);
+    camb_pushcount(L, event.bytes);
+    if (event.total >= 0)
+      camb_pushcount(L, event.total);
+    else
+      lua_pushnil(L);
     return 5;
   case EVENT_REPLY:
     lua_pushinteger(L, (lua_Integer)event.http_status);
-    pushknown(L, event.next_ms, 1000);
+    pushseconds(L, event.next_ms);
     lua_pushboolean(L, event.same);
     return 6;
   case EVENT_RETRY:
     lua_pushstring(L, event.reason);
-    pushknown(L, event.next_ms, 1000);
+    pushseconds(L, event.next_ms);
     return 5;
   default:
     return 3;
@@ -220,7 +224,7 @@ static int l_fd (lua_State *L) {
 }
 
 static int l_timeout (lua_State *L) {
-  pushknown(L, session_timeout_ms(checksession(L, 1)), 1000);
+  pushseconds(L, session_timeout_ms(checksession(L, 1)));
   return 1;
 }
 

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <curl/curl.h>
 
@@ -15,6 +17,14 @@
 
 static int l_now (lua_State *L) {
   lua_pushnumber(L, (lua_Number)clock_ms() / 1000);
+  return 1;
+}
+
+/* time() -> seconds since 1970, with their fraction */
+static int l_time (lua_State *L) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
   return 1;
 }
 
@@ -62,7 +72,7 @@ static int l_stat (lua_State *L) {
   lua_pushstring(L, S_ISREG(info.st_mode)   ? "file"
                     : S_ISDIR(info.st_mode) ? "folder"
                                             : "other");
-  lua_pushnumber(L, (lua_Number)info.st_size);
+  camb_pushcount(L, info.st_size);
   return 2;
 }
 
@@ -100,17 +110,25 @@ static int l_url_problem (lua_State *L) {
   return 1;
 }
 
+/* is_terminal() -> whether standard error is one */
+static int l_is_terminal (lua_State *L) {
+  lua_pushboolean(L, isatty(STDERR_FILENO));
+  return 1;
+}
+
 static int l_library (lua_State *L) {
   lua_pushstring(L, curl_version());
   return 1;
 }
 
 const luaL_Reg system_functions[] = {{"now", l_now},
+                                     {"time", l_time},
                                      {"detect", l_detect},
                                      {"format", l_format},
                                      {"stat", l_stat},
                                      {"make_folder", l_make_folder},
                                      {"escape", l_escape},
                                      {"url_problem", l_url_problem},
+                                     {"is_terminal", l_is_terminal},
                                      {"library", l_library},
                                      {NULL, NULL}};

@@ -28,7 +28,7 @@ static Transfer *checkkind (lua_State *L, TransferKind kind) {
 }
 
 static int l_id (lua_State *L) {
-  lua_pushnumber(L, (lua_Number)transfer_id(checkopen(L)));
+  camb_pushcount(L, (long long)transfer_id(checkopen(L)));
   return 1;
 }
 
@@ -74,7 +74,7 @@ static int l_path (lua_State *L) {
 
 static int l_bytes (lua_State *L) {
   Transfer *t = checkkind(L, KIND_DOWNLOAD);
-  lua_pushnumber(L, (lua_Number)download_bytes(t));
+  camb_pushcount(L, download_bytes(t));
   return 1;
 }
 

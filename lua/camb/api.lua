@@ -1,8 +1,8 @@
 --- The service's four operations, without any I/O: what a request looks like
 --- and what a reply means.  Every reply is checked for its shape here.
 
-local core = require("camb.core")
-local json = require("camb.json")
+local core = require "camb.core"
+local json = require "camb.json"
 
 local api = {}
 

@@ -4,7 +4,7 @@
 local options = {}
 
 ---@class camb.Rule
----@field type string        # a Lua type
+---@field type string?       # a Lua type; nil: 'check' looks at the type, too
 ---@field default any
 ---@field check fun(value: any): string? # what is wrong with it
 
@@ -111,7 +111,7 @@ end
 function options.check_value(name, value, rule, level)
   if value == nil then
     return
-  elseif type(value) ~= rule.type then
+  elseif rule.type and type(value) ~= rule.type then
     error(("option '%s': %s expected, got %s"):format(name, rule.type,
       type(value)), level + 1)
   end

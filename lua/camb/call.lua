@@ -1,0 +1,170 @@
+--- One operation under way: its deadline, its listeners, what is known of it,
+--- and the transfers it waits for.  Events and errors are made here, so that
+--- both always carry the task id once there is one.
+
+local core = require "camb.core"
+local failure = require "camb.failure"
+local inbox = require "camb.inbox"
+
+---@class camb.Event
+---@field name string      # "upload_started", "submitted", "polled", …
+---@field time number      # seconds since 1970
+---@field source string?   # what is separated, as the caller named it
+---@field task_id string?
+---@field run_id integer|string?
+
+---@class camb.Call
+local Call = {}
+Call.__index = Call
+
+local call = {}
+
+--- Begin an operation of `client`; `options.deadline` counts from now.
+function call.new(client, options, source)
+  return setmetatable({
+    client = client,
+    deadline = options.deadline and core.now() + options.deadline,
+    on_event = options.on_event,
+    source = source,
+    inbox = inbox.new(client),
+  }, Call)
+end
+
+--- True when events reach anybody.
+function Call:has_listener()
+  return self.on_event ~= nil or self.client.on_event ~= nil
+end
+
+-- A listener that raises ends the operation, and nothing is left running.
+function Call:tell(listener, event)
+  if listener then
+    local ok, problem = pcall(listener, event)
+    if not ok then
+      self.inbox:close()
+      if self.small then
+        self.small:close()
+      end
+      error(problem, 0)
+    end
+  end
+end
+
+--- Tell the listeners of a step.
+---@param name string
+---@param fields table?
+function Call:emit(name, fields)
+  if not self:has_listener() then
+    return
+  end
+  local event = fields or {}
+  event.name = name
+  event.time = core.time()
+  event.source = self.source
+  event.task_id = self.task_id
+  event.run_id = self.run_id
+  self:tell(self.on_event, event)
+  self:tell(self.client.on_event, event)
+end
+
+--- nil and an error of `fields`, with what is known of the operation.
+---@param fields table
+---@return nil
+---@return camb.Error
+function Call:fail(fields)
+  fields.task_id = fields.task_id or self.task_id
+  fields.run_id = fields.run_id or self.run_id
+  return nil, failure.make(fields, self.client.api_key)
+end
+
+--- nil and the error that `transfer` ended with.
+---@return nil
+---@return camb.Error
+function Call:fail_transfer(step, transfer, more)
+  local fields = failure.of_transfer(step, transfer, self)
+  for key, value in pairs(more or {}) do
+    fields[key] = value
+  end
+  return self:fail(fields)
+end
+
+--- nil and the error of an operation that was stopped from our side.
+function Call:fail_cancelled(step)
+  return self:fail(failure.of_cancel(step, self))
+end
+
+--- Open a transfer of `kind` ("request", "upload", "poll", "download") with the
+--- operation's deadline; its events come to `box`, or the operation's inbox.
+---@return userdata? transfer
+---@return string? problem
+---@return boolean? is_busy # somebody else writes that file
+function Call:open(kind, request, box)
+  local client = self.client
+  request.deadline = self.deadline
+  request.retries = request.retries or client.retries
+  local transfer, problem, is_busy = client.session[kind](client.session,
+    request)
+  if not transfer then
+    return nil, problem, is_busy
+  end
+  return (box or self.inbox):watch(transfer)
+end
+
+--- Tell of an attempt that will be made again.
+function Call:emit_retry(step, event)
+  self:emit("retrying", { step = step, attempt = event[3], reason = event[4],
+    next_in = event[5] })
+end
+
+local function wait_for(self, box, step, transfer)
+  while true do
+    local event = box:next()
+    if not event then
+      return self:fail_cancelled(step)
+    elseif event[2] == "retry" then
+      self:emit_retry(step, event)
+    elseif event[2] == "done" then
+      break
+    end
+  end
+  if transfer:failure() then
+    return self:fail_transfer(step, transfer)
+  end
+  return transfer:body()
+end
+
+--- A small request, waited for beside whatever else the operation has under
+--- way; the reply's text.
+---@return string? text
+---@return camb.Error? err
+function Call:request(step, url, body, headers)
+  local box = inbox.new(self.client)
+  local transfer, problem = self:open("request", { url = url, body = body,
+    headers = headers }, box)
+  if not transfer then
+    return self:fail(failure.of_open(step, problem))
+  end
+  self.small = box
+  local text, err = wait_for(self, box, step, transfer)
+  self.small = nil
+  box:close()
+  return text, err
+end
+
+--- Stop the waiting of this operation, wherever it is.
+function Call:cancel()
+  self.inbox:cancel()
+  if self.small then
+    self.small:cancel()
+  end
+end
+
+--- End the operation: close what it used and pass its outcome on.
+function Call:conclude(result, err)
+  self.inbox:close()
+  if err then
+    self:emit("failed", { error = err })
+  end
+  return result, err
+end
+
+return call

@@ -1,0 +1,120 @@
+--- What the command says while it works: on a terminal one line that is written
+--- over, elsewhere a line for each step.  Both go to standard error; standard
+--- output is for results.
+
+local core = require "camb.core"
+
+local progress = {}
+
+---@class camb.Progress
+local Progress = {}
+Progress.__index = Progress
+
+local WIDTH = 78
+
+--- For `total` files.
+function progress.new(total)
+  return setmetatable({
+    total = total,
+    ended = 0,
+    is_terminal = core.is_terminal(),
+    has_line = false,
+  }, Progress)
+end
+
+local function percent(event)
+  if not event.total or event.total == 0 then
+    return ("%.1f MB"):format(event.bytes / 1e6)
+  end
+  return ("%d %%"):format(math.floor(event.bytes * 100 / event.total))
+end
+
+-- Words for a step; nil where there is nothing to say.
+local WORDS = {
+  upload_started = function()
+    return "uploading"
+  end,
+  upload_progress = function(event)
+    return "uploading " .. percent(event)
+  end,
+  submitted = function(event)
+    return "submitted as task " .. event.task_id
+  end,
+  polled = function(event)
+    return event.status and "the service says " .. event.status
+  end,
+  download_started = function(event)
+    return "downloading the " .. event.stem
+  end,
+  download_progress = function(event)
+    return ("downloading the %s %s"):format(event.stem, percent(event))
+  end,
+  retrying = function(event)
+    return event.next_in and ("%s: trying again in %.1f s"):format(
+      event.reason, event.next_in) or event.reason
+  end,
+}
+
+-- Steps that come often are for the terminal's line only.
+local IS_FREQUENT = {
+  upload_progress = true,
+  download_progress = true,
+  download_started = true,
+}
+
+local function shorten(text, width)
+  return #text > width and text:sub(1, width - 1) .. "…" or text
+end
+
+function Progress:clear()
+  if self.has_line then
+    io.stderr:write("\r", (" "):rep(WIDTH), "\r")
+    self.has_line = false
+  end
+end
+
+function Progress:show(text)
+  self:clear()
+  io.stderr:write(shorten(text, WIDTH))
+  io.stderr:flush()
+  self.has_line = true
+end
+
+--- A listener for on_event.
+function Progress:listener()
+  local said
+  return function(event)
+    local words = WORDS[event.name] and WORDS[event.name](event)
+    if not words then
+      return
+    end
+    if self.is_terminal then
+      self:show(("[%d/%d] %s: %s"):format(self.ended, self.total, event.source,
+        words))
+    elseif not IS_FREQUENT[event.name] and words ~= said then
+      said = words
+      io.stderr:write(("%s: %s\n"):format(event.source, words))
+    end
+  end
+end
+
+--- One file is done.
+function Progress:done(stems)
+  self.ended = self.ended + 1
+  self:clear()
+  print(stems.foreground)
+  print(stems.background)
+  io.stdout:flush()
+end
+
+--- One file failed.
+function Progress:failed(source, err)
+  self.ended = self.ended + 1
+  self:clear()
+  io.stderr:write(("camb: %s: %s\n"):format(source, err.message))
+  if err.task_id and not err.message:find(err.task_id, 1, true) then
+    io.stderr:write(("camb: %s: its task is %s\n"):format(source, err.task_id))
+  end
+end
+
+return progress

@@ -1,0 +1,381 @@
+--- A client: one session of the core, with its connections and its key.
+
+local api = require "camb.api"
+local call = require "camb.call"
+local core = require "camb.core"
+local download = require "camb.download"
+local json = require "camb.json"
+local operations = require "camb.operations"
+local options = require "camb.options"
+local result = require "camb.result"
+local schema = require "camb.schema"
+local source = require "camb.source"
+local submit = require "camb.submit"
+local task = require "camb.task"
+local wait = require "camb.wait"
+
+local client = {}
+
+---@class camb.Client
+---@field audio_separation camb.Operations # the official operations
+---@field base_url string
+---@field package api_key string
+local Client = {}
+Client.__index = Client
+Client.__name = "camb.Client"
+
+function Client:__tostring()
+  return ("camb.Client (%s%s)"):format(self.base_url,
+    self.closed and ", closed" or "")
+end
+
+local function header_lines(headers, level)
+  local lines = {}
+  for name, value in pairs(headers or {}) do
+    if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
+      error(("option 'headers': \"%s\" is not a header's name"):format(
+        tostring(name)), level + 1)
+    end
+    options.check_value("headers." .. name, value, options.text(), level + 1)
+    lines[#lines + 1] = ("%s: %s"):format(name, value)
+  end
+  table.sort(lines)
+  return lines
+end
+
+local function find_key(checked, level)
+  local key = checked.api_key or os.getenv("CAMB_API_KEY")
+  if not key or key == "" then
+    error("no API key: pass api_key, or set the environment variable "
+      .. "CAMB_API_KEY", level + 1)
+  end
+  options.check_value("api_key", key, options.filled, level + 1)
+  if key:find("[%c%s]") then
+    error("option 'api_key' holds a space or a control character", level + 1)
+  end
+  return key
+end
+
+local function find_base_url(checked, level)
+  local from_environment = os.getenv("CAMB_BASE_URL")
+  local url = checked.base_url
+    or (from_environment ~= "" and from_environment)
+    or api.BASE_URL
+  local problem = core.url_problem(url)
+  if problem or url:find("[?#]") then
+    error(("option 'base_url' is not usable: %s"):format(
+      problem or "it has a query or a fragment"), level + 1)
+  end
+  return (url:gsub("/+$", ""))
+end
+
+--- For camb.lua: a client of checked options.
+---@param checked table # of options.check with schema.client
+---@param level integer # as for `error`, seen from the caller
+---@return camb.Client
+function client.new(checked, level)
+  local key = find_key(checked, level + 1)
+  local base_url = find_base_url(checked, level + 1)
+  local session, reason = core.session({
+    base_url = base_url,
+    authorization = "x-api-key: " .. key,
+    headers = header_lines(checked.headers, level + 1),
+    user_agent = checked.user_agent or client.USER_AGENT,
+    proxy = checked.proxy,
+    ca_file = checked.ca_file,
+    max_connections = checked.max_connections,
+    connect_timeout = checked.connect_timeout,
+    timeout = checked.timeout,
+    stall_timeout = checked.stall_timeout,
+    accept_invalid_certificates = checked.danger_accept_invalid_certificates,
+  })
+  if not session then
+    error("a client cannot be opened: " .. reason, level + 1)
+  end
+  local self = setmetatable({
+    session = session,
+    base_url = base_url,
+    api_key = key,
+    retries = checked.retries,
+    on_event = checked.on_event,
+    inboxes = {},
+  }, Client)
+  self.audio_separation = operations.new(self)
+  return self
+end
+
+--- What the service reads as our name unless `user_agent` says otherwise.
+client.USER_AGENT = "camb-lua/dev"
+
+--- Raise unless the client can be used.
+function Client:check_open(level)
+  if getmetatable(self) ~= Client then
+    error("not a client: call it with a colon, client:submit(…)", level)
+  elseif self.closed then
+    error("the client is closed", level)
+  end
+end
+
+--- Send a source; this is the step that is paid for, and it is sent once.
+---@param given camb.Source
+---@param given_options table? # project_name, project_description, folder_id,
+---  run_id, traceparent, check, deadline, on_event
+---@return camb.Task? task
+---@return camb.Error? err
+function Client:submit(given, given_options)
+  Client.check_open(self, 3)
+  local checked = options.check(given_options, schema.submit, 2)
+  local checked_source = source.check(given, 2)
+  local label = source.label(checked_source)
+  local operation = call.new(self, checked, label)
+  local reply, err = submit.run(operation, checked_source, checked)
+  return operation:conclude(reply and task.new(self, reply.task_id, label), err)
+end
+
+--- Take up a task from another day or machine.
+---@param id string
+---@return camb.Task
+function Client:task(id)
+  Client.check_open(self, 3)
+  options.check_value("task_id", id, options.filled, 2)
+  if id == nil then
+    error("client:task needs a task id", 2)
+  end
+  return task.new(self, id)
+end
+
+local function check_run_id(run_id, level)
+  local integer = json.integer(run_id)
+  if not integer then
+    error(("run id: an integer expected, got %s"):format(
+      run_id == nil and "nil" or ('"%s"'):format(tostring(run_id))), level + 1)
+  end
+  return integer
+end
+
+--- The URLs of a run's stems.
+---@param run_id integer|string
+---@param given { deadline: number?, on_event: function? }?
+---@return { foreground_audio_url: string, background_audio_url: string }? urls
+---@return camb.Error? err
+function Client:result(run_id, given)
+  Client.check_open(self, 3)
+  local checked = options.check(given, schema.call, 2)
+  local operation = call.new(self, checked)
+  operation.run_id = check_run_id(run_id, 2)
+  return operation:conclude(result.one(operation))
+end
+
+--- The URLs of many runs, by run id as given; unknown runs are absent.
+---@param run_ids (integer|string)[]
+---@param given { deadline: number?, run_id: integer?, traceparent: string? }?
+---@return table<integer|string, table>? map
+---@return camb.Error? err
+function Client:results(run_ids, given)
+  Client.check_open(self, 3)
+  local checked = options.check(given, schema.results, 2)
+  if type(run_ids) ~= "table" then
+    error("run ids: table expected, got " .. type(run_ids), 2)
+  end
+  local exact = {}
+  for i, run_id in ipairs(run_ids) do
+    exact[i] = check_run_id(run_id, 2)
+  end
+  local operation = call.new(self, checked)
+  local map, err = result.many(operation, exact, checked)
+  for i, run_id in ipairs(map and run_ids or {}) do
+    map[run_id] = map[exact[i]]
+  end
+  return operation:conclude(map, err)
+end
+
+--- For camb.lua: the options that say where stems go.
+function client.check_name(checked, level)
+  local name = checked.name
+  if name and (name:find("[/\\]") or name:find("^%.+$")) then
+    error("option 'name' is one file's name, without folders", level + 1)
+  end
+  checked.output_dir = checked.output_dir:gsub("(.)/+$", "%1")
+end
+
+-- The stems of `operation.run_id`, from `urls` or from the service.
+local function fetch(operation, urls, checked, name)
+  local ok, err = download.reserve(operation, checked, name)
+  if not ok then
+    return nil, err
+  end
+  local stems
+  if not urls then
+    urls, err = result.one(operation)
+  end
+  if urls then
+    stems, err = download.run(operation, urls, checked, name,
+      operation.run_id and function()
+        return result.one(operation)
+      end)
+  end
+  download.release(checked, name)
+  return stems, err
+end
+
+local function check_urls(given, level)
+  for _, name in ipairs({ "foreground_audio_url", "background_audio_url" }) do
+    local url = given[name]
+    if type(url) ~= "string" then
+      error(("%s: string expected, got %s"):format(name, type(url)), level + 1)
+    end
+    local problem = core.url_problem(url)
+    if problem then
+      error(("%s: %s"):format(name, problem), level + 1)
+    end
+  end
+  return { foreground_audio_url = given.foreground_audio_url,
+    background_audio_url = given.background_audio_url }
+end
+
+--- Fetch both stems of a run into files.
+---@param from integer|string|table # a run id, a run of task:wait, or urls
+---@param given table? # output_dir, name, overwrite, deadline, on_event
+---@return { foreground: string, background: string }? stems # paths
+---@return camb.Error? err
+function Client:download(from, given)
+  Client.check_open(self, 3)
+  local checked = options.check(given, schema.download, 2)
+  client.check_name(checked, 2)
+  local operation = call.new(self, checked)
+  local urls
+  if type(from) == "table" and from.id then
+    operation.run_id = check_run_id(from.id, 2)
+    operation.task_id = from.task_id
+  elseif type(from) == "table" then
+    urls = check_urls(from, 2)
+    operation.run_id = from.run_id and check_run_id(from.run_id, 2)
+  else
+    operation.run_id = check_run_id(from, 2)
+  end
+  local name = checked.name or (operation.run_id
+    and "run-" .. json.digits(operation.run_id)) or "run"
+  return operation:conclude(fetch(operation, urls, checked, name))
+end
+
+local function steps(operation, checked_source, checked, name)
+  local reply, run, err
+  reply, err = submit.run(operation, checked_source, checked)
+  if not reply then
+    return nil, err
+  end
+  run, err = wait.run(operation, checked)
+  if not run then
+    return nil, err
+  end
+  local urls
+  urls, err = result.one(operation)
+  if not urls then
+    return nil, err
+  elseif checked.download then
+    return download.run(operation, urls, checked, name, function()
+      return result.one(operation)
+    end)
+  end
+  urls.task_id, urls.run_id = operation.task_id, operation.run_id
+  return urls
+end
+
+-- After the upload was accepted the same call would pay again.
+local function forbid_retry(err)
+  if err and err.task_id then
+    err.retryable = false
+  end
+end
+
+--- For camb.lua: separate with what was checked already.
+---@param checked_source table # of source.check
+---@param checked table        # of options.check with schema.separate
+function client.separate(self, checked_source, checked)
+  local operation = call.new(self, checked, source.label(checked_source))
+  local name = checked.name or source.stem_name(checked_source)
+  local stems, err
+  local ok = true
+  if checked.download then
+    ok, err = download.reserve(operation, checked, name)
+  end
+  if ok then
+    stems, err = steps(operation, checked_source, checked, name)
+    download.release(checked, name)
+  end
+  forbid_retry(err)
+  if stems then
+    operation:emit("finished", { stems = stems })
+  end
+  return operation:conclude(stems, err)
+end
+
+--- Upload, poll and download: two files from one.
+---@param given camb.Source
+---@param given_options table? # those of submit, task:wait and download;
+---  download = false ends at the URLs
+---@return table? stems # foreground, background: paths; foreground_audio_url,
+---  background_audio_url, task_id, run_id
+---@return camb.Error? err
+function Client:separate(given, given_options)
+  Client.check_open(self, 3)
+  local checked = options.check(given_options, schema.separate, 2)
+  client.check_name(checked, 2)
+  local checked_source = source.check(given, 2)
+  return client.separate(self, checked_source, checked)
+end
+
+--- Run what is ready and hand it to whoever waits for it; blocks no longer
+--- than `seconds` (nil: until something happens, 0: not at all).
+---@param seconds number?
+function Client:step(seconds)
+  local session, inboxes = self.session, self.inboxes
+  session:step(seconds)
+  while true do
+    local id, kind, a, b, c, d = session:next()
+    if not id then
+      return
+    end
+    local inbox = inboxes[id]
+    if inbox then
+      inbox:push(id, kind, a, b, c, d)
+    end
+  end
+end
+
+--- The descriptor to wait on for reading before a step; nil where the system
+--- has none.
+---@return integer?
+function Client:pollfd()
+  return self.session:fd()
+end
+
+--- What to wait for at `pollfd`, in poll's letters.
+---@return string
+function Client:events()
+  return "r"
+end
+
+--- Seconds after which a step is needed in any case; nil: never.
+---@return number?
+function Client:timeout()
+  return self.session:timeout()
+end
+
+--- Stop everything and give back what it holds.  Waiting calls return an error
+--- of kind "cancelled".  Twice is fine.
+function Client:close()
+  if self.closed then
+    return
+  end
+  self.closed = true
+  for _, inbox in pairs(self.inboxes) do
+    inbox:cancel()
+  end
+  self.inboxes = {}
+  self.session:close()
+end
+
+Client.__close = Client.close
+
+return client

@@ -1,0 +1,196 @@
+--- Both stems come down side by side, each into a file that appears whole.
+
+local core = require "camb.core"
+
+local download = {}
+
+local STEMS = { "foreground", "background" }
+
+-- Statuses by which a stem's host may mean that its URL has expired.
+local EXPIRED = { [400] = true, [401] = true, [403] = true, [404] = true,
+  [410] = true }
+
+-- Final names in use by a download that runs: two sources of one name must not
+-- find out about each other after both were paid for.
+local reserved = {}
+
+local function base_path(folder, name, stem)
+  return ("%s/%s.%s"):format(folder, name, stem)
+end
+
+local function make_folders(path)
+  local at = 1
+  repeat
+    local slash = path:find("/", at, true)
+    local part = path:sub(1, slash and slash - 1)
+    if part ~= "" then
+      local ok, reason = core.make_folder(part)
+      if not ok then
+        return nil, ('the folder "%s" cannot be made: %s'):format(part, reason)
+      end
+    end
+    at = slash and slash + 1
+  until not slash
+  return true
+end
+
+local function existing(base)
+  local index = 1
+  local _, extension = core.format(index)
+  while extension do
+    local path = base .. "." .. extension
+    if core.stat(path) then
+      return path
+    end
+    index = index + 1
+    _, extension = core.format(index)
+  end
+end
+
+local function refuse_existing(call, options, name)
+  for _, stem in ipairs(STEMS) do
+    local base = base_path(options.output_dir, name, stem)
+    local path = existing(base)
+    if path and not options.overwrite then
+      return call:fail({ kind = "file", step = "download", path = path,
+        message = ('"%s" exists already: pass overwrite = true to replace it, '
+          .. "or another output_dir"):format(path) })
+    elseif reserved[base] then
+      return call:fail({ kind = "file", step = "download", path = base,
+        message = ('"%s" is being written by another job: give one of them '
+          .. "another name or output_dir"):format(base) })
+    end
+  end
+  return true
+end
+
+--- Make the output folder and reserve the names, before anything is paid for.
+---@return boolean? ok
+---@return camb.Error? err
+function download.reserve(call, options, name)
+  local ok, problem = make_folders(options.output_dir)
+  if not ok then
+    return call:fail({ kind = "file", step = "download",
+      path = options.output_dir, message = problem })
+  end
+  local err
+  ok, err = refuse_existing(call, options, name)
+  if not ok then
+    return nil, err
+  end
+  for _, stem in ipairs(STEMS) do
+    reserved[base_path(options.output_dir, name, stem)] = true
+  end
+  return true
+end
+
+--- The reverse of `reserve`.
+function download.release(options, name)
+  for _, stem in ipairs(STEMS) do
+    reserved[base_path(options.output_dir, name, stem)] = nil
+  end
+end
+
+local function begin(call, stem, base, url, options)
+  local transfer, reason, is_busy = call:open("download", {
+    url = url,
+    path = base,
+    overwrite = options.overwrite,
+    progress = call:has_listener(),
+  })
+  if not transfer then
+    return call:fail({ kind = "file", step = "download", path = base,
+      message = is_busy
+        and ('"%s.part" is being written by another process'):format(base)
+        or ('"%s.part" cannot be written: %s'):format(base, reason) })
+  end
+  call:emit("download_started", { stem = stem })
+  return { transfer = transfer, stem = stem }
+end
+
+-- A URL expires; the run does not. Each stem gets one new URL.
+local function refresh(call, part, urls, renew)
+  local kind, _, status = part.transfer:failure()
+  if kind ~= "http" or not EXPIRED[status] or part.renewed or not renew then
+    return false
+  end
+  part.renewed = true
+  local fresh = renew()
+  local url = fresh and fresh[part.stem .. "_audio_url"]
+  if not url or not part.transfer["continue"](part.transfer, url) then
+    return false
+  end
+  urls[part.stem .. "_audio_url"] = url
+  call:emit("retrying", { step = "download", stem = part.stem,
+    reason = ("HTTP %d: the URL is asked for again"):format(status),
+    attempt = part.transfer:attempts(), next_in = 0 })
+  return true
+end
+
+local function land(call, part, stems)
+  stems[part.stem] = part.transfer:path()
+  call:emit("downloaded", { stem = part.stem, path = stems[part.stem],
+    bytes = part.transfer:bytes() })
+end
+
+local function fail(call, part)
+  local _, err = call:fail_transfer("download", part.transfer)
+  err.stem = part.stem
+  if err.path and err.message:find("exists already", 1, true) then
+    err.message = ('"%s" exists already: pass overwrite = true to replace it')
+      :format(err.path)
+  end
+  return nil, err
+end
+
+local function follow(call, parts, urls, renew)
+  local stems, left = {}, #STEMS
+  while left > 0 do
+    local event = call.inbox:next()
+    if not event then
+      return call:fail_cancelled("download")
+    end
+    local part = parts[event[1]]
+    if part and event[2] == "progress" then
+      call:emit("download_progress", { stem = part.stem, bytes = event[4],
+        total = event[5] })
+    elseif part and event[2] == "retry" then
+      call:emit_retry("download", event)
+    elseif part and event[2] == "done" then
+      if not part.transfer:failure() then
+        land(call, part, stems)
+        left = left - 1
+      elseif not refresh(call, part, urls, renew) then
+        return fail(call, part)
+      end
+    end
+  end
+  return stems
+end
+
+--- Fetch both stems of `urls` to "<output_dir>/<name>.<stem>.<extension>";
+--- `renew` asks for the URLs again when they have expired.
+---@return table? stems # foreground and background: paths
+---@return camb.Error? err
+function download.run(call, urls, options, name, renew)
+  local parts = {}
+  for _, stem in ipairs(STEMS) do
+    local part, err = begin(call, stem,
+      base_path(options.output_dir, name, stem),
+      urls[stem .. "_audio_url"], options)
+    if not part then
+      return nil, err
+    end
+    parts[part.transfer:id()] = part
+  end
+  local stems, err = follow(call, parts, urls, renew)
+  if not stems then
+    return nil, err
+  end
+  stems.foreground_audio_url = urls.foreground_audio_url
+  stems.background_audio_url = urls.background_audio_url
+  stems.task_id, stems.run_id = call.task_id, call.run_id
+  return stems
+end
+
+return download

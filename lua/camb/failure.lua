@@ -1,0 +1,222 @@
+--- From what the core says of a failed transfer to the error a person reads.
+
+local api = require "camb.api"
+local Error = require "camb.error"
+
+local failure = {}
+
+local KIND_OF_STATUS = {
+  [400] = "validation",
+  [401] = "authentication",
+  [402] = "payment_required",
+  [403] = "forbidden",
+  [404] = "not_found",
+  [408] = "server",
+  [409] = "server",
+  [410] = "not_found",
+  [413] = "source",
+  [415] = "source",
+  [422] = "validation",
+  [429] = "rate_limited",
+}
+
+local NOUN = {
+  submit = "the upload",
+  poll = "polling",
+  status = "the status request",
+  result = "the result request",
+  results = "the request for results",
+  download = "the download",
+  source = "fetching the source",
+}
+
+local SENTENCE = {
+  authentication = "the service does not accept the API key",
+  payment_required = "the account has no credit left",
+  forbidden = "the API key may not do this",
+  not_found = "the service does not know it",
+  validation = "the service refused the request",
+  rate_limited = "the service asks for fewer requests",
+  source = "the service does not take this file",
+  server = "the service failed",
+  protocol = "the service gave an unexpected answer",
+}
+
+local STEM_SENTENCE = {
+  authentication = "the stem's host asks for a key, which it never gets",
+  forbidden = "the stem's host refuses the URL, which may have expired",
+  not_found = "the stem is no longer there",
+}
+
+-- What the service said, in brackets behind our sentence.
+local function reply_words(status, words)
+  if words then
+    return (" (HTTP %d: %s)"):format(status, words)
+  end
+  return (" (HTTP %d)"):format(status)
+end
+
+local function subject(step, call)
+  if step == "poll" or step == "status" then
+    return call.task_id and (' (task "%s")'):format(call.task_id) or ""
+  elseif step == "result" then
+    return call.run_id and (" (run %s)"):format(tostring(call.run_id)) or ""
+  end
+  return ""
+end
+
+local function of_status(step, transfer, call, status, retry_after)
+  local kind = KIND_OF_STATUS[status]
+    or (status >= 500 and "server")
+    or "protocol"
+  local words, detail = api.read_error(transfer:body())
+  local is_stem = step == "download" or step == "source"
+  local sentence = is_stem and STEM_SENTENCE[kind] or SENTENCE[kind]
+  local message = sentence .. subject(step, call) .. reply_words(status, words)
+  if retry_after then
+    message = message .. ("; it asks to come back in %d s"):format(retry_after)
+  end
+  return {
+    kind = kind,
+    message = message,
+    detail = detail,
+    retryable = kind == "rate_limited" or kind == "server",
+  }
+end
+
+local function of_http(step, transfer, call, _, status, retry_after)
+  return of_status(step, transfer, call, status, retry_after)
+end
+
+local function of_network(step, transfer, _, reason)
+  return {
+    kind = "network",
+    message = ("%s failed after %d attempt%s: %s"):format(NOUN[step],
+      transfer:attempts(), transfer:attempts() == 1 and "" or "s", reason),
+    retryable = true,
+  }
+end
+
+local function of_timeout(step, _, _, reason)
+  return {
+    kind = "timeout",
+    message = ("%s did not end in time: %s"):format(NOUN[step], reason),
+    retryable = true,
+  }
+end
+
+local function of_protocol(step, _, _, reason)
+  return {
+    kind = "protocol",
+    message = ("%s brought an answer that cannot be right: %s"):format(
+      NOUN[step], reason),
+  }
+end
+
+local function of_unknown(_, _, _, reason)
+  return {
+    kind = "unknown_outcome",
+    message = ("the file was sent but no usable reply came (%s): a task may "
+      .. "exist and be charged; look at the dashboard before you send it again")
+      :format(reason),
+  }
+end
+
+local function of_file(step, _, _, reason)
+  return {
+    kind = "file",
+    message = step == "submit" and "the source cannot be read: " .. reason
+      or reason,
+    path = reason:match("^(.-): ") or reason:match("^(.-) exists already"),
+  }
+end
+
+local function of_source(_, _, call, reason)
+  return {
+    kind = "source",
+    message = ("the source %s is not what it was: %s"):format(
+      call.source and '"' .. call.source .. '"' or "given", reason),
+  }
+end
+
+local TRANSLATE = {
+  http = of_http,
+  network = of_network,
+  timeout = of_timeout,
+  protocol = of_protocol,
+  unknown_outcome = of_unknown,
+  file = of_file,
+  source = of_source,
+  cancelled = function(step, _, call)
+    return failure.of_cancel(step, call)
+  end,
+  memory = function()
+    return { kind = "file", message = "there is no memory left" }
+  end,
+}
+
+--- The fields of the error that `transfer` ended with.
+---@param step string
+---@param transfer userdata # done, and failed
+---@param call table        # what is known of the operation
+---@return table
+function failure.of_transfer(step, transfer, call)
+  local kind, reason, status, retry_after = transfer:failure()
+  local fields = TRANSLATE[kind](step, transfer, call, reason, status,
+    retry_after)
+  fields.step = step
+  fields.http_status = status
+  fields.retry_after = retry_after
+  fields.attempts = transfer:attempts()
+  return fields
+end
+
+--- The fields of the error of a transfer that could not begin.
+function failure.of_open(step, reason)
+  return {
+    kind = "protocol",
+    step = step,
+    message = ("%s could not begin: %s"):format(NOUN[step], reason),
+  }
+end
+
+--- The fields of the error of an operation stopped from our side.
+function failure.of_cancel(step, call)
+  local message = NOUN[step] .. " was cancelled"
+  if call.task_id then
+    message = ('no longer waiting for task "%s": the service has no cancel, '
+      .. "so it goes on there and is charged"):format(call.task_id)
+  end
+  return { kind = "cancelled", step = step, message = message }
+end
+
+-- A service that echoes the key must not bring it into a log.
+local function redact(text, secret)
+  if not secret or secret == "" then
+    return text
+  end
+  return (text:gsub(secret:gsub("%p", "%%%0"), "[key]"))
+end
+
+local function redact_all(value, secret)
+  if type(value) == "string" then
+    return redact(value, secret)
+  elseif type(value) == "table" then
+    for key, item in pairs(value) do
+      value[key] = redact_all(item, secret)
+    end
+  end
+  return value
+end
+
+--- An error of `fields` in which `secret` does not occur.
+---@param fields table
+---@param secret string?
+---@return camb.Error
+function failure.make(fields, secret)
+  fields.message = redact(fields.message, secret)
+  fields.detail = redact_all(fields.detail, secret)
+  return Error.new(fields)
+end
+
+return failure

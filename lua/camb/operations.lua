@@ -1,0 +1,84 @@
+--- The service's four operations under their official names, one to one: each
+--- takes one table, and returns the reply as the service gave it.
+
+local call = require "camb.call"
+local json = require "camb.json"
+local options = require "camb.options"
+local result = require "camb.result"
+local schema = require "camb.schema"
+local source = require "camb.source"
+local submit = require "camb.submit"
+
+local operations = {}
+
+---@class camb.Operations
+---@field package client camb.Client
+local Operations = {}
+Operations.__index = Operations
+
+local CREATE = options.join(schema.submit, { media_file = {} })
+local STATUS = options.join(schema.status, { task_id = options.filled })
+local RUN_INFO = options.join(schema.call, { run_id = schema.id })
+local RUNS = options.join(schema.results, { run_ids = { type = "table" } })
+
+--- For the client.
+function operations.new(client)
+  return setmetatable({ client = client }, Operations)
+end
+
+local function check(self, given, rules, needed)
+  self.client:check_open(4)
+  local checked = options.check(given, rules, 3)
+  if checked[needed] == nil then
+    error(("option '%s' is missing"):format(needed), 3)
+  end
+  return checked
+end
+
+--- POST /audio-separation.  `media_file` is a source as for client:submit.
+---@param given table # media_file, project_name, project_description,
+---  folder_id, run_id, traceparent
+---@return { task_id: string }? reply
+---@return camb.Error? err
+function Operations:create_audio_separation(given)
+  local checked = check(self, given, CREATE, "media_file")
+  local checked_source = source.check(checked.media_file, 2)
+  local operation = call.new(self.client, checked,
+    source.label(checked_source))
+  return operation:conclude(submit.run(operation, checked_source, checked))
+end
+
+--- GET /audio-separation/{task_id}.
+---@param given { task_id: string, run_id: integer? }
+---@return camb.Status? reply
+---@return camb.Error? err
+function Operations:get_audio_separation_status(given)
+  local checked = check(self, given, STATUS, "task_id")
+  return self.client:task(checked.task_id):status({ run_id = checked.run_id,
+    deadline = checked.deadline, on_event = checked.on_event })
+end
+
+--- GET /audio-separation-result/{run_id}.
+---@param given { run_id: integer|string }
+---@return { foreground_audio_url: string, background_audio_url: string }? reply
+---@return camb.Error? err
+function Operations:get_audio_separation_run_info(given)
+  local checked = check(self, given, RUN_INFO, "run_id")
+  local operation = call.new(self.client, checked)
+  operation.run_id = json.integer(checked.run_id)
+  return operation:conclude(result.one(operation))
+end
+
+--- POST /audio-separation-results.
+---@param given { run_ids: (integer|string)[], run_id: integer?,
+---  traceparent: string? }
+---@return table<integer|string, table>? reply # by run id as given
+---@return camb.Error? err
+function Operations:get_audio_separation_runs_results(given)
+  local checked = check(self, given, RUNS, "run_ids")
+  return self.client:results(checked.run_ids, { run_id = checked.run_id,
+    traceparent = checked.traceparent, deadline = checked.deadline,
+    on_event = checked.on_event })
+end
+
+return operations

@@ -1,0 +1,72 @@
+--- From a run id to the URLs of its stems; one run at a time, or many.
+
+local api = require "camb.api"
+local json = require "camb.json"
+
+local result = {}
+
+-- No limit is documented; this keeps replies far below ours.
+local IDS_PER_REQUEST = 500
+
+local function unexpected(call, step, problem)
+  return call:fail({ kind = "protocol", step = step, message = problem })
+end
+
+--- The URLs of the run `call.run_id`.
+---@return table? urls # foreground_audio_url, background_audio_url, and more
+---@return camb.Error? err
+function result.one(call)
+  local text, err = call:request("result",
+    api.result_url(call.client.base_url, call.run_id))
+  if not text then
+    return nil, err
+  end
+  local urls, problem = api.read_result(text)
+  if not urls then
+    return unexpected(call, "result", problem)
+  end
+  urls.run_id = call.run_id
+  return urls
+end
+
+local function some(call, run_ids, options, map)
+  local headers = { "Content-Type: application/json" }
+  if options.traceparent then
+    headers[2] = "traceparent: " .. options.traceparent
+  end
+  local text, err = call:request("results",
+    api.results_url(call.client.base_url, options.run_id),
+    api.results_body(run_ids), headers)
+  if not text then
+    return nil, err
+  end
+  local results, problem = api.read_results(text)
+  if not results then
+    return unexpected(call, "results", problem)
+  end
+  for _, run_id in ipairs(run_ids) do
+    map[run_id] = results[json.digits(run_id)]
+  end
+  return map
+end
+
+--- The URLs of many runs, by run id; runs that the service does not know are
+--- not in the map.
+---@return table? map
+---@return camb.Error? err
+function result.many(call, run_ids, options)
+  local map = {}
+  for first = 1, #run_ids, IDS_PER_REQUEST do
+    local piece = {}
+    for i = first, math.min(first + IDS_PER_REQUEST - 1, #run_ids) do
+      piece[#piece + 1] = run_ids[i]
+    end
+    local ok, err = some(call, piece, options, map)
+    if not ok then
+      return nil, err
+    end
+  end
+  return map
+end
+
+return result

@@ -1,0 +1,210 @@
+--- The source of an upload, looked at before anything is sent: it exists, it
+--- is not empty, and its first bytes are audio that the service takes.
+
+local core = require "camb.core"
+local options = require "camb.options"
+
+local source = {}
+
+local HEAD_BYTES = 64
+
+-- Extensions that say the same as the one a format is named after.
+local ALIASES = {
+  m4a = { m4a = true, mp4 = true, m4b = true, m4v = true, mov = true },
+  wav = { wav = true, wave = true },
+  aac = { aac = true, adts = true },
+}
+
+local SCHEMA = {
+  path = options.filled,
+  data = { type = "string" },
+  read = options.callback,
+  size = options.whole(1),
+  filename = options.filled,
+}
+
+---@alias camb.Source
+---| string # path of a file, or an http(s) URL that is fetched first
+---| { data: string, filename: string? }
+---| { read: (fun(): string?), size: integer, filename: string? }
+---| { path: string, filename: string? }
+
+--- True for a source that has to be fetched first.
+---@param given camb.Source
+---@return boolean
+function source.is_url(given)
+  return type(given) == "string" and given:find("^[hH][tT][tT][pP][sS]?://")
+    ~= nil
+end
+
+local function check_table(given, level)
+  local checked = options.check(given, SCHEMA, level + 1)
+  local kinds = (checked.path and 1 or 0) + (checked.data and 1 or 0)
+    + (checked.read and 1 or 0)
+  if kinds ~= 1 then
+    error("source: exactly one of 'path', 'data' and 'read' is needed",
+      level + 1)
+  elseif checked.read and not checked.size then
+    error("source: a reader needs 'size', the bytes that it will give",
+      level + 1)
+  end
+  return checked
+end
+
+--- Check the form of a source; misuse raises.
+---@param given camb.Source
+---@param level integer # as for `error`, seen from the caller of this function
+---@return table checked # a table with path, data or read
+function source.check(given, level)
+  if type(given) == "table" then
+    local checked = check_table(given, level + 1) -- no tail call: see `level`
+    return checked
+  elseif type(given) ~= "string" then
+    error(("source: path or table expected, got %s"):format(type(given)),
+      level + 1)
+  end
+  options.check_value("source", given, options.filled, level + 1)
+  return { path = given }
+end
+
+--- What a person calls it.
+---@param checked table
+---@return string
+function source.label(checked)
+  return checked.path or checked.filename or "the given audio"
+end
+
+local function basename(path)
+  return (path:gsub("[?#].*$", "")):match("([^/\\]+)[/\\]*$") or "audio"
+end
+
+--- What its stems are named after: the file's name without its extension, and
+--- without anything that would lead elsewhere.
+---@param checked table
+---@return string
+function source.stem_name(checked)
+  local name = checked.filename or checked.path or "audio"
+  if not source.is_url(name) then
+    name = name:gsub("[?#]", "_")
+  end
+  name = basename(name):gsub("%.[%w]+$", ""):gsub("[%c/\\]", "_")
+  return (name == "" or name:find("^%.+$")) and "audio" or name
+end
+
+local function unreadable(path, reason)
+  return nil, {
+    kind = "file",
+    path = path,
+    message = ('the source "%s" cannot be read: %s'):format(path, reason),
+  }
+end
+
+local function read_head(checked)
+  if checked.data then
+    return checked.data:sub(1, HEAD_BYTES)
+  elseif checked.read then
+    return nil
+  end
+  local file, reason = io.open(checked.path, "rb")
+  if not file then
+    return nil, (reason:gsub("^.*: ", ""))
+  end
+  local head
+  head, reason = file:read(HEAD_BYTES)
+  file:close()
+  return head or "", reason
+end
+
+local function measure(checked)
+  if checked.data then
+    return #checked.data
+  elseif checked.read then
+    return checked.size
+  end
+  local kind, size = core.stat(checked.path)
+  if not kind then
+    return unreadable(checked.path, size)
+  elseif kind == "folder" then
+    return unreadable(checked.path, "it is a folder, not a file")
+  elseif kind ~= "file" then
+    return unreadable(checked.path, "it is not a regular file")
+  end
+  return size
+end
+
+local function refuse(checked, reason)
+  local label = source.label(checked)
+  return nil, {
+    kind = "source",
+    path = checked.path,
+    message = ('the source "%s" %s'):format(label, reason),
+  }
+end
+
+-- A reader is asked for enough to see what it is; the bytes are sent first.
+local function pull_head(checked)
+  local head = ""
+  while #head < HEAD_BYTES and #head < checked.size do
+    local chunk = checked.read()
+    if type(chunk) ~= "string" or chunk == "" then
+      break
+    end
+    head = head .. chunk
+  end
+  return head
+end
+
+local function upload_name(checked, extension)
+  local name = basename(checked.filename or checked.path or "audio")
+  local has = name:match("%.([%w]+)$")
+  local aliases = ALIASES[extension] or { [extension] = true }
+  if has and aliases[has:lower()] then
+    return name
+  end
+  for index = 1, math.huge do
+    local _, known = core.format(index)
+    if not known then
+      return name .. "." .. extension
+    elseif has and has:lower() == known then
+      return name:sub(1, -#has - 1) .. extension
+    end
+  end
+end
+
+--- Look at the source.
+---@param checked table # of `source.check`
+---@param trust boolean # skip the look at the first bytes
+---@return table? prepared # path | data | read, head, size, filename, type
+---@return table? problem  # fields of an error
+function source.prepare(checked, trust)
+  local size, problem = measure(checked)
+  if not size then
+    return nil, problem
+  elseif size == 0 then
+    return refuse(checked, "is empty")
+  end
+  local head, reason = read_head(checked)
+  if reason then
+    return unreadable(checked.path, reason)
+  elseif checked.read then
+    head = pull_head(checked)
+  end
+  local name, extension, content_type, accepted = core.detect(head)
+  if not trust and not accepted then
+    return refuse(checked, name and ("is %s, which the service does not take:"
+      .. " FLAC, MP3, WAV or AAC is needed"):format(name)
+      or "is not audio: its first bytes are not those of FLAC, MP3, WAV or AAC")
+  end
+  return {
+    path = checked.path,
+    data = checked.data,
+    read = checked.read,
+    head = checked.read and head,
+    size = size,
+    filename = extension and upload_name(checked, extension)
+      or basename(checked.filename or checked.path or "audio"),
+    content_type = content_type or "application/octet-stream",
+  }
+end
+
+return source

@@ -1,0 +1,173 @@
+--- The paid step: a source goes up, a task id comes back.
+
+local api = require "camb.api"
+local core = require "camb.core"
+local json = require "camb.json"
+local source = require "camb.source"
+
+local submit = {}
+
+-- In the order of the service's reference.
+local function form_fields(options)
+  local fields = {}
+  local function add(name, value)
+    if value ~= nil then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = value
+    end
+  end
+  add("project_name", options.project_name)
+  add("project_description", options.project_description)
+  add("folder_id", options.folder_id and json.digits(options.folder_id))
+  return fields
+end
+
+local function feed(transfer, prepared)
+  local chunk = prepared.head
+  prepared.head = nil
+  if not chunk or chunk == "" then
+    local ok
+    ok, chunk = pcall(prepared.read)
+    if not ok then
+      return tostring(chunk)
+    elseif chunk ~= nil and type(chunk) ~= "string" then
+      return ("it gave a %s instead of a string"):format(type(chunk))
+    end
+  end
+  transfer:feed(chunk or "")
+end
+
+local function wait(call, transfer, prepared)
+  while true do
+    local event = call.inbox:next()
+    if not event then
+      return call:fail_cancelled("submit")
+    end
+    local kind = event[2]
+    if kind == "done" then
+      break
+    elseif kind == "progress" then
+      call:emit("upload_progress", { bytes = event[4], total = event[5] })
+    elseif kind == "retry" then
+      call:emit_retry("submit", event)
+    elseif kind == "want" then
+      local problem = feed(transfer, prepared)
+      if problem then
+        return call:fail({ kind = "source", step = "submit",
+          message = "the source's reader failed: " .. problem })
+      end
+    end
+  end
+  if transfer:failure() then
+    return call:fail_transfer("submit", transfer)
+  end
+  return transfer:body()
+end
+
+local function open(call, prepared, options)
+  local client = call.client
+  return call:open("upload", {
+    url = api.create_url(client.base_url, options.run_id),
+    headers = options.traceparent
+      and { "traceparent: " .. options.traceparent },
+    fields = form_fields(options),
+    part = "media_file",
+    filename = prepared.filename,
+    content_type = prepared.content_type,
+    path = prepared.path,
+    data = prepared.data,
+    size = prepared.size,
+    progress = call:has_listener(),
+  })
+end
+
+local function send(call, prepared, options)
+  local transfer, problem = open(call, prepared, options)
+  if not transfer then
+    return call:fail({ kind = "file", step = "submit", path = prepared.path,
+      message = ('the source "%s" cannot be sent: %s'):format(
+        prepared.path or "given", problem) })
+  end
+  call:emit("upload_started", { total = prepared.size,
+    filename = prepared.filename })
+  local text, err = wait(call, transfer, prepared)
+  if not text then
+    return nil, err
+  end
+  local reply
+  reply, problem = api.read_created(text)
+  if not reply then
+    return call:fail({ kind = "unknown_outcome", step = "submit",
+      http_status = transfer:status(),
+      message = problem .. ": a task may exist and be charged; look at the "
+        .. "dashboard before you send it again" })
+  end
+  call.task_id = reply.task_id
+  call:emit("submitted")
+  return reply
+end
+
+-- The source of a URL comes down like a stem, without the key.
+local function fetch(call, checked)
+  local base = os.tmpname()
+  local transfer, problem = call:open("download", { url = checked.path,
+    path = base })
+  os.remove(base)
+  if not transfer then
+    return call:fail({ kind = "source", step = "source",
+      message = ('the source "%s" cannot be fetched: %s'):format(checked.path,
+        problem) })
+  end
+  repeat
+    local event = call.inbox:next()
+    if not event then
+      return call:fail_cancelled("source")
+    elseif event[2] == "retry" then
+      call:emit_retry("source", event)
+    end
+  until event[2] == "done"
+  if transfer:failure() then
+    return call:fail_transfer("source", transfer)
+  end
+  return transfer:path()
+end
+
+local function submit_url(call, checked, options)
+  local path, err = fetch(call, checked)
+  if not path then
+    return nil, err
+  end
+  local prepared, problem = source.prepare({ path = path,
+    filename = source.stem_name(checked) }, not options.check)
+  local reply
+  if prepared then
+    reply, err = send(call, prepared, options)
+  else
+    reply, err = call:fail(problem)
+  end
+  os.remove(path)
+  return reply, err
+end
+
+--- Send `checked` (of `source.check`) and read the task id.
+---@return table? reply # task_id, and whatever else the service says
+---@return camb.Error? err
+function submit.run(call, checked, options)
+  if source.is_url(checked.path) then
+    local problem = core.url_problem(checked.path)
+    if problem then
+      return call:fail({ kind = "source", step = "source",
+        message = ('the source "%s" cannot be fetched: %s'):format(
+          checked.path, problem) })
+    end
+    return submit_url(call, checked, options)
+  end
+  local prepared, problem = source.prepare(checked, not options.check)
+  if not prepared then
+    problem.step = "submit"
+    return call:fail(problem)
+  end
+  return send(call, prepared, options)
+end
+
+return submit

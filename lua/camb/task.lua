@@ -1,0 +1,79 @@
+--- A task: one separation that the service has accepted.
+
+local api = require "camb.api"
+local call = require "camb.call"
+local options = require "camb.options"
+local schema = require "camb.schema"
+local wait = require "camb.wait"
+
+local task = {}
+
+---@class camb.Task
+---@field id string      # opaque and case-sensitive, exactly as it came
+---@field source string? # what was sent, as the caller named it
+---@field client camb.Client
+local Task = {}
+Task.__index = Task
+Task.__name = "camb.Task"
+
+function Task:__tostring()
+  return ("camb.Task (%s)"):format(self.id)
+end
+
+--- For the client: the task `id`.
+function task.new(client, id, source)
+  return setmetatable({ client = client, id = id, source = source }, Task)
+end
+
+local function begin(self, checked)
+  local operation = call.new(self.client, checked, self.source)
+  operation.task_id = self.id
+  return operation
+end
+
+--- Ask for the task's state once.
+---@param given { deadline: number?, run_id: integer?, on_event: function? }?
+---@return camb.Status? status
+---@return camb.Error? err
+function Task:status(given)
+  self.client:check_open(3)
+  local checked = options.check(given, schema.status, 2)
+  local operation = begin(self, checked)
+  local text, err = operation:request("status",
+    api.status_url(self.client.base_url, self.id, checked.run_id))
+  local status, problem
+  if text then
+    status, problem = api.read_status(text)
+    if not status then
+      status, err = operation:fail({ kind = "protocol", step = "status",
+        message = problem })
+    end
+  end
+  return operation:conclude(status, err)
+end
+
+--- Poll until the task ends.  Running out of attempts or time is an error of
+--- kind "timeout" that holds the task id; the task may still finish.
+---@param given { interval: number?, max_attempts: integer?, deadline: number?,
+---  run_id: integer?, on_event: fun(event: camb.Event)? }?
+---@return { id: integer|string, task_id: string }? run
+---@return camb.Error? err
+function Task:wait(given)
+  self.client:check_open(3)
+  local checked = options.check(given, schema.wait, 2)
+  local operation = begin(self, checked)
+  self.waiting = operation
+  local run, err = wait.run(operation, checked)
+  self.waiting = nil
+  return operation:conclude(run, err)
+end
+
+--- Stop waiting for it, on our side.  The service has no cancel: the task goes
+--- on there and is charged; the wait that is stopped says so.
+function Task:cancel()
+  if self.waiting then
+    self.waiting:cancel()
+  end
+end
+
+return task

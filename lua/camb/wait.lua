@@ -1,0 +1,143 @@
+--- Waiting for a task: one poll of the core, whose news are read here.
+
+local api = require "camb.api"
+local failure = require "camb.failure"
+
+local wait = {}
+
+local SENTENCE = {
+  task_failed = "the service gave the task up",
+  task_timeout = "the service took too long over the task and gave it up",
+  payment_required = "the service wants payment for the task",
+}
+
+-- Whatever a task's message is, as words.
+local function words_of(status)
+  local message = status.message
+  if type(message) == "table" then
+    message = message.message or message.detail
+  end
+  if type(message) == "string" and message ~= "" then
+    return message
+  end
+end
+
+local function end_badly(call, status, kind)
+  local reason = status.exception_reason
+  local said = {}
+  said[#said + 1] = reason
+  said[#said + 1] = words_of(status)
+  local words = #said > 0 and ": " .. table.concat(said, ", ") or ""
+  return call:fail({
+    kind = kind,
+    step = "poll",
+    status = status.status,
+    exception_reason = reason,
+    detail = status.message,
+    message = ('%s (status %s%s)'):format(SENTENCE[kind], status.status, words),
+  })
+end
+
+local function end_well(call, status)
+  if not status.run_id then
+    return call:fail({ kind = "protocol", step = "poll",
+      status = status.status,
+      message = ('the task ended as %s without a run id'):format(
+        status.status) })
+  end
+  call.run_id = status.run_id
+  call:emit("run_ready")
+  return { id = status.run_id, task_id = call.task_id, status = status.status,
+    raw = status.raw }
+end
+
+local function give_up(call, transfer, last)
+  local _, err = call:fail_transfer("poll", transfer)
+  local again = (' take it up again with client:task("%s")'):format(
+    call.task_id)
+  err.status = last.word
+  if transfer:failure() ~= "attempts" then
+    err.message = err.message .. "; the task goes on," .. again
+  elseif last.problem then
+    err.kind = "protocol"
+    err.message = ("%s, still after %d polls;"):format(last.problem,
+      transfer:attempts()) .. again
+  elseif last.word and api.meaning(last.word) ~= "pending" then
+    err.kind = "protocol"
+    err.message = ('the task has the status "%s", which is not documented, '
+      .. "still after %d polls;"):format(last.word, transfer:attempts()) .. again
+  else
+    err.kind = "timeout"
+    err.message = ("the task was still %s after %d polls and may finish yet;")
+      :format(last.word or "unheard of", transfer:attempts()) .. again
+  end
+  err.retryable = true
+  return nil, err
+end
+
+-- Read the reply that came, unless it is the one before again.
+local function read(transfer, last)
+  local status, problem = api.read_status(transfer:body())
+  last.problem = problem
+  if status then
+    last.word = status.status
+  end
+  return status
+end
+
+local function tell_polled(call, event, last, meaning)
+  call:emit("polled", { status = last.word, attempt = event[3],
+    next_in = (not meaning or meaning == "pending") and event[5] or nil,
+    problem = last.problem })
+end
+
+-- The outcome that a reply brings; nothing while the task goes on.
+local function judge(call, transfer, event, last)
+  local status = not event[6] and read(transfer, last)
+  local meaning = status and api.meaning(status.status)
+  tell_polled(call, event, last, meaning)
+  if meaning == "success" then
+    return end_well(call, status)
+  elseif meaning and meaning ~= "pending" then
+    return end_badly(call, status, meaning)
+  end
+end
+
+local function follow(call, transfer)
+  local last = {}
+  while true do
+    local event = call.inbox:next()
+    if not event then
+      return call:fail_cancelled("poll")
+    elseif event[2] == "done" then
+      return give_up(call, transfer, last)
+    elseif event[2] == "retry" then
+      call:emit_retry("poll", event)
+    elseif event[2] == "reply" then
+      local run, err = judge(call, transfer, event, last)
+      if run or err then
+        return run, err
+      end
+    end
+  end
+end
+
+--- Poll until the task `call.task_id` ends.
+---@return table? run # id, task_id
+---@return camb.Error? err
+function wait.run(call, options)
+  local transfer, problem = call:open("poll", {
+    url = api.status_url(call.client.base_url, call.task_id, options.run_id),
+    interval = options.interval,
+    max_attempts = options.max_attempts,
+    listen = call:has_listener(),
+  })
+  if not transfer then
+    return call:fail(failure.of_open("poll", problem))
+  end
+  local run, err = follow(call, transfer)
+  transfer:close()
+  return run, err
+end
+
+return wait
