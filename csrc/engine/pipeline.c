@@ -26,6 +26,7 @@ typedef struct Pipeline {
   Slot slots[MAX_WORKERS + 1]; /* segment i is in slot i % slot_count */
   int slot_count;
   int64_t filled, taken, written; /* segments, from the first */
+  int started; /* workers */
   int ended;   /* 'filled' is final */
   int stopped; /* something failed: let everything come to its end */
   Fault fault; /* the first */
@@ -33,6 +34,8 @@ typedef struct Pipeline {
   Decoder *decoder; /* the decoding thread's */
   Feed *feed;
   Fifo *mixture;
+  Carry *carry;
+  Masker *maskers[MAX_WORKERS]; /* one for each worker */
   Writer *writer; /* the caller's thread's */
   pthread_t threads[MAX_WORKERS + 1];
   int thread_count;
@@ -136,8 +139,11 @@ static Slot *take_slot (Pipeline *p) {
 static void *run_worker (void *opaque) {
   Pipeline *p = opaque;
   Slot *slot;
+  pthread_mutex_lock(&p->lock);
+  Masker *masker = p->maskers[p->started++];
+  pthread_mutex_unlock(&p->lock);
   while ((slot = take_slot(p)) != NULL) {
-    mask_segment(&slot->segment);
+    masker_run(masker, &slot->segment);
     pthread_mutex_lock(&p->lock);
     slot->masked = 1;
     pthread_cond_broadcast(&p->changed);
@@ -186,6 +192,20 @@ static void run_writer (Pipeline *p) {
 
 /* --- start and end ---------------------------------------------------------- */
 
+/* All of it now: a worker in the middle of a segment must not fail, for the
+** next segment waits for what this one carries on. */
+static int open_workers (Pipeline *p, int workers) {
+  p->carry = carry_open();
+  if (p->carry == NULL)
+    return -1;
+  for (int i = 0; i < workers; i++) {
+    p->maskers[i] = masker_open(p->carry, &weights_fitted);
+    if (p->maskers[i] == NULL)
+      return -1;
+  }
+  return 0;
+}
+
 static int open_slots (Pipeline *p) {
   for (int i = 0; i < p->slot_count; i++) {
     p->slots[i].segment.data = av_malloc_array(SEGMENT_ROOM, sizeof(float));
@@ -207,7 +227,8 @@ static Pipeline *open_pipeline (Decoder *d, int workers, Fault *fault) {
   p->mixture = fifo_open(decoder_format(d));
   if (p->feed == NULL)
     stop(p, fault);
-  else if (p->mixture == NULL || open_slots(p) < 0) {
+  else if (p->mixture == NULL || open_slots(p) < 0 ||
+           open_workers(p, workers) < 0) {
     fault_memory(fault);
     stop(p, fault);
   }
@@ -217,6 +238,9 @@ static Pipeline *open_pipeline (Decoder *d, int workers, Fault *fault) {
 static void close_pipeline (Pipeline *p) {
   for (int i = 0; i < p->slot_count; i++)
     av_freep(&p->slots[i].segment.data);
+  for (int i = 0; i < MAX_WORKERS; i++)
+    masker_close(p->maskers[i]);
+  carry_close(p->carry);
   feed_close(p->feed);
   fifo_close(p->mixture);
   pthread_cond_destroy(&p->changed);

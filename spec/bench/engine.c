@@ -1,6 +1,10 @@
 /* engine: separate one file with the built-in engine, for benches and
 ** fuzzing.  Prints one line of figures; exits 0, 1 for a failed separation,
-** 2 for a wrong command line. */
+** 2 for a wrong command line.
+**
+** --dump DIR also writes what the engine sees in the file's first segment: one
+** DIR/<feature>.f32 for each feature, and DIR/mask.f32, as raw floats, frame
+** by frame, 1487 bins each. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +12,10 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "engine/decode.h"
 #include "engine/engine.h"
+#include "engine/feed.h"
+#include "engine/mask.h"
 
 static const char usage[] =
   "usage: engine IN FOREGROUND BACKGROUND [--workers N] [--dump DIR]\n";
@@ -31,14 +38,94 @@ static void print_figures (const EngineReport *r, double seconds) {
          (double)r->samples / r->rate / seconds, r->message);
 }
 
+/* --- dump ------------------------------------------------------------------- */
+
+static void die (const char *what) {
+  fprintf(stderr, "engine: %s\n", what);
+  exit(1);
+}
+
+static void write_plane (const Segment *s, const char *dir, const char *name) {
+  char path[4096];
+  snprintf(path, sizeof path, "%s/%s.f32", dir, name);
+  FILE *file = fopen(path, "wb");
+  if (file == NULL)
+    die("cannot write the dump");
+  for (int t = 0; t < segment_frames(s); t++)
+    fwrite(s->data + (size_t)t * GRID_ROW, sizeof(float), GRID_BINS, file);
+  fclose(file);
+}
+
+/* The samples of the first segment. */
+static void read_segment (const char *path, Segment *s) {
+  Fault fault = { 0 };
+  const int32_t *samples;
+  Decoder *d = decoder_open(path, NULL, &fault);
+  Feed *f = d != NULL ? feed_open(decoder_format(d), &fault) : NULL;
+  int n = 1;
+  if (f == NULL)
+    die(fault.message);
+  while (!feed_ready(f) && n > 0) {
+    n = decoder_read(d, &samples, &fault);
+    for (int at = 0; at < n && !feed_ready(f); at += feed_step(f))
+      feed_add(f, samples + at * decoder_format(d)->channels,
+               n - at < feed_step(f) ? n - at : feed_step(f), &fault);
+  }
+  if (!feed_ready(f))
+    feed_add(f, NULL, 0, &fault);
+  feed_take(f, s);
+  feed_close(f);
+  decoder_close(d);
+}
+
+static void run_masker (const Segment *from, Segment *to,
+                        const Weights *weights, int linear) {
+  float *data = to->data;
+  Carry *carry = carry_open();
+  Masker *m = masker_open(carry, weights);
+  if (m == NULL)
+    die("not enough memory");
+  *to = *from;
+  to->data = data;
+  memcpy(data, from->data, SEGMENT_ROOM * sizeof *data);
+  (linear ? masker_run_linear : masker_run)(m, to);
+  masker_close(m);
+  carry_close(carry);
+}
+
+/* One weight of one and all others zero: the sum is that feature. */
+static void dump (const char *path, const char *dir) {
+  Segment samples = { 0 }, plane = { 0 };
+  samples.data = calloc(SEGMENT_ROOM, sizeof(float));
+  plane.data = calloc(SEGMENT_ROOM, sizeof(float));
+  if (samples.data == NULL || plane.data == NULL)
+    die("not enough memory");
+  read_segment(path, &samples);
+  for (int i = 0; i < FEATURES; i++) {
+    Weights one = { 0 };
+    one.of[i] = 1;
+    run_masker(&samples, &plane, &one, 1);
+    write_plane(&plane, dir, weights_names[i]);
+  }
+  run_masker(&samples, &plane, &weights_fitted, 0);
+  write_plane(&plane, dir, "mask");
+  free(samples.data);
+  free(plane.data);
+}
+
+/* --- command ---------------------------------------------------------------- */
+
 int main (int argc, char **argv) {
   const char *paths[3] = { NULL, NULL, NULL };
   EngineOptions options = { 1, NULL };
   EngineReport report;
+  const char *dump_dir = NULL;
   int count = 0;
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--workers") == 0 && i + 1 < argc)
       options.workers = atoi(argv[++i]);
+    else if (strcmp(argv[i], "--dump") == 0 && i + 1 < argc)
+      dump_dir = argv[++i];
     else if (count < 3)
       paths[count++] = argv[i];
   }
@@ -52,5 +139,7 @@ int main (int argc, char **argv) {
     return 1;
   }
   print_figures(&report, now() - start);
+  if (dump_dir != NULL)
+    dump(paths[0], dump_dir);
   return 0;
 }
