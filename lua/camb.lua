@@ -20,7 +20,8 @@ camb.VERSION = "dev"
 ---  headers, on_event
 ---@return camb.Client
 function camb.client(given)
-  return client.new(options.check(given, schema.client, 2), 2)
+  local one = client.new(options.check(given, schema.client, 2), 2)
+  return one -- no tail call: an error has to find the caller's line
 end
 
 local function split(checked)

@@ -268,6 +268,9 @@ int upload_feed (Transfer *t, const char *data, size_t size) {
   s->ended = size == 0;
   if (u->paused && t->exchange != NULL) {
     u->paused = false;
+    /* libcurl may still have bytes of before the file in hand, and not have
+    ** taken our word for a pause yet: only a pause that it knows is ended */
+    curl_easy_pause(t->exchange->easy, CURLPAUSE_SEND);
     curl_easy_pause(t->exchange->easy, CURLPAUSE_CONT);
   }
   return 0;

@@ -95,10 +95,13 @@ end
 --- Open a transfer of `kind` ("request", "upload", "poll", "download") with the
 --- operation's deadline; its events come to `box`, or the operation's inbox.
 ---@return userdata? transfer
----@return string? problem
+---@return string? problem # for fail_open
 ---@return boolean? is_busy # somebody else writes that file
 function Call:open(kind, request, box)
   local client = self.client
+  if client.closed then
+    return nil, "the client was closed"
+  end
   request.deadline = self.deadline
   request.retries = request.retries or client.retries
   local transfer, problem, is_busy = client.session[kind](client.session,
@@ -107,6 +110,15 @@ function Call:open(kind, request, box)
     return nil, problem, is_busy
   end
   return (box or self.inbox):watch(transfer)
+end
+
+--- nil and the error of a transfer that could not be opened.
+function Call:fail_open(step, fields)
+  if self.client.closed then
+    return self:fail_cancelled(step)
+  end
+  fields.step = step
+  return self:fail(fields)
 end
 
 --- Tell of an attempt that will be made again.
@@ -141,7 +153,7 @@ function Call:request(step, url, body, headers)
   local transfer, problem = self:open("request", { url = url, body = body,
     headers = headers }, box)
   if not transfer then
-    return self:fail(failure.of_open(step, problem))
+    return self:fail_open(step, failure.of_open(step, problem))
   end
   self.small = box
   local text, err = wait_for(self, box, step, transfer)

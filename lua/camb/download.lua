@@ -99,7 +99,7 @@ local function begin(call, stem, base, url, options)
     progress = call:has_listener(),
   })
   if not transfer then
-    return call:fail({ kind = "file", step = "download", path = base,
+    return call:fail_open("download", { kind = "file", path = base,
       message = is_busy
         and ('"%s.part" is being written by another process'):format(base)
         or ('"%s.part" cannot be written: %s'):format(base, reason) })

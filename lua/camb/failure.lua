@@ -143,6 +143,7 @@ local TRANSLATE = {
   http = of_http,
   network = of_network,
   timeout = of_timeout,
+  attempts = of_timeout,
   protocol = of_protocol,
   unknown_outcome = of_unknown,
   file = of_file,
@@ -175,7 +176,6 @@ end
 function failure.of_open(step, reason)
   return {
     kind = "protocol",
-    step = step,
     message = ("%s could not begin: %s"):format(NOUN[step], reason),
   }
 end

@@ -77,22 +77,30 @@ local function names(schema)
   return list
 end
 
--- A name of `schema` that `wrong` is a slip of: the same letters in the same
--- order but for one, or for case and underscores.
-local function resemble(schema, wrong)
-  local function plain(name)
-    return (name:lower():gsub("[_-]", ""))
-  end
-  for _, name in ipairs(names(schema)) do
-    if plain(name) == plain(wrong) then
-      return name
+local function plain(name)
+  return (name:lower():gsub("[_-]", ""))
+end
+
+-- True when one letter more, fewer or other makes `a` of `b`.
+local function is_one_slip(a, b)
+  for i = 1, math.max(#a, #b) do
+    local before = a:sub(1, i - 1)
+    if before ~= b:sub(1, i - 1) then
+      return false
+    elseif before .. a:sub(i + 1) == b or b:sub(1, i - 1) .. b:sub(i + 1) == a
+      or a:sub(i + 1) == b:sub(i + 1)
+    then
+      return true
     end
-    for i = 1, #name do
-      local shorter = name:sub(1, i - 1) .. name:sub(i + 1)
-      if shorter == wrong or shorter == wrong:sub(1, i - 1) .. wrong:sub(i + 1)
-      then
-        return name
-      end
+  end
+  return false
+end
+
+-- A name of `schema` that `wrong` is a slip of.
+local function resemble(schema, wrong)
+  for _, name in ipairs(names(schema)) do
+    if plain(name) == plain(wrong) or is_one_slip(name, wrong) then
+      return name
     end
   end
 end

@@ -96,7 +96,9 @@ local function finish(job, ok, ...)
 end
 
 local function resume(job)
-  if job.cancelled and not job.begun then
+  if job.done then
+    return -- it was woken twice
+  elseif job.cancelled and not job.begun then
     finish(job, false)
     return
   end

@@ -141,12 +141,29 @@ local function refuse(checked, reason)
   }
 end
 
+--- Ask a reader for its next bytes.
+---@param read fun(): string?
+---@return string chunk # "" at its end
+---@return string? problem
+function source.pull(read)
+  local ok, chunk = pcall(read)
+  if not ok then
+    return "", "the source's reader failed: " .. tostring(chunk)
+  elseif chunk ~= nil and type(chunk) ~= "string" then
+    return "", ("the source's reader gave a %s instead of a string"):format(
+      type(chunk))
+  end
+  return chunk or ""
+end
+
 -- A reader is asked for enough to see what it is; the bytes are sent first.
 local function pull_head(checked)
   local head = ""
   while #head < HEAD_BYTES and #head < checked.size do
-    local chunk = checked.read()
-    if type(chunk) ~= "string" or chunk == "" then
+    local chunk, problem = source.pull(checked.read)
+    if problem then
+      return nil, problem
+    elseif chunk == "" then
       break
     end
     head = head .. chunk
@@ -184,10 +201,13 @@ function source.prepare(checked, trust)
     return refuse(checked, "is empty")
   end
   local head, reason = read_head(checked)
-  if reason then
+  if checked.read then
+    head, reason = pull_head(checked)
+    if reason then
+      return nil, { kind = "source", message = reason }
+    end
+  elseif reason then
     return unreadable(checked.path, reason)
-  elseif checked.read then
-    head = pull_head(checked)
   end
   local name, extension, content_type, accepted = core.detect(head)
   if not trust and not accepted then

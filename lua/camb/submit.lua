@@ -22,19 +22,17 @@ local function form_fields(options)
   return fields
 end
 
+-- Hand over what the reader gives next; returns what is wrong with it.
 local function feed(transfer, prepared)
-  local chunk = prepared.head
+  local chunk, problem = prepared.head, nil
   prepared.head = nil
   if not chunk or chunk == "" then
-    local ok
-    ok, chunk = pcall(prepared.read)
-    if not ok then
-      return tostring(chunk)
-    elseif chunk ~= nil and type(chunk) ~= "string" then
-      return ("it gave a %s instead of a string"):format(type(chunk))
-    end
+    chunk, problem = source.pull(prepared.read)
   end
-  transfer:feed(chunk or "")
+  if not problem then
+    transfer:feed(chunk)
+  end
+  return problem
 end
 
 local function wait(call, transfer, prepared)
@@ -54,7 +52,7 @@ local function wait(call, transfer, prepared)
       local problem = feed(transfer, prepared)
       if problem then
         return call:fail({ kind = "source", step = "submit",
-          message = "the source's reader failed: " .. problem })
+          message = problem })
       end
     end
   end
@@ -84,7 +82,7 @@ end
 local function send(call, prepared, options)
   local transfer, problem = open(call, prepared, options)
   if not transfer then
-    return call:fail({ kind = "file", step = "submit", path = prepared.path,
+    return call:fail_open("submit", { kind = "file", path = prepared.path,
       message = ('the source "%s" cannot be sent: %s'):format(
         prepared.path or "given", problem) })
   end
@@ -114,7 +112,7 @@ local function fetch(call, checked)
     path = base })
   os.remove(base)
   if not transfer then
-    return call:fail({ kind = "source", step = "source",
+    return call:fail_open("source", { kind = "source",
       message = ('the source "%s" cannot be fetched: %s'):format(checked.path,
         problem) })
   end

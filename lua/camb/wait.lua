@@ -133,7 +133,7 @@ function wait.run(call, options)
     listen = call:has_listener(),
   })
   if not transfer then
-    return call:fail(failure.of_open("poll", problem))
+    return call:fail_open("poll", failure.of_open("poll", problem))
   end
   local run, err = follow(call, transfer)
   transfer:close()

@@ -1,0 +1,238 @@
+-- Every mistake has its own sentence, names the option, points at the caller's
+-- line, and sends nothing.
+
+local camb = require "camb"
+local sandbox = require "camb.sandbox"
+local workspace = require "spec.support.workspace"
+
+local WAV = "RIFF\36\0\0\0WAVEfmt " -- enough for a look at the first bytes
+
+describe("misuse", function()
+  local server, client, folder
+
+  setup(function()
+    folder = workspace.folder()
+    server = assert(sandbox.start({ processing = math.huge }))
+    client = camb.client({ base_url = server.base_url,
+      api_key = server.api_key })
+  end)
+
+  teardown(function()
+    client:close()
+    server:stop()
+    workspace.remove(folder)
+  end)
+
+  after_each(function()
+    assert.equal(0, #server:requests())
+  end)
+
+  -- The error must blame the line of this file that makes the call.
+  local function raises(text, fn)
+    local ok, problem = pcall(fn)
+    assert.is_false(ok)
+    assert.matches("misuse_spec.lua:%d+: ", tostring(problem))
+    assert.equal(text, (tostring(problem):gsub("^.-:%d+: ", "")))
+  end
+
+  it("names the type that was expected", function()
+    raises("option 'interval': number expected, got string", function()
+      client:separate("x.wav", { interval = "5" })
+    end)
+    raises("option 'project_name': string expected, got number", function()
+      client:submit("x.wav", { project_name = 7 })
+    end)
+    raises("options: table expected, got string", function()
+      client:separate("x.wav", "stems")
+    end)
+    raises("source: path or table expected, got nil", function()
+      client:separate()
+    end)
+    raises("option 'folder_id' must be an integer", function()
+      client:submit("x.wav", { folder_id = 1.5 })
+    end)
+  end)
+
+  it("names an unknown option, and the one it may be a slip of", function()
+    raises("unknown option 'colour'", function()
+      client:separate("x.wav", { colour = "red" })
+    end)
+    raises("unknown option 'outputdir' (is it 'output_dir'?)", function()
+      client:separate("x.wav", { outputdir = "stems" })
+    end)
+    raises("unknown option 'intervall' (is it 'interval'?)", function()
+      camb.separate("x.wav", { intervall = 5 })
+    end)
+    raises("unknown option 'apikey' (is it 'api_key'?)", function()
+      camb.client({ apikey = "k" })
+    end)
+  end)
+
+  it("names values that cannot be right", function()
+    raises("option 'interval' must be more than 0", function()
+      client:separate("x.wav", { interval = 0 })
+    end)
+    raises("option 'max_attempts' must be a whole number of 1 or more",
+      function()
+        client:separate("x.wav", { max_attempts = 0.5 })
+      end)
+    raises("option 'name' is one file's name, without folders", function()
+      client:separate("x.wav", { name = "../x" })
+    end)
+    raises("option 'output_dir' is empty", function()
+      client:separate("x.wav", { output_dir = "" })
+    end)
+    raises("option 'project_name' holds a line break", function()
+      client:submit("x.wav", { project_name = "a\r\nb" })
+    end)
+    raises('option \'traceparent\' must look like "00-<trace id>-<parent id>-01"'
+      .. " (W3C Trace Context)", function()
+      client:submit("x.wav", { traceparent = "x" })
+    end)
+  end)
+
+  it("tells how to give a key when there is none", function()
+    -- the specs run without CAMB_API_KEY: see .ci/run and the Makefile
+    assert.is_nil(os.getenv("CAMB_API_KEY"))
+    raises("no API key: pass api_key, or set the environment variable "
+      .. "CAMB_API_KEY", function()
+      camb.separate("x.wav", { base_url = server.base_url })
+    end)
+  end)
+
+  it("refuses a base_url that is none", function()
+    raises("option 'base_url' is not usable: it is not an absolute http or "
+      .. "https URL", function()
+      camb.client({ api_key = "k", base_url = "client.camb.ai" })
+    end)
+    raises("option 'base_url' is not usable: it has a query or a fragment",
+      function()
+        camb.client({ api_key = "k", base_url = "https://h/apis?x=1" })
+      end)
+  end)
+
+  it("refuses a path with a NUL", function()
+    raises("option 'source' holds a NUL byte", function()
+      client:separate("mix.wav\0.txt")
+    end)
+  end)
+
+  it("refuses a header that would be two", function()
+    raises("option 'headers.X-Team' holds a line break", function()
+      camb.client({ api_key = "k", headers = { ["X-Team"] = "a\nb: c" } })
+    end)
+    raises("option 'headers': \"X Team\" is not a header's name", function()
+      camb.client({ api_key = "k", headers = { ["X Team"] = "a" } })
+    end)
+  end)
+
+  it("refuses a table that is no source", function()
+    raises("source: exactly one of 'path', 'data' and 'read' is needed",
+      function()
+        client:submit({ filename = "x.wav" })
+      end)
+    raises("source: a reader needs 'size', the bytes that it will give",
+      function()
+        client:submit({ read = function() end })
+      end)
+  end)
+
+  it("refuses run ids and task ids that are none", function()
+    raises("run id: an integer expected, got nil", function()
+      client:result(nil)
+    end)
+    raises("run id: an integer expected, got \"None\"", function()
+      client:result("None")
+    end)
+    raises("client:task needs a task id", function()
+      client:task()
+    end)
+    raises("option 'task_id' is empty", function()
+      client:task("")
+    end)
+    raises("option 'media_file' is missing", function()
+      client.audio_separation:create_audio_separation({})
+    end)
+  end)
+
+  it("refuses a client that is closed, or called with a dot", function()
+    local closed = camb.client({ base_url = server.base_url, api_key = "k" })
+    closed:close()
+    closed:close()
+    raises("the client is closed", function()
+      closed:submit("x.wav")
+    end)
+    raises("not a client: call it with a colon, client:submit(…)", function()
+      client.submit("x.wav")
+    end)
+  end)
+
+  it("refuses jobs outside of camb.run", function()
+    raises("camb.spawn works inside of camb.run only", function()
+      camb.spawn(print)
+    end)
+    raises("camb.run: function expected, got nil", function()
+      camb.run()
+    end)
+  end)
+
+  local function fails(kind, text, source)
+    local stems, err = client:separate(source, { output_dir = folder .. "/out" })
+    assert.is_nil(stems)
+    assert.equal(kind, err.kind)
+    assert.equal(text, err.message)
+    assert.equal(kind .. ": " .. text, tostring(err))
+    assert.is_false(err.retryable)
+    assert.same({}, workspace.list(folder .. "/out"))
+  end
+
+  it("says that a file is missing", function()
+    local path = folder .. "/nowhere.wav"
+    fails("file", ('the source "%s" cannot be read: No such file or directory')
+      :format(path), path)
+  end)
+
+  it("says that a file is empty", function()
+    local path = workspace.write(folder .. "/empty.wav", "")
+    fails("source", ('the source "%s" is empty'):format(path), path)
+  end)
+
+  it("says that a path is a folder", function()
+    fails("file", ('the source "%s" cannot be read: it is a folder, not a file')
+      :format(folder), folder)
+  end)
+
+  it("says that a text file is no audio, whatever its name", function()
+    local path = workspace.write(folder .. "/notes.wav", "Dear diary, …")
+    fails("source", ('the source "%s" is not audio: its first bytes are not '
+      .. "those of FLAC, MP3, WAV or AAC"):format(path), path)
+  end)
+
+  it("says which format the service does not take", function()
+    local path = workspace.write(folder .. "/x.wav", "OggS" .. ("\0"):rep(60))
+    fails("source", ('the source "%s" is Ogg, which the service does not take: '
+      .. "FLAC, MP3, WAV or AAC is needed"):format(path), path)
+  end)
+
+  it("refuses to overwrite stems before anything is paid for", function()
+    local path = workspace.write(folder .. "/take.wav", WAV)
+    workspace.write(folder .. "/take.background.mp3", "x")
+    local stems, err = client:separate(path, { output_dir = folder })
+    assert.is_nil(stems)
+    assert.equal("file", err.kind)
+    assert.equal(('"%s/take.background.mp3" exists already: pass overwrite = '
+      .. "true to replace it, or another output_dir"):format(folder),
+      err.message)
+  end)
+
+  it("says that the output folder cannot be made", function()
+    local path = workspace.write(folder .. "/take.wav", WAV)
+    workspace.write(folder .. "/taken", "x")
+    local stems, err = client:separate(path,
+      { output_dir = folder .. "/taken/deeper" })
+    assert.is_nil(stems)
+    assert.equal("file", err.kind)
+    assert.equal(('the folder "%s/taken" cannot be made: Not a directory')
+      :format(folder), err.message)
+  end)
+end)

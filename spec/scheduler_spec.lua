@@ -1,0 +1,242 @@
+local camb = require "camb"
+local sandbox = require "camb.sandbox"
+local workspace = require "spec.support.workspace"
+
+local MIX = "examples/mix.flac"
+
+describe("camb.run", function()
+  it("returns what its function returns", function()
+    assert.same({ 1, nil, 3 }, { camb.run(function(a)
+      return a, nil, 3
+    end, 1) })
+  end)
+
+  it("waits for every job", function()
+    local done = 0
+    camb.run(function()
+      for _ = 1, 10 do
+        camb.spawn(function()
+          camb.sleep(0.01)
+          done = done + 1
+        end)
+      end
+    end)
+    assert.equal(10, done)
+  end)
+
+  it("lets jobs sleep side by side, and wakes them in order", function()
+    local order = {}
+    local started = os.time()
+    camb.run(function()
+      for _, delay in ipairs({ 0.3, 0.1, 0.2 }) do
+        camb.spawn(function()
+          camb.sleep(delay)
+          order[#order + 1] = delay
+        end)
+      end
+    end)
+    assert.same({ 0.1, 0.2, 0.3 }, order)
+    assert.is_true(os.time() - started <= 1)
+  end)
+
+  it("hands a job's results to whoever joins it", function()
+    local a, b = camb.run(function()
+      local job = camb.spawn(function(x)
+        camb.sleep(0.01)
+        return x, "more"
+      end, 7)
+      job:join()
+      return job:join()
+    end)
+    assert.equal(7, a)
+    assert.equal("more", b)
+  end)
+
+  it("raises a job's error where it is joined, and lets the others go on",
+    function()
+      local finished = false
+      local ok, problem = camb.run(function()
+        local bad = camb.spawn(error, "broken", 0)
+        camb.spawn(function()
+          camb.sleep(0.02)
+          finished = true
+        end)
+        return pcall(bad.join, bad)
+      end)
+      assert.is_false(ok)
+      assert.equal("broken", problem)
+      assert.is_true(finished)
+    end)
+
+  it("raises an error that nobody joined, after the others are done",
+    function()
+      local finished = false
+      local ok, problem = pcall(camb.run, function()
+        camb.spawn(error, "unseen", 0)
+        camb.spawn(function()
+          camb.sleep(0.02)
+          finished = true
+        end)
+      end)
+      assert.is_false(ok)
+      assert.equal("unseen", problem)
+      assert.is_true(finished)
+    end)
+
+  it("notices jobs that wait for each other", function()
+    local ok, problem = pcall(camb.run, function()
+      local first
+      local second = camb.spawn(function()
+        first:join()
+      end)
+      first = camb.spawn(function()
+        second:join()
+      end)
+    end)
+    assert.is_false(ok)
+    assert.equal("camb.run: every job waits for another one", problem)
+  end)
+
+  it("ends a cancelled job's sleep at once", function()
+    local before = os.clock()
+    local _, err = camb.run(function()
+      local job = camb.spawn(function()
+        while true do
+          camb.sleep(1000)
+        end
+      end)
+      camb.sleep(0.01)
+      job:cancel()
+      return job:join()
+    end)
+    assert.equal("cancelled", err.kind)
+    assert.is_true(os.clock() - before < 1)
+  end)
+
+  it("does not begin a job that is cancelled before its turn", function()
+    local began = false
+    local _, err = camb.run(function()
+      local job = camb.spawn(function()
+        began = true
+      end)
+      job:cancel()
+      return job:join()
+    end)
+    assert.equal("cancelled", err.kind)
+    assert.is_false(began)
+  end)
+
+  it("can be used inside of itself", function()
+    assert.equal(3, camb.run(function()
+      return camb.run(function()
+        camb.sleep(0.01)
+        return 3
+      end)
+    end))
+  end)
+end)
+
+describe("jobs of one client", function()
+  local server, client, folder
+
+  before_each(function()
+    folder = workspace.folder()
+    server = assert(sandbox.start({ workers = 2 }))
+    client = camb.client({ base_url = server.base_url,
+      api_key = server.api_key })
+  end)
+
+  after_each(function()
+    client:close()
+    server:stop()
+    workspace.remove(folder)
+  end)
+
+  it("separate side by side and share its connections", function()
+    local results = {}
+    camb.run(function()
+      local jobs = {}
+      for i = 1, 12 do
+        jobs[i] = camb.spawn(client.separate, client, MIX,
+          { output_dir = folder, name = "take" .. i, interval = 0.1, max_attempts = 1000 })
+      end
+      for i, job in ipairs(jobs) do
+        results[i] = assert(job:join())
+      end
+    end)
+    assert.equal(12, #results)
+    assert.equal(24, #workspace.list(folder))
+    assert.is_true(server:stats().connections.api <= 8)
+    assert.equal(12, server:stats().uploads)
+  end)
+
+  it("leave the time to others while they wait", function()
+    local ticks = 0
+    camb.run(function()
+      local ended = false
+      camb.spawn(function()
+        while not ended do
+          camb.sleep(0.005)
+          ticks = ticks + 1
+        end
+      end)
+      local task = assert(client:submit(MIX))
+      assert(task:wait({ interval = 0.2 }))
+      ended = true
+    end)
+    assert.is_true(ticks >= 5)
+  end)
+
+  it("work on several clients at once", function()
+    local other = camb.client({ base_url = server.base_url,
+      api_key = server.api_key })
+    local a, b = camb.run(function()
+      local one = camb.spawn(client.submit, client, MIX)
+      local two = camb.spawn(other.submit, other, MIX)
+      return assert(one:join()).id, assert(two:join()).id
+    end)
+    other:close()
+    assert.is_string(a)
+    assert.are_not.equal(a, b)
+  end)
+
+  it("stop an upload, a poll or a download when they are cancelled",
+    function()
+      for _, at in ipairs({ "upload_started", "submitted",
+        "download_started" }) do
+        local job
+        local stems, err = camb.run(function()
+          job = camb.spawn(client.separate, client, MIX, {
+            output_dir = folder,
+            interval = 0.1,
+            on_event = function(event)
+              if event.name == at then
+                job:cancel()
+              end
+            end,
+          })
+          return job:join()
+        end)
+        assert.is_nil(stems)
+        assert.equal("cancelled", err.kind)
+        assert.equal(at ~= "upload_started", err.task_id ~= nil)
+        assert.same({}, workspace.list(folder))
+      end
+    end)
+
+  it("refuse a name that another job is writing, before it is paid for",
+    function()
+      local err = camb.run(function()
+        local first = camb.spawn(client.separate, client, MIX,
+          { output_dir = folder, interval = 0.1 })
+        local second = camb.spawn(client.separate, client, MIX,
+          { output_dir = folder .. "/", interval = 0.1 })
+        local _, problem = second:join()
+        assert(first:join())
+        return problem
+      end)
+      assert.equal("file", err.kind)
+      assert.matches("is being written by another job", err.message)
+      assert.equal(1, server:stats().uploads)
+    end)
+end)

@@ -1,0 +1,69 @@
+--- What specs share: a folder of their own, and a look at files and processes.
+
+local workspace = {}
+
+local function run(command)
+  assert(os.execute(command), command)
+end
+
+--- A new, empty folder.
+function workspace.folder()
+  local path = os.tmpname()
+  os.remove(path)
+  run(("mkdir -p '%s'"):format(path))
+  return path
+end
+
+function workspace.remove(path)
+  run(("rm -rf '%s'"):format(path))
+end
+
+function workspace.write(path, bytes)
+  local file = assert(io.open(path, "wb"))
+  file:write(bytes)
+  file:close()
+  return path
+end
+
+--- The file's bytes; nil when there is none.
+function workspace.read(path)
+  local file = io.open(path, "rb")
+  if not file then
+    return nil
+  end
+  local bytes = file:read("*a")
+  file:close()
+  return bytes
+end
+
+--- The names in a folder, sorted.
+function workspace.list(path)
+  local names = {}
+  local pipe = assert(io.popen(("ls -A '%s'"):format(path)))
+  for name in pipe:lines() do
+    names[#names + 1] = name
+  end
+  pipe:close()
+  return names
+end
+
+--- Run a shell command: its output (both streams) and its exit status.
+function workspace.run(command)
+  local pipe = assert(io.popen("{ " .. command .. " ; } 2>&1; echo \"=$?\""))
+  local output = pipe:read("*a")
+  pipe:close()
+  local text, status = output:match("^(.*)=(%d+)\n$")
+  return text, tonumber(status)
+end
+
+--- How many descriptors this process has open.
+function workspace.descriptors()
+  return #workspace.list("/proc/self/fd")
+end
+
+--- Resident memory of this process in KiB.
+function workspace.memory()
+  return tonumber(workspace.read("/proc/self/status"):match("VmRSS:%s*(%d+)"))
+end
+
+return workspace
