@@ -1,0 +1,119 @@
+local sandbox = require "camb.sandbox"
+local workspace = require "spec.support.workspace"
+
+local CAMB = "build/bin/camb"
+local MIX = "examples/mix.flac"
+
+describe("the command camb", function()
+  local folder
+
+  before_each(function()
+    folder = workspace.folder()
+  end)
+
+  after_each(function()
+    workspace.remove(folder)
+  end)
+
+  local function camb(words, ...)
+    return workspace.run((CAMB .. " " .. words):format(...))
+  end
+
+  it("separates with the sandbox, and prints the paths of the stems",
+    function()
+      local paths, status = workspace.run(
+        ("%s separate %s --sandbox -o %s/out 2>/dev/null"):format(CAMB, MIX,
+          folder))
+      assert.equal(0, status)
+      assert.equal(("%s/out/mix.foreground.flac\n%s/out/mix.background.flac\n")
+        :format(folder, folder), paths)
+      assert.matches("^fLaC", workspace.read(folder
+        .. "/out/mix.foreground.flac"))
+    end)
+
+  it("says each step on a line of its own when there is no terminal",
+    function()
+      local output, status = camb("separate %s --sandbox -o %s", MIX, folder)
+      assert.equal(0, status)
+      assert.matches("mix.flac: uploading\n", output)
+      assert.matches("mix.flac: submitted as task %S+\n", output)
+      assert.matches("the service says SUCCESS\n", output)
+      assert.is_nil(output:find("\r", 1, true))
+    end)
+
+  it("goes on with the other files when one fails, and exits with 1",
+    function()
+      workspace.write(folder .. "/notes.wav", "not audio")
+      local output, status = camb("separate %s/notes.wav %s --sandbox -o %s/o",
+        folder, MIX, folder)
+      assert.equal(1, status)
+      assert.matches("camb: .*notes.wav: the source .* is not audio", output)
+      assert.same({ "mix.background.flac", "mix.foreground.flac" },
+        workspace.list(folder .. "/o"))
+    end)
+
+  it("says in one sentence that there is no key", function()
+    local output, status = camb("separate %s -o %s", MIX, folder)
+    assert.equal(1, status)
+    assert.equal("camb: no API key: pass api_key, or set the environment "
+      .. "variable CAMB_API_KEY\n", output)
+  end)
+
+  it("takes key and URL from options or from the environment", function()
+    local server = assert(sandbox.start({ api_key = "k1" }))
+    local _, status = camb("separate %s --api-key k1 --base-url %s -o %s/a "
+      .. "--interval 0.2 --max-attempts 500", MIX, server.base_url, folder)
+    assert.equal(0, status)
+    _, status = workspace.run(("CAMB_API_KEY=k1 CAMB_BASE_URL=%s %s separate "
+      .. "%s -o %s/b --interval 0.2 --max-attempts 500"):format(server.base_url,
+      CAMB, MIX, folder))
+    assert.equal(0, status)
+    local output
+    output, status = camb("separate %s --api-key k2 --base-url %s -o %s/c", MIX,
+      server.base_url, folder)
+    server:stop()
+    assert.equal(1, status)
+    assert.matches("the service does not accept the API key", output)
+    assert.is_nil(output:find("k2", 1, true))
+  end)
+
+  it("explains an option that it does not know", function()
+    local output, status = camb("separate x.wav --colour")
+    assert.is_true(status ~= 0)
+    assert.matches("unknown option '%-%-colour'", output)
+    assert.matches("Usage: camb separate", output)
+  end)
+
+  it("serves until it is told to stop, and leaves nothing behind", function()
+    for _, signal in ipairs({ "INT", "TERM" }) do
+      local output = workspace.run(([[
+        TMPDIR=%s %s serve --port 0 --api-key k > %s/log & pid=$!
+        until grep -q http %s/log; do sleep 0.02; done
+        base=$(sed -n 's/.*listens at //p' %s/log)
+        curl -s -o /dev/null -w '%%{http_code} ' -H 'x-api-key: k' \
+          $base/audio-separation/nowhere
+        kill -%s $pid; wait $pid; echo $?
+        rm %s/log; ls -A %s]]):format(folder, CAMB, folder, folder, folder,
+        signal, folder, folder))
+      assert.equal("404 0\n", output)
+    end
+  end)
+
+  it("serves tasks of a data folder again after a restart", function()
+    local output = workspace.run(([[
+      serve() {
+        %s serve --port 0 --api-key k --data-dir %s/data > %s/log & pid=$!
+        until grep -q http %s/log; do sleep 0.02; done
+        base=$(sed -n 's/.*listens at //p' %s/log)
+      }
+      serve
+      CAMB_API_KEY=k CAMB_BASE_URL=$base %s separate %s -o %s/o \
+        --interval 0.2 --max-attempts 500 2>&1 | sed -n 's/.* task //p' > %s/id
+      kill $pid; wait $pid
+      serve
+      curl -s -H 'x-api-key: k' $base/audio-separation/$(cat %s/id)
+      kill $pid; wait $pid]]):format(CAMB, folder, folder, folder, folder, CAMB,
+      MIX, folder, folder, folder))
+    assert.matches('"status": ?"SUCCESS"', output)
+  end)
+end)
