@@ -6,6 +6,7 @@
 #define CAMB_PARTFILE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "format.h"
@@ -15,7 +16,9 @@ typedef struct PartFile {
   char *base;
   char *part;
   char *path;   /* the final name, once committed */
-  int64_t size; /* bytes written */
+  int64_t size; /* bytes taken, of which the last 'held' are in 'gather' */
+  char *gather; /* NULL before the first byte */
+  size_t held;
   unsigned char head[FORMAT_BYTES];
 } PartFile;
 
@@ -30,7 +33,8 @@ typedef enum PartStatus {
 /* Create "<base>.part", empty, and lock it.  Zero 'p' first, with fd -1. */
 PartStatus partfile_open (PartFile *p, const char *base);
 
-/* Append. */
+/* Append.  Some of it may reach the file, and fail there, only with later
+** bytes or in partfile_commit. */
 PartStatus partfile_write (PartFile *p, const void *data, size_t size);
 
 /* Begin anew: throw away what was written. */
