@@ -667,6 +667,58 @@ describe("a data folder", function()
   end)
 end)
 
+describe("a command as the engine", function()
+  local function engine(script, options)
+    options = options or {}
+    options.engine = "sh " .. spit(work .. "/engine.sh", script)
+    return assert(sandbox.start(options))
+  end
+
+  it("gets the input and a folder, and names the stems", function()
+    local server <close> = engine('cp "$1" "$2/foreground.wav"\n'
+      .. 'printf bg > "$2/background.mp3"\n')
+    local id = submit(server)
+    local found = urls(server, math.tointeger(finished(server, id).run_id))
+    assert.matches("/foreground.wav?", found.foreground_audio_url, 1, true)
+    assert.equal(slurp(work .. "/mix.flac"), slurp(server:task(id).foreground))
+    local reply = http("'" .. found.background_audio_url .. "'")
+    assert.equal("bg", reply.body)
+    assert.equal("audio/mpeg", reply.headers["content-type"])
+  end)
+
+  for script, message in pairs{
+    ["exit 3"] = "The engine's command ended with status 3.",
+    ["kill -9 $$"] = "The engine's command ended with status 137.",
+    ['> "$2/foreground.wav"'] = "The engine's command left no stems.",
+  } do
+    it("that does '" .. script .. "' ends the task in ERROR", function()
+      local server <close> = engine("echo said; " .. script)
+      local id = submit(server)
+      local done = finished(server, id)
+      assert.equal("ERROR", done.status)
+      assert.equal("PROCESSING_ERROR", done.exception_reason)
+      assert.equal(message, done.message)
+      assert.equal("said\n", slurp(server:task(id).folder .. "/engine.log"))
+    end)
+  end
+
+  it("is killed with its children when the server stops", function()
+    local mark = work .. "/started"
+    local server = engine("sleep 1000 & echo $! > " .. mark .. ".new; mv " .. mark
+      .. ".new " .. mark .. "; wait", { data_dir = fresh "killed" })
+    local id = submit(server)
+    local child = wait_for("the command", function()
+      local file = io.open(mark)
+      return file and file:read "n"
+    end)
+    server:stop()
+    wait_for("its child's end", function()
+      return select(2, sh("kill -0 " .. child)) ~= 0
+    end)
+    assert.equal("PENDING", server:task(id).status)
+  end)
+end)
+
 describe("starting and stopping", function()
   it("gives an error of kind network for a port in use", function()
     local server <close> = sandbox.start()
@@ -768,7 +820,8 @@ describe("a mistake in the options", function()
       .. "characters, got table" },
     { { public_url = "ftp://a" }, "option 'public_url' must be an http or https "
       .. 'URL, got "ftp://a"' },
-    { { engine = "demucs" }, "option 'engine' must be \"builtin\", got \"demucs\"" },
+    { { engine = 7 }, "option 'engine' must be a string without control "
+      .. "characters, got 7" },
   } do
     it("raises where it was made: " .. case[2], function()
       local ok, message = pcall(function() return (sandbox.start(case[1])) end)

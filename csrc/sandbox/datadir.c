@@ -49,8 +49,8 @@ static bool make_fresh (DataDir *d, Failure *why) {
 static bool lock (DataDir *d, Failure *why) {
   char *path = files_join(d->path, "lock");
   d->lock = path == NULL
-                ? -1
-                : open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+              ? -1
+              : open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   free(path);
   if (d->lock < 0)
     return fail(why, "file", "cannot write to the folder '%s': %s", d->path,

@@ -13,6 +13,6 @@ typedef struct Failure {
 
 /* Set 'f' from a printf-like format.  Always false, so it can be returned. */
 bool fail (Failure *f, const char *kind, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+  __attribute__((format(printf, 3, 4)));
 
 #endif

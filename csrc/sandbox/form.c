@@ -17,7 +17,7 @@ struct Form {
   Request *request;
   struct MHD_PostProcessor *parser; /* NULL: not a multipart form */
   FormFault fault;
-  PartKind kind; /* of the part that is arriving */
+  PartKind kind;          /* of the part that is arriving */
   char *name, *file_name; /* of that part */
   uint64_t arrived;       /* bytes of it so far */
   char *value;            /* of a FIELD, not terminated */
@@ -179,8 +179,8 @@ void form_data (Form *f, const char *bytes, size_t n) {
 
 /* The parser knows of a missing last boundary only when it is destroyed. */
 static void end_parser (Form *f) {
-  bool whole = f->parser == NULL ||
-               MHD_destroy_post_processor(f->parser) == MHD_YES;
+  bool whole =
+    f->parser == NULL || MHD_destroy_post_processor(f->parser) == MHD_YES;
   f->parser = NULL;
   if (!whole)
     form_refuse(f, FORM_MALFORMED);

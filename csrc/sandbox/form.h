@@ -11,9 +11,9 @@ typedef struct Form Form;
 
 typedef enum FormFault {
   FORM_FINE,
-  FORM_TOO_LARGE,  /* the whole, or one field of it */
-  FORM_MALFORMED,  /* not multipart as it should be, or cut */
-  FORM_NOT_STORED  /* the disk did not take it */
+  FORM_TOO_LARGE, /* the whole, or one field of it */
+  FORM_MALFORMED, /* not multipart as it should be, or cut */
+  FORM_NOT_STORED /* the disk did not take it */
 } FormFault;
 
 /* A form for the body of 'r', whose record it fills.  A body of another type

@@ -18,8 +18,8 @@
 
 static int open_socket (const struct addrinfo *address) {
   int one = 1, why;
-  int fd = socket(address->ai_family,
-                  SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  int fd =
+    socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0)
     return -1;
   if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
@@ -73,7 +73,7 @@ static int port_of (int fd) {
 static void name_origin (Listener *l, int fd, const char *host) {
   const char *name = reachable(host);
   const char *format =
-      strchr(name, ':') != NULL ? "http://[%s]:%d" : "http://%s:%d";
+    strchr(name, ':') != NULL ? "http://[%s]:%d" : "http://%s:%d";
   snprintf(l->origin, sizeof l->origin, format, name, port_of(fd));
 }
 
@@ -93,16 +93,14 @@ static void on_connection (void *context, struct MHD_Connection *connection,
 static struct MHD_Daemon *start_daemon (Listener *l, const ListenerOptions *o,
                                         int fd) {
   return MHD_start_daemon(
-      MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL,
-      request_on_call, l, MHD_OPTION_LISTEN_SOCKET, fd,
-      MHD_OPTION_URI_LOG_CALLBACK, request_on_line, l,
-      MHD_OPTION_NOTIFY_COMPLETED, request_on_end, l,
-      MHD_OPTION_NOTIFY_CONNECTION, on_connection, l,
-      MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->max_connections,
-      MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)o->idle_timeout,
-      MHD_OPTION_CONNECTION_MEMORY_LIMIT, o->max_headers + READ_STEP,
-      MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)READ_STEP / 4,
-      MHD_OPTION_END);
+    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, request_on_call,
+    l, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK,
+    request_on_line, l, MHD_OPTION_NOTIFY_COMPLETED, request_on_end, l,
+    MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_CONNECTION_LIMIT,
+    (unsigned)o->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
+    (unsigned)o->idle_timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+    o->max_headers + READ_STEP, MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
+    (size_t)READ_STEP / 4, MHD_OPTION_END);
 }
 
 bool listener_open (Listener *l, const ListenerOptions *o, Failure *why) {

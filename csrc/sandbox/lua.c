@@ -66,10 +66,11 @@ static void readoptions (lua_State *L, ServerOptions *o) {
   o->public_url = optstring(L, "public_url");
   o->port = (int)getnumber(L, "port");
   o->stem_port = (int)getnumber(L, "stem_port");
-  o->workers = (int)getnumber(L, "workers");
+  o->crew.workers = (int)getnumber(L, "workers");
+  o->crew.processing = getnumber(L, "processing");
+  o->crew.command = optstring(L, "command");
   o->max_connections = (int)getnumber(L, "max_connections");
   o->idle_timeout = (int)getnumber(L, "idle_timeout");
-  o->processing = getnumber(L, "processing");
   o->url_lifetime = getnumber(L, "url_lifetime");
   o->max_upload = (int64_t)getnumber(L, "max_upload");
   o->max_field = (int64_t)getnumber(L, "max_field");
@@ -224,8 +225,8 @@ static void setfields (lua_State *L, json_t *fields) {
   const char *key;
   json_t *value;
   lua_newtable(L);
-  json_object_foreach(fields, key, value) setstring(L, key,
-                                                    json_string_value(value));
+  json_object_foreach(fields, key, value)
+    setstring(L, key, json_string_value(value));
   lua_setfield(L, -2, "fields");
 }
 
@@ -287,15 +288,15 @@ static int l_tostring (lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"requests", l_requests}, {"stats", l_stats}, {"task", l_task},
-    {"stop", l_stop},         {"close", l_stop},  {NULL, NULL},
+  {"requests", l_requests}, {"stats", l_stats}, {"task", l_task},
+  {"stop", l_stop},         {"close", l_stop},  {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {
-    {"__gc", l_gc},
-    {"__close", l_stop},
-    {"__tostring", l_tostring},
-    {NULL, NULL},
+  {"__gc", l_gc},
+  {"__close", l_stop},
+  {"__tostring", l_tostring},
+  {NULL, NULL},
 };
 
 static const luaL_Reg functions[] = {{"start", l_start}, {NULL, NULL}};

@@ -43,6 +43,6 @@ typedef struct Operation {
 extern const Operation *const operations[OPERATIONS];
 
 extern const Operation submit_operation, status_operation, result_operation,
-    results_operation, stem_operation, unknown_operation;
+  results_operation, stem_operation, unknown_operation;
 
 #endif

@@ -26,8 +26,8 @@ enum MHD_Result reply_json (Request *r, unsigned status, json_t *value) {
   json_decref(value);
   if (text == NULL)
     return MHD_NO;
-  response = MHD_create_response_from_buffer(strlen(text), text,
-                                             MHD_RESPMEM_MUST_FREE);
+  response =
+    MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
   if (response == NULL) {
     free(text);
     return MHD_NO;

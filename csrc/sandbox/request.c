@@ -42,8 +42,8 @@ static enum MHD_Result on_header (void *context, enum MHD_ValueKind kind,
   size_t n = name_length < sizeof lower ? name_length : sizeof lower;
   (void)kind;
   for (size_t i = 0; i < n; i++)
-    lower[i] = (name[i] >= 'A' && name[i] <= 'Z') ? (char)(name[i] + 32)
-                                                  : name[i];
+    lower[i] =
+      (name[i] >= 'A' && name[i] <= 'Z') ? (char)(name[i] + 32) : name[i];
   pairs_add(context, lower, n, value != NULL ? value : "", length);
   return MHD_YES;
 }
@@ -65,8 +65,7 @@ static enum MHD_Result meet (Request *r, const char *method) {
   r->record->method = strdup(method);
   MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, on_header,
                               &r->record->headers);
-  r->operation = r->record->method == NULL ? &unknown_operation
-                                           : route_find(r);
+  r->operation = r->record->method == NULL ? &unknown_operation : route_find(r);
   atomic_fetch_add(&r->server->stats.requests[r->operation->id], 1);
   r->begun = has_body(r);
   return r->begun ? begin(r) : MHD_YES;

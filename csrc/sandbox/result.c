@@ -79,9 +79,9 @@ static void problem_decode (json_t *problems, const json_error_t *e) {
   char message[JSON_ERROR_TEXT_LENGTH + 64];
   snprintf(message, sizeof message, "%s: line %d column %d (char %d)", e->text,
            e->line, e->column, e->position);
-  json_array_append_new(
-      problems, json_pack("{s:[s,i], s:s, s:s}", "loc", "body", e->position,
-                          "msg", message, "type", "value_error.jsondecode"));
+  json_array_append_new(problems, json_pack("{s:[s,i], s:s, s:s}", "loc",
+                                            "body", e->position, "msg", message,
+                                            "type", "value_error.jsondecode"));
 }
 
 static json_t *parse (const Request *r, json_t *problems) {
@@ -119,10 +119,9 @@ static bool to_run (const json_t *value, int64_t *run) {
 
 static void problem_item (json_t *problems, size_t index) {
   json_array_append_new(
-      problems,
-      json_pack("{s:[s,s,i], s:s, s:s}", "loc", "body", "run_ids", (int)index,
-                "msg", "value is not a valid integer", "type",
-                "type_error.integer"));
+    problems, json_pack("{s:[s,s,i], s:s, s:s}", "loc", "body", "run_ids",
+                        (int)index, "msg", "value is not a valid integer",
+                        "type", "type_error.integer"));
 }
 
 /* Runs that do not exist are simply absent from the map. */
@@ -180,5 +179,11 @@ static enum MHD_Result tell_results (Request *r) {
   return reply_json(r, MHD_HTTP_OK, map);
 }
 
-const Operation results_operation = {RESULTS, "results", start, gather,
-                                     tell_results, drop};
+const Operation results_operation = {
+  .id = RESULTS,
+  .name = "results",
+  .begin = start,
+  .data = gather,
+  .finish = tell_results,
+  .drop = drop,
+};

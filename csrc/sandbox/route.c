@@ -14,10 +14,10 @@ typedef struct Route {
 } Route;
 
 static const Route routes[] = {
-    {"/audio-separation", "POST", &submit_operation},
-    {"/audio-separation/", "GET", &status_operation},
-    {"/audio-separation-result/", "GET", &result_operation},
-    {"/audio-separation-results", "POST", &results_operation},
+  {"/audio-separation", "POST", &submit_operation},
+  {"/audio-separation/", "GET", &status_operation},
+  {"/audio-separation-result/", "GET", &result_operation},
+  {"/audio-separation-results", "POST", &results_operation},
 };
 
 /* The argument is one part of the path, so no slash stands in it unescaped. */
@@ -70,8 +70,8 @@ bool route_has_key (const Request *r) {
 }
 
 const Operation *const operations[OPERATIONS] = {
-    &submit_operation,  &status_operation, &result_operation,
-    &results_operation, &stem_operation,   &unknown_operation,
+  &submit_operation,  &status_operation, &result_operation,
+  &results_operation, &stem_operation,   &unknown_operation,
 };
 
 static enum MHD_Result refuse (Request *r) {
@@ -80,5 +80,9 @@ static enum MHD_Result refuse (Request *r) {
   return reply_detail(r, MHD_HTTP_METHOD_NOT_ALLOWED, "Method Not Allowed");
 }
 
-const Operation unknown_operation = {UNKNOWN, "unknown", refuse, NULL, refuse,
-                                     NULL};
+const Operation unknown_operation = {
+  .id = UNKNOWN,
+  .name = "unknown",
+  .begin = refuse,
+  .finish = refuse,
+};

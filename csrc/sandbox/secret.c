@@ -42,8 +42,8 @@ bool secret_equal (const char *given, const char *expected) {
   size_t n = strlen(given), m = strlen(expected);
   volatile unsigned difference = (n != m);
   for (size_t i = 0; i < n; i++)
-    difference |= (unsigned char)given[i] ^ (unsigned char)expected[m ? i % m
-                                                                      : 0];
+    difference |=
+      (unsigned char)given[i] ^ (unsigned char)expected[m ? i % m : 0];
   return difference == 0;
 }
 
@@ -53,8 +53,8 @@ bool secret_sign (char out[DIGEST_HEX], const uint8_t key[KEY_BYTES],
   AVHMAC *h = av_hmac_alloc(AV_HMAC_SHA256);
   if (h == NULL)
     return false;
-  av_hmac_calc(h, (const uint8_t *)text, (unsigned)strlen(text), key,
-               KEY_BYTES, mac, sizeof mac);
+  av_hmac_calc(h, (const uint8_t *)text, (unsigned)strlen(text), key, KEY_BYTES,
+               mac, sizeof mac);
   av_hmac_free(h);
   secret_hex(out, mac, sizeof mac);
   return true;

@@ -38,8 +38,8 @@ static bool open_listeners (Server *s, const ServerOptions *o, Failure *why) {
   if (!open_listener(s, STEM, o->host, o->stem_port, o, why))
     return false;
   s->stem_url = strdup(s->listeners[STEM].origin);
-  s->public_url = strdup(o->public_url ? o->public_url
-                                       : s->listeners[STEM].origin);
+  s->public_url =
+    strdup(o->public_url ? o->public_url : s->listeners[STEM].origin);
   if (s->stem_url == NULL || s->public_url == NULL)
     return fail(why, "network", "not enough memory");
   if (!open_listener(s, API, o->host, o->port, o, why))
@@ -50,9 +50,9 @@ static bool open_listeners (Server *s, const ServerOptions *o, Failure *why) {
 
 static bool start_workers (Server *s, const ServerOptions *o, Failure *why) {
   Task *next, *t;
-  s->crew = crew_start(s->store, o->workers, o->processing);
+  s->crew = crew_start(s->store, &o->crew);
   if (s->crew == NULL)
-    return fail(why, "file", "cannot start %d worker threads", o->workers);
+    return fail(why, "file", "cannot start %d worker threads", o->crew.workers);
   for (t = store_pending(s->store); t != NULL; t = next) {
     next = t->next;
     crew_add(s->crew, t);

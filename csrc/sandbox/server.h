@@ -19,10 +19,11 @@ typedef struct ServerOptions {
   const char *host, *api_key, *base_path; /* base_path: "" or "/apis" */
   const char *data_dir, *public_url;      /* both may be NULL */
   int port, stem_port;                    /* 0: any free one */
-  int workers, max_connections, idle_timeout;
-  double processing, url_lifetime; /* seconds */
-  int64_t max_upload;              /* bytes of a whole request */
-  int64_t max_field;               /* bytes of one form field's value */
+  CrewOptions crew;
+  int max_connections, idle_timeout;
+  double url_lifetime; /* seconds */
+  int64_t max_upload;  /* bytes of a whole request */
+  int64_t max_field;   /* bytes of one form field's value */
   size_t max_headers, request_log;
 } ServerOptions;
 

@@ -53,7 +53,16 @@ static enum MHD_Result tell_result (Request *r) {
   return reply_json(r, MHD_HTTP_OK, urls);
 }
 
-const Operation status_operation = {STATUS, "status", check_key, NULL,
-                                    tell_status, NULL};
-const Operation result_operation = {RESULT, "result", check_key, NULL,
-                                    tell_result, NULL};
+const Operation status_operation = {
+  .id = STATUS,
+  .name = "status",
+  .begin = check_key,
+  .finish = tell_status,
+};
+
+const Operation result_operation = {
+  .id = RESULT,
+  .name = "result",
+  .begin = check_key,
+  .finish = tell_result,
+};

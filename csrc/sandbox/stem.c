@@ -63,7 +63,7 @@ static enum MHD_Result refuse (Request *r, unsigned status, const char *code,
                    "<Error><Code>%s</Code><Message>%s</Message></Error>\n",
                    code, message);
   response =
-      MHD_create_response_from_buffer((size_t)n, text, MHD_RESPMEM_MUST_COPY);
+    MHD_create_response_from_buffer((size_t)n, text, MHD_RESPMEM_MUST_COPY);
   if (response != NULL)
     MHD_add_response_header(response, "Content-Type", "application/xml");
   return reply_send(r, status, response);
@@ -207,5 +207,8 @@ static enum MHD_Result give_stem (Request *r) {
   return send_stem(r, fd, &head);
 }
 
-const Operation stem_operation = {STEM_FILE, "stem", NULL, NULL, give_stem,
-                                  NULL};
+const Operation stem_operation = {
+  .id = STEM_FILE,
+  .name = "stem",
+  .finish = give_stem,
+};

@@ -12,9 +12,9 @@
 
 static const char *type_of (const char *file) {
   static const char *const types[][2] = {
-      {".flac", "audio/flac"}, {".wav", "audio/wav"},  {".mp3", "audio/mpeg"},
-      {".m4a", "audio/mp4"},   {".aac", "audio/aac"},  {".ogg", "audio/ogg"},
-      {".opus", "audio/ogg"},
+    {".flac", "audio/flac"}, {".wav", "audio/wav"}, {".mp3", "audio/mpeg"},
+    {".m4a", "audio/mp4"},   {".aac", "audio/aac"}, {".ogg", "audio/ogg"},
+    {".opus", "audio/ogg"},
   };
   const char *dot = strrchr(file, '.');
   for (size_t i = 0; dot != NULL && i < sizeof types / sizeof types[0]; i++)
@@ -57,8 +57,8 @@ void stemhead_make (StemHead *h, const Stem *stem, const struct stat *st) {
     snprintf(h->etag, sizeof h->etag, "\"%.32s\"", stem->sha256);
     write_digest(h->digest, sizeof h->digest, stem->sha256);
   } else
-    snprintf(h->etag, sizeof h->etag, "\"%" PRIx64 "-%" PRIx64 "-%" PRIx64
-             "\"", (uint64_t)st->st_size, (uint64_t)st->st_mtim.tv_sec,
+    snprintf(h->etag, sizeof h->etag, "\"%" PRIx64 "-%" PRIx64 "-%" PRIx64 "\"",
+             (uint64_t)st->st_size, (uint64_t)st->st_mtim.tv_sec,
              (uint64_t)st->st_mtim.tv_nsec);
   write_date(h->modified, sizeof h->modified, st->st_mtim.tv_sec);
 }

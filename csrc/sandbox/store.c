@@ -198,8 +198,7 @@ bool store_finish (Store *s, Task *t, Outcome *o) {
   bool success = strcmp(o->status, "SUCCESS") == 0;
   if (success)
     o->run_id = next_run(s);
-  if (o->run_id < 0 || !task_settle(t, o) ||
-      task_write(t, s->dir.kept) != 0 ||
+  if (o->run_id < 0 || !task_settle(t, o) || task_write(t, s->dir.kept) != 0 ||
       (success && !insert(s, &s->by_run, t, compare_runs)))
     return false;
   task_publish(t);

@@ -20,8 +20,7 @@ static bool is_too_large (const Request *r) {
 }
 
 static enum MHD_Result refuse_size (Request *r) {
-  return reply_detail(r, MHD_HTTP_CONTENT_TOO_LARGE,
-                      "The upload is too large");
+  return reply_detail(r, MHD_HTTP_CONTENT_TOO_LARGE, "The upload is too large");
 }
 
 static enum MHD_Result start (Request *r) {
@@ -158,5 +157,11 @@ static enum MHD_Result finish (Request *r) {
   return accept_upload(r);
 }
 
-const Operation submit_operation = {SUBMIT, "submit", start, take, finish,
-                                    drop};
+const Operation submit_operation = {
+  .id = SUBMIT,
+  .name = "submit",
+  .begin = start,
+  .data = take,
+  .finish = finish,
+  .drop = drop,
+};

@@ -65,8 +65,7 @@ char *target_query (const char *query, const char *name) {
   size_t length = strlen(name);
   while (query != NULL && *query != '\0') {
     size_t n = strcspn(query, "&");
-    if (n > length && strncmp(query, name, length) == 0 &&
-        query[length] == '=')
+    if (n > length && strncmp(query, name, length) == 0 && query[length] == '=')
       return decode_value(query + length + 1, n - length - 1);
     query += n + (query[n] == '&');
   }

@@ -88,42 +88,59 @@ Task *task_read (const char *folder) {
   return t;
 }
 
-static json_t *string_or_null (const char *value) {
+static bool put (json_t *record, const char *key, json_t *value) {
+  return json_object_set_new(record, key, value) == 0;
+}
+
+/* What is no UTF-8, such as a file name may be, is left out. */
+static bool put_string (json_t *record, const char *key, const char *value) {
   json_t *string = value == NULL ? NULL : json_string(value);
-  return string != NULL ? string : json_null();
+  return put(record, key, string != NULL ? string : json_null());
 }
 
-static json_t *digest_or_null (const char *digest) {
-  return string_or_null(digest[0] == '\0' ? NULL : digest);
+static bool put_digest (json_t *record, const char *key, const char *digest) {
+  return put_string(record, key, digest[0] == '\0' ? NULL : digest);
 }
 
-/* "N" steals, "O" shares; a NULL among them makes the whole NULL. */
-static json_t *to_record (const Task *t) {
+static bool put_input (json_t *record, const Task *t) {
+  return put_string(record, "input", t->input) &&
+         put_string(record, "file_name", t->file_name) &&
+         put_string(record, "content_type", t->content_type) &&
+         put(record, "size", json_integer(t->size)) &&
+         put_digest(record, "sha256", t->sha256) &&
+         put(record, "fields", json_incref(t->fields)) &&
+         put(record, "created", json_real(t->created));
+}
+
+static bool put_outcome (json_t *record, const Task *t) {
   json_t *run = t->run_id > 0 ? json_integer(t->run_id) : json_null();
-  return json_pack(
-      "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, "
-      "s:o, s:O, s:f}",
-      "task_id", t->id, "status", t->status, "run_id", run,
-      "exception_reason", string_or_null(t->reason), "message",
-      string_or_null(t->message), stem_names[0],
-      string_or_null(t->stems[0].file), stem_names[1],
-      string_or_null(t->stems[1].file), digest_names[0],
-      digest_or_null(t->stems[0].sha256), digest_names[1],
-      digest_or_null(t->stems[1].sha256), "input", string_or_null(t->input),
-      "file_name", string_or_null(t->file_name), "content_type",
-      string_or_null(t->content_type), "size", (json_int_t)t->size, "sha256",
-      digest_or_null(t->sha256), "fields", t->fields, "created", t->created);
+  bool ok = put_string(record, "status", t->status) &&
+            put(record, "run_id", run) &&
+            put_string(record, "exception_reason", t->reason) &&
+            put_string(record, "message", t->message);
+  for (int i = 0; ok && i < 2; i++)
+    ok = put_string(record, stem_names[i], t->stems[i].file) &&
+         put_digest(record, digest_names[i], t->stems[i].sha256);
+  return ok;
+}
+
+static char *to_text (const Task *t) {
+  json_t *record = json_object();
+  char *text = NULL;
+  if (record != NULL && put_string(record, "task_id", t->id) &&
+      put_outcome(record, t) && put_input(record, t))
+    text = json_dumps(record, JSON_INDENT(2));
+  json_decref(record);
+  return text;
 }
 
 int task_write (const Task *t, bool sync) {
   int result = -1;
-  json_t *record = to_record(t);
-  char *text = record == NULL ? NULL : json_dumps(record, JSON_INDENT(2));
+  char *text = to_text(t);
   errno = ENOMEM;
   if (text != NULL)
     result = files_replace(t->folder, RECORD, text, strlen(text), sync);
   free(text);
-  json_decref(record);
   return result;
 }
 

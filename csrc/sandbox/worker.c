@@ -9,8 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
-#include "sandbox/files.h"
+#include "sandbox/separate.h"
 
 #define NEVER INT64_MAX
 
@@ -22,7 +21,8 @@ struct Crew {
   bool stopping;
   atomic_bool cancel;
   int64_t processing_ms; /* NEVER: tasks are not worked on */
-  int engine_threads;
+  char *command;         /* NULL: the built-in engine */
+  Separator separator;
   int count;
   pthread_t threads[];
 };
@@ -64,59 +64,23 @@ static Task *next_task (Crew *c) {
   return t;
 }
 
-static void finish_badly (Crew *c, Task *t, const char *reason,
-                          const char *message) {
-  Outcome o = {.status = "ERROR", .reason = reason, .message = message};
-  /* On failure it stays pending, and the next start tries it again. */
-  (void)store_finish(c->store, t, &o);
-}
-
-static bool digest_stem (Crew *c, const char *path, char out[DIGEST_HEX]) {
-  uint8_t digest[DIGEST_BYTES];
-  if (!secret_digest(path, &c->cancel, digest))
-    return false;
-  secret_hex(out, digest, sizeof digest);
-  return true;
-}
-
-static void finish_well (Crew *c, Task *t, char *const paths[2]) {
-  Outcome o = {.status = "SUCCESS",
-               .files = {"foreground.flac", "background.flac"}};
-  bool ok = digest_stem(c, paths[0], o.sha256[0]) &&
-            digest_stem(c, paths[1], o.sha256[1]);
-  if (atomic_load(&c->cancel))
-    return;
-  if (!ok || !store_finish(c->store, t, &o))
-    finish_badly(c, t, "INTERNAL_ERROR", "The stems could not be stored.");
-}
-
-static void separate (Crew *c, Task *t, const char *input,
-                      char *const paths[2]) {
-  EngineOptions options = {c->engine_threads, &c->cancel};
-  EngineReport report;
-  int result;
-  memset(&report, 0, sizeof report);
-  result = engine_separate(input, paths[0], paths[1], &options, &report);
-  if (atomic_load(&c->cancel))
-    return;
-  if (result == 0)
-    finish_well(c, t, paths);
-  else
-    finish_badly(c, t, report.reason ? report.reason : "INTERNAL_ERROR",
-                 report.message[0] ? report.message : NULL);
-}
-
+/* A task that cannot even be written down stays pending, and the next start
+** tries it again. */
 static void work_on (Crew *c, Task *t) {
-  char *input = files_join(t->folder, t->input);
-  char *paths[2] = {files_join(t->folder, "foreground.flac"),
-                    files_join(t->folder, "background.flac")};
-  if (input != NULL && paths[0] != NULL && paths[1] != NULL)
-    separate(c, t, input, paths);
-  else
-    finish_badly(c, t, "INTERNAL_ERROR", NULL);
-  free(input);
-  free(paths[0]);
-  free(paths[1]);
+  Separation s;
+  Outcome o = {.status = "SUCCESS"};
+  if (!separate_task(&c->separator, t, &s))
+    return;
+  for (int i = 0; i < 2; i++) {
+    o.files[i] = s.files[i];
+    memcpy(o.sha256[i], s.sha256[i], DIGEST_HEX);
+  }
+  if (s.reason == NULL && store_finish(c->store, t, &o))
+    return;
+  o = (Outcome){.status = "ERROR",
+                .reason = s.reason != NULL ? s.reason : "INTERNAL_ERROR",
+                .message = s.message[0] != '\0' ? s.message : NULL};
+  (void)store_finish(c->store, t, &o);
 }
 
 static void *work (void *context) {
@@ -141,27 +105,37 @@ static void make_clock (Crew *c) {
   pthread_condattr_destroy(&attributes);
 }
 
-Crew *crew_start (Store *store, int count, double processing) {
-  Crew *c = calloc(1, sizeof *c + (size_t)count * sizeof c->threads[0]);
+static bool start_threads (Crew *c, int count) {
+  for (; c->count < count; c->count++)
+    if (pthread_create(&c->threads[c->count], NULL, work, c) != 0)
+      return false;
+  return true;
+}
+
+Crew *crew_start (Store *store, const CrewOptions *o) {
+  size_t count = (size_t)o->workers;
+  Crew *c = calloc(1, sizeof *c + count * sizeof c->threads[0]);
   if (c == NULL)
     return NULL;
   pthread_mutex_init(&c->mutex, NULL);
   make_clock(c);
   c->store = store;
-  c->engine_threads = threads_for_each(count);
-  c->processing_ms = processing > 1e12 ? NEVER : (int64_t)ceil(processing * 1e3);
-  for (; c->count < count; c->count++)
-    if (pthread_create(&c->threads[c->count], NULL, work, c) != 0) {
-      crew_stop(c);
-      return NULL;
-    }
-  return c;
+  c->command = o->command == NULL ? NULL : strdup(o->command);
+  c->separator.command = c->command;
+  c->separator.threads = threads_for_each(o->workers);
+  c->separator.cancel = &c->cancel;
+  c->processing_ms =
+    o->processing > 1e12 ? NEVER : (int64_t)ceil(o->processing * 1e3);
+  if ((o->command == NULL || c->command != NULL) &&
+      start_threads(c, o->workers))
+    return c;
+  crew_stop(c);
+  return NULL;
 }
 
 void crew_add (Crew *c, Task *t) {
   pthread_mutex_lock(&c->mutex);
-  t->due_ms =
-      c->processing_ms == NEVER ? NEVER : now_ms() + c->processing_ms;
+  t->due_ms = c->processing_ms == NEVER ? NEVER : now_ms() + c->processing_ms;
   t->next = NULL;
   if (c->last != NULL)
     c->last->next = t;
@@ -184,5 +158,6 @@ void crew_stop (Crew *c) {
     pthread_join(c->threads[--c->count], NULL);
   pthread_mutex_destroy(&c->mutex);
   pthread_cond_destroy(&c->change);
+  free(c->command);
   free(c);
 }

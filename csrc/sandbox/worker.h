@@ -10,10 +10,16 @@
 
 typedef struct Crew Crew;
 
-/* Start 'count' threads.  A task waits 'processing' seconds at least before
-** it is worked on; INFINITY: for ever.  NULL when threads cannot be had.
-** Signals are blocked in them if they are in the caller. */
-Crew *crew_start (Store *store, int count, double processing);
+typedef struct CrewOptions {
+  int workers;         /* threads, each with a task of its own */
+  double processing;   /* seconds that a task waits at least before it is
+                       ** worked on; INFINITY: for ever */
+  const char *command; /* what separates; NULL: the built-in engine */
+} CrewOptions;
+
+/* Start the threads, with the caller's signal mask.  NULL when they cannot be
+** had. */
+Crew *crew_start (Store *store, const CrewOptions *o);
 
 /* Queue a pending task of the store. */
 void crew_add (Crew *c, Task *t);

@@ -53,12 +53,6 @@ local function base_path(value)
   end
 end
 
-local function engine(value)
-  if value ~= "builtin" then
-    return '"builtin"'
-  end
-end
-
 local LARGEST = 2 ^ 53
 
 local checks = {
@@ -69,7 +63,7 @@ local checks = {
   base_path = base_path,
   data_dir = text,
   public_url = url,
-  engine = engine,
+  engine = text,
   workers = integer(1, 64),
   processing = seconds,
   url_lifetime = lifetime,
@@ -139,6 +133,9 @@ local function with_defaults(options)
   if options.public_url then
     options.public_url = options.public_url:gsub("/+$", "")
   end
+  if options.engine ~= "builtin" then
+    options.command = options.engine
+  end
   return options
 end
 
@@ -152,7 +149,9 @@ end
 ---                               # folder, removed when the server stops
 ---@field public_url string?      # what stem URLs begin with, in place of
 ---                               # stem_url
----@field engine string?          # "builtin"
+---@field engine string?          # "builtin", or a command: it is given the
+---                               # input and a folder, and leaves
+---                               # foreground.* and background.* there
 ---@field workers integer?        # tasks worked on at a time; 1
 ---@field processing number?      # seconds for which a task is PENDING at
 ---                               # least; math.huge: for ever

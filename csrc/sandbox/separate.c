@@ -1,0 +1,70 @@
+/* Running the engine, and digesting what it made. */
+
+#include "sandbox/separate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/engine.h"
+#include "sandbox/command.h"
+#include "sandbox/files.h"
+
+static void set_failure (Separation *s, const char *reason,
+                         const char *message) {
+  s->reason = reason != NULL ? reason : "INTERNAL_ERROR";
+  snprintf(s->message, sizeof s->message, "%s", message);
+}
+
+static void run_engine (const Separator *how, const Task *t, const char *input,
+                        Separation *s) {
+  EngineOptions options = {how->threads, how->cancel};
+  EngineReport report;
+  char *foreground = files_join(t->folder, "foreground.flac");
+  char *background = files_join(t->folder, "background.flac");
+  memset(&report, 0, sizeof report);
+  if (foreground == NULL || background == NULL)
+    set_failure(s, NULL, "There is not enough memory.");
+  else if (engine_separate(input, foreground, background, &options, &report))
+    set_failure(s, report.reason, report.message);
+  else {
+    strcpy(s->files[FOREGROUND], "foreground.flac");
+    strcpy(s->files[BACKGROUND], "background.flac");
+  }
+  free(foreground);
+  free(background);
+}
+
+static void run_command (const Separator *how, const Task *t, const char *input,
+                         Separation *s) {
+  if (!command_separate(how->command, input, t->folder, how->cancel, s->files,
+                        s->message, sizeof s->message))
+    s->reason = "PROCESSING_ERROR";
+}
+
+static bool digest_stem (const Separator *how, const Task *t, Separation *s,
+                         int which) {
+  uint8_t digest[DIGEST_BYTES];
+  char *path = files_join(t->folder, s->files[which]);
+  bool ok = path != NULL && secret_digest(path, how->cancel, digest);
+  if (ok)
+    secret_hex(s->sha256[which], digest, sizeof digest);
+  free(path);
+  return ok;
+}
+
+bool separate_task (const Separator *how, const Task *t, Separation *s) {
+  char *input = files_join(t->folder, t->input);
+  memset(s, 0, sizeof *s);
+  if (input == NULL)
+    set_failure(s, NULL, "There is not enough memory.");
+  else if (how->command != NULL)
+    run_command(how, t, input, s);
+  else
+    run_engine(how, t, input, s);
+  free(input);
+  if (s->reason == NULL && !(digest_stem(how, t, s, FOREGROUND) &&
+                             digest_stem(how, t, s, BACKGROUND)))
+    set_failure(s, NULL, "The stems could not be read.");
+  return !atomic_load(how->cancel);
+}

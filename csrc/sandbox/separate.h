@@ -1,0 +1,30 @@
+/* One task's input becomes its two stems: by the engine that is linked in, or
+** by a command. */
+
+#ifndef CAMB_SANDBOX_SEPARATE_H
+#define CAMB_SANDBOX_SEPARATE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "sandbox/task.h"
+
+typedef struct Separator {
+  const char *command;       /* NULL: the engine that is linked in */
+  int threads;               /* for one file */
+  const atomic_bool *cancel; /* looked at all the time */
+} Separator;
+
+/* What came of it; the strings of an Outcome may point in here. */
+typedef struct Separation {
+  char files[2][32]; /* names within the task's folder, "" on failure */
+  char sha256[2][DIGEST_HEX];
+  const char *reason; /* static, NULL when it went well */
+  char message[256];  /* "" when there is none */
+} Separation;
+
+/* Separate t's input within its folder.  False when it was cancelled; else
+** 's' says how it ended.  Blocks. */
+bool separate_task (const Separator *how, const Task *t, Separation *s);
+
+#endif
