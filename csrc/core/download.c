@@ -240,8 +240,8 @@ Transfer *download_open (Session *s, const DownloadOptions *options,
 
 int download_continue (Transfer *t, const char *url) {
   Download *d = (Download *)t;
-  if (t->session == NULL || d->file.fd < 0)
-    return -1;
+  if (t->session == NULL || t->failure.kind != FAILURE_HTTP)
+    return -1; /* after a fault of the disk the file is not what 'size' says */
   d->base.retries = d->budget;
   return transfer_revive(t, url);
 }
