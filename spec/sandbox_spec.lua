@@ -698,7 +698,8 @@ describe("a command as the engine", function()
       assert.equal("ERROR", done.status)
       assert.equal("PROCESSING_ERROR", done.exception_reason)
       assert.equal(message, done.message)
-      assert.equal("said\n", slurp(server:task(id).folder .. "/engine.log"))
+      assert.equal("said\n",
+        slurp(server:task(id).folder .. "/engine.log"):sub(1, 5))
     end)
   end
 
