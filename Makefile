@@ -1,80 +1,123 @@
-# camb: build, test and install.  `make` builds into build/ and writes nowhere
-# else; `make help` lists the targets.
+# camb: build, test and install.  `make help` lists the targets.  All of them
+# write into build/ only, but for install and uninstall.
 
 LUA     ?= lua5.4
-CC      = gcc
-CFLAGS  ?= -O2 -g
 PREFIX  ?= /usr/local
 DESTDIR ?=
 BUILD   ?= build
+CFLAGS  ?= -O2 -g
+ifeq ($(origin CC),default)
+CC = gcc
+endif
 
 # The one list of Debian packages: what the build and `make demo` need, then
-# what `make test` adds, then what the linters and the sanitizer run add.
+# what `make test` adds, then what the linters and the sanitizer runs add.
 PACKAGES = gcc libc6-dev pkg-config lua5.4 liblua5.4-dev lua-cjson \
   lua-argparse libcurl4-openssl-dev ca-certificates libmicrohttpd-dev \
   libjansson-dev libavformat-dev libavcodec-dev libavutil-dev \
   libswresample-dev
 TEST_PACKAGES = lua-busted luarocks curl ffmpeg procps
-CHECK_PACKAGES = lua-check clang clang-format libclang-rt-14-dev valgrind
+CHECK_PACKAGES = lua-check lua5.1 liblua5.1-0-dev luajit libluajit-5.1-dev \
+  clang clang-format valgrind
 
 WARNINGS = -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes \
   -Wstrict-prototypes
-SHARED   = -fPIC -fvisibility=hidden -D_GNU_SOURCE -Icsrc
-ALL_CFLAGS = $(WARNINGS) $(SHARED) $(CFLAGS) $(EXTRA_CFLAGS)
+ALL_CFLAGS = $(WARNINGS) -fPIC -fvisibility=hidden -D_GNU_SOURCE -Icsrc \
+  $(CFLAGS) $(EXTRA_CFLAGS)
+ifeq ($(shell uname -s),Darwin)
+SHARED = -bundle -undefined dynamic_lookup
+else
+SHARED = -shared
+endif
 
 # Looked up when a recipe runs, not when make starts: on a fresh machine
 # `make deps` has to come first.
 LUA_VERSION = $(shell $(LUA) -e 'print((_VERSION:match "%d%.%d"))')
-LUA_PC      = $(notdir $(LUA))
+LUA_PC      = $(shell for p in $(notdir $(LUA)) lua$(LUA_VERSION) \
+  lua-$(LUA_VERSION) lua; do pkg-config --exists $$p && echo $$p && break; done)
 LUA_CFLAGS  = $(shell pkg-config --cflags $(LUA_PC))
 AV          = libavformat libavcodec libswresample libavutil
+CORE_CFLAGS    = $(shell pkg-config --cflags libcurl)
+CORE_LIBS      = $(shell pkg-config --libs libcurl)
+SANDBOX_CFLAGS = $(shell pkg-config --cflags libmicrohttpd jansson $(AV))
+SANDBOX_LIBS   = $(shell pkg-config --libs libmicrohttpd jansson $(AV))
 
-HEADERS   = $(wildcard csrc/*/*.h)
-CORE_C    = $(wildcard csrc/core/*.c csrc/binding/*.c)
-SANDBOX_C = $(wildcard csrc/sandbox/*.c csrc/engine/*.c)
-LUA_FILES = $(shell find lua -name '*.lua')
+# Two products: the client, which the Makefile calls core, and the sandbox.
+CORE_C      = $(wildcard csrc/core/*.c csrc/binding/*.c)
+ENGINE_C    = $(wildcard csrc/engine/*.c)
+SANDBOX_C   = $(wildcard csrc/sandbox/*.c) $(ENGINE_C)
+LUA_FILES   = $(shell find lua -name '*.lua')
+SANDBOX_LUA = $(filter lua/camb/sandbox.lua lua/camb/sandbox/%,$(LUA_FILES))
+CORE_LUA    = $(filter-out $(SANDBOX_LUA),$(LUA_FILES))
 
-OBJ        = $(BUILD)/obj/$(LUA_PC)
-MODULES    = $(BUILD)/lib/$(LUA_PC)
+OBJ        = $(BUILD)/obj/$(notdir $(LUA))
+MODULES    = $(BUILD)/lib/$(notdir $(LUA))
 CORE_SO    = $(MODULES)/camb/core.so
 SANDBOX_SO = $(MODULES)/camb/sandbox/core.so
 COMMAND    = $(BUILD)/bin/camb
 CORE_O     = $(CORE_C:csrc/%.c=$(OBJ)/%.o)
+ENGINE_O   = $(ENGINE_C:csrc/%.c=$(OBJ)/%.o)
 SANDBOX_O  = $(SANDBOX_C:csrc/%.c=$(OBJ)/%.o)
 
-.PHONY: all
-all: $(CORE_SO) $(SANDBOX_SO) $(COMMAND)
+# What was installed only now is not known to a make that runs already, so the
+# targets that install begin a second one; it uses every processor, unless the
+# first was told how many.
+AGAIN = $(MAKE) --no-print-directory \
+  $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
 
-$(OBJ)/%.o: csrc/%.c $(HEADERS)
+# `make V=1` shows the commands.
+ifndef V
+quiet = @echo '  $(1) $@';
+endif
+
+.PHONY: all core sandbox
+all: core sandbox $(COMMAND) ## Build into build/ (the default).
+core: $(CORE_SO)
+sandbox: $(SANDBOX_SO)
+
+$(CORE_O): LIB_CFLAGS = $(CORE_CFLAGS)
+$(SANDBOX_O): LIB_CFLAGS = $(SANDBOX_CFLAGS)
+
+$(OBJ)/%.o: csrc/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LUA_CFLAGS) -c -o $@ $<
+	$(call quiet,CC)$(CC) $(ALL_CFLAGS) $(LUA_CFLAGS) $(LIB_CFLAGS) \
+	  -MMD -MP -c -o $@ $<
+
+-include $(CORE_O:.o=.d) $(SANDBOX_O:.o=.d)
 
 $(CORE_SO): $(CORE_O)
 	@mkdir -p $(@D)
-	$(CC) -shared $(EXTRA_CFLAGS) $(LDFLAGS) -o $@ $^ \
-	  $(shell pkg-config --libs libcurl)
+	$(call quiet,LD)$(CC) $(SHARED) $(EXTRA_CFLAGS) $(LDFLAGS) -o $@ $^ \
+	  $(CORE_LIBS)
 
 $(SANDBOX_SO): $(SANDBOX_O)
 	@mkdir -p $(@D)
-	$(CC) -shared $(EXTRA_CFLAGS) $(LDFLAGS) -o $@ $^ \
-	  $(shell pkg-config --libs libmicrohttpd jansson $(AV)) -lpthread -lm
+	$(call quiet,LD)$(CC) $(SHARED) $(EXTRA_CFLAGS) $(LDFLAGS) -o $@ $^ \
+	  $(SANDBOX_LIBS) -lpthread -lm
 
-# The command from the checkout: the same lines as the installed one, with the
-# checkout's own paths in front.
-$(COMMAND): lua/camb/cli/command.lua Makefile
+# $(call command,LUA_DIR,MODULE_DIR): the command, finding its modules there.
+define command
+{ echo '#!/usr/bin/env $(LUA)'; \
+  echo 'package.path = "$(1)/?.lua;$(1)/?/init.lua;" .. package.path'; \
+  echo 'package.cpath = "$(2)/?.so;" .. package.cpath'; \
+  cat lua/camb/cli/command.lua; }
+endef
+
+# Made again each time, as LUA may have changed.
+.PHONY: $(COMMAND)
+$(COMMAND):
 	@mkdir -p $(@D)
-	{ echo '#!/usr/bin/env $(LUA)'; \
-	  echo 'package.path = "$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;" .. package.path'; \
-	  echo 'package.cpath = "$(abspath $(MODULES))/?.so;" .. package.cpath'; \
-	  cat $<; } > $@
-	chmod +x $@
+	@$(call command,$(CURDIR)/lua,$(abspath $(MODULES))) > $@.new
+	@chmod +x $@.new && mv -f $@.new $@
 
-# Shell lines: eval "$$(make -s env)"
+# What lets the checkout be used without installing.
+ENV_LUA  = LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$${LUA_PATH:-;}"
+ENV_C    = LUA_CPATH="$(abspath $(MODULES))/?.so;$${LUA_CPATH:-;}"
+ENV_PATH = PATH="$(abspath $(BUILD))/bin:$$PATH"
+
 .PHONY: env
-env:
-	@echo 'export LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;"'
-	@echo 'export LUA_CPATH="$(abspath $(MODULES))/?.so;;"'
-	@echo 'export PATH="$(abspath $(BUILD))/bin:$$PATH"'
+env: ## Print the shell lines for that: eval "$(make -s env)".
+	@printf 'export %s\n' '$(ENV_LUA)' '$(ENV_C)' '$(ENV_PATH)'
 
 # $(call install-packages,LIST): those of LIST that are missing, by apt.
 define install-packages
@@ -92,52 +135,176 @@ define install-packages
 endef
 
 .PHONY: deps test-deps check-deps
-deps:
+deps: ## Install what the build needs, where it is missing (Debian, Ubuntu).
 	$(call install-packages,$(PACKAGES))
 test-deps:
 	$(call install-packages,$(PACKAGES) $(TEST_PACKAGES))
 check-deps:
 	$(call install-packages,$(PACKAGES) $(TEST_PACKAGES) $(CHECK_PACKAGES))
 
-# What was installed only now is not known to this make: a second one goes on.
 .PHONY: demo
-demo: deps
-	@$(MAKE) --no-print-directory all
+demo: deps ## Separate examples/mix.flac by the sandbox.
+	@$(AGAIN) all
 	@rm -rf $(BUILD)/demo
 	$(COMMAND) separate examples/mix.flac --sandbox -o $(BUILD)/demo
 
+# The suite, in this build.  Specs find LUA and BUILD in their environment.
 SPECS ?= spec
-BUSTED = eval "$$($(MAKE) -s env)" && \
-  busted --lua="$$(command -v $(LUA))" --pattern=_spec --output=plainTerminal
+BUSTED = $(ENV_LUA) $(ENV_C) $(ENV_PATH) LUA=$(LUA) BUILD=$(BUILD) \
+  $(LUA) spec/support/busted.lua --pattern=_spec --output=plainTerminal
 
-.PHONY: test
-test: test-deps
+.PHONY: test run-test
+test: test-deps ## Run the specs; SPECS=spec/x_spec.lua for some of them.
+	@$(AGAIN) all
 	@$(MAKE) --no-print-directory run-test
-
-.PHONY: run-test
-run-test: all
+run-test:
 	@$(BUSTED) $(SPECS)
 
-.PHONY: clean
-clean:
+# $(call step,COMMANDS): a verdict in one line, which .ci/run counts.
+define step
+	@if { $(1); }; then echo "$@: passed"; else echo "$@: failed"; exit 1; fi
+endef
+
+LINTS = lint-luacheck lint-format lint-docs lint-gcc lint-clang lint-poll \
+  lint-lua5.1 lint-luajit
+.PHONY: lint $(LINTS)
+lint: check-deps ## Check Lua, formatting, docs; gcc, clang, LuaJIT, Lua 5.1.
+	@$(MAKE) --no-print-directory -k $(LINTS)
+
+lint-luacheck:
+	$(call step,luacheck -q lua examples spec)
+
+C_FILES = $(wildcard csrc/*/*.[ch] spec/*/*.c)
+lint-format:
+	$(call step,clang-format --dry-run -Werror $(C_FILES))
+
+lint-docs:
+	$(call step,$(MAKE) --no-print-directory docs)
+
+# $(call strict,CC,LUA,GOALS,FLAGS): a build in which warnings are errors.
+strict = $(AGAIN) $(3) BUILD=$(BUILD)/lint/$(1)-$(2) CC=$(1) LUA=$(2) \
+  EXTRA_CFLAGS="-Werror $(4)"
+lint-gcc:
+	$(call step,$(call strict,gcc,$(LUA),all bench-programs))
+lint-clang:
+	$(call step,$(call strict,clang,$(LUA),all bench-programs))
+# The poller of last resort, which Linux never chooses by itself.
+lint-poll:
+	$(call step,$(CC) $(ALL_CFLAGS) -Werror -DCAMB_POLLER_POLL -fsyntax-only \
+	  $(wildcard csrc/core/*.c))
+# Every module must load there, too.
+lint-lua5.1 lint-luajit: lint-%:
+	$(call step,$(call strict,gcc,$*,all,-O1) && \
+	  eval "$$($(MAKE) -s env BUILD=$(BUILD)/lint/gcc-$* LUA=$*)" && \
+	  $* spec/support/load.lua $(LUA_FILES))
+
+# The sanitizers: an interpreter first in PATH that begins under one of them,
+# so that Lua processes which specs start are checked as well.
+ASAN     = $(BUILD)/sanitize
+VALGRIND = $(BUILD)/valgrind
+PRELOAD  = $(abspath $(BUILD))/sanitize/preload.so
+ASAN_FLAGS = -fsanitize=address,undefined -fno-sanitize-recover=all
+ASAN_RUN = env LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $(PRELOAD)"
+VALGRIND_RUN = env LD_PRELOAD=$(PRELOAD) valgrind --quiet --error-exitcode=99 \
+  --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
+  --child-silent-after-fork=yes --suppressions=$(CURDIR)/spec/support/valgrind.supp
+
+# $(call interpreter,FOLDER,COMMAND): make $(LUA) start by COMMAND there.
+define interpreter
+	@mkdir -p $(1)/bin
+	@{ echo '#!/bin/sh'; \
+	   echo "exec $(2) $$(command -v $(LUA)) \"\$$@\""; } > $(1)/bin/$(notdir $(LUA))
+	@chmod +x $(1)/bin/$(notdir $(LUA))
+endef
+
+SANITIZERS = sanitize-asan sanitize-valgrind
+VALGRIND_SPECS ?= spec
+.PHONY: sanitize $(SANITIZERS)
+sanitize: check-deps ## Run the specs under ASan and UBSan, then valgrind.
+	@$(MAKE) --no-print-directory -k $(SANITIZERS)
+
+$(BUILD)/sanitize/preload.so: spec/support/preload.c
+	@mkdir -p $(@D)
+	$(call quiet,LD)gcc $(WARNINGS) -D_GNU_SOURCE -fPIC -shared -o $@ $<
+
+sanitize-asan: $(BUILD)/sanitize/preload.so
+	$(call interpreter,$(ASAN),$(ASAN_RUN))
+	$(call step,$(AGAIN) all BUILD=$(ASAN) CC=gcc \
+	  CFLAGS="-O1 -g -fno-omit-frame-pointer" EXTRA_CFLAGS="$(ASAN_FLAGS)" && \
+	  ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 \
+	  LSAN_OPTIONS=suppressions=$(CURDIR)/spec/support/leaks.supp:print_suppressions=0 \
+	  UBSAN_OPTIONS=print_stacktrace=1 \
+	  $(MAKE) --no-print-directory run-test BUILD=$(ASAN) \
+	    SPECS="--exclude-tags=build $(SPECS)")
+
+sanitize-valgrind: $(BUILD)/sanitize/preload.so
+	$(call interpreter,$(VALGRIND),$(VALGRIND_RUN))
+	$(call step,$(AGAIN) all BUILD=$(VALGRIND) CC=gcc CFLAGS="-O1 -g" && \
+	  $(MAKE) --no-print-directory run-test BUILD=$(VALGRIND) \
+	    SPECS="--exclude-tags=build --exclude-tags=slow $(VALGRIND_SPECS)")
+
+# Programs that print figures.  A C program that needs more than libc says here
+# what it is linked with.
+BENCHES ?= $(wildcard spec/bench/*.lua)
+BENCH_PROGRAMS = $(patsubst spec/bench/%.c,$(BUILD)/bench/%,$(wildcard spec/bench/*.c))
+$(BUILD)/bench/engine: $(ENGINE_O)
+$(BUILD)/bench/engine: LIBS = $(shell pkg-config --libs $(AV))
+
+$(BUILD)/bench/%: spec/bench/%.c
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS) -lpthread -lm
+
+.PHONY: bench bench-programs run-bench
+bench: test-deps ## Run every program of spec/bench; BENCHES=… for some.
+	@$(AGAIN) all bench-programs
+	@$(MAKE) --no-print-directory run-bench
+bench-programs: $(BENCH_PROGRAMS)
+run-bench:
+	@for b in $(BENCHES); do echo "== $$b"; \
+	  $(ENV_LUA) $(ENV_C) $(ENV_PATH) LUA=$(LUA) BUILD=$(BUILD) \
+	  $(LUA) $$b || exit 1; done
+
+.PHONY: docs
+docs: ## Write build/docs/api.md from the comments of the public functions.
+	@mkdir -p $(BUILD)/docs
+	@$(LUA) spec/support/docs.lua > $(BUILD)/docs/api.md.new
+	@mv $(BUILD)/docs/api.md.new $(BUILD)/docs/api.md
+
+LUA_SHARE = $(abspath $(PREFIX))/share/lua/$(LUA_VERSION)
+LUA_LIB   = $(abspath $(PREFIX))/lib/lua/$(LUA_VERSION)
+BIN       = $(abspath $(PREFIX))/bin
+
+# $(call install-modules,LUA_FILES,SHARED_OBJECT)
+define install-modules
+	@for f in $(1:lua/%=%); do \
+	  mkdir -p "$(DESTDIR)$(LUA_SHARE)/$$(dirname $$f)" && \
+	  install -m 644 lua/$$f "$(DESTDIR)$(LUA_SHARE)/$$f" || exit 1; done
+	@mkdir -p "$(dir $(DESTDIR)$(LUA_LIB)/$(2))"
+	install -m 755 $(MODULES)/$(2) "$(DESTDIR)$(LUA_LIB)/$(2)"
+endef
+
+.PHONY: install install-core install-sandbox uninstall
+install: install-core install-sandbox ## Install below PREFIX, staged in DESTDIR.
+	@mkdir -p "$(DESTDIR)$(BIN)"
+	@$(call command,$(LUA_SHARE),$(LUA_LIB)) > "$(DESTDIR)$(BIN)/camb"
+	chmod 755 "$(DESTDIR)$(BIN)/camb"
+
+# The rockspecs install by these.
+install-core: core
+	$(call install-modules,$(CORE_LUA),camb/core.so)
+install-sandbox: sandbox
+	$(call install-modules,$(SANDBOX_LUA),camb/sandbox/core.so)
+
+uninstall: ## Remove what install has put there.
+	rm -rf "$(DESTDIR)$(LUA_SHARE)/camb" "$(DESTDIR)$(LUA_LIB)/camb"
+	rm -f "$(DESTDIR)$(LUA_SHARE)/camb.lua" "$(DESTDIR)$(BIN)/camb"
+
+.PHONY: clean help
+clean: ## Remove build/.
 	rm -rf $(BUILD)
 
-.PHONY: install uninstall
-LUA_SHARE = $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)
-LUA_LIB   = $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)
-
-install: all
-	@for f in $(LUA_FILES:lua/%=%); do \
-	  install -D -m 644 lua/$$f "$(LUA_SHARE)/$$f" || exit 1; done
-	install -D -m 755 $(CORE_SO) "$(LUA_LIB)/camb/core.so"
-	install -D -m 755 $(SANDBOX_SO) "$(LUA_LIB)/camb/sandbox/core.so"
-	@mkdir -p "$(DESTDIR)$(PREFIX)/bin"
-	{ echo '#!/usr/bin/env $(LUA)'; \
-	  echo 'package.path = "$(PREFIX)/share/lua/$(LUA_VERSION)/?.lua;$(PREFIX)/share/lua/$(LUA_VERSION)/?/init.lua;" .. package.path'; \
-	  echo 'package.cpath = "$(PREFIX)/lib/lua/$(LUA_VERSION)/?.so;" .. package.cpath'; \
-	  cat lua/camb/cli/command.lua; } > "$(DESTDIR)$(PREFIX)/bin/camb"
-	chmod 755 "$(DESTDIR)$(PREFIX)/bin/camb"
-
-uninstall:
-	rm -rf "$(LUA_SHARE)/camb" "$(LUA_SHARE)/camb.lua" "$(LUA_LIB)/camb" \
-	  "$(DESTDIR)$(PREFIX)/bin/camb"
+help: ## List the targets.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' Makefile | \
+	  while IFS='	' read -r name text; do \
+	    printf '  %-10s %s\n' "$$name" "$$text"; done
+	@echo '  Variables: LUA=$(LUA) CC=$(CC) CFLAGS="$(CFLAGS)" PREFIX DESTDIR BUILD V'

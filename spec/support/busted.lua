@@ -1,0 +1,3 @@
+-- busted in the interpreter that runs this file, whichever one its own command
+-- would choose.
+require "busted.runner" { standalone = false }
