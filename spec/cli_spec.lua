@@ -88,7 +88,7 @@ describe("the command camb", function()
     for _, signal in ipairs({ "INT", "TERM" }) do
       local output = workspace.run(([[
         TMPDIR=%s %s serve --port 0 --api-key k > %s/log & pid=$!
-        until grep -q http %s/log; do sleep 0.02; done
+        until grep -qs http %s/log; do sleep 0.02; done
         base=$(sed -n 's/.*listens at //p' %s/log)
         curl -s -o /dev/null -w '%%{http_code} ' -H 'x-api-key: k' \
           $base/audio-separation/nowhere
@@ -102,8 +102,9 @@ describe("the command camb", function()
   it("serves tasks of a data folder again after a restart", function()
     local output = workspace.run(([[
       serve() {
+        rm -f %s/log
         %s serve --port 0 --api-key k --data-dir %s/data > %s/log & pid=$!
-        until grep -q http %s/log; do sleep 0.02; done
+        until grep -qs http %s/log; do sleep 0.02; done
         base=$(sed -n 's/.*listens at //p' %s/log)
       }
       serve
@@ -112,7 +113,7 @@ describe("the command camb", function()
       kill $pid; wait $pid
       serve
       curl -s -H 'x-api-key: k' $base/audio-separation/$(cat %s/id)
-      kill $pid; wait $pid]]):format(CAMB, folder, folder, folder, folder, CAMB,
+      kill $pid; wait $pid]]):format(folder, CAMB, folder, folder, folder, folder, CAMB,
       MIX, folder, folder, folder))
     assert.matches('"status": ?"SUCCESS"', output)
   end)
