@@ -25,6 +25,8 @@ end)
 teardown(function()
   server:stop()
   workspace.remove(folder)
+  speech, music = nil, nil
+  collectgarbage()
 end)
 
 local function separate(path, name)
@@ -80,6 +82,12 @@ for _, case in ipairs{
       local stems = separate(path, name)
       local sounds = audio.decode{ stems.foreground, stems.background }
       foreground, background = sounds[1].samples, sounds[2].samples
+    end)
+
+    -- Millions of samples, which busted would hold until its end.
+    teardown(function()
+      lead, rest, mixture, foreground, background = nil, nil, nil, nil, nil
+      collectgarbage()
     end)
 
     it("is nearer in the foreground than in the mixture", function()

@@ -32,6 +32,7 @@ end)
 teardown(function()
   server:stop()
   workspace.remove(folder)
+  collectgarbage()
 end)
 
 local function separate(path)
