@@ -11,9 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* libcurl gives 16 KiB at a time; written in larger pieces the page cache costs
-** half as much. */
-#define GATHER (256u << 10)
+/* libcurl gives at most 16 KiB at a time, of any length.  Whole pages written
+** together cost the page cache half as much; beyond eight it has to look for
+** memory in larger pieces than it has at hand, which may cost more again. */
+#define GATHER (32u << 10)
 #define WRITEBACK (8 << 20) /* start writing to the disk in such pieces */
 
 static char *join (const char *base, const char *extension) {
