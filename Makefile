@@ -204,7 +204,7 @@ ASAN     = $(BUILD)/sanitize
 VALGRIND = $(BUILD)/valgrind
 PRELOAD  = $(abspath $(BUILD))/sanitize/preload.so
 ASAN_FLAGS = -fsanitize=address,undefined -fno-sanitize-recover=all
-ASAN_RUN = env LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $(PRELOAD)"
+ASAN_RUN = env LD_PRELOAD=$$(gcc -print-file-name=libasan.so):$(PRELOAD)
 VALGRIND_RUN = env LD_PRELOAD=$(PRELOAD) valgrind --quiet --error-exitcode=99 \
   --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
   --child-silent-after-fork=yes --suppressions=$(CURDIR)/spec/support/valgrind.supp
