@@ -27,6 +27,7 @@ struct Decoder {
   int pending;        /* 'frame' is decoded and not yet handed out */
   int draining;
   int damaged;        /* packets that could not be decoded */
+  int cut;            /* the newest packet is one of them */
   int64_t count;      /* samples handed out, per channel */
 };
 
@@ -46,19 +47,32 @@ static int end_of_packets (Decoder *d, Fault *fault) {
   return 0;
 }
 
+/* A packet may be bad more than once: cut, refused, and decoded in vain. */
+static void note_damage (Decoder *d) {
+  d->damaged += !d->cut;
+  d->cut = 1;
+}
+
+static int send_packet (Decoder *d) {
+  d->cut = 0;
+  if (d->packet->flags & AV_PKT_FLAG_CORRUPT)
+    note_damage(d);
+  int code = avcodec_send_packet(d->demuxer.codec, d->packet);
+  if (code < 0 && code != AVERROR(EAGAIN))
+    note_damage(d);
+  return code;
+}
+
 static int feed_packet (Decoder *d, Fault *fault) {
   int code = av_read_frame(d->demuxer.container, d->packet);
   if (code == AVERROR(EAGAIN))
     return 0;
+  if (code == AVERROR(ENOMEM))
+    return fault_memory(fault);
   if (code < 0)
     return end_of_packets(d, fault);
-  if (d->packet->stream_index == d->demuxer.stream->index) {
-    if (d->packet->flags & AV_PKT_FLAG_CORRUPT)
-      d->damaged++;
-    code = avcodec_send_packet(d->demuxer.codec, d->packet);
-    if (code < 0 && code != AVERROR(EAGAIN))
-      d->damaged++;
-  }
+  if (d->packet->stream_index == d->demuxer.stream->index)
+    code = send_packet(d);
   av_packet_unref(d->packet);
   return code == AVERROR(ENOMEM) ? fault_memory(fault) : 0;
 }
@@ -71,10 +85,12 @@ static int next_frame (Decoder *d, Fault *fault) {
       return 1;
     if (code == AVERROR_EOF)
       return 0;
+    if (code == AVERROR(ENOMEM))
+      return fault_memory(fault);
     if (code < 0 && code != AVERROR(EAGAIN)) {
       if (d->draining)
         return 0;
-      d->damaged++;
+      note_damage(d);
     }
     if (demuxer_cancelled(&d->demuxer))
       return fault_set(fault, FAULT_INTERNAL, "cancelled");
@@ -305,6 +321,9 @@ void decoder_remark (const Decoder *d, char *message, size_t size) {
   if (missing > 0)
     snprintf(message, size, "the source ends early: %.3f of %.3f seconds "
              "are there and were separated", length, length + missing);
+  else if (d->cut && d->damaged == 1)
+    snprintf(message, size, "the source ends early, inside a packet: %.3f "
+             "seconds are there and were separated", length);
   else if (d->damaged > 0)
     snprintf(message, size, "the source is damaged in %d place%s: what could "
              "be decoded was separated", d->damaged,

@@ -80,6 +80,8 @@ static int recognise (Demuxer *d, const char *path, Fault *fault) {
   if (io->error < 0 && io->error != AVERROR_EOF)
     return fault_code(fault, FAULT_INTERNAL, "cannot read the source",
                       io->error);
+  if (code == AVERROR(ENOMEM))
+    return fault_memory(fault);
   if (code < 0)
     return fault_set(fault, FAULT_TYPE,
                      "the source is in no audio format known here");
@@ -112,6 +114,8 @@ static int choose_track (Demuxer *d, const char *path, Fault *fault) {
                                   &codec, 0);
   if (demuxer_cancelled(d))
     return fault_set(fault, FAULT_INTERNAL, "cancelled");
+  if (code == AVERROR(ENOMEM))
+    return fault_memory(fault);
   if (track == AVERROR_DECODER_NOT_FOUND)
     return fault_set(fault, FAULT_TYPE,
                      "the source's audio is in no codec known here");

@@ -7,6 +7,10 @@
 #include <libavutil/avstring.h>
 #include <libavutil/mem.h>
 
+/* The encoder's own choice at 192 kHz, 16384 samples, makes frames that
+** FFmpeg's FLAC reader cannot put together again (8 channels of noise). */
+enum { MAX_BLOCK_RATE = 48000, BLOCK = 4608 };
+
 struct Encoder {
   AVFormatContext *container;
   AVCodecContext *codec;
@@ -28,6 +32,8 @@ static int open_codec (Encoder *e, const Format *format) {
   e->codec->time_base = (AVRational){ 1, format->rate };
   e->codec->thread_count = 1;
   e->codec->compression_level = 5;
+  if (format->rate > MAX_BLOCK_RATE)
+    e->codec->frame_size = BLOCK;
   e->codec->flags = AV_CODEC_FLAG_BITEXACT | AV_CODEC_FLAG_GLOBAL_HEADER;
   int code = av_channel_layout_copy(&e->codec->ch_layout, &format->layout);
   return code < 0 ? code : avcodec_open2(e->codec, flac, NULL);
@@ -83,12 +89,17 @@ Encoder *encoder_open (const char *path, const Format *format, Fault *fault) {
   }
   e->bits = format->bits;
   int code = open_any_layout(e, format);
+  int refused = code == AVERROR(EINVAL);
   if (code >= 0)
     code = open_frame(e);
   if (code >= 0)
     code = open_container(e, path);
   if (code < 0) {
-    fault_code(fault, FAULT_INTERNAL, "cannot create a stem", code);
+    if (refused)
+      fault_set(fault, FAULT_TYPE, "FLAC cannot hold a stem of the source's "
+                "%d Hz and %d channels", format->rate, format->channels);
+    else
+      fault_code(fault, FAULT_INTERNAL, "cannot create a stem", code);
     encoder_close(e);
     return NULL;
   }

@@ -18,6 +18,8 @@ int fault_set (Fault *fault, const char *reason, const char *format, ...) {
 
 int fault_code (Fault *fault, const char *reason, const char *what, int code) {
   char words[AV_ERROR_MAX_STRING_SIZE];
+  if (code == AVERROR(ENOMEM))
+    return fault_memory(fault);
   if (av_strerror(code, words, sizeof words) < 0)
     snprintf(words, sizeof words, "error %d", code);
   return fault_set(fault, reason, "%s: %s", what, words);

@@ -3,8 +3,8 @@
 #include "engine/pipeline.h"
 
 #include <pthread.h>
-#include <string.h>
 
+#include <libavutil/error.h>
 #include <libavutil/mem.h>
 
 #include "engine/feed.h"
@@ -12,6 +12,10 @@
 #include "engine/mask.h"
 
 enum { MAX_WORKERS = 16 };
+
+/* The filters keep rows of the grid on the stack: more than some systems give
+** a thread, less than most. */
+enum { STACK = 1 << 22 };
 
 /* A slot goes round: the decoder fills it, a worker turns its samples into a
 ** mask, the writer writes it and gives it back. */
@@ -37,6 +41,7 @@ typedef struct Pipeline {
   Carry *carry;
   Masker *maskers[MAX_WORKERS]; /* one for each worker */
   Writer *writer; /* the caller's thread's */
+  pthread_attr_t attributes;
   pthread_t threads[MAX_WORKERS + 1];
   int thread_count;
 } Pipeline;
@@ -221,6 +226,8 @@ static Pipeline *open_pipeline (Decoder *d, int workers, Fault *fault) {
     return NULL;
   pthread_mutex_init(&p->lock, NULL);
   pthread_cond_init(&p->changed, NULL);
+  pthread_attr_init(&p->attributes);
+  pthread_attr_setstacksize(&p->attributes, STACK);
   p->slot_count = workers + 1;
   p->decoder = d;
   p->feed = feed_open(decoder_format(d), fault);
@@ -243,23 +250,26 @@ static void close_pipeline (Pipeline *p) {
   carry_close(p->carry);
   feed_close(p->feed);
   fifo_close(p->mixture);
+  pthread_attr_destroy(&p->attributes);
   pthread_cond_destroy(&p->changed);
   pthread_mutex_destroy(&p->lock);
   av_free(p);
 }
 
+/* A thread may stop the pipeline as soon as it runs: it counts all the same,
+** for it has to be joined. */
 static void start (Pipeline *p, void *(*run) (void *)) {
   Fault fault = { 0 };
-  int code = is_stopped(p) ? 0
-                           : pthread_create(&p->threads[p->thread_count],
-                                            NULL, run, p);
-  if (code != 0) {
-    fault_set(&fault, FAULT_INTERNAL, "cannot start a thread: %s",
-              strerror(code));
-    stop(p, &fault);
-  }
-  else if (!is_stopped(p))
+  if (is_stopped(p))
+    return;
+  int code = pthread_create(&p->threads[p->thread_count], &p->attributes, run,
+                            p);
+  if (code == 0) {
     p->thread_count++;
+    return;
+  }
+  fault_code(&fault, FAULT_INTERNAL, "cannot start a thread", AVERROR(code));
+  stop(p, &fault);
 }
 
 int pipeline_run (Decoder *d, Writer *w, int workers,
