@@ -42,7 +42,8 @@ local BOTH = options.join(schema.client, schema.separate)
 --- camb.run it leaves the time to others.
 ---@param given_source camb.Source
 ---@param given table? # the options of camb.client and of client:separate
----@return table? stems # foreground, background: paths; the URLs, task_id, run_id
+---@return table? stems # foreground, background: paths; the URLs, task_id,
+---  run_id
 ---@return camb.Error? err
 function camb.separate(given_source, given)
   local for_client, for_call = split(options.check(given, BOTH, 2))

@@ -5,12 +5,11 @@
 
 #include <curl/curl.h>
 
-static const luaL_Reg functions[] = {
-    {"session", l_session},
-    {"wait", l_wait},
-    {"hold_signals", l_hold_signals},
-    {"wait_signal", l_wait_signal},
-    {NULL, NULL}};
+static const luaL_Reg functions[] = {{"session", l_session},
+                                     {"wait", l_wait},
+                                     {"hold_signals", l_hold_signals},
+                                     {"wait_signal", l_wait_signal},
+                                     {NULL, NULL}};
 
 CAMB_EXPORT int luaopen_camb_core (lua_State *L);
 

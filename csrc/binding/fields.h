@@ -18,7 +18,8 @@ const char *field_bytes (lua_State *L, int index, const char *name,
                          size_t *size);
 
 /* Numbers, with what stands for nil.  Seconds become milliseconds. */
-int64_t field_integer (lua_State *L, int index, const char *name, int64_t other);
+int64_t field_integer (lua_State *L, int index, const char *name,
+                       int64_t other);
 int64_t field_ms (lua_State *L, int index, const char *name, int64_t other);
 bool field_boolean (lua_State *L, int index, const char *name);
 

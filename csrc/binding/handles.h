@@ -30,8 +30,8 @@ void register_session (lua_State *L);
 void register_transfer (lua_State *L);
 
 /* Functions of the module. */
-int l_session (lua_State *L); /* binding/session.c */
-int l_wait (lua_State *L);    /* binding/session.c */
+int l_session (lua_State *L);      /* binding/session.c */
+int l_wait (lua_State *L);         /* binding/session.c */
 int l_hold_signals (lua_State *L); /* binding/signals.c */
 int l_wait_signal (lua_State *L);
 extern const luaL_Reg system_functions[]; /* binding/system.c */

@@ -65,7 +65,7 @@ int l_session (lua_State *L) {
   o.timeout_ms = at_most(field_ms(L, 1, "timeout", 30000));
   o.stall_timeout_s = at_most(field_integer(L, 1, "stall_timeout", 60));
   o.accept_invalid_certificates =
-      field_boolean(L, 1, "accept_invalid_certificates");
+    field_boolean(L, 1, "accept_invalid_certificates");
   box = lua_newuserdatauv(L, sizeof *box, 0);
   box->session = NULL;
   luaL_setmetatable(L, SESSION_T);
@@ -272,11 +272,17 @@ int l_wait (lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg methods[] = {
-    {"request", l_request}, {"upload", l_upload},   {"poll", l_poll},
-    {"download", l_download}, {"step", l_step},     {"next", l_next},
-    {"fd", l_fd},           {"timeout", l_timeout}, {"active", l_active},
-    {"close", l_close},     {NULL, NULL}};
+static const luaL_Reg methods[] = {{"request", l_request},
+                                   {"upload", l_upload},
+                                   {"poll", l_poll},
+                                   {"download", l_download},
+                                   {"step", l_step},
+                                   {"next", l_next},
+                                   {"fd", l_fd},
+                                   {"timeout", l_timeout},
+                                   {"active", l_active},
+                                   {"close", l_close},
+                                   {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__gc", l_close},
                                        {"__close", l_close},

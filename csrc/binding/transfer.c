@@ -113,18 +113,11 @@ static int l_tostring (lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"id", l_id},
-                                   {"failure", l_failure},
-                                   {"body", l_body},
-                                   {"status", l_status},
-                                   {"attempts", l_attempts},
-                                   {"path", l_path},
-                                   {"bytes", l_bytes},
-                                   {"continue", l_continue},
-                                   {"feed", l_feed},
-                                   {"listen", l_listen},
-                                   {"close", l_close},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {
+  {"id", l_id},         {"failure", l_failure},   {"body", l_body},
+  {"status", l_status}, {"attempts", l_attempts}, {"path", l_path},
+  {"bytes", l_bytes},   {"continue", l_continue}, {"feed", l_feed},
+  {"listen", l_listen}, {"close", l_close},       {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__gc", l_close},
                                        {"__close", l_close},

@@ -16,20 +16,21 @@
 
 #define DOWNLOAD_BUFFER (512L << 10)
 #define REDIRECT_LIMIT 5L
-#define GAIN (64 << 10) /* bytes after which an attempt was worth a new budget */
+#define GAIN                                                                   \
+  (64 << 10) /* bytes after which an attempt was worth a new budget */
 
 typedef struct Download {
   Transfer base;
   PartFile file;
   bool overwrite;
-  bool begun;       /* this attempt's first body byte was judged */
-  PartStatus disk;  /* of the last write */
-  int disk_error;   /* errno of it */
-  bool bad_range;   /* a 206 for other bytes than were asked for */
-  int64_t total;    /* bytes of the whole stem; -1: not said */
-  int64_t from;     /* bytes that were there when the attempt began */
-  int budget;       /* retries to begin with */
-  char validator[128]; /* strong ETag or Last-Modified of those bytes */
+  bool begun;               /* this attempt's first body byte was judged */
+  PartStatus disk;          /* of the last write */
+  int disk_error;           /* errno of it */
+  bool bad_range;           /* a 206 for other bytes than were asked for */
+  int64_t total;            /* bytes of the whole stem; -1: not said */
+  int64_t from;             /* bytes that were there when the attempt began */
+  int budget;               /* retries to begin with */
+  char validator[128];      /* strong ETag or Last-Modified of those bytes */
   struct curl_slist *range; /* headers of a resuming attempt */
 } Download;
 
@@ -63,8 +64,8 @@ static bool begin_whole (Download *d, const Exchange *x) {
 
 static bool begin_range (Download *d, const Exchange *x) {
   int64_t first, total;
-  if (!parse_range(x->content_range, &first, &total) ||
-      first != d->file.size || (d->total >= 0 && total != d->total)) {
+  if (!parse_range(x->content_range, &first, &total) || first != d->file.size ||
+      (d->total >= 0 && total != d->total)) {
     d->bad_range = true;
     return false;
   }

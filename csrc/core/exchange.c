@@ -71,13 +71,15 @@ static bool keep (Exchange *x, const char *data, size_t size) {
 static bool keep_error (Exchange *x, const char *data, size_t size) {
   size_t room = ERROR_BODY_LIMIT - x->body.size;
   x->discarded += size;
-  return x->discarded <= REPLY_LIMIT && keep(x, data, size < room ? size : room);
+  return x->discarded <= REPLY_LIMIT &&
+         keep(x, data, size < room ? size : room);
 }
 
 size_t exchange_on_body (char *data, size_t one, size_t size, void *arg) {
   Exchange *x = arg;
   (void)one;
-  if (exchange_status(x) < 300 ? keep(x, data, size) : keep_error(x, data, size))
+  if (exchange_status(x) < 300 ? keep(x, data, size)
+                               : keep_error(x, data, size))
     return size;
   x->overflow = true;
   return 0;

@@ -20,17 +20,17 @@ typedef struct Exchange {
   struct Transfer *owner;
   struct Exchange *next; /* in the pool */
   struct curl_slist *headers;
-  bool shared_headers;   /* 'headers' belongs to the session */
+  bool shared_headers; /* 'headers' belongs to the session */
   Buffer body;
-  size_t discarded;      /* bytes of an error body beyond its limit */
+  size_t discarded; /* bytes of an error body beyond its limit */
   size_t header_bytes;
   bool has_retry_after;
-  bool overflow;         /* a ceiling was passed: the reply is no use */
-  char etag[128];        /* "" when there is none or it is too long */
+  bool overflow;  /* a ceiling was passed: the reply is no use */
+  char etag[128]; /* "" when there is none or it is too long */
   char last_modified[40];
   char content_type[64];
   char content_range[64];
-  char location[256];    /* as sent; for words only */
+  char location[256]; /* as sent; for words only */
   char error[CURL_ERROR_SIZE];
 } Exchange;
 

@@ -9,12 +9,12 @@
 enum { FLAC, WAV, MP3, AAC, M4A, OGG, FORMATS };
 
 static const Format formats[FORMATS] = {
-    [FLAC] = {"FLAC", "flac", "audio/flac", true},
-    [WAV] = {"WAV", "wav", "audio/wav", true},
-    [MP3] = {"MP3", "mp3", "audio/mpeg", true},
-    [AAC] = {"AAC", "aac", "audio/aac", true},
-    [M4A] = {"M4A", "m4a", "audio/mp4", true},
-    [OGG] = {"Ogg", "ogg", "audio/ogg", false},
+  [FLAC] = {"FLAC", "flac", "audio/flac", true},
+  [WAV] = {"WAV", "wav", "audio/wav", true},
+  [MP3] = {"MP3", "mp3", "audio/mpeg", true},
+  [AAC] = {"AAC", "aac", "audio/aac", true},
+  [M4A] = {"M4A", "m4a", "audio/mp4", true},
+  [OGG] = {"Ogg", "ogg", "audio/ogg", false},
 };
 
 static bool has (const unsigned char *data, size_t size, size_t at,

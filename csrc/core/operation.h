@@ -13,17 +13,17 @@
 typedef struct Operation {
   /* Set 'x' up for the next attempt, beyond URL and headers.  -1 when that
   ** cannot be done, after transfer_fail. */
-  int (*prepare) (Transfer *t, Exchange *x);
+  int (*prepare)(Transfer *t, Exchange *x);
   /* The attempt ended: call one of transfer_succeed, _fail and _retry. */
-  void (*finish) (Transfer *t, Exchange *x, CURLcode code);
+  void (*finish)(Transfer *t, Exchange *x, CURLcode code);
   /* The deadline passed: fail with the right kind.  'x' NULL: between two
   ** attempts.  NULL where FAILURE_TIMEOUT is right. */
-  void (*expire) (Transfer *t, Exchange *x);
+  void (*expire)(Transfer *t, Exchange *x);
   /* The attempt is over, however: release what 'prepare' acquired.  NULL where
   ** that is nothing. */
-  void (*cleanup) (Transfer *t);
+  void (*cleanup)(Transfer *t);
   /* Free the operation's own fields, not 't'. */
-  void (*destroy) (Transfer *t);
+  void (*destroy)(Transfer *t);
 } Operation;
 
 struct Transfer {
@@ -62,7 +62,7 @@ void transfer_succeed (Transfer *t, Exchange *x);
 /* End it badly.  'x' NULL or the exchange in hand; 'format' makes a phrase. */
 void transfer_fail (Transfer *t, Exchange *x, FailureKind kind,
                     const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+  __attribute__((format(printf, 4, 5)));
 
 /* Fail with a reply's status or, without one, libcurl's reason. */
 void transfer_fail_exchange (Transfer *t, Exchange *x, CURLcode code);

@@ -18,7 +18,7 @@ typedef struct Poll {
   int next_ms;     /* before the next attempt */
   int max_attempts;
   bool listen;
-  char reason[96];    /* of that failure */
+  char reason[96]; /* of that failure */
 } Poll;
 
 static int prepare (Transfer *t, Exchange *x) {

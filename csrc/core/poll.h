@@ -11,7 +11,7 @@ typedef struct PollOptions {
   TransferOptions transfer; /* 'retries' does not count here */
   int interval_ms;          /* between two attempts, once it has grown */
   int max_attempts;
-  bool listen;              /* tell of every attempt, not only of news */
+  bool listen; /* tell of every attempt, not only of news */
 } PollOptions;
 
 /* Begin it in 's', to the key's origin, with the key.  EVENT_REPLY comes with

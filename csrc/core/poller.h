@@ -8,11 +8,11 @@
 #include <stdint.h>
 
 #if !defined(CAMB_POLLER_EPOLL) && !defined(CAMB_POLLER_KQUEUE) &&             \
-    !defined(CAMB_POLLER_POLL)
+  !defined(CAMB_POLLER_POLL)
 #if defined(__linux__)
 #define CAMB_POLLER_EPOLL
 #elif defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) ||     \
-    defined(__OpenBSD__) || defined(__DragonFly__)
+  defined(__OpenBSD__) || defined(__DragonFly__)
 #define CAMB_POLLER_KQUEUE
 #else
 #define CAMB_POLLER_POLL

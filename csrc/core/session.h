@@ -16,12 +16,12 @@ typedef struct SessionOptions {
   const char *authorization;  /* header line with the key; NULL: none */
   const char *const *headers; /* header lines for that origin, NULL-ended */
   const char *user_agent;
-  const char *proxy;          /* NULL: as the environment says */
-  const char *ca_file;        /* NULL: the system's certificates */
-  int max_connections;        /* open at once, 0: no limit */
+  const char *proxy;   /* NULL: as the environment says */
+  const char *ca_file; /* NULL: the system's certificates */
+  int max_connections; /* open at once, 0: no limit */
   int connect_timeout_ms;
-  int timeout_ms;             /* for one attempt of a request or a poll */
-  int stall_timeout_s;        /* without a byte, for uploads and downloads */
+  int timeout_ms;      /* for one attempt of a request or a poll */
+  int stall_timeout_s; /* without a byte, for uploads and downloads */
   bool accept_invalid_certificates;
 } SessionOptions;
 
@@ -36,13 +36,13 @@ typedef enum EventType {
 typedef struct Event {
   uint64_t id; /* of the transfer */
   EventType type;
-  bool same;         /* this reply is byte for byte the one before it */
-  int attempt;       /* from 1 */
-  long http_status;  /* 0: no reply */
-  int64_t next_ms;   /* until the next attempt; -1: there is none */
+  bool same;        /* this reply is byte for byte the one before it */
+  int attempt;      /* from 1 */
+  long http_status; /* 0: no reply */
+  int64_t next_ms;  /* until the next attempt; -1: there is none */
   int64_t bytes;
-  int64_t total;     /* -1: not known */
-  char reason[96];   /* a phrase: "HTTP 503" */
+  int64_t total;   /* -1: not known */
+  char reason[96]; /* a phrase: "HTTP 503" */
 } Event;
 
 /* A new session, everything copied; NULL with errno set.  When 'base_url' has

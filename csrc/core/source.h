@@ -11,14 +11,14 @@
 #include "buffer.h"
 
 typedef struct Source {
-  int fd;        /* of a file, else -1 */
-  char *memory;  /* of bytes in memory, else NULL */
-  bool fed;      /* a reader */
-  Buffer queue;  /* what a reader gave and nobody took */
-  bool ended;    /* a reader has no more */
+  int fd;       /* of a file, else -1 */
+  char *memory; /* of bytes in memory, else NULL */
+  bool fed;     /* a reader */
+  Buffer queue; /* what a reader gave and nobody took */
+  bool ended;   /* a reader has no more */
   int64_t size;
-  int64_t at;    /* bytes taken so far */
-  int error;     /* errno of a read that failed */
+  int64_t at; /* bytes taken so far */
+  int error;  /* errno of a read that failed */
 } Source;
 
 enum { SOURCE_WAIT = -1, SOURCE_BROKEN = -2 };

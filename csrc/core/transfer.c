@@ -13,7 +13,7 @@
 #include "session_private.h"
 #include "url.h"
 
-#define PROGRESS_MS 100   /* at most ten progress events a second */
+#define PROGRESS_MS 100 /* at most ten progress events a second */
 #define REDIRECT_LIMIT 5
 #define LONGEST_PAUSE_MS 120000
 

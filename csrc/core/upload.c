@@ -70,9 +70,9 @@ static int add_part (Upload *u, const char *name, const char *value) {
       curl_mime_type(part, u->content_type) != CURLE_OK)
     return -1;
   return curl_mime_data_cb(part, u->source.size, on_read, on_seek, NULL, u) ==
-                 CURLE_OK
-             ? 0
-             : -1;
+             CURLE_OK
+           ? 0
+           : -1;
 }
 
 static int make_mime (Upload *u, Exchange *x) {
@@ -131,8 +131,7 @@ static void fail_source (Upload *u, Exchange *x) {
   if (u->source.error != 0)
     transfer_fail(t, x, FAILURE_FILE, "%s", strerror(u->source.error));
   else
-    transfer_fail(t, x, FAILURE_SOURCE,
-                  "it ended after %lld of its %lld bytes",
+    transfer_fail(t, x, FAILURE_SOURCE, "it ended after %lld of its %lld bytes",
                   (long long)u->source.at, (long long)u->source.size);
 }
 
@@ -143,8 +142,7 @@ static void finish_broken (Upload *u, Exchange *x, CURLcode code) {
   else if (t->http_status >= 400 && t->http_status < 500)
     transfer_fail_exchange(t, x, CURLE_OK); /* refused before the end */
   else if (sent_whole(x) || t->http_status >= 200)
-    transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME, "%s",
-                  exchange_error(x, code));
+    transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME, "%s", exchange_error(x, code));
   else if ((code == CURLE_SEND_FAIL_REWIND || backoff_code(code)) &&
            source_can_rewind(&u->source))
     transfer_retry(t, x, code);
@@ -155,8 +153,8 @@ static void finish_broken (Upload *u, Exchange *x, CURLcode code) {
 static void finish (Transfer *t, Exchange *x, CURLcode code) {
   Upload *u = (Upload *)t;
   long status = t->http_status;
-  bool refused = status == 408 || status == 429 ||
-                 (status == 503 && x->has_retry_after);
+  bool refused =
+    status == 408 || status == 429 || (status == 503 && x->has_retry_after);
   if (code != CURLE_OK) {
     finish_broken(u, x, code);
   } else if (status >= 200 && status < 300) {
@@ -217,7 +215,7 @@ static int copy_names (Upload *u, const UploadOptions *o) {
   u->filename = strdup(o->filename);
   u->content_type = strdup(o->content_type);
   return u->part != NULL && u->filename != NULL && u->content_type != NULL ? 0
-                                                                          : -1;
+                                                                           : -1;
 }
 
 static int open_source (Upload *u, const UploadOptions *o) {

@@ -19,9 +19,9 @@ typedef struct UploadOptions {
   const char *part;          /* name of the file's part: "media_file" */
   const char *filename;      /* as the service shall see it */
   const char *content_type;
-  const char *path;          /* a file to stream, or NULL and */
-  const char *data;          /* bytes in memory (copied), or NULL: a reader */
-  int64_t size;              /* bytes of 'data', or that the reader will give */
+  const char *path; /* a file to stream, or NULL and */
+  const char *data; /* bytes in memory (copied), or NULL: a reader */
+  int64_t size;     /* bytes of 'data', or that the reader will give */
 } UploadOptions;
 
 /* Begin it in 's', to the key's origin, with the key.  A file is opened at

@@ -65,7 +65,8 @@ local function give_up(call, transfer, last)
   elseif last.word and api.meaning(last.word) ~= "pending" then
     err.kind = "protocol"
     err.message = ('the task has the status "%s", which is not documented, '
-      .. "still after %d polls;"):format(last.word, transfer:attempts()) .. again
+      .. "still after %d polls;"):format(last.word, transfer:attempts())
+      .. again
   else
     err.kind = "timeout"
     err.message = ("the task was still %s after %d polls and may finish yet;")
