@@ -629,6 +629,23 @@ describe("a data folder", function()
     assert.is_truthy(second)
   end)
 
+  it("is rid of an upload whose end came together with its last bytes", function()
+    local server <close> = sandbox.start()
+    local part = '--b\\r\\nContent-Disposition: form-data; '
+      .. 'name="media_file"; filename="a.wav"\\r\\n\\r\\nRIFF'
+    local before = os.time()
+    for _ = 1, 20 do
+      sh(("bash -c 'exec 3<>/dev/tcp/127.0.0.1/%s; printf \"%s\" >&3'"):format(
+        server.base_url:match ":(%d+)/", ("POST /apis/audio-separation HTTP/1.1\\r\\n"
+        .. "Host: a\\r\\nx-api-key: sandbox\\r\\nContent-Length: 1000\\r\\n"
+        .. "Content-Type: multipart/form-data; boundary=b\\r\\n\\r\\n" .. part)
+        :gsub('"', '\\"')))
+    end
+    wait_for("the broken requests", function() return #server:requests() == 20 end)
+    assert.is_true(os.time() - before < 30)
+    assert.equal("", sh("ls " .. server.data_dir .. "/uploads"))
+  end)
+
   it("belongs to one server at a time", function()
     local data = fresh "shared"
     local first <close> = sandbox.start{ data_dir = data }

@@ -89,11 +89,13 @@ static void on_connection (void *context, struct MHD_Connection *connection,
 
 /* The daemon owns the socket from here on, also when it does not start.  Its
 ** memory per connection holds headers and the part of a body that is read at
-** once. */
+** once.  It polls: with epoll, edge-triggered, libmicrohttpd 0.9.75 overlooks
+** an end that came together with the last bytes, and a broken upload would
+** lie about until it times out. */
 static struct MHD_Daemon *start_daemon (Listener *l, const ListenerOptions *o,
                                         int fd) {
   return MHD_start_daemon(
-    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, request_on_call,
+    MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, request_on_call,
     l, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK,
     request_on_line, l, MHD_OPTION_NOTIFY_COMPLETED, request_on_end, l,
     MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_CONNECTION_LIMIT,
