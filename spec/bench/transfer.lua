@@ -17,7 +17,7 @@ local MOST_RATIO, MOST_GROWTH = 1.10, 4096 -- what is aimed at
 local upload_mib = tonumber(arg[1] or 1024)
 local stem_mib = tonumber(arg[2] or 512)
 local runs = tonumber(arg[3] or 5)
-local client_file = arg[0]:gsub("%.lua$", "_client.lua")
+local client_file = arg[0]:gsub("%.lua$", "/client.lua")
 local interpreter = arg[-1] or "lua"
 
 local function quote(text)

@@ -1,8 +1,8 @@
 --- One transfer in a process of its own, so that its cost can be told from that
 --- of anything else: spec/bench/transfer.lua starts it.
 ---
----   transfer_client.lua upload BASE_URL KEY FILE
----   transfer_client.lua download BASE_URL KEY RUN_ID FOLDER
+---   client.lua upload BASE_URL KEY FILE
+---   client.lua download BASE_URL KEY RUN_ID FOLDER
 ---
 --- Prints by how many KiB the process grew over its idle size.
 
