@@ -57,7 +57,7 @@ static void end (Carry *c, int step) {
   pthread_mutex_unlock(&c->lock);
 }
 
-/* --- step 1 ----------------------------------------------------------------- */
+/* --- step 1 --------------------------------------------------------------- */
 
 static void add_row (float *sum, const float *row) {
   for (int k = 0; k < GRID_ROW; k++)
@@ -84,7 +84,7 @@ void carry_spectrum (Carry *c, int64_t index, Spectrum *sums) {
   end(c, 0);
 }
 
-/* --- steps 2 and 3 ---------------------------------------------------------- */
+/* --- steps 2 and 3 -------------------------------------------------------- */
 
 static int by_size (const void *a, const void *b) {
   float x = *(const float *)a, y = *(const float *)b;

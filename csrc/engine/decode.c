@@ -31,7 +31,7 @@ struct Decoder {
   int64_t count;      /* samples handed out, per channel */
 };
 
-/* --- frames ------------------------------------------------------------ */
+/* --- frames --------------------------------------------------------------- */
 
 /* A read that fails for the disk's sake is a fault; one that fails for the
 ** content's sake is merely where the file ends. */
@@ -103,7 +103,7 @@ static int next_frame (Decoder *d, Fault *fault) {
   return 0;
 }
 
-/* --- one format from start to end ---------------------------------------- */
+/* --- one format from start to end ----------------------------------------- */
 
 static int is_lossy (enum AVCodecID id) {
   const AVCodecDescriptor *codec = avcodec_descriptor_get(id);
@@ -174,7 +174,7 @@ static int adapt_frame (Decoder *d, AVFrame **frame, Fault *fault) {
   return 0;
 }
 
-/* --- integers -------------------------------------------------------------- */
+/* --- integers ------------------------------------------------------------- */
 
 /* Not a number becomes silence; lrint alone would make it a full-scale click.
 ** 24 bits go by way of 32, as FFmpeg's own conversion does. */
@@ -188,7 +188,6 @@ static int32_t quantise (double value, int bits) {
                     : (int32_t)(llrint(scaled) >> 8);
 }
 
-/* FFmpeg's 32-bit floats are scaled in single precision. */
 #define EACH_SAMPLE(type, expression)                     \
   for (int i = 0; i < n; i++) {                           \
     type v = ((const type *)plane)[(size_t)i * stride];   \
@@ -249,7 +248,7 @@ static int hand_out (Decoder *d, Fault *fault) {
   return f->nb_samples;
 }
 
-/* --- the interface --------------------------------------------------------- */
+/* --- the interface -------------------------------------------------------- */
 
 static int prepare (Decoder *d, const char *path, Fault *fault) {
   d->packet = av_packet_alloc();

@@ -55,7 +55,7 @@ static void stop (Pipeline *p, const Fault *fault) {
   pthread_mutex_unlock(&p->lock);
 }
 
-/* --- decoding --------------------------------------------------------------- */
+/* --- decoding ------------------------------------------------------------- */
 
 /* Copy the next segment into its slot as soon as that is free. */
 static void fill_slot (Pipeline *p) {
@@ -127,7 +127,7 @@ static void *run_decoder (void *opaque) {
   return NULL;
 }
 
-/* --- masks ------------------------------------------------------------------ */
+/* --- masks ---------------------------------------------------------------- */
 
 /* The next segment that nobody has taken; NULL when there is none left. */
 static Slot *take_slot (Pipeline *p) {
@@ -157,7 +157,7 @@ static void *run_worker (void *opaque) {
   return NULL;
 }
 
-/* --- writing ---------------------------------------------------------------- */
+/* --- writing -------------------------------------------------------------- */
 
 static Slot *await_mask (Pipeline *p) {
   pthread_mutex_lock(&p->lock);
@@ -195,7 +195,7 @@ static void run_writer (Pipeline *p) {
     stop(p, &fault);
 }
 
-/* --- start and end ---------------------------------------------------------- */
+/* --- start and end -------------------------------------------------------- */
 
 /* All of it now: a worker in the middle of a segment must not fail, for the
 ** next segment waits for what this one carries on. */

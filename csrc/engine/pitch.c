@@ -39,7 +39,7 @@ void pitch_close (Pitch *p) {
   free(p);
 }
 
-/* --- salience --------------------------------------------------------------- */
+/* --- salience ------------------------------------------------------------- */
 
 /* Four frames' magnitudes to the power of 0.4, one frame per lane, and their
 ** mean.  Behind the last frame the last is taken again. */
@@ -87,7 +87,7 @@ static float mean_of (const float *values, int n) {
   return (float)(sum / n);
 }
 
-/* --- features --------------------------------------------------------------- */
+/* --- features ------------------------------------------------------------- */
 
 /* How near each bin is to a harmonic: wider towards the high ones, where a
 ** wavering pitch smears them. */

@@ -27,7 +27,7 @@ static void add (float *logit, Lanes value) {
   lanes_store(logit, lanes_load(logit) + value);
 }
 
-/* --- along frequency, four frames at a time ---------------------------------- */
+/* --- along frequency, four frames at a time ------------------------------- */
 
 /* Behind the last frame, the last once more: its result is not stored. */
 static size_t row_at (const Analysis *a, int t) {
@@ -70,7 +70,7 @@ static void filter_frequency (Analysis *a) {
   }
 }
 
-/* --- along time, four bins at a time ------------------------------------------ */
+/* --- along time, four bins at a time -------------------------------------- */
 
 /* What the long median explains is no lead; nor is what lasts longer than it
 ** is broad. */

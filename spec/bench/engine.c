@@ -38,7 +38,7 @@ static void print_figures (const EngineReport *r, double seconds) {
          (double)r->samples / r->rate / seconds, r->message);
 }
 
-/* --- dump ------------------------------------------------------------------- */
+/* --- dump ----------------------------------------------------------------- */
 
 static void die (const char *what) {
   fprintf(stderr, "engine: %s\n", what);
@@ -113,7 +113,7 @@ static void dump (const char *path, const char *dir) {
   free(plane.data);
 }
 
-/* --- command ---------------------------------------------------------------- */
+/* --- command -------------------------------------------------------------- */
 
 int main (int argc, char **argv) {
   const char *paths[3] = { NULL, NULL, NULL };
