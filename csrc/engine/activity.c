@@ -48,8 +48,8 @@ static void add_rise (Analysis *a) {
   for (size_t i = 0; i < (size_t)a->frames * GRID_ROW; i += LANES) {
     Lanes mean = lanes_load(a->mean.level + i % GRID_ROW) * scale;
     Lanes rise = lanes_log(lanes_load(a->level + i) / mean);
-    Lanes value = lanes_clamp(rise, -4, 4) *
-                  (0.3F * a->weights->of[FEATURE_RISE]);
+    Lanes value =
+      lanes_clamp(rise, -4, 4) * (0.3F * a->weights->of[FEATURE_RISE]);
     lanes_store(a->logit + i, lanes_load(a->logit + i) + value);
   }
 }

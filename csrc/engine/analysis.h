@@ -15,25 +15,25 @@
 
 typedef struct Analysis {
   const Weights *weights;
-  Carry *carry;    /* what the segments before this one were like */
-  int64_t index;   /* of the segment */
+  Carry *carry;  /* what the segments before this one were like */
+  int64_t index; /* of the segment */
   int frames;
-  int channels;    /* 1 or 2 */
-  int stereo;      /* two channels that differ */
-  float angle;     /* of the lead between the channels, in radians */
-  float *logit;    /* plane: the segment's own data, later the mask */
-  float *level;    /* plane: root mean square magnitude over channels, V */
-  float *rough;    /* plane: rough magnitude of the lead, Vv */
-  float *left;     /* planes of two channels: energy of each, later energy */
-  float *right;    /* off the lead's axis and on it, */
-  float *cross;    /* and the real part of their cross spectrum, later free */
-  float *scratch;  /* plane */
-  float *offset;   /* one per frame: features that are the same for all bins */
-  float *energy;   /* one per frame: log energy of the rough lead, */
-  float *share;    /* and that less the log energy of everything */
-  float loud;      /* what 'energy' reaches in its loud moments */
-  Spectrum mean;   /* of this segment and those before it */
-  Pitch *pitch;    /* what pitch_apply works with */
+  int channels;   /* 1 or 2 */
+  int stereo;     /* two channels that differ */
+  float angle;    /* of the lead between the channels, in radians */
+  float *logit;   /* plane: the segment's own data, later the mask */
+  float *level;   /* plane: root mean square magnitude over channels, V */
+  float *rough;   /* plane: rough magnitude of the lead, Vv */
+  float *left;    /* planes of two channels: energy of each, later energy */
+  float *right;   /* off the lead's axis and on it, */
+  float *cross;   /* and the real part of their cross spectrum, later free */
+  float *scratch; /* plane */
+  float *offset;  /* one per frame: features that are the same for all bins */
+  float *energy;  /* one per frame: log energy of the rough lead, */
+  float *share;   /* and that less the log energy of everything */
+  float loud;     /* what 'energy' reaches in its loud moments */
+  Spectrum mean;  /* of this segment and those before it */
+  Pitch *pitch;   /* what pitch_apply works with */
   Stft stft;
 } Analysis;
 

@@ -12,9 +12,9 @@
 struct Apply {
   Stft stft;
   int hop, rate, channels;
-  int32_t low, high;         /* the range of a sample */
-  int64_t frame;             /* the next, on this grid */
-  float *gain;               /* the mask for one frame, N / 2 + 1 */
+  int32_t low, high;           /* the range of a sample */
+  int64_t frame;               /* the next, on this grid */
+  float *gain;                 /* the mask for one frame, N / 2 + 1 */
   float *input[MAX_CHANNELS];  /* the newest N samples, in integer units */
   float *output[MAX_CHANNELS]; /* overlap-add of the foreground */
 };

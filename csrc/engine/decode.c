@@ -20,15 +20,15 @@ struct Decoder {
   enum AVSampleFormat kind; /* of the first frame; later ones follow it */
   AVPacket *packet;
   AVFrame *frame;
-  AVFrame *adapted;   /* a frame that had to be brought to the format */
+  AVFrame *adapted; /* a frame that had to be brought to the format */
   SwrContext *adapter;
   int32_t *samples;
-  int room;           /* in 'samples', per channel */
-  int pending;        /* 'frame' is decoded and not yet handed out */
+  int room;    /* in 'samples', per channel */
+  int pending; /* 'frame' is decoded and not yet handed out */
   int draining;
-  int damaged;        /* packets that could not be decoded */
-  int cut;            /* the newest packet is one of them */
-  int64_t count;      /* samples handed out, per channel */
+  int damaged;   /* packets that could not be decoded */
+  int cut;       /* the newest packet is one of them */
+  int64_t count; /* samples handed out, per channel */
 };
 
 /* --- frames --------------------------------------------------------------- */
@@ -131,14 +131,19 @@ static int adopt_format (Decoder *d, Fault *fault) {
   d->format.channels = f->ch_layout.nb_channels;
   d->format.bits = width(d);
   if (d->format.channels < 1 || d->format.channels > MAX_CHANNELS)
-    return fault_set(fault, FAULT_TYPE, "the source has %d channels, not 1 "
-                     "to %d", d->format.channels, MAX_CHANNELS);
+    return fault_set(fault, FAULT_TYPE,
+                     "the source has %d channels, not 1 "
+                     "to %d",
+                     d->format.channels, MAX_CHANNELS);
   if (d->format.rate < MIN_RATE || d->format.rate > MAX_RATE)
-    return fault_set(fault, FAULT_TYPE, "the source's sample rate of %d Hz "
-                     "is beyond what a stem can have", d->format.rate);
+    return fault_set(fault, FAULT_TYPE,
+                     "the source's sample rate of %d Hz "
+                     "is beyond what a stem can have",
+                     d->format.rate);
   if (f->ch_layout.order == AV_CHANNEL_ORDER_NATIVE)
     return av_channel_layout_copy(&d->format.layout, &f->ch_layout) < 0
-             ? fault_memory(fault) : 0;
+             ? fault_memory(fault)
+             : 0;
   av_channel_layout_default(&d->format.layout, d->format.channels);
   return 0;
 }
@@ -169,8 +174,10 @@ static int adapt_frame (Decoder *d, AVFrame **frame, Fault *fault) {
       code = swr_convert_frame(d->adapter, out, d->frame);
   }
   if (code < 0)
-    return fault_code(fault, FAULT_DATA, "the source changes its format "
-                      "on the way", code);
+    return fault_code(fault, FAULT_DATA,
+                      "the source changes its format "
+                      "on the way",
+                      code);
   return 0;
 }
 
@@ -184,15 +191,14 @@ static int32_t quantise (double value, int bits) {
   if (isnan(scaled))
     return 0;
   scaled = fmin(fmax(scaled, -scale), scale - 1);
-  return bits == 16 ? (int32_t)lrint(scaled)
-                    : (int32_t)(llrint(scaled) >> 8);
+  return bits == 16 ? (int32_t)lrint(scaled) : (int32_t)(llrint(scaled) >> 8);
 }
 
-#define EACH_SAMPLE(type, expression)                     \
-  for (int i = 0; i < n; i++) {                           \
-    type v = ((const type *)plane)[(size_t)i * stride];   \
-    out[(size_t)i * channels] = (int32_t)(expression);    \
-  }                                                       \
+#define EACH_SAMPLE(type, expression)                                          \
+  for (int i = 0; i < n; i++) {                                                \
+    type v = ((const type *)plane)[(size_t)i * stride];                        \
+    out[(size_t)i * channels] = (int32_t)(expression);                         \
+  }                                                                            \
   break
 
 /* One channel, to every 'channels'-th integer of 'out'. */
@@ -223,8 +229,8 @@ static int make_room (Decoder *d, int n, Fault *fault) {
     return 0;
   av_freep(&d->samples);
   d->room = 0;
-  d->samples = av_malloc_array((size_t)n * (size_t)d->format.channels,
-                               sizeof *d->samples);
+  d->samples =
+    av_malloc_array((size_t)n * (size_t)d->format.channels, sizeof *d->samples);
   if (d->samples == NULL)
     return fault_memory(fault);
   d->room = n;
@@ -233,14 +239,13 @@ static int make_room (Decoder *d, int n, Fault *fault) {
 
 static int hand_out (Decoder *d, Fault *fault) {
   AVFrame *f;
-  if (adapt_frame(d, &f, fault) < 0 ||
-      make_room(d, f->nb_samples, fault) < 0)
+  if (adapt_frame(d, &f, fault) < 0 || make_room(d, f->nb_samples, fault) < 0)
     return -1;
   int planar = av_sample_fmt_is_planar(d->kind);
   int size = av_get_bytes_per_sample(d->kind);
   for (int c = 0; c < d->format.channels; c++) {
-    const uint8_t *plane = planar ? f->extended_data[c]
-                                  : f->extended_data[0] + c * size;
+    const uint8_t *plane =
+      planar ? f->extended_data[c] : f->extended_data[0] + c * size;
     convert_channel(d, plane, planar ? 1 : (size_t)d->format.channels,
                     f->nb_samples, d->samples + c);
   }
@@ -261,8 +266,7 @@ static int prepare (Decoder *d, const char *path, Fault *fault) {
     return -1;
   int got = next_frame(d, fault);
   if (got == 0)
-    return fault_set(fault, FAULT_DATA,
-                     "nothing in the source can be decoded");
+    return fault_set(fault, FAULT_DATA, "nothing in the source can be decoded");
   d->pending = 1;
   return got < 0 ? -1 : adopt_format(d, fault);
 }
@@ -318,15 +322,20 @@ void decoder_remark (const Decoder *d, char *message, size_t size) {
   double length = (double)d->count / d->format.rate;
   message[0] = '\0';
   if (missing > 0)
-    snprintf(message, size, "the source ends early: %.3f of %.3f seconds "
-             "are there and were separated", length, length + missing);
+    snprintf(message, size,
+             "the source ends early: %.3f of %.3f seconds "
+             "are there and were separated",
+             length, length + missing);
   else if (d->cut && d->damaged == 1)
-    snprintf(message, size, "the source ends early, inside a packet: %.3f "
-             "seconds are there and were separated", length);
+    snprintf(message, size,
+             "the source ends early, inside a packet: %.3f "
+             "seconds are there and were separated",
+             length);
   else if (d->damaged > 0)
-    snprintf(message, size, "the source is damaged in %d place%s: what could "
-             "be decoded was separated", d->damaged,
-             d->damaged == 1 ? "" : "s");
+    snprintf(message, size,
+             "the source is damaged in %d place%s: what could "
+             "be decoded was separated",
+             d->damaged, d->damaged == 1 ? "" : "s");
 }
 
 void decoder_close (Decoder *d) {

@@ -22,12 +22,12 @@ static int refuse_open (AVFormatContext *container, AVIOContext **io,
 
 /* With "file:" in front, a path such as "http://x" is still a path. */
 static int open_file (Demuxer *d, const char *path, Fault *fault) {
-  AVIOInterruptCB interrupt = { interrupted, d };
+  AVIOInterruptCB interrupt = {interrupted, d};
   char *url = av_asprintf("file:%s", path);
   if (url == NULL)
     return fault_memory(fault);
-  int code = avio_open2(&d->container->pb, url, AVIO_FLAG_READ, &interrupt,
-                        NULL);
+  int code =
+    avio_open2(&d->container->pb, url, AVIO_FLAG_READ, &interrupt, NULL);
   av_free(url);
   if (code < 0)
     return fault_code(fault, FAULT_INTERNAL, "cannot read the source", code);
@@ -35,8 +35,8 @@ static int open_file (Demuxer *d, const char *path, Fault *fault) {
 }
 
 static int claims_audio (const char *path) {
-  static const char *const known[] = { "wav", "mp3", "flac", "aac", "m4a",
-                                       "ogg", "opus", "aiff" };
+  static const char *const known[] = {"wav", "mp3", "flac", "aac",
+                                      "m4a", "ogg", "opus", "aiff"};
   const char *dot = strrchr(path, '.');
   for (size_t i = 0; dot != NULL && i < sizeof known / sizeof *known; i++)
     if (strcasecmp(dot + 1, known[i]) == 0)
@@ -64,8 +64,7 @@ static int no_track (const Demuxer *d, const char *path, Fault *fault) {
     return fault_set(fault, FAULT_SILENT_VIDEO,
                      "the source is a video without an audio track");
   if (d->container->nb_streams == 0)
-    return fault_set(fault, FAULT_DATA,
-                     "the source (%s) holds no audio", name);
+    return fault_set(fault, FAULT_DATA, "the source (%s) holds no audio", name);
   if (claims_audio(path))
     return fault_set(fault, FAULT_EXTENSION,
                      "the source is named like audio and is %s", name);
@@ -110,8 +109,8 @@ static int open_codec (Demuxer *d, const AVCodec *codec, Fault *fault) {
 static int choose_track (Demuxer *d, const char *path, Fault *fault) {
   const AVCodec *codec = NULL;
   int code = avformat_find_stream_info(d->container, NULL);
-  int track = av_find_best_stream(d->container, AVMEDIA_TYPE_AUDIO, -1, -1,
-                                  &codec, 0);
+  int track =
+    av_find_best_stream(d->container, AVMEDIA_TYPE_AUDIO, -1, -1, &codec, 0);
   if (demuxer_cancelled(d))
     return fault_set(fault, FAULT_INTERNAL, "cancelled");
   if (code == AVERROR(ENOMEM))
@@ -136,7 +135,7 @@ int demuxer_open (Demuxer *d, const char *path, Fault *fault) {
     return fault_memory(fault);
   d->container->flags |= AVFMT_FLAG_CUSTOM_IO; /* the file is ours to close */
   d->container->io_open = refuse_open;
-  d->container->interrupt_callback = (AVIOInterruptCB){ interrupted, d };
+  d->container->interrupt_callback = (AVIOInterruptCB){interrupted, d};
   if (open_file(d, path, fault) < 0 || recognise(d, path, fault) < 0)
     return -1;
   return choose_track(d, path, fault);

@@ -29,7 +29,7 @@ static int open_codec (Encoder *e, const Format *format) {
   e->codec->sample_fmt = e->bits == 16 ? AV_SAMPLE_FMT_S16 : AV_SAMPLE_FMT_S32;
   e->codec->bits_per_raw_sample = e->bits;
   e->codec->sample_rate = format->rate;
-  e->codec->time_base = (AVRational){ 1, format->rate };
+  e->codec->time_base = (AVRational){1, format->rate};
   e->codec->thread_count = 1;
   e->codec->compression_level = 5;
   if (format->rate > MAX_BLOCK_RATE)
@@ -58,16 +58,14 @@ static int open_frame (Encoder *e) {
   e->frame->format = e->codec->sample_fmt;
   e->frame->nb_samples = e->codec->frame_size;
   e->frame->sample_rate = e->codec->sample_rate;
-  int code = av_channel_layout_copy(&e->frame->ch_layout,
-                                    &e->codec->ch_layout);
+  int code = av_channel_layout_copy(&e->frame->ch_layout, &e->codec->ch_layout);
   return code < 0 ? code : av_frame_get_buffer(e->frame, 0);
 }
 
 static int open_container (Encoder *e, const char *path) {
   char *url = av_asprintf("file:%s", path);
   int code = avformat_alloc_output_context2(&e->container, NULL, "flac", NULL);
-  AVStream *stream = code < 0 ? NULL
-                              : avformat_new_stream(e->container, NULL);
+  AVStream *stream = code < 0 ? NULL : avformat_new_stream(e->container, NULL);
   if (url == NULL || stream == NULL)
     code = AVERROR(ENOMEM);
   else
@@ -96,8 +94,10 @@ Encoder *encoder_open (const char *path, const Format *format, Fault *fault) {
     code = open_container(e, path);
   if (code < 0) {
     if (refused)
-      fault_set(fault, FAULT_TYPE, "FLAC cannot hold a stem of the source's "
-                "%d Hz and %d channels", format->rate, format->channels);
+      fault_set(fault, FAULT_TYPE,
+                "FLAC cannot hold a stem of the source's "
+                "%d Hz and %d channels",
+                format->rate, format->channels);
     else
       fault_code(fault, FAULT_INTERNAL, "cannot create a stem", code);
     encoder_close(e);
@@ -142,8 +142,7 @@ static void put_samples (Encoder *e, const int32_t *samples, int n) {
     int16_t *out = (int16_t *)e->frame->data[0] + at;
     for (size_t i = 0; i < count; i++)
       out[i] = (int16_t)samples[i];
-  }
-  else {
+  } else {
     int32_t *out = (int32_t *)e->frame->data[0] + at;
     for (size_t i = 0; i < count; i++)
       out[i] = samples[i] * 256;

@@ -21,8 +21,7 @@ static void hush (void) {
   av_log_set_level(AV_LOG_QUIET);
 }
 
-static void describe (EngineReport *report, const Decoder *d,
-                      const Writer *w) {
+static void describe (EngineReport *report, const Decoder *d, const Writer *w) {
   const Format *format = decoder_format(d);
   report->rate = format->rate;
   report->channels = format->channels;
@@ -33,8 +32,8 @@ static void describe (EngineReport *report, const Decoder *d,
 
 static int same_file (const char *a, const char *b) {
   struct stat one, two;
-  return stat(a, &one) == 0 && stat(b, &two) == 0 &&
-         one.st_dev == two.st_dev && one.st_ino == two.st_ino;
+  return stat(a, &one) == 0 && stat(b, &two) == 0 && one.st_dev == two.st_dev &&
+         one.st_ino == two.st_ino;
 }
 
 /* Writing begins by emptying the stems' files. */
@@ -45,16 +44,15 @@ static int check_paths (const char *input, const char *foreground,
     return fault_set(fault, FAULT_INTERNAL,
                      "cannot read the source: it is not a regular file");
   if (same_file(input, foreground) || same_file(input, background) ||
-      same_file(foreground, background) ||
-      strcmp(foreground, background) == 0)
+      same_file(foreground, background) || strcmp(foreground, background) == 0)
     return fault_set(fault, FAULT_INTERNAL,
                      "the source and the two stems must be three files");
   return 0;
 }
 
-static int separate (Decoder *d, const char *foreground,
-                     const char *background, const EngineOptions *options,
-                     EngineReport *report, Fault *fault) {
+static int separate (Decoder *d, const char *foreground, const char *background,
+                     const EngineOptions *options, EngineReport *report,
+                     Fault *fault) {
   int workers = options != NULL ? options->workers : 1;
   const atomic_bool *cancel = options != NULL ? options->cancel : NULL;
   Writer *w = writer_open(foreground, background, decoder_format(d), fault);
@@ -74,7 +72,7 @@ static int separate (Decoder *d, const char *foreground,
 int engine_separate (const char *input, const char *foreground,
                      const char *background, const EngineOptions *options,
                      EngineReport *report) {
-  Fault fault = { 0 };
+  Fault fault = {0};
   int code = -1;
   memset(report, 0, sizeof *report);
   pthread_once(&quiet, hush);

@@ -14,13 +14,13 @@ typedef struct EngineOptions {
 } EngineOptions;
 
 typedef struct EngineReport {
-  const char *reason;  /* static exception_reason of the service's list, such
+  const char *reason; /* static exception_reason of the service's list, such
                        ** as "INVALID_SOURCE_DATA"; NULL when it went well */
-  char message[256];   /* one sentence for a person; "" when there is none */
-  int rate;            /* Hz, of the input and of both stems */
-  int channels;        /* of the input and of both stems */
-  int bits;            /* bits per sample of the stems: 16 or 24 */
-  int64_t samples;     /* per channel, of the input and of both stems */
+  char message[256];  /* one sentence for a person; "" when there is none */
+  int rate;           /* Hz, of the input and of both stems */
+  int channels;       /* of the input and of both stems */
+  int bits;           /* bits per sample of the stems: 16 or 24 */
+  int64_t samples;    /* per channel, of the input and of both stems */
 } EngineReport;
 
 /* Separate the audio file 'input' into two FLAC files.  Returns 0 and fills

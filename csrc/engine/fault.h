@@ -16,8 +16,8 @@ typedef struct Fault {
 #define FAULT_INTERNAL "INTERNAL_ERROR"
 
 /* Note what failed, in printf's words.  Always returns -1. */
-__attribute__((format(printf, 3, 4)))
-int fault_set (Fault *fault, const char *reason, const char *format, ...);
+__attribute__((format(printf, 3, 4))) int
+fault_set (Fault *fault, const char *reason, const char *format, ...);
 
 /* The same with FFmpeg's (or the system's) words for 'code' after 'what'.
 ** Where memory ran out, that is the fault, whatever 'reason' says. */

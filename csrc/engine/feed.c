@@ -22,16 +22,16 @@ struct Feed {
   int channels;          /* 1 or 2 */
   int source_channels;
   int source_step;
-  float scale;           /* an integer sample times this is below 1 */
+  float scale; /* an integer sample times this is below 1 */
   int ended, finished;
 };
 
 static int start_resampler (Feed *f, AVChannelLayout from, int rate) {
   AVChannelLayout to;
   av_channel_layout_default(&to, f->channels);
-  int code = swr_alloc_set_opts2(&f->resampler, &to, AV_SAMPLE_FMT_FLTP,
-                                 GRID_RATE, &from, AV_SAMPLE_FMT_FLT, rate,
-                                 0, NULL);
+  int code =
+    swr_alloc_set_opts2(&f->resampler, &to, AV_SAMPLE_FMT_FLTP, GRID_RATE,
+                        &from, AV_SAMPLE_FMT_FLT, rate, 0, NULL);
   code = code < 0 ? code : swr_init(f->resampler);
   if (code < 0)
     swr_free(&f->resampler);
@@ -113,7 +113,7 @@ static void append (Feed *f, int n) {
 }
 
 static int resample (Feed *f, int n, Fault *fault) {
-  uint8_t *out[2] = { (uint8_t *)f->step[0], (uint8_t *)f->step[1] };
+  uint8_t *out[2] = {(uint8_t *)f->step[0], (uint8_t *)f->step[1]};
   const uint8_t *in = (const uint8_t *)f->scaled;
   int got = swr_convert(f->resampler, out, SLACK, n > 0 ? &in : NULL, n);
   if (got < 0)

@@ -89,8 +89,8 @@ static int pull (Fifo *f, int32_t *samples, int count) {
   while (got < count && f->head != NULL) {
     Block *b = f->head;
     for (; got < count && b->start < b->end; b->start++)
-      samples[got++] = f->capacity == BLOCK ? b->as.narrow[b->start]
-                                            : b->as.wide[b->start];
+      samples[got++] =
+        f->capacity == BLOCK ? b->as.narrow[b->start] : b->as.wide[b->start];
     if (b->start == b->end)
       drop_head(f);
   }

@@ -17,11 +17,11 @@ typedef float Lanes __attribute__((vector_size(16), may_alias));
 typedef int32_t LanesInt __attribute__((vector_size(16), may_alias));
 
 static inline Lanes lanes_all (float x) {
-  return (Lanes){ x, x, x, x };
+  return (Lanes){x, x, x, x};
 }
 
 static inline LanesInt lanes_all_int (int32_t x) {
-  return (LanesInt){ x, x, x, x };
+  return (LanesInt){x, x, x, x};
 }
 
 /* From and to any address; planes' rows may be used as Lanes directly. */
@@ -83,8 +83,8 @@ static inline Lanes lanes_log (Lanes v) {
   LanesInt exponent = (bits - 0x3f3504f3) >> 23;
   Lanes m = (Lanes)(bits - (exponent << 23));
   Lanes s = (m - 1.0F) / (m + 1.0F), q = s * s;
-  Lanes series = 2.0F + q * (2.0F / 3 + q * (2.0F / 5 + q * (2.0F / 7 +
-                                                             q * (2.0F / 9))));
+  Lanes series =
+    2.0F + q * (2.0F / 3 + q * (2.0F / 5 + q * (2.0F / 7 + q * (2.0F / 9))));
   return __builtin_convertvector(exponent, Lanes) * 0.69314718F + s * series;
 }
 
@@ -105,7 +105,7 @@ static inline Lanes lanes_exp (Lanes v) {
 static inline void lanes_transpose (Lanes v[LANES]) {
   Lanes t[LANES];
   for (int i = 0; i < LANES; i++)
-    t[i] = (Lanes){ v[0][i], v[1][i], v[2][i], v[3][i] };
+    t[i] = (Lanes){v[0][i], v[1][i], v[2][i], v[3][i]};
   memcpy(v, t, sizeof t);
 }
 

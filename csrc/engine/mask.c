@@ -52,8 +52,8 @@ void masker_run_linear (Masker *m, Segment *s) {
     float *row = s->data + (size_t)t * GRID_ROW;
     Lanes offset = lanes_all(m->analysis.offset[t]);
     for (int k = 0; k < GRID_ROW; k += LANES)
-      lanes_store(row + k, lanes_load(row + k) + lanes_load(m->hats + k) +
-                             offset);
+      lanes_store(row + k,
+                  lanes_load(row + k) + lanes_load(m->hats + k) + offset);
   }
 }
 

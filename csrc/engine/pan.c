@@ -94,8 +94,7 @@ static void add_features (Analysis *a) {
     Lanes smooth = lanes_load(a->cross + i) / lanes_load(a->scratch + i);
     Lanes sum = feature(ratio) * weight[FEATURE_OFF_AXIS] +
                 feature(smooth) * weight[FEATURE_OFF_AXIS_SMOOTH] +
-                lanes_load(mean + i % GRID_ROW) *
-                  weight[FEATURE_OFF_AXIS_MEAN];
+                lanes_load(mean + i % GRID_ROW) * weight[FEATURE_OFF_AXIS_MEAN];
     lanes_store(a->logit + i, lanes_load(a->logit + i) + sum);
     Lanes kept = lanes_max(1.0F - lanes_sqrt(smooth), lanes_all(0));
     lanes_store(a->rough + i, lanes_load(a->rough + i) * kept);

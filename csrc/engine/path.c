@@ -18,7 +18,7 @@ typedef struct Scores {
 /* Candidates i to i + 3: the best of the near ones to come from. */
 static void best_step (const Scores *s, int i, Lanes *best, LanesInt *from) {
   const float *here = s->before + REACH + i;
-  LanesInt own = lanes_all_int(i) + (LanesInt){ 0, 1, 2, 3 };
+  LanesInt own = lanes_all_int(i) + (LanesInt){0, 1, 2, 3};
   *best = lanes_load(here);
   *from = own;
   for (int d = 1; d <= REACH; d++) {

@@ -30,8 +30,8 @@ typedef struct Pipeline {
   Slot slots[MAX_WORKERS + 1]; /* segment i is in slot i % slot_count */
   int slot_count;
   int64_t filled, taken, written; /* segments, from the first */
-  int started; /* workers */
-  int ended;   /* 'filled' is final */
+  int started;                    /* workers */
+  int ended;                      /* 'filled' is final */
   int stopped; /* something failed: let everything come to its end */
   Fault fault; /* the first */
   const atomic_bool *cancel;
@@ -40,7 +40,7 @@ typedef struct Pipeline {
   Fifo *mixture;
   Carry *carry;
   Masker *maskers[MAX_WORKERS]; /* one for each worker */
-  Writer *writer; /* the caller's thread's */
+  Writer *writer;               /* the caller's thread's */
   pthread_attr_t attributes;
   pthread_t threads[MAX_WORKERS + 1];
   int thread_count;
@@ -112,7 +112,7 @@ static int add_block (Pipeline *p, const int32_t *samples, int n,
 
 static void *run_decoder (void *opaque) {
   Pipeline *p = opaque;
-  Fault fault = { 0 };
+  Fault fault = {0};
   const int32_t *samples;
   int n = 1;
   while (n > 0 && !is_stopped(p)) {
@@ -178,7 +178,7 @@ static void give_back (Pipeline *p) {
 }
 
 static void run_writer (Pipeline *p) {
-  Fault fault = { 0 };
+  Fault fault = {0};
   Slot *slot;
   int last = 0, code = 0;
   while (!last && code == 0 && (slot = await_mask(p)) != NULL) {
@@ -258,12 +258,12 @@ static void close_pipeline (Pipeline *p) {
 
 /* A thread may stop the pipeline as soon as it runs: it counts all the same,
 ** for it has to be joined. */
-static void start (Pipeline *p, void *(*run) (void *)) {
-  Fault fault = { 0 };
+static void start (Pipeline *p, void *(*run)(void *)) {
+  Fault fault = {0};
   if (is_stopped(p))
     return;
-  int code = pthread_create(&p->threads[p->thread_count], &p->attributes, run,
-                            p);
+  int code =
+    pthread_create(&p->threads[p->thread_count], &p->attributes, run, p);
   if (code == 0) {
     p->thread_count++;
     return;
@@ -272,8 +272,8 @@ static void start (Pipeline *p, void *(*run) (void *)) {
   stop(p, &fault);
 }
 
-int pipeline_run (Decoder *d, Writer *w, int workers,
-                  const atomic_bool *cancel, Fault *fault) {
+int pipeline_run (Decoder *d, Writer *w, int workers, const atomic_bool *cancel,
+                  Fault *fault) {
   workers = workers < 1 ? 1 : workers > MAX_WORKERS ? MAX_WORKERS : workers;
   Pipeline *p = open_pipeline(d, workers, fault);
   if (p == NULL)

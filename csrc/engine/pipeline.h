@@ -14,7 +14,7 @@
 
 /* Read 'd' to its end and write both stems with 'workers' threads for the
 ** masks.  Returns 0 or -1.  Blocks; leaves no thread behind. */
-int pipeline_run (Decoder *d, Writer *w, int workers,
-                  const atomic_bool *cancel, Fault *fault);
+int pipeline_run (Decoder *d, Writer *w, int workers, const atomic_bool *cancel,
+                  Fault *fault);
 
 #endif

@@ -94,7 +94,7 @@ static float mean_of (const float *values, int n) {
 static void add_comb (float *logit, float hz, float weight) {
   Lanes pitch = lanes_all(hz);
   Lanes step = lanes_all((float)GRID_RATE / GRID_N);
-  Lanes index = { 0, 1, 2, 3 };
+  Lanes index = {0, 1, 2, 3};
   for (int k = 0; k < COMB_BINS; k += LANES) {
     Lanes place = (index + (float)k) * step;
     Lanes h = lanes_max(lanes_round(place / pitch), lanes_all(1));
@@ -116,9 +116,9 @@ static void add_features (Analysis *a, const Pitch *p, float median,
     float salience = p->smooth[t];
     float place = (salience - median) / (deviation + 1e-6F);
     float voiced = 1 / (1 + expf(-1.5F * place));
-    a->offset[t] += (voiced - 0.5F) * weight[FEATURE_VOICED] +
-                    clamp(salience - 2, -3, 6) * 0.3F *
-                      weight[FEATURE_SALIENCE];
+    a->offset[t] +=
+      (voiced - 0.5F) * weight[FEATURE_VOICED] +
+      clamp(salience - 2, -3, 6) * 0.3F * weight[FEATURE_SALIENCE];
     add_comb(a->logit + (size_t)t * GRID_ROW, salience_hz(p->path[t]),
              weight[FEATURE_COMB] + voiced * weight[FEATURE_COMB_VOICED]);
   }
@@ -129,14 +129,13 @@ void pitch_apply (Analysis *a) {
   float deviation;
   find_salience(a, p);
   float compressed = mean_of(p->mean, a->frames);
-  a->loud = carry_energy(a->carry, a->index, a->energy, a->frames,
-                         &compressed);
+  a->loud = carry_energy(a->carry, a->index, a->energy, a->frames, &compressed);
   normalise(a, p, compressed);
   path_find(p->of, a->frames, p->from, p->path);
   for (int t = 0; t < a->frames; t++)
     p->on_path[t] = p->of[t * CANDIDATES + p->path[t]];
   smooth_gaussian(p->on_path, p->smooth, a->frames, 2);
-  float median = carry_salience(a->carry, a->index, p->smooth, a->frames,
-                                &deviation);
+  float median =
+    carry_salience(a->carry, a->index, p->smooth, a->frames, &deviation);
   add_features(a, p, median, deviation);
 }

@@ -55,7 +55,7 @@ static void store_rows (Analysis *a, int t, Run *narrow, Run *wide) {
       Lanes w = ratio_of(wide->values[k + (size_t)i], level);
       lanes_store(a->scratch + at, w);
       add(a->logit + at, lanes_log(n) * a->weights->of[FEATURE_BAND_NARROW] +
-                         lanes_log(w) * a->weights->of[FEATURE_BAND_WIDE]);
+                           lanes_log(w) * a->weights->of[FEATURE_BAND_WIDE]);
     }
   }
 }
@@ -90,8 +90,8 @@ static void store_column (Analysis *a, size_t k, const Run *longest,
     Lanes m = ratio_of(middle->values[t], level);
     Lanes s = ratio_of(shortest->values[t], level);
     add(a->logit + at, lanes_log(l) * weight[FEATURE_TIME_LONG] +
-                       lanes_log(m) * weight[FEATURE_TIME_MIDDLE] +
-                       lanes_log(s) * weight[FEATURE_TIME_SHORT]);
+                         lanes_log(m) * weight[FEATURE_TIME_MIDDLE] +
+                         lanes_log(s) * weight[FEATURE_TIME_SHORT]);
     lanes_store(a->rough + at, guess(level, l, m, lanes_load(a->scratch + at)));
   }
 }

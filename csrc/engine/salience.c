@@ -30,8 +30,8 @@ static int add_partial (Term *terms, int n, double hz, double weight) {
   int bin = (int)place;
   if (bin + 1 >= SALIENCE_BINS)
     return n;
-  terms[n++] = (Term){ bin, (float)(weight * (1 - (place - bin))) };
-  terms[n++] = (Term){ bin + 1, (float)(weight * (place - bin)) };
+  terms[n++] = (Term){bin, (float)(weight * (1 - (place - bin)))};
+  terms[n++] = (Term){bin + 1, (float)(weight * (place - bin))};
   return n;
 }
 

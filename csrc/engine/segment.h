@@ -25,17 +25,17 @@ typedef struct Segment {
   int64_t index; /* 0, 1, 2, ... */
   int64_t first; /* frames [first, end) of the file */
   int64_t end;
-  int last;      /* 'end' is then the file's end */
-  int channels;  /* 1 or 2 */
-  float *data;   /* see below; SEGMENT_ROOM floats, aligned for vectors */
+  int last;     /* 'end' is then the file's end */
+  int channels; /* 1 or 2 */
+  float *data;  /* see below; SEGMENT_ROOM floats, aligned for vectors */
 } Segment;
 
 /* 'data' first holds the samples, channel c from c * SEGMENT_SAMPLES on, and
 ** once these have been used the mask, a plane of the grid. */
 enum {
   SEGMENT_PLANE = SEGMENT_FRAMES * GRID_ROW,
-  SEGMENT_ROOM = SEGMENT_PLANE > 2 * SEGMENT_SAMPLES ? SEGMENT_PLANE
-                                                     : 2 * SEGMENT_SAMPLES,
+  SEGMENT_ROOM =
+    SEGMENT_PLANE > 2 * SEGMENT_SAMPLES ? SEGMENT_PLANE : 2 * SEGMENT_SAMPLES,
 };
 
 /* How many frames the segment has. */

@@ -34,8 +34,8 @@ static void transform_frame (Analysis *a, const float *samples, int t) {
 static void make_level (Analysis *a) {
   size_t count = (size_t)a->frames * GRID_ROW;
   for (size_t i = 0; i < count; i++) {
-    float power = a->channels == 1 ? a->left[i]
-                                   : 0.5F * (a->left[i] + a->right[i]);
+    float power =
+      a->channels == 1 ? a->left[i] : 0.5F * (a->left[i] + a->right[i]);
     a->level[i] = sqrtf(power) + 1e-7F;
   }
 }

@@ -25,10 +25,10 @@ int stft_init (Stft *s, int size) {
   s->time = av_malloc_array((size_t)size, sizeof *s->time);
   s->spectrum = av_mallocz((size_t)(size / 2 + 1) * sizeof *s->spectrum);
   if (s->time == NULL || s->spectrum == NULL || make_window(s) < 0 ||
-      av_tx_init(&s->forward, &s->run_forward, AV_TX_FLOAT_RDFT, 0, size,
-                 &one, 0) < 0 ||
-      av_tx_init(&s->inverse, &s->run_inverse, AV_TX_FLOAT_RDFT, 1, size,
-                 &back, 0) < 0)
+      av_tx_init(&s->forward, &s->run_forward, AV_TX_FLOAT_RDFT, 0, size, &one,
+                 0) < 0 ||
+      av_tx_init(&s->inverse, &s->run_inverse, AV_TX_FLOAT_RDFT, 1, size, &back,
+                 0) < 0)
     return -1;
   return 0;
 }

@@ -15,7 +15,7 @@ struct Writer {
   Apply *apply;
   Encoder *foreground, *background;
   int channels;
-  int64_t position;  /* of the next step's output, from -delay on */
+  int64_t position; /* of the next step's output, from -delay on */
   int32_t *in, *out_foreground, *out_background; /* one step each */
   float *tail; /* the previous mask where the next fades in, FADE rows, and
                ** the rows of its context before that */

@@ -58,7 +58,7 @@ static void write_plane (const Segment *s, const char *dir, const char *name) {
 
 /* The samples of the first segment. */
 static void read_segment (const char *path, Segment *s) {
-  Fault fault = { 0 };
+  Fault fault = {0};
   const int32_t *samples;
   Decoder *d = decoder_open(path, NULL, &fault);
   Feed *f = d != NULL ? feed_open(decoder_format(d), &fault) : NULL;
@@ -95,14 +95,14 @@ static void run_masker (const Segment *from, Segment *to,
 
 /* One weight of one and all others zero: the sum is that feature. */
 static void dump (const char *path, const char *dir) {
-  Segment samples = { 0 }, plane = { 0 };
+  Segment samples = {0}, plane = {0};
   samples.data = calloc(SEGMENT_ROOM, sizeof(float));
   plane.data = calloc(SEGMENT_ROOM, sizeof(float));
   if (samples.data == NULL || plane.data == NULL)
     die("not enough memory");
   read_segment(path, &samples);
   for (int i = 0; i < FEATURES; i++) {
-    Weights one = { 0 };
+    Weights one = {0};
     one.of[i] = 1;
     run_masker(&samples, &plane, &one, 1);
     write_plane(&plane, dir, weights_names[i]);
@@ -116,8 +116,8 @@ static void dump (const char *path, const char *dir) {
 /* --- command -------------------------------------------------------------- */
 
 int main (int argc, char **argv) {
-  const char *paths[3] = { NULL, NULL, NULL };
-  EngineOptions options = { 1, NULL };
+  const char *paths[3] = {NULL, NULL, NULL};
+  EngineOptions options = {1, NULL};
   EngineReport report;
   const char *dump_dir = NULL;
   int count = 0;
