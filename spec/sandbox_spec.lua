@@ -799,6 +799,12 @@ describe("starting and stopping", function()
     assert.is_truthy(server)
   end)
 
+  it("refuses headers that are too long", function()
+    local server <close> = sandbox.start{ max_headers = 16384 }
+    local big = "-H 'X-Big: " .. ("a"):rep(20000) .. "' "
+    assert.equal(431, http(big .. server.base_url .. "/x").status)
+  end)
+
   it("cuts clients that say nothing", function()
     local server <close> = sandbox.start{ idle_timeout = 1 }
     local port = server.base_url:match ":(%d+)/"

@@ -14,8 +14,6 @@
 
 #include "sandbox/request.h"
 
-#define READ_STEP (64 * 1024)
-
 static int open_socket (const struct addrinfo *address) {
   int one = 1, why;
   int fd =
@@ -94,15 +92,21 @@ static void on_connection (void *context, struct MHD_Connection *connection,
 ** lie about until it times out. */
 static struct MHD_Daemon *start_daemon (Listener *l, const ListenerOptions *o,
                                         int fd) {
-  return MHD_start_daemon(
-    MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, request_on_call,
-    l, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK,
-    request_on_line, l, MHD_OPTION_NOTIFY_COMPLETED, request_on_end, l,
-    MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_CONNECTION_LIMIT,
-    (unsigned)o->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
-    (unsigned)o->idle_timeout, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-    o->max_headers + READ_STEP, MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
-    (size_t)READ_STEP / 4, MHD_OPTION_END);
+  const intptr_t memory = (intptr_t)o->max_headers;
+  struct MHD_OptionItem options[] = {
+    {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
+    {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)request_on_line, l},
+    {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)request_on_end, l},
+    {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, l},
+    {MHD_OPTION_CONNECTION_LIMIT, o->max_connections, NULL},
+    {MHD_OPTION_CONNECTION_TIMEOUT, o->idle_timeout, NULL},
+    {MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory, NULL},
+    {MHD_OPTION_CONNECTION_MEMORY_INCREMENT, memory / 8, NULL},
+    {MHD_OPTION_END, 0, NULL},
+  };
+  return MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL,
+                          NULL, request_on_call, l, MHD_OPTION_ARRAY, options,
+                          MHD_OPTION_END);
 }
 
 bool listener_open (Listener *l, const ListenerOptions *o, Failure *why) {

@@ -25,7 +25,7 @@ typedef struct ListenerOptions {
   const char *host;
   int port; /* 0: any free one */
   int max_connections, idle_timeout;
-  size_t max_headers;
+  size_t max_headers; /* memory for a request's headers, or a piece of body */
 } ListenerOptions;
 
 /* Bind, listen and answer; 'server', 'kind' are set before.  False and 'why'

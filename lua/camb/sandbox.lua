@@ -69,7 +69,7 @@ local checks = {
   url_lifetime = lifetime,
   max_upload = integer(1, LARGEST),
   max_field = integer(1, 2 ^ 30),
-  max_headers = integer(4096, 2 ^ 24),
+  max_headers = integer(16384, 2 ^ 24),
   max_connections = integer(1, 2 ^ 20),
   idle_timeout = integer(1, 2 ^ 20),
   request_log = integer(0, 2 ^ 20),
@@ -87,7 +87,7 @@ local defaults = {
   url_lifetime = 3600,
   max_upload = 2 ^ 31,
   max_field = 65536,
-  max_headers = 65536,
+  max_headers = 131072,
   max_connections = 512,
   idle_timeout = 60,
   request_log = 10000,
@@ -158,7 +158,7 @@ end
 ---@field url_lifetime number?    # seconds for which a stem URL is good; 3600
 ---@field max_upload integer?     # bytes of one upload, form and all; 2^31
 ---@field max_field integer?      # bytes of one form field; 65536
----@field max_headers integer?    # bytes of a request's headers; 65536
+---@field max_headers integer?    # bytes of a request's headers; 131072
 ---@field max_connections integer? # at each of the two listeners; 512
 ---@field idle_timeout integer?   # seconds until a silent client is cut; 60
 ---@field request_log integer?    # how many requests are remembered; 10000
