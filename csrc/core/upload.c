@@ -17,6 +17,7 @@ typedef struct Upload {
   Transfer base;
   Source source;
   bool paused;      /* libcurl waits for the reader */
+  bool whole;       /* the last byte of this attempt's body was sent */
   int64_t overhead; /* bytes of the body that are not the file's */
   curl_mime *mime;  /* of the attempt that runs */
   char **fields;    /* name, value, name, value, …, NULL */
@@ -41,16 +42,23 @@ static size_t on_read (char *out, size_t one, size_t room, void *arg) {
 ** or after a redirect.  That would be a second job: it is told that it cannot,
 ** and whether to send again is decided in 'finish'. */
 static int on_seek (void *arg, curl_off_t offset, int origin) {
-  const Upload *u = arg;
-  return origin == SEEK_SET && offset == u->source.at ? CURL_SEEKFUNC_OK
-                                                      : CURL_SEEKFUNC_FAIL;
+  Upload *u = arg;
+  if (origin == SEEK_SET && offset == u->source.at)
+    return CURL_SEEKFUNC_OK;
+  if (u->source.at >= u->source.size)
+    u->whole = true; /* as far as we know */
+  return CURL_SEEKFUNC_FAIL;
 }
 
+/* On its own new connection libcurl counts from 0: what went out on the one
+** that died has to be kept here. */
 static int on_progress (void *arg, curl_off_t down_total, curl_off_t down,
                         curl_off_t up_total, curl_off_t up) {
   Upload *u = arg;
   (void)down_total;
   (void)down;
+  if (up_total > 0 && up >= up_total)
+    u->whole = true;
   if (up_total > 0)
     u->overhead = up_total - u->source.size;
   up -= u->overhead;
@@ -88,7 +96,7 @@ static int make_mime (Upload *u, Exchange *x) {
 
 static int prepare (Transfer *t, Exchange *x) {
   Upload *u = (Upload *)t;
-  u->paused = false;
+  u->paused = u->whole = false;
   if (!source_rewind(&u->source)) {
     transfer_fail(t, NULL, FAILURE_SOURCE, "it cannot be read a second time");
     return -1;
@@ -102,11 +110,9 @@ static int prepare (Transfer *t, Exchange *x) {
   curl_easy_setopt(x->easy, CURLOPT_ACCEPT_ENCODING, "");
   curl_easy_setopt(x->easy, CURLOPT_MIMEPOST, u->mime);
   curl_easy_setopt(x->easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
-  if (t->progress) {
-    curl_easy_setopt(x->easy, CURLOPT_XFERINFOFUNCTION, on_progress);
-    curl_easy_setopt(x->easy, CURLOPT_XFERINFODATA, u);
-    curl_easy_setopt(x->easy, CURLOPT_NOPROGRESS, 0L);
-  }
+  curl_easy_setopt(x->easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+  curl_easy_setopt(x->easy, CURLOPT_XFERINFODATA, u);
+  curl_easy_setopt(x->easy, CURLOPT_NOPROGRESS, 0L);
   return 0;
 }
 
@@ -119,11 +125,11 @@ static void cleanup (Transfer *t) {
 
 /* The last boundary comes behind the file: a body of which one byte is missing
 ** is none that the service could have taken. */
-static bool sent_whole (const Exchange *x) {
+static bool sent_whole (const Upload *u, const Exchange *x) {
   curl_off_t sent = 0, total = -1;
   curl_easy_getinfo(x->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
   curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_UPLOAD_T, &total);
-  return total > 0 && sent >= total;
+  return u->whole || (total > 0 && sent >= total);
 }
 
 static void fail_source (Upload *u, Exchange *x) {
@@ -141,8 +147,10 @@ static void finish_broken (Upload *u, Exchange *x, CURLcode code) {
     fail_source(u, x);
   else if (t->http_status >= 400 && t->http_status < 500)
     transfer_fail_exchange(t, x, CURLE_OK); /* refused before the end */
-  else if (sent_whole(x) || t->http_status >= 200)
-    transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME, "%s", exchange_error(x, code));
+  else if (sent_whole(u, x) || t->http_status >= 200)
+    transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME, "%s",
+                  code == CURLE_SEND_FAIL_REWIND ? "the connection broke"
+                                                 : exchange_error(x, code));
   else if ((code == CURLE_SEND_FAIL_REWIND || backoff_code(code)) &&
            source_can_rewind(&u->source))
     transfer_retry(t, x, code);
@@ -170,7 +178,7 @@ static void finish (Transfer *t, Exchange *x, CURLcode code) {
 }
 
 static void expire (Transfer *t, Exchange *x) {
-  if (x != NULL && sent_whole(x))
+  if (x != NULL && sent_whole((Upload *)t, x))
     transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME,
                   "the deadline passed before the reply");
   else
