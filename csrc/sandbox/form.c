@@ -60,8 +60,8 @@ static void end_field (Form *f) {
     form_refuse(f, FORM_MALFORMED);
   else if (fields->used + n + f->used > FIELDS_MAX)
     form_refuse(f, FORM_TOO_LARGE);
-  else
-    pairs_add(fields, f->name, n, f->value, f->used);
+  else if (!pairs_add(fields, f->name, n, f->value, f->used))
+    form_refuse(f, FORM_NOT_STORED);
 }
 
 static void end_part (Form *f) {

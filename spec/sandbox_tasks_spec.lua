@@ -1,0 +1,237 @@
+-- The sandbox's tasks: on disk, over restarts, by other engines.
+
+local cjson = require "cjson"
+local sandbox = require "camb.sandbox"
+local sandboxed = require "spec.support.sandboxed"
+
+local key = sandboxed.key
+local run = sandboxed.run
+local read = sandboxed.read
+local write = sandboxed.write
+local start = sandboxed.start
+local start_with_stems = sandboxed.start_with_stems
+local fresh = sandboxed.fresh
+local plant = sandboxed.plant
+local http = sandboxed.http
+local submit = sandboxed.submit
+local poll = sandboxed.poll
+local finished = sandboxed.finished
+local urls = sandboxed.urls
+local wait_for = sandboxed.wait_for
+
+local work
+
+setup(function()
+  work = sandboxed.open()
+end)
+after_each(sandboxed.stop)
+teardown(sandboxed.close)
+
+describe("a data folder", function()
+  it("finishes what was pending when a server starts on it again", function()
+    local data = fresh "again"
+    local first = start{ data_dir = data, processing = math.huge }
+    local ids = { submit(first), submit(first) }
+    first:stop()
+    local second = start{ data_dir = data }
+    assert.equal(1001, finished(second, ids[1]).run_id)
+    assert.equal(1002, finished(second, ids[2]).run_id)
+  end)
+
+  it("gives no run id twice, even if a task is removed by hand", function()
+    local data = fresh "removed"
+    local first = start{ data_dir = data }
+    local id = submit(first)
+    assert.equal(1001, finished(first, id).run_id)
+    first:stop()
+    run("rm -r " .. first:task(id).folder)
+    local second = start{ data_dir = data }
+    assert.equal(404, poll(second, id).status)
+    assert.equal(1002, finished(second, submit(second)).run_id)
+  end)
+
+  it("keeps a signed URL good over a restart", function()
+    local first = start_with_stems "signed"
+    local url = urls(first, 5000).foreground_audio_url
+    first:stop()
+    local second = start{ data_dir = first.data_dir }
+    url = url:gsub("^http://[^/]+", second.stem_url)
+    assert.equal("0123456789", http("'" .. url .. "'").body)
+  end)
+
+  it("keeps a task pending whose separation was cancelled", function()
+    local long = work .. "/long.flac"
+    run("ffmpeg -v error -y -stream_loop 400 -i " .. work .. "/mix.flac " .. long)
+    local server = start{ data_dir = fresh "cancelled" }
+    local id = submit(server, "-F media_file=@" .. long)
+    local before = os.time()
+    server:stop()
+    assert.is_true(os.time() - before <= 2)
+    local record = cjson.decode(read(server:task(id).folder .. "/task.json"))
+    assert.equal("PENDING", record.status)
+  end)
+
+  it("is rid of uploads that broke, at once and at the next start", function()
+    local data = fresh "broken"
+    local server = start{ data_dir = data }
+    local _, code = run("curl -sS --limit-rate 20k --max-time 0.5 " .. key
+      .. "-F media_file=@" .. work .. "/mix.flac " .. server.base_url
+      .. "/audio-separation")
+    assert.equal(28, code)
+    local request = wait_for("the broken request", function()
+      return server:requests()[1]
+    end)
+    assert.is_nil(request.status)
+    assert.is_nil(request.file)
+    assert.is_true(request.body_bytes > 0)
+    assert.equal("", run("ls " .. data .. "/uploads " .. data .. "/tasks | grep -v :")
+      :gsub("%s", ""))
+    assert.equal(0, server:stats().uploads)
+    server:stop()
+    run("mkdir " .. data .. "/uploads/killed")
+    write(data .. "/uploads/killed/input.flac", "fLaC")
+    local second = start{ data_dir = data }
+    assert.equal("", run("ls " .. data .. "/uploads"))
+    assert.is_truthy(second)
+  end)
+
+  it("is rid of an upload whose end came together with its last bytes", function()
+    local server = start()
+    local port = server.base_url:match(":(%d+)/")
+    write(work .. "/part", "POST /apis/audio-separation HTTP/1.1\r\nHost: a\r\n"
+      .. "x-api-key: sandbox\r\nContent-Length: 1000\r\nContent-Type: "
+      .. "multipart/form-data; boundary=b\r\n\r\n--b\r\nContent-Disposition: "
+      .. 'form-data; name="media_file"; filename="a.wav"\r\n\r\nRIFF')
+    local before = os.time()
+    for _ = 1, 20 do
+      run(("bash -c 'cat %s/part > /dev/tcp/127.0.0.1/%s'"):format(work, port))
+    end
+    wait_for("the broken requests", function() return #server:requests() == 20 end)
+    assert.is_true(os.time() - before < 30)
+    assert.equal("", run("ls " .. server.data_dir .. "/uploads"))
+  end)
+
+  it("is whole after kill -9 in the middle of everything", function()
+    local data, note = fresh "crash", work .. "/note"
+    local lua = run("readlink /proc/" .. read("/proc/self/stat"):match("^%d+")
+      .. "/exe"):match("%S+")
+    write(work .. "/crash.lua", ([[
+      local server = assert(require("camb.sandbox").start{ data_dir = %q,
+        engine = "sh -c 'echo $$ > %s.engine; exec sleep 1000' sh" })
+      local file = io.open(%q, "w")
+      file:write(io.open("/proc/self/stat"):read("*l"):match("^%%d+"), " ",
+        server.base_url)
+      file:close()
+      os.rename(%q, %q)
+      io.read()]]):format(data, note, note .. ".new", note .. ".new", note))
+    local child = io.popen("exec " .. lua .. " " .. work .. "/crash.lua", "w")
+    local pid, url = wait_for("the server", function()
+      return read(note)
+    end):match("^(%d+) (%S+)$")
+    local ids = { submit{ base_url = url }, submit{ base_url = url } }
+    run(("(curl -s --limit-rate 20k %s -F media_file=@%s/mix.flac "
+      .. "%s/audio-separation > %s/cut 2>&1 &)"):format(key, work, url, work))
+    wait_for("the upload to begin", function()
+      return run("ls " .. data .. "/uploads") ~= ""
+    end)
+    local engine = wait_for("the engine", function()
+      return (read(note .. ".engine") or ""):match("%d+")
+    end)
+    assert.equal("", (run("kill -9 " .. pid .. " " .. engine)))
+    child:close()
+    local server = start{ data_dir = data }
+    assert.equal("", run("ls " .. data .. "/uploads"))
+    assert.equal(1001, finished(server, ids[1]).run_id)
+    assert.equal(1002, finished(server, ids[2]).run_id)
+  end)
+
+  it("belongs to one server at a time", function()
+    local data = fresh "shared"
+    local first = start{ data_dir = data }
+    local second, err = sandbox.start{ data_dir = data }
+    assert.is_nil(second)
+    assert.equal("file: the folder '" .. first.data_dir
+      .. "' is in use by another sandbox", tostring(err))
+    first:stop()
+    local third = start{ data_dir = data }
+    assert.equal(first.data_dir, third.data_dir)
+  end)
+
+  it("is removed in the end if it was not given", function()
+    local server = start()
+    assert.equal(0, select(2, run("test -d " .. server.data_dir)))
+    server:stop()
+    assert.equal(1, select(2, run("test -e " .. server.data_dir)))
+  end)
+
+  it("gives away nothing outside of it, whatever a record says", function()
+    local data = fresh "hostile"
+    write(work .. "/secret.flac", "not for you")
+    plant(data, { task_id = "out", status = "SUCCESS", run_id = 5000,
+      foreground = "../../../secret.flac", background = ".hidden" })
+    local server = start{ data_dir = data }
+    local url = urls(server, 5000).foreground_audio_url
+    assert.equal(404, http("'" .. url .. "'").status)
+  end)
+
+  it("that cannot be made is an error of kind file", function()
+    local server, err = sandbox.start{ data_dir = work .. "/mix.flac/x" }
+    assert.is_nil(server)
+    assert.equal("file", err.kind)
+    assert.equal("cannot make the folder '" .. work
+      .. "/mix.flac/x': Not a directory", err.message)
+  end)
+end)
+
+describe("a command as the engine", function()
+  local function engine(script, options)
+    options = options or {}
+    options.engine = "sh " .. write(work .. "/engine.sh", script)
+    return start(options)
+  end
+
+  it("gets the input and a folder, and names the stems", function()
+    local server = engine('cp "$1" "$2/foreground.wav"\n'
+      .. 'printf bg > "$2/background.mp3"\n')
+    local id = submit(server)
+    local found = urls(server, finished(server, id).run_id)
+    assert.matches("/foreground.wav?", found.foreground_audio_url, 1, true)
+    assert.equal(read(work .. "/mix.flac"), read(server:task(id).foreground))
+    local reply = http("'" .. found.background_audio_url .. "'")
+    assert.equal("bg", reply.body)
+    assert.equal("audio/mpeg", reply.headers["content-type"])
+  end)
+
+  for script, message in pairs{
+    ["exit 3"] = "The engine's command ended with status 3.",
+    ["kill -9 $$"] = "The engine's command ended with status 137.",
+    ['> "$2/foreground.wav"'] = "The engine's command left no stems.",
+  } do
+    it("that does '" .. script .. "' ends the task in ERROR", function()
+      local server = engine("echo said; " .. script)
+      local id = submit(server)
+      local done = finished(server, id)
+      assert.equal("ERROR", done.status)
+      assert.equal("PROCESSING_ERROR", done.exception_reason)
+      assert.equal(message, done.message)
+      assert.equal("said\n",
+        read(server:task(id).folder .. "/engine.log"):sub(1, 5))
+    end)
+  end
+
+  it("is killed with its children when the server stops", function()
+    local mark = work .. "/started"
+    local server = engine("sleep 1000 & echo $! > " .. mark .. ".new; mv " .. mark
+      .. ".new " .. mark .. "; wait", { data_dir = fresh "killed" })
+    local id = submit(server)
+    local child = wait_for("the command", function()
+      local file = io.open(mark)
+      return file and file:read("*n")
+    end)
+    server:stop()
+    wait_for("its child's end", function()
+      return select(2, run("kill -0 " .. child)) ~= 0
+    end)
+    assert.equal("PENDING", server:task(id).status)
+  end)
+end)
