@@ -56,9 +56,11 @@ function workspace.run(command)
   return text, tonumber(status)
 end
 
---- How many descriptors this process has open.
+--- How many descriptors this process has open.  By its number, as "self" would
+--- be the `ls` that looks.
 function workspace.descriptors()
-  return #workspace.list("/proc/self/fd")
+  local pid = workspace.read("/proc/self/stat"):match("^%d+")
+  return #workspace.list(("/proc/%s/fd"):format(pid))
 end
 
 --- Resident memory of this process in KiB.
