@@ -71,6 +71,18 @@ static int no_track (const Demuxer *d, const char *path, Fault *fault) {
   return fault_set(fault, FAULT_TYPE, "the source is %s, not audio", name);
 }
 
+/* Text in a file called x.wav is no WAV; an empty one might have become one. */
+static int unknown (const Demuxer *d, const char *path, Fault *fault) {
+  if (avio_size(d->container->pb) == 0)
+    return fault_set(fault, FAULT_DATA, "the source is empty");
+  if (claims_audio(path))
+    return fault_set(fault, FAULT_EXTENSION,
+                     "the source is named like audio and is in no audio "
+                     "format known here");
+  return fault_set(fault, FAULT_TYPE,
+                   "the source is in no audio format known here");
+}
+
 /* The content alone decides what a file is: its name may be anything. */
 static int recognise (Demuxer *d, const char *path, Fault *fault) {
   const AVInputFormat *format = NULL;
@@ -82,8 +94,7 @@ static int recognise (Demuxer *d, const char *path, Fault *fault) {
   if (code == AVERROR(ENOMEM))
     return fault_memory(fault);
   if (code < 0)
-    return fault_set(fault, FAULT_TYPE,
-                     "the source is in no audio format known here");
+    return unknown(d, path, fault);
   /* On failure this frees the container, though never the caller's file. */
   code = avformat_open_input(&d->container, path, format, NULL);
   if (code < 0) {

@@ -1,0 +1,272 @@
+-- What the engine takes, and how it refuses the rest: with the reason that the
+-- service would give, and a sentence for a person.
+
+local audio = require "spec.support.audio"
+local engine = require "spec.support.engine"
+local workspace = require "spec.support.workspace"
+
+local MIX = "examples/mix.flac"
+
+local folder, cut
+
+setup(function()
+  folder = workspace.folder()
+  cut = audio.cut(MIX, 3, 3, folder .. "/cut.wav")
+end)
+
+teardown(function()
+  workspace.remove(folder)
+  collectgarbage()
+end)
+
+local function stems()
+  return folder .. "/foreground.flac", folder .. "/background.flac"
+end
+
+local function separate(path, words)
+  local foreground, background = stems()
+  return engine.separate(path, foreground, background, words)
+end
+
+--- The cut in another form, or what `arguments` say, in a file of that name.
+local function make(name, arguments)
+  return audio.make(arguments:gsub("CUT", (cut:gsub("%%", "%%%%"))),
+    folder .. "/" .. name)
+end
+
+local function write(name, bytes)
+  return workspace.write(folder .. "/" .. name, bytes)
+end
+
+--- The first part of a file, as if its transfer had broken off.
+local function truncate(path, part)
+  local bytes = workspace.read(path)
+  return workspace.write(path, bytes:sub(1, math.floor(#bytes * part)))
+end
+
+local function is_refused(path, reason, message, words)
+  local figures, why, sentence = separate(path, words)
+  assert.is_nil(figures)
+  assert.equal(reason, why)
+  assert.equal(message, sentence)
+  for _, stem in ipairs{ stems() } do
+    assert.is_nil(workspace.read(stem), "a stem was left behind")
+  end
+end
+
+--- The stems sum to what ffmpeg makes of the source, sample by sample.
+local function is_whole(path)
+  local figures = assert(separate(path))
+  local problem, mixture = audio.compare(path, stems())
+  assert.is_nil(problem)
+  assert.equal(#mixture.samples, figures.samples * figures.channels)
+  return figures
+end
+
+describe("a source is refused", function()
+  for name, content in pairs{
+    ["text"] = ("no audio at all. "):rep(500),
+    ["zeros"] = ("\0"):rep(20000),
+    ["a playlist"] = "#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n",
+  } do
+    it("as of an unknown type when it is " .. name, function()
+      is_refused(write("unknown.bin", content), "SOURCE_TYPE_NOT_SUPPORTED",
+        "the source is in no audio format known here")
+    end)
+
+    it("as named wrongly when it is " .. name .. " called WAV", function()
+      is_refused(write("unknown.wav", content),
+        "CONTENT_DOES_NOT_MATCH_EXTENSION", "the source is named like audio "
+        .. "and is in no audio format known here")
+    end)
+  end
+
+  it("as named wrongly when it is a picture called MP3", function()
+    make("picture.png", "-f lavfi -i color=red:s=64x64 -frames:v 1")
+    os.rename(folder .. "/picture.png", folder .. "/picture.mp3")
+    is_refused(folder .. "/picture.mp3", "CONTENT_DOES_NOT_MATCH_EXTENSION",
+      "the source is named like audio and is png_pipe")
+  end)
+
+  it("as of another type when it is a picture", function()
+    local path = make("picture.png", "-f lavfi -i color=red:s=64x64 "
+      .. "-frames:v 1")
+    is_refused(path, "SOURCE_TYPE_NOT_SUPPORTED",
+      "the source is png_pipe, not audio")
+  end)
+
+  it("when it is empty", function()
+    is_refused(write("empty.wav", ""), "INVALID_SOURCE_DATA",
+      "the source is empty")
+  end)
+
+  it("when it is a header without samples", function()
+    is_refused(audio.write(folder .. "/header.wav", {}, 44100, 2),
+      "INVALID_SOURCE_DATA", "nothing in the source can be decoded")
+  end)
+
+  it("when its header is damaged", function()
+    local bytes = workspace.read(cut)
+    local path = write("rate.wav", bytes:sub(1, 24) .. ("\0"):rep(4)
+      .. bytes:sub(29))
+    is_refused(path, "INVALID_SOURCE_DATA", "the source cannot be opened: "
+      .. "Invalid data found when processing input")
+  end)
+
+  it("when its index is missing", function()
+    local path = truncate(make("cut.m4a", "-i CUT -c:a aac"), 0.7)
+    is_refused(path, "INVALID_SOURCE_DATA", "the source cannot be opened: "
+      .. "Invalid data found when processing input")
+  end)
+
+  it("when it is a video without sound", function()
+    local path = make("silent.mp4", "-f lavfi -i testsrc=s=64x64:d=1:r=5 "
+      .. "-c:v mpeg4")
+    is_refused(path, "VIDEO_DOES_NOT_HAVE_AUDIO_STREAMS",
+      "the source is a video without an audio track")
+  end)
+
+  it("when it has nine channels", function()
+    is_refused(audio.write(folder .. "/nine.wav", { 1, 2, 3, 4, 5, 6, 7, 8, 9 },
+      44100, 9), "SOURCE_TYPE_NOT_SUPPORTED",
+      "the source has 9 channels, not 1 to 8")
+  end)
+
+  it("when its rate is beyond what a stem can have", function()
+    is_refused(audio.write(folder .. "/slow.wav", { 1, 2, 3 }, 100, 1),
+      "SOURCE_TYPE_NOT_SUPPORTED", "the source's sample rate of 100 Hz is "
+      .. "beyond what a stem can have")
+  end)
+
+  it("when it is a folder, or not there", function()
+    is_refused(folder, "INTERNAL_ERROR",
+      "cannot read the source: it is not a regular file")
+    is_refused(folder .. "/nowhere.wav", "INTERNAL_ERROR",
+      "cannot read the source: No such file or directory")
+  end)
+
+  it("when a stem would overwrite it", function()
+    local before = workspace.read(cut)
+    local _, reason, message = engine.separate(cut, cut, (stems()))
+    assert.equal("INTERNAL_ERROR", reason)
+    assert.equal("the source and the two stems must be three files", message)
+    assert.is_true(before == workspace.read(cut))
+  end)
+
+  it("when its stems cannot be written", function()
+    local _, reason, message = engine.separate(cut, folder .. "/no/f.flac",
+      (stems()))
+    assert.equal("INTERNAL_ERROR", reason)
+    assert.equal("cannot create a stem: No such file or directory", message)
+  end)
+end)
+
+describe("a source that was cut off", function()
+  for name, arguments in pairs{
+    ["wav"] = "-i CUT -c:a pcm_s16le",
+    ["flac"] = "-i CUT -c:a flac",
+    ["mp3"] = "-i CUT -c:a libmp3lame -b:a 128k",
+    ["aac"] = "-i CUT -c:a aac -f adts",
+    ["m4a"] = "-i CUT -c:a aac -movflags +faststart",
+  } do
+    it("is separated as far as it goes, and says so: " .. name, function()
+      local path = truncate(make("cut-off." .. name, arguments), 0.5)
+      local figures = assert(separate(path))
+      assert.matches("^the source ends early", figures.message)
+      assert.matches("seconds are there and were separated$", figures.message)
+      local seconds = figures.samples / figures.rate
+      assert.is_true(seconds > 1 and seconds < 2, seconds .. " seconds")
+      local a, b = table.unpack(audio.decode{ stems() })
+      assert.equal(figures.samples * 2, #a.samples)
+      assert.equal(figures.samples * 2, #b.samples)
+    end)
+  end
+
+  it("has nothing to say when it is whole", function()
+    for name, arguments in pairs{ ["whole.mp3"] = "-i CUT",
+      ["whole.m4a"] = "-i CUT -c:a aac", ["whole.aac"] = "-i CUT",
+      ["whole.flac"] = "-i CUT", ["whole.wav"] = "-i CUT" } do
+      assert.equal("", assert(separate(make(name, arguments))).message)
+    end
+  end)
+
+  it("says where it is damaged in the middle", function()
+    local bytes = workspace.read(make("damaged.flac", "-i CUT -c:a flac"))
+    local middle = #bytes // 2
+    local path = write("damaged.flac", bytes:sub(1, middle)
+      .. ("\255"):rep(3000) .. bytes:sub(middle + 3001))
+    local figures = assert(separate(path))
+    assert.matches("^the source ", figures.message)
+  end)
+end)
+
+describe("the length of the stems", function()
+  -- Encoders put a delay in front and fill the last packet: both are off again.
+  it("is the recording's own where MP3 says what was added", function()
+    assert.equal(132300, is_whole(make("own.mp3", "-i CUT -c:a libmp3lame"))
+      .samples)
+  end)
+
+  it("is what ffmpeg reports of AAC, in any container", function()
+    for name, arguments in pairs{ ["a.m4a"] = "-i CUT -c:a aac",
+      ["a.aac"] = "-i CUT -c:a aac -f adts", ["a.mkv"] = "-i CUT -c:a aac" } do
+      is_whole(make(name, arguments))
+    end
+  end)
+
+  it("is the recording's own where M4A says it by an edit", function()
+    local figures = is_whole(make("edit.m4a", "-i CUT -c:a alac"))
+    assert.equal(132300, figures.samples)
+  end)
+
+  it("is one second for one second, at any rate", function()
+    for _, rate in ipairs{ 8000, 44100, 192000 } do
+      local path = make("second.wav", ("-t 1 -i CUT -ar %d -ac 1"):format(rate))
+      assert.equal(rate, is_whole(path).samples)
+    end
+  end)
+
+  it("is one sample for one sample, in every channel", function()
+    for channels = 1, 8 do
+      local samples = {}
+      for i = 1, channels do samples[i] = 1000 * i end
+      local path = audio.write(folder .. "/one.wav", samples, 48000, channels)
+      local figures = assert(separate(path))
+      assert.equal(1, figures.samples)
+      local a, b = table.unpack(audio.decode{ stems() })
+      for i = 1, channels do
+        assert.equal(samples[i], a.samples[i] + b.samples[i])
+      end
+    end
+  end)
+end)
+
+describe("a video", function()
+  for _, case in ipairs{ { "mp4", "-c:v mpeg4 -c:a aac" },
+    { "mkv", "-c:v mpeg4 -c:a flac" }, { "avi", "-c:v mpeg4 -c:a libmp3lame" },
+    { "mov", "-c:v mpeg4 -c:a pcm_s16le" } } do
+    local extension, codecs = table.unpack(case)
+    it("gives its sound: " .. extension, function()
+      local path = make("film." .. extension, "-i CUT -f lavfi -i "
+        .. "testsrc=s=64x64:d=3:r=5 " .. codecs)
+      is_whole(path)
+    end)
+  end
+end)
+
+describe("the number of workers", function()
+  -- Three segments: each worker waits for another one.
+  it("changes nothing in the stems", function()
+    local path = make("long.flac", "-stream_loop 2 -i " .. MIX
+      .. " -ac 1 -ar 32000")
+    local foreground, background = stems()
+    local first, second
+    for _, workers in ipairs{ 1, 2, 4 } do
+      assert(separate(path, "--workers " .. workers))
+      first = first or workspace.read(foreground)
+      second = second or workspace.read(background)
+      assert.is_true(first == workspace.read(foreground)
+        and second == workspace.read(background), workers .. " workers differ")
+    end
+  end)
+end)
