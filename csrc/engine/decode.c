@@ -29,6 +29,7 @@ struct Decoder {
   int damaged;   /* packets that could not be decoded */
   int cut;       /* the newest packet is one of them */
   int64_t count; /* samples handed out, per channel */
+  double limit;  /* seconds; 0: none */
 };
 
 /* --- frames --------------------------------------------------------------- */
@@ -290,6 +291,40 @@ const Format *decoder_format (const Decoder *d) {
   return &d->format;
 }
 
+/* What the source says of its own length, in seconds.  0: nothing, or merely
+** an estimate from its bit rate. */
+static double declared_seconds (const Decoder *d) {
+  const Demuxer *m = &d->demuxer;
+  enum AVDurationEstimationMethod how =
+    m->container->duration_estimation_method;
+  if (m->stream->duration <= 0 || how == AVFMT_DURATION_FROM_BITRATE)
+    return 0;
+  return (double)m->stream->duration * av_q2d(m->stream->time_base);
+}
+
+static double seconds_so_far (const Decoder *d) {
+  return (double)d->count / d->format.rate;
+}
+
+/* A coded length is one in whole packets. */
+static double slack (const Decoder *d) {
+  int lossy = is_lossy(d->demuxer.codec->codec_id);
+  return (lossy ? 8192 : 0.5) / d->format.rate;
+}
+
+static int check_length (const Decoder *d, double seconds, Fault *fault) {
+  if (d->limit > 0 && seconds > d->limit)
+    return fault_set(fault, FAULT_LONG,
+                     "the source is longer than %g seconds, the limit here",
+                     d->limit);
+  return 0;
+}
+
+int decoder_limit (Decoder *d, double seconds, Fault *fault) {
+  d->limit = seconds;
+  return check_length(d, declared_seconds(d) - slack(d), fault);
+}
+
 int decoder_read (Decoder *d, const int32_t **samples, Fault *fault) {
   int n = 0;
   while (n == 0) { /* an adapted frame may still be inside the resampler */
@@ -300,26 +335,19 @@ int decoder_read (Decoder *d, const int32_t **samples, Fault *fault) {
     n = hand_out(d, fault);
   }
   *samples = d->samples;
-  return n;
+  return n > 0 && check_length(d, seconds_so_far(d), fault) < 0 ? -1 : n;
 }
 
 /* Containers that count exactly give away a cut file; an estimate from the
 ** bit rate does not, and lossy ones may be a frame or two off. */
 static double missing_seconds (const Decoder *d) {
-  const Demuxer *m = &d->demuxer;
-  enum AVDurationEstimationMethod how =
-    m->container->duration_estimation_method;
-  if (m->stream->duration <= 0 || how == AVFMT_DURATION_FROM_BITRATE)
-    return 0;
-  double due = (double)m->stream->duration * av_q2d(m->stream->time_base);
-  double missing = due - (double)d->count / d->format.rate;
-  double slack = (is_lossy(m->codec->codec_id) ? 8192 : 0.5) / d->format.rate;
-  return missing > slack ? missing : 0;
+  double missing = declared_seconds(d) - seconds_so_far(d);
+  return missing > slack(d) ? missing : 0;
 }
 
 void decoder_remark (const Decoder *d, char *message, size_t size) {
   double missing = missing_seconds(d);
-  double length = (double)d->count / d->format.rate;
+  double length = seconds_so_far(d);
   message[0] = '\0';
   if (missing > 0)
     snprintf(message, size,

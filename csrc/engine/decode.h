@@ -26,6 +26,10 @@ Decoder *decoder_open (const char *path, const atomic_bool *cancel,
 /* Owned by 'd'; does not change while the file is read. */
 const Format *decoder_format (const Decoder *d);
 
+/* Refuse a source of more than 'seconds': at once where it says so itself,
+** returning -1, and later when decoder_read has come so far. */
+int decoder_limit (Decoder *d, double seconds, Fault *fault);
+
 /* The next samples, valid until the next call.  Returns their number per
 ** channel, 0 at the end, -1 for a fault (never for damage inside the file:
 ** what can be decoded is decoded). */

@@ -13,6 +13,8 @@ typedef struct Fault {
 #define FAULT_DATA "INVALID_SOURCE_DATA"
 #define FAULT_EXTENSION "CONTENT_DOES_NOT_MATCH_EXTENSION"
 #define FAULT_SILENT_VIDEO "VIDEO_DOES_NOT_HAVE_AUDIO_STREAMS"
+#define FAULT_LONG "SOURCE_TOO_LONG"
+#define FAULT_LARGE "SOURCE_TOO_LARGE"
 #define FAULT_INTERNAL "INTERNAL_ERROR"
 
 /* Note what failed, in printf's words.  Always returns -1. */
