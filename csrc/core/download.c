@@ -26,6 +26,7 @@ typedef struct Download {
   bool begun;               /* this attempt's first body byte was judged */
   PartStatus disk;          /* of the last write */
   int disk_error;           /* errno of it */
+  bool changed;             /* a 206 of another file than the bytes are of */
   bool bad_range;           /* a 206 for other bytes than were asked for */
   int64_t total;            /* bytes of the whole stem; -1: not said */
   int64_t from;             /* bytes that were there when the attempt began */
@@ -62,8 +63,19 @@ static bool begin_whole (Download *d, const Exchange *x) {
   return d->disk == PART_OK;
 }
 
+/* There are hosts that know Range but not If-Range. */
+static bool is_other (const Download *d, const Exchange *x) {
+  const char *now = d->validator[0] == '"' ? x->etag : x->last_modified;
+  return d->file.size != 0 && now[0] != '\0' && strcmp(now, d->validator) != 0;
+}
+
 static bool begin_range (Download *d, const Exchange *x) {
   int64_t first, total;
+  if (is_other(d, x)) {
+    d->changed = true;
+    d->validator[0] = '\0'; /* the next attempt begins anew */
+    return false;
+  }
   if (!parse_range(x->content_range, &first, &total) || first != d->file.size ||
       (d->total >= 0 && total != d->total)) {
     d->bad_range = true;
@@ -130,7 +142,7 @@ static void follow_redirects (const Transfer *t, CURL *easy) {
 
 static int prepare (Transfer *t, Exchange *x) {
   Download *d = (Download *)t;
-  d->begun = d->bad_range = false;
+  d->begun = d->bad_range = d->changed = false;
   d->disk = PART_OK;
   if (ask_for_rest(d, x) != 0) {
     transfer_fail(t, NULL, FAILURE_FILE, "%s: %s", d->file.part,
@@ -193,6 +205,8 @@ static void finish (Transfer *t, Exchange *x, CURLcode code) {
   bool success = code == CURLE_OK && (status == 200 || status == 206);
   if (d->disk != PART_OK)
     fail_disk(d, d->disk, d->disk_error);
+  else if (d->changed)
+    resume(d, x, CURLE_PARTIAL_FILE);
   else if (d->bad_range)
     transfer_fail(t, NULL, FAILURE_PROTOCOL, "a range that was not asked for");
   else if (success && (d->total < 0 || d->file.size == d->total))

@@ -31,9 +31,11 @@ struct Transfer {
   Session *session; /* NULL once the session is closed */
   Transfer *previous, *next;
   uint64_t id;
-  Timer timer;      /* the next attempt or the deadline, what comes first */
+  Timer timer;      /* attempt, limit or deadline, what comes first */
   int64_t start_at; /* of the next attempt; CLOCK_NEVER while one runs */
   int64_t deadline;
+  int64_t limit_at; /* when the attempt that runs has taken too long */
+  int limit_ms;
   Exchange *exchange; /* while an attempt runs */
   char *url;
   struct curl_slist *headers;
@@ -70,6 +72,10 @@ void transfer_fail_exchange (Transfer *t, Exchange *x, CURLcode code);
 /* Try again after a backoff, no sooner than the service asked; when retries
 ** or the deadline forbid that, transfer_fail_exchange. */
 void transfer_retry (Transfer *t, Exchange *x, CURLcode code);
+
+/* Let the attempt on 'x' take 'ms' once it has a connection: waiting for a free
+** one is not the service's doing.  It ends as CURLE_OPERATION_TIMEDOUT. */
+void transfer_limit (Transfer *t, Exchange *x, int ms);
 
 /* False when 'ms' would reach the deadline or, where there is none, be longer
 ** than anyone should be kept waiting unasked. */

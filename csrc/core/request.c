@@ -19,7 +19,7 @@ typedef struct Request {
 
 static int prepare (Transfer *t, Exchange *x) {
   Request *r = (Request *)t;
-  session_limit_time(t->session, x);
+  transfer_limit(t, x, session_attempt_ms(t->session));
   exchange_keep_body(x);
   curl_easy_setopt(x->easy, CURLOPT_ACCEPT_ENCODING, "");
   curl_easy_setopt(x->easy, CURLOPT_PIPEWAIT, 1L);

@@ -39,6 +39,16 @@ struct Session {
   bool accept_invalid_certificates;
 };
 
+static int64_t next_due (const Session *s) {
+  int64_t at = timers_next(&s->timers);
+  return at < s->curl_at ? at : s->curl_at;
+}
+
+static void set_alarm (Session *s) {
+  if (s->exported)
+    poller_alarm(s->poller, s->events.count != 0 ? 1 : next_due(s));
+}
+
 /* libcurl's callbacks only take notes: calling libcurl from here would recurse
 ** without end. */
 static int on_socket (CURL *easy, curl_socket_t fd, int what, void *arg,
@@ -58,6 +68,7 @@ static int on_timer (CURLM *multi, long ms, void *arg) {
   Session *s = arg;
   (void)multi;
   s->curl_at = ms < 0 ? CLOCK_NEVER : clock_ms() + ms;
+  set_alarm(s);
   return 0;
 }
 
@@ -160,14 +171,9 @@ void session_close (Session *s) {
   free(s);
 }
 
-static int64_t next_due (const Session *s) {
-  int64_t at = timers_next(&s->timers);
-  return at < s->curl_at ? at : s->curl_at;
-}
-
 int session_fd (Session *s) {
   s->exported = true;
-  poller_alarm(s->poller, s->events.count != 0 ? 1 : next_due(s));
+  set_alarm(s);
   return poller_fd(s->poller);
 }
 
@@ -240,8 +246,7 @@ int session_step (Session *s, int ms) {
   run_curl_timer(s);
   run_messages(s);
   run_timers(s);
-  if (s->exported)
-    poller_alarm(s->poller, s->events.count != 0 ? 1 : next_due(s));
+  set_alarm(s);
   return 0;
 }
 
@@ -281,8 +286,7 @@ int session_schedule (Session *s, Transfer *t, int64_t at) {
     timers_unset(&s->timers, &t->timer);
   else
     status = timers_set(&s->timers, &t->timer, at);
-  if (s->exported)
-    poller_alarm(s->poller, next_due(s));
+  set_alarm(s);
   return status;
 }
 
@@ -391,6 +395,6 @@ void session_limit_stall (Session *s, Exchange *x) {
   curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_TIME, (long)s->stall_timeout_s);
 }
 
-void session_limit_time (Session *s, Exchange *x) {
-  curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, (long)s->timeout_ms);
+int session_attempt_ms (const Session *s) {
+  return s->timeout_ms;
 }

@@ -35,8 +35,10 @@ const char *session_origin (const Session *s);
 /* One more or one fewer transfer that is not done. */
 void session_count (Session *s, int change);
 
-/* The limits that uploads and downloads, or else requests and polls, have. */
+/* Cut 'x' when no byte moves for as long as the session's stall timeout. */
 void session_limit_stall (Session *s, Exchange *x);
-void session_limit_time (Session *s, Exchange *x);
+
+/* What an attempt of a request or a poll may take, in milliseconds. */
+int session_attempt_ms (const Session *s);
 
 #endif

@@ -25,9 +25,12 @@ static void release (Transfer *t) {
   free(t);
 }
 
-/* The timer is the earlier of the next attempt and the deadline. */
+static int64_t earlier (int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
 static int reschedule (Transfer *t) {
-  int64_t at = t->start_at < t->deadline ? t->start_at : t->deadline;
+  int64_t at = earlier(t->start_at, earlier(t->limit_at, t->deadline));
   return session_schedule(t->session, t, at);
 }
 
@@ -64,6 +67,7 @@ int transfer_begin (Transfer *t, Session *s, const TransferOptions *options) {
   t->progress = options->progress;
   t->body.limit = REPLY_LIMIT;
   t->start_at = clock_ms();
+  t->limit_at = CLOCK_NEVER;
   session_adopt(s, t);
   session_count(s, 1);
   if (reschedule(t) == 0)
@@ -83,6 +87,7 @@ static void end_attempt (Transfer *t) {
   if (x == NULL)
     return;
   t->exchange = NULL;
+  t->limit_at = CLOCK_NEVER;
   session_end_exchange(t->session, x);
   if (t->operation->cleanup != NULL)
     t->operation->cleanup(t);
@@ -162,10 +167,42 @@ Event transfer_event (const Transfer *t, EventType type) {
   return event;
 }
 
+#if LIBCURL_VERSION_NUM >= 0x075000
+static int on_connected (void *arg, char *to, char *from, int to_port,
+                         int from_port) {
+  Transfer *t = arg;
+  (void)to;
+  (void)from;
+  (void)to_port;
+  (void)from_port;
+  t->limit_at = clock_ms() + t->limit_ms;
+  reschedule(t); /* only takes note: see on_socket in session.c */
+  return CURL_PREREQFUNC_OK;
+}
+#endif
+
+void transfer_limit (Transfer *t, Exchange *x, int ms) {
+  t->limit_ms = ms;
+#if LIBCURL_VERSION_NUM >= 0x075000
+  curl_easy_setopt(x->easy, CURLOPT_PREREQFUNCTION, on_connected);
+  curl_easy_setopt(x->easy, CURLOPT_PREREQDATA, t);
+#else
+  curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, (long)ms);
+#endif
+}
+
+static void overrun (Transfer *t) {
+  snprintf(t->exchange->error, sizeof t->exchange->error,
+           "no reply within %g s", t->limit_ms / 1000.0);
+  transfer_finish(t, CURLE_OPERATION_TIMEDOUT);
+}
+
 void transfer_reason (const Exchange *x, CURLcode code, char *out,
                       size_t room) {
   if (code == CURLE_OK)
     snprintf(out, room, "HTTP %ld", exchange_status(x));
+  else if (code == CURLE_SEND_FAIL_REWIND)
+    snprintf(out, room, "the connection broke");
   else
     snprintf(out, room, "%s", exchange_error(x, code));
 }
@@ -283,6 +320,8 @@ static void start (Transfer *t) {
 void transfer_wake (Transfer *t, int64_t now) {
   if (now >= t->deadline)
     expire(t);
+  else if (now >= t->limit_at)
+    overrun(t);
   else if (now >= t->start_at)
     start(t);
   else

@@ -7,6 +7,8 @@ local source = require "camb.source"
 
 local submit = {}
 
+local PIECE = 2 ^ 20
+
 -- In the order of the service's reference.
 local function form_fields(options)
   local fields = {}
@@ -22,17 +24,20 @@ local function form_fields(options)
   return fields
 end
 
--- Hand over what the reader gives next; returns what is wrong with it.
+-- Hand over what the reader gives next, a piece at a time where it is much;
+-- returns what is wrong with it.
 local function feed(transfer, prepared)
-  local chunk, problem = prepared.head, nil
-  prepared.head = nil
-  if not chunk or chunk == "" then
+  local chunk, at = prepared.head, prepared.at or 1
+  if not chunk or at > #chunk then
+    local problem
     chunk, problem = source.pull(prepared.read)
+    at = 1
+    if problem then
+      return problem
+    end
   end
-  if not problem then
-    transfer:feed(chunk)
-  end
-  return problem
+  transfer:feed(chunk:sub(at, at + PIECE - 1))
+  prepared.head, prepared.at = chunk, at + PIECE
 end
 
 local function wait(call, transfer, prepared)
