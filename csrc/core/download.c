@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "backoff.h"
+#include "digest.h"
 #include "operation.h"
 #include "partfile.h"
 #include "session_private.h"
@@ -23,16 +24,18 @@ typedef struct Download {
   Transfer base;
   PartFile file;
   bool overwrite;
-  bool begun;               /* this attempt's first body byte was judged */
-  PartStatus disk;          /* of the last write */
-  int disk_error;           /* errno of it */
-  bool changed;             /* a 206 of another file than the bytes are of */
-  bool bad_range;           /* a 206 for other bytes than were asked for */
-  int64_t total;            /* bytes of the whole stem; -1: not said */
-  int64_t from;             /* bytes that were there when the attempt began */
-  int budget;               /* retries to begin with */
-  char validator[128];      /* strong ETag or Last-Modified of those bytes */
-  struct curl_slist *range; /* headers of a resuming attempt */
+  bool begun;          /* this attempt's first body byte was judged */
+  PartStatus disk;     /* of the last write */
+  int disk_error;      /* errno of it */
+  bool changed;        /* a 206 of another file than the bytes are of */
+  bool bad_range;      /* a 206 for other bytes than were asked for */
+  int64_t total;       /* bytes of the whole stem; -1: not said */
+  int64_t from;        /* bytes that were there when the attempt began */
+  int budget;          /* retries to begin with */
+  char validator[128]; /* strong ETag or Last-Modified of those bytes */
+  Digest digest;
+  char expected[DIGEST_TEXT]; /* "" when the server gives no digest */
+  struct curl_slist *range;   /* headers of a resuming attempt */
 } Download;
 
 /* "bytes FIRST-LAST/TOTAL" */
@@ -58,6 +61,9 @@ static bool begin_whole (Download *d, const Exchange *x) {
   curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
   d->total = length;
   remember_validator(d, x);
+  digest_begin(&d->digest);
+  if (!digest_find(x->repr_digest, d->expected))
+    d->expected[0] = '\0';
   d->disk = d->file.size != 0 ? partfile_restart(&d->file) : PART_OK;
   d->from = 0;
   return d->disk == PART_OK;
@@ -96,6 +102,8 @@ static size_t on_body (char *data, size_t one, size_t size, void *arg) {
     if (!(status == 200 ? begin_whole(d, x) : begin_range(d, x)))
       return 0;
   }
+  if (d->expected[0] != '\0')
+    digest_add(&d->digest, data, size);
   d->disk = partfile_write(&d->file, data, size);
   d->disk_error = errno;
   if (d->disk != PART_OK)
@@ -177,10 +185,34 @@ static void fail_disk (Download *d, PartStatus status, int error) {
                   strerror(error));
 }
 
+static bool is_intact (Download *d) {
+  char found[DIGEST_TEXT];
+  if (d->expected[0] == '\0')
+    return true;
+  digest_end(&d->digest, found);
+  return strcmp(found, d->expected) == 0;
+}
+
+/* Whole in length and broken in content: nothing of it is worth keeping. */
+static void begin_anew (Download *d, Exchange *x) {
+  Transfer *t = &d->base;
+  if (partfile_restart(&d->file) != PART_OK)
+    fail_disk(d, PART_ERROR, errno);
+  else if (t->retries <= 0)
+    transfer_fail(t, NULL, FAILURE_PROTOCOL,
+                  "the bytes of the stem do not match its digest");
+  else
+    transfer_retry(t, x, CURLE_PARTIAL_FILE);
+}
+
 static void complete (Download *d, Exchange *x) {
   PartStatus status;
   if (d->file.size == 0 || !d->begun) {
     transfer_fail(&d->base, NULL, FAILURE_PROTOCOL, "the stem is empty");
+    return;
+  }
+  if (!is_intact(d)) {
+    begin_anew(d, x);
     return;
   }
   status = partfile_commit(&d->file, d->overwrite);

@@ -10,7 +10,7 @@ static void forget_reply (Exchange *x) {
   x->header_bytes = 0;
   x->has_retry_after = false;
   x->etag[0] = x->content_type[0] = x->content_range[0] = '\0';
-  x->location[0] = x->last_modified[0] = '\0';
+  x->location[0] = x->last_modified[0] = x->repr_digest[0] = '\0';
 }
 
 /* The value of header 'name' when 'line' is that header, else NULL. */
@@ -54,6 +54,7 @@ static size_t on_header (char *line, size_t one, size_t size, void *arg) {
   }
   note(x->etag, sizeof x->etag, line, size, "ETag");
   note(x->last_modified, sizeof x->last_modified, line, size, "Last-Modified");
+  note(x->repr_digest, sizeof x->repr_digest, line, size, "Repr-Digest");
   note(x->content_type, sizeof x->content_type, line, size, "Content-Type");
   note(x->content_range, sizeof x->content_range, line, size, "Content-Range");
   note(x->location, sizeof x->location, line, size, "Location");

@@ -28,6 +28,7 @@ typedef struct Exchange {
   bool overflow;  /* a ceiling was passed: the reply is no use */
   char etag[128]; /* "" when there is none or it is too long */
   char last_modified[40];
+  char repr_digest[192];
   char content_type[64];
   char content_range[64];
   char location[256]; /* as sent; for words only */

@@ -1,0 +1,137 @@
+/* SHA-256 as FIPS 180-4 has it; the names are those of its section 6.2. */
+
+#include "digest.h"
+
+#include <string.h>
+#include <strings.h>
+
+static const uint32_t K[64] = {
+  0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
+  0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
+  0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
+  0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+  0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147,
+  0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13,
+  0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b,
+  0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+  0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a,
+  0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208,
+  0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+
+static uint32_t rotr (uint32_t x, int n) {
+  return x >> n | x << (32 - n);
+}
+
+static void schedule (uint32_t W[64], const unsigned char *block) {
+  for (int t = 0; t < 16; t++, block += 4)
+    W[t] = (uint32_t)block[0] << 24 | (uint32_t)block[1] << 16 |
+           (uint32_t)block[2] << 8 | block[3];
+  for (int t = 16; t < 64; t++) {
+    uint32_t x = W[t - 15], y = W[t - 2];
+    W[t] = (rotr(y, 17) ^ rotr(y, 19) ^ y >> 10) + W[t - 7] +
+           (rotr(x, 7) ^ rotr(x, 18) ^ x >> 3) + W[t - 16];
+  }
+}
+
+/* One step of the 64: instead of moving the eight words along, the caller
+** names them in another order each time. */
+#define STEP(a, b, c, d, e, f, g, h, t)                                        \
+  do {                                                                         \
+    uint32_t T1 = h + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) +               \
+                  (g ^ (e & (f ^ g))) + K[t] + W[t];                           \
+    d += T1;                                                                   \
+    h = T1 + (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) +                        \
+        ((a & b) | (c & (a | b)));                                             \
+  } while (0)
+
+static void compress (uint32_t H[8], const unsigned char *block) {
+  uint32_t a = H[0], b = H[1], c = H[2], d = H[3];
+  uint32_t e = H[4], f = H[5], g = H[6], h = H[7], W[64];
+  schedule(W, block);
+  for (int t = 0; t < 64; t += 8) {
+    STEP(a, b, c, d, e, f, g, h, t);
+    STEP(h, a, b, c, d, e, f, g, t + 1);
+    STEP(g, h, a, b, c, d, e, f, t + 2);
+    STEP(f, g, h, a, b, c, d, e, t + 3);
+    STEP(e, f, g, h, a, b, c, d, t + 4);
+    STEP(d, e, f, g, h, a, b, c, t + 5);
+    STEP(c, d, e, f, g, h, a, b, t + 6);
+    STEP(b, c, d, e, f, g, h, a, t + 7);
+  }
+  H[0] += a, H[1] += b, H[2] += c, H[3] += d;
+  H[4] += e, H[5] += f, H[6] += g, H[7] += h;
+}
+
+void digest_begin (Digest *d) {
+  static const uint32_t H[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  memcpy(d->state, H, sizeof H);
+  d->size = 0;
+}
+
+void digest_add (Digest *d, const void *data, size_t size) {
+  const unsigned char *from = data;
+  size_t held = d->size % sizeof d->block;
+  d->size += size;
+  if (held != 0) {
+    size_t room = sizeof d->block - held, n = size < room ? size : room;
+    memcpy(d->block + held, from, n);
+    if (n < room)
+      return;
+    compress(d->state, d->block);
+    from += n;
+    size -= n;
+  }
+  for (; size >= sizeof d->block; from += 64, size -= 64)
+    compress(d->state, from);
+  memcpy(d->block, from, size);
+}
+
+/* A one bit, zeros, and the length in bits, up to a whole block. */
+static void pad (Digest *d) {
+  static const unsigned char padding[64] = {0x80};
+  uint64_t bits = d->size * 8;
+  size_t held = d->size % 64;
+  unsigned char length[8];
+  for (int i = 0; i < 8; i++)
+    length[i] = (unsigned char)(bits >> (56 - 8 * i));
+  digest_add(d, padding, held < 56 ? 56 - held : 120 - held);
+  digest_add(d, length, sizeof length);
+}
+
+/* RFC 4648 4, of 32 bytes. */
+static void encode (const unsigned char bytes[33], char out[DIGEST_TEXT]) {
+  static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "abcdefghijklmnopqrstuvwxyz0123456789+/";
+  for (int i = 0; i < 11; i++, bytes += 3, out += 4) {
+    uint32_t three =
+      (uint32_t)bytes[0] << 16 | (uint32_t)bytes[1] << 8 | bytes[2];
+    for (int j = 0; j < 4; j++)
+      out[j] = letters[three >> (18 - 6 * j) & 63];
+  }
+  out[-1] = '='; /* the 33rd byte is not ours */
+  *out = '\0';
+}
+
+void digest_end (Digest *d, char out[DIGEST_TEXT]) {
+  unsigned char bytes[33] = {0};
+  pad(d);
+  for (int i = 0; i < 32; i++)
+    bytes[i] = (unsigned char)(d->state[i / 4] >> (24 - 8 * (i % 4)));
+  encode(bytes, out);
+}
+
+bool digest_find (const char *header, char out[DIGEST_TEXT]) {
+  static const char name[] = "sha-256=:";
+  size_t length = DIGEST_TEXT - 1;
+  for (; *header != '\0'; header++)
+    if (strncasecmp(header, name, sizeof name - 1) == 0) {
+      header += sizeof name - 1;
+      if (strcspn(header, ":") != length || header[length] != ':')
+        return false;
+      memcpy(out, header, length);
+      out[length] = '\0';
+      return true;
+    }
+  return false;
+}

@@ -1,0 +1,33 @@
+/* SHA-256 (FIPS 180-4), and the header in which a server says what a body's
+** digest is (Repr-Digest, RFC 9530).  The client links libcurl and nothing
+** else, and libcurl lends no hash: hence ours. */
+
+#ifndef CAMB_DIGEST_H
+#define CAMB_DIGEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct Digest {
+  uint32_t state[8];
+  uint64_t size; /* bytes taken so far */
+  unsigned char block[64];
+} Digest;
+
+#define DIGEST_TEXT 45 /* a digest in base64, and its NUL */
+
+/* Begin. */
+void digest_begin (Digest *d);
+
+/* Take 'size' bytes. */
+void digest_add (Digest *d, const void *data, size_t size);
+
+/* End, and write the digest in base64.  'd' has to begin again. */
+void digest_end (Digest *d, char out[DIGEST_TEXT]);
+
+/* The SHA-256 in a header's value, such as "sha-256=:…:, md5=:…:"; false when
+** it names none. */
+bool digest_find (const char *header, char out[DIGEST_TEXT]);
+
+#endif
