@@ -218,8 +218,8 @@ define interpreter
 endef
 
 # Specs find in SANITIZER which one it is, where they measure what it changes,
-# such as the memory of the process.  Not under valgrind: specs that compute on
-# samples in Lua, which takes minutes there and shows nothing of our C.
+# such as the memory of the process.  Not under valgrind: what is tagged #slow,
+# and specs that compute on samples in Lua, which shows nothing of our C.
 SANITIZERS = sanitize-asan sanitize-valgrind
 VALGRIND_SPECS ?= $(filter-out spec/engine%_spec.lua spec/formats_spec.lua,\
   $(wildcard spec/*_spec.lua))
@@ -245,7 +245,7 @@ sanitize-valgrind: $(PRELOAD)
 	$(call step,$(AGAIN) all BUILD=$(VALGRIND) CC=gcc CFLAGS="-O2 -g" && \
 	  SANITIZER=valgrind $(MAKE) --no-print-directory run-test \
 	    BUILD=$(VALGRIND) LUA=$(notdir $(LUA)) \
-	    SPECS="--exclude-tags=build $(VALGRIND_SPECS)")
+	    SPECS="--exclude-tags=build,slow $(VALGRIND_SPECS)")
 
 # Programs that print figures.  A C program that needs more than libc says here
 # what it is linked with.
