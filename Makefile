@@ -14,8 +14,8 @@ endif
 # what `make test` adds, then what the linters and the sanitizer runs add.
 PACKAGES = gcc libc6-dev pkg-config lua5.4 liblua5.4-dev lua-cjson \
   lua-argparse libcurl4-openssl-dev ca-certificates libmicrohttpd-dev \
-  libjansson-dev libavformat-dev libavcodec-dev libavutil-dev \
-  libswresample-dev
+  libjansson-dev libgnutls28-dev zlib1g-dev libavformat-dev libavcodec-dev \
+  libavutil-dev libswresample-dev
 TEST_PACKAGES = lua-busted luarocks curl ffmpeg procps
 CHECK_PACKAGES = lua-check lua5.1 liblua5.1-0-dev luajit libluajit-5.1-dev \
   clang clang-format valgrind
@@ -36,11 +36,12 @@ LUA_VERSION = $(shell $(LUA) -e 'print((_VERSION:match "%d%.%d"))')
 LUA_PC      = $(shell for p in $(notdir $(LUA)) lua$(LUA_VERSION) \
   lua-$(LUA_VERSION) lua; do pkg-config --exists $$p && echo $$p && break; done)
 LUA_CFLAGS  = $(shell pkg-config --cflags $(LUA_PC))
+HTTPD       = libmicrohttpd jansson gnutls zlib
 AV          = libavformat libavcodec libswresample libavutil
 CORE_CFLAGS    = $(shell pkg-config --cflags libcurl)
 CORE_LIBS      = $(shell pkg-config --libs libcurl)
-SANDBOX_CFLAGS = $(shell pkg-config --cflags libmicrohttpd jansson $(AV))
-SANDBOX_LIBS   = $(shell pkg-config --libs libmicrohttpd jansson $(AV))
+SANDBOX_CFLAGS = $(shell pkg-config --cflags $(HTTPD) $(AV))
+SANDBOX_LIBS   = $(shell pkg-config --libs $(HTTPD) $(AV))
 
 # Two products: the client, which the Makefile calls core, and the sandbox.
 CORE_C      = $(wildcard csrc/core/*.c csrc/binding/*.c)

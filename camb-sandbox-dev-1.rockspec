@@ -16,6 +16,8 @@ dependencies = { "lua >= 5.1", "camb" }
 external_dependencies = {
   MICROHTTPD = { library = "microhttpd" },
   JANSSON = { library = "jansson" },
+  GNUTLS = { library = "gnutls" },
+  ZLIB = { library = "z" },
   AVFORMAT = { library = "avformat" },
   AVCODEC = { library = "avcodec" },
   SWRESAMPLE = { library = "swresample" },
@@ -30,10 +32,13 @@ local variables = {
   LUA = "$(LUA)",
   LUA_CFLAGS = "-I$(LUA_INCDIR)",
   SANDBOX_CFLAGS = "-I$(MICROHTTPD_INCDIR) -I$(JANSSON_INCDIR) "
+    .. "-I$(GNUTLS_INCDIR) -I$(ZLIB_INCDIR) "
     .. "-I$(AVFORMAT_INCDIR) -I$(AVCODEC_INCDIR) -I$(SWRESAMPLE_INCDIR) "
     .. "-I$(AVUTIL_INCDIR)",
   SANDBOX_LIBS = "-L$(MICROHTTPD_LIBDIR) -lmicrohttpd "
-    .. "-L$(JANSSON_LIBDIR) -ljansson -L$(AVFORMAT_LIBDIR) -lavformat "
+    .. "-L$(JANSSON_LIBDIR) -ljansson "
+    .. "-L$(GNUTLS_LIBDIR) -lgnutls -L$(ZLIB_LIBDIR) -lz "
+    .. "-L$(AVFORMAT_LIBDIR) -lavformat "
     .. "-L$(AVCODEC_LIBDIR) -lavcodec -L$(SWRESAMPLE_LIBDIR) -lswresample "
     .. "-L$(AVUTIL_LIBDIR) -lavutil",
   LUA_SHARE = "$(LUADIR)",
