@@ -104,9 +104,9 @@ static struct MHD_Daemon *start_daemon (Listener *l, const ListenerOptions *o,
     {MHD_OPTION_CONNECTION_MEMORY_INCREMENT, memory / 8, NULL},
     {MHD_OPTION_END, 0, NULL},
   };
-  return MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL,
-                          NULL, request_on_call, l, MHD_OPTION_ARRAY, options,
-                          MHD_OPTION_END);
+  return MHD_start_daemon(
+    MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+    request_on_call, l, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 }
 
 bool listener_open (Listener *l, const ListenerOptions *o, Failure *why) {

@@ -1,11 +1,9 @@
 /* The Lua face of the sandbox: module camb.sandbox.core.  No Lua runs in any
 ** of the server's threads. */
 
-#include "binding/compat.h"
+#include "sandbox/binding.h"
 
 #include <string.h>
-
-#include "sandbox/server.h"
 
 #define SERVER_T "camb.server"
 #define RECORDS_T "camb.records"
@@ -27,10 +25,14 @@ static ServerBox *checkbox (lua_State *L) {
   return luaL_checkudata(L, 1, SERVER_T);
 }
 
+Server *binding_server (lua_State *L, int i) {
+  ServerBox *box = luaL_checkudata(L, i, SERVER_T);
+  luaL_argcheck(L, box->server != NULL, i, "server was not started");
+  return box->server;
+}
+
 static Server *checkserver (lua_State *L) {
-  Server *s = checkbox(L)->server;
-  luaL_argcheck(L, s != NULL, 1, "server was not started");
-  return s;
+  return binding_server(L, 1);
 }
 
 /* The string stays on the stack, so that it lives until the call returns. */
@@ -288,8 +290,13 @@ static int l_tostring (lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-  {"requests", l_requests}, {"stats", l_stats}, {"task", l_task},
-  {"stop", l_stop},         {"close", l_stop},  {NULL, NULL},
+  {"requests", l_requests},
+  {"stats", l_stats},
+  {"task", l_task},
+  {"stop", l_stop},
+  {"close", l_stop},
+  {"clear_faults", l_clear_faults},
+  {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {
@@ -299,17 +306,26 @@ static const luaL_Reg metamethods[] = {
   {NULL, NULL},
 };
 
-static const luaL_Reg functions[] = {{"start", l_start}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+  {"start", l_start},
+  {"fault", l_fault},
+  {"gzip_bomb", l_gzip_bomb},
+  {NULL, NULL},
+};
 
 int luaopen_camb_sandbox_core (lua_State *L) {
   luaL_newmetatable(L, RECORDS_T);
   lua_pushcfunction(L, l_records_gc);
   lua_setfield(L, -2, "__gc");
+  binding_open_faults(L);
   luaL_newmetatable(L, SERVER_T);
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);
+  lua_pushvalue(L, -1);
   lua_pushcclosure(L, l_index, 1);
-  lua_setfield(L, -2, "__index");
+  lua_setfield(L, -3, "__index");
   luaL_newlib(L, functions);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "methods"); /* camb.sandbox adds those in Lua */
   return 1;
 }

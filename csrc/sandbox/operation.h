@@ -1,9 +1,10 @@
 /* What can be asked of the server.  A request is handed to its operation in
-** the order begin, data…, finish; drop comes last in every case. */
+** the order begin, data…, finish or settle; drop comes last in every case. */
 
 #ifndef CAMB_SANDBOX_OPERATION_H
 #define CAMB_SANDBOX_OPERATION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <microhttpd.h>
@@ -34,6 +35,10 @@ typedef struct Operation {
 
   /* The request is whole: reply. */
   enum MHD_Result (*finish)(struct Request *r);
+
+  /* A fault takes the place of the rest: complete or empty what the record
+  ** says of the body.  'whole': all of it came.  NULL: nothing to do. */
+  void (*settle)(struct Request *r, bool whole);
 
   /* Free 'r->state'; the request may have ended anywhere.  NULL: none. */
   void (*drop)(struct Request *r);

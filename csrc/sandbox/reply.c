@@ -12,6 +12,10 @@ enum MHD_Result reply_send (Request *r, unsigned status,
   enum MHD_Result result;
   if (response == NULL)
     return MHD_NO;
+  if (request_replaced(r, status, &result)) {
+    MHD_destroy_response(response);
+    return result;
+  }
   r->record->status = (int)status;
   log_add(r->server->log, r->record);
   r->record = NULL;

@@ -54,6 +54,45 @@ static bool has_body (const Request *r) {
          request_header(r, "Transfer-Encoding") != NULL;
 }
 
+/* The fault that was taken struck, or waits for another request. */
+static void settle_fault (Request *r, bool struck) {
+  if (r->fault != NULL)
+    faults_settle(r->server->faults, r->fault, struck);
+  r->fault = NULL;
+}
+
+static bool is_due (const Request *r, Moment at) {
+  return r->fault != NULL && !r->fault->alters && r->fault->at == at;
+}
+
+/* From here on the player has the connection. */
+static enum MHD_Result strike (Request *r) {
+  bool played;
+  r->struck = true;
+  r->record->status = r->fault->status;
+  log_add(r->server->log, r->record);
+  r->record = NULL;
+  played = player_play(r->server->player, r->connection, r->fault);
+  settle_fault(r, true);
+  return played ? MHD_YES : MHD_NO;
+}
+
+static enum MHD_Result strike_before (Request *r, bool whole) {
+  if (r->operation->settle != NULL)
+    r->operation->settle(r, whole);
+  return strike(r);
+}
+
+bool request_replaced (Request *r, unsigned status, enum MHD_Result *result) {
+  bool ok = status < 300;
+  if (ok && is_due(r, AT_ACCEPTED)) {
+    *result = strike(r);
+    return true;
+  }
+  settle_fault(r, ok && r->fault != NULL && r->fault->alters);
+  return false;
+}
+
 static enum MHD_Result begin (Request *r) {
   return r->operation->begin == NULL ? MHD_YES : r->operation->begin(r);
 }
@@ -67,6 +106,9 @@ static enum MHD_Result meet (Request *r, const char *method) {
                               &r->record->headers);
   r->operation = r->record->method == NULL ? &unknown_operation : route_find(r);
   atomic_fetch_add(&r->server->stats.requests[r->operation->id], 1);
+  r->fault = faults_take(r->server->faults, r->operation->id, r->record->path);
+  if (is_due(r, AT_HEADERS))
+    return strike_before(r, false);
   r->begun = has_body(r);
   return r->begun ? begin(r) : MHD_YES;
 }
@@ -77,7 +119,21 @@ static enum MHD_Result finish (Request *r) {
     if (result != MHD_YES || r->record == NULL)
       return result;
   }
+  if (is_due(r, AT_BODY) || is_due(r, AT_REQUEST))
+    return strike_before(r, true);
   return r->operation->finish(r);
+}
+
+/* Bytes of the body; what a fault does not let arrive is not counted. */
+static enum MHD_Result take (Request *r, const char *bytes, size_t n) {
+  bool due = is_due(r, AT_BODY) && r->record->body_bytes + n >= r->fault->after;
+  enum MHD_Result result = MHD_YES;
+  if (due)
+    n = (size_t)(r->fault->after - r->record->body_bytes);
+  r->record->body_bytes += n;
+  if (r->operation->data != NULL && n > 0)
+    result = r->operation->data(r, bytes, n);
+  return due && result == MHD_YES ? strike_before(r, false) : result;
 }
 
 enum MHD_Result request_on_call (void *context,
@@ -91,17 +147,14 @@ enum MHD_Result request_on_call (void *context,
   (void)connection;
   (void)url;
   (void)version;
-  if (r == NULL)
+  if (r == NULL || r->struck)
     return MHD_NO;
   if (r->operation == NULL)
     return meet(r, method);
   if (length == 0)
     return finish(r);
   *n = 0;
-  r->record->body_bytes += length;
-  if (r->operation->data == NULL)
-    return MHD_YES;
-  return r->operation->data(r, bytes, length);
+  return take(r, bytes, length);
 }
 
 /* A request that broke is logged as well, with no status. */
@@ -114,6 +167,7 @@ void request_on_end (void *context, struct MHD_Connection *connection,
   if (r == NULL)
     return;
   *state = NULL;
+  settle_fault(r, false);
   if (r->operation != NULL && r->operation->drop != NULL)
     r->operation->drop(r);
   if (r->record != NULL && r->record->method != NULL) {

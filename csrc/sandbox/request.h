@@ -20,6 +20,8 @@ typedef struct Request {
   char *argument;             /* the path's last part, decoded; may be NULL */
   Record *record;             /* NULL once it is in the log */
   void *state;                /* the operation's own */
+  Fault *fault;               /* taken for it; NULL: none, or given back */
+  bool struck;                /* the fault has the connection now */
 } Request;
 
 /* The callbacks that a listener hands to its daemon; 'context' is the
@@ -33,6 +35,11 @@ enum MHD_Result request_on_call (void *context,
                                  size_t *n, void **state);
 void request_on_end (void *context, struct MHD_Connection *connection,
                      void **state, enum MHD_RequestTerminationCode how);
+
+/* To be asked before a reply of that status: whether a fault takes its place.
+** If so, the connection is the fault's, and '*result' is what the handler
+** returns.  A fault that this reply makes pointless waits for another. */
+bool request_replaced (Request *r, unsigned status, enum MHD_Result *result);
 
 /* The value of a header; NULL when it did not come.  Lives as long as 'r'. */
 const char *request_header (const Request *r, const char *name);

@@ -72,11 +72,18 @@ static bool copy_options (Server *s, const ServerOptions *o, Failure *why) {
   return fail(why, "file", "not enough memory");
 }
 
+static bool start_player (Server *s, Failure *why) {
+  s->faults = faults_new();
+  s->player = player_start();
+  return (s->faults != NULL && s->player != NULL) ||
+         fail(why, "file", "cannot start a thread");
+}
+
 static bool start (Server *s, const ServerOptions *o, Failure *why) {
   if (!copy_options(s, o, why))
     return false;
   s->store = store_open(o->data_dir, why);
-  return s->store != NULL && start_workers(s, o, why) &&
+  return s->store != NULL && start_workers(s, o, why) && start_player(s, why) &&
          open_listeners(s, o, why);
 }
 
@@ -103,6 +110,8 @@ void server_stop (Server *s) {
   if (!s->running || s->pid != getpid())
     return;
   s->running = false;
+  player_stop(
+    s->player); /* a daemon does not stop with suspended connections */
   listener_close(&s->listeners[API]);
   listener_close(&s->listeners[STEM]);
   crew_stop(s->crew);
@@ -117,6 +126,8 @@ void server_free (Server *s) {
   if (s == NULL || s->pid != getpid())
     return;
   server_stop(s);
+  player_free(s->player);
+  faults_free(s->faults);
   store_free(s->store);
   log_free(s->log);
   free(s->api_key);

@@ -9,9 +9,11 @@
 #include <sys/types.h>
 
 #include "sandbox/failure.h"
+#include "sandbox/fault.h"
 #include "sandbox/listener.h"
 #include "sandbox/log.h"
 #include "sandbox/operation.h"
+#include "sandbox/player.h"
 #include "sandbox/store.h"
 #include "sandbox/worker.h"
 
@@ -44,6 +46,8 @@ typedef struct Server {
   Store *store;
   Crew *crew;
   Log *log;
+  Faults *faults;
+  Player *player; /* plays what faults put in place of replies */
   ServerStats stats;
   pid_t pid; /* the process whose threads these are */
   bool running;

@@ -16,6 +16,7 @@
 #include "sandbox/reply.h"
 #include "sandbox/stemhead.h"
 #include "sandbox/target.h"
+#include "sandbox/wrongstem.h"
 
 #define PATH_MAX_STEM 128
 
@@ -127,8 +128,11 @@ static int open_stem (const Task *t, int which, struct stat *st) {
 
 /* Takes over 'fd'.  MHD closes it with the response; an empty file gets a
 ** response without one. */
-static struct MHD_Response *respond (int fd, uint64_t first, uint64_t length) {
+static struct MHD_Response *respond (const Request *r, int fd, uint64_t first,
+                                     uint64_t length) {
   struct MHD_Response *response = NULL;
+  if (r->fault != NULL && length > 0)
+    return wrongstem_respond(r->fault, fd, first, length);
   if (length > 0)
     response = MHD_create_response_from_fd_at_offset64(length, fd, first);
   if (response == NULL)
@@ -140,7 +144,7 @@ static struct MHD_Response *respond (int fd, uint64_t first, uint64_t length) {
 
 static enum MHD_Result send_beyond (Request *r, int fd, const StemHead *head) {
   char text[64];
-  struct MHD_Response *response = respond(fd, 0, 0);
+  struct MHD_Response *response = respond(r, fd, 0, 0);
   snprintf(text, sizeof text, "bytes */%" PRIu64, head->size);
   if (response != NULL) {
     stemhead_add(head, response);
@@ -152,7 +156,7 @@ static enum MHD_Result send_beyond (Request *r, int fd, const StemHead *head) {
 static enum MHD_Result send_part (Request *r, int fd, const StemHead *head,
                                   uint64_t first, uint64_t length) {
   char text[96];
-  struct MHD_Response *response = respond(fd, first, length);
+  struct MHD_Response *response = respond(r, fd, first, length);
   snprintf(text, sizeof text, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, first,
            first + length - 1, head->size);
   if (response != NULL) {
@@ -163,7 +167,7 @@ static enum MHD_Result send_part (Request *r, int fd, const StemHead *head,
 }
 
 static enum MHD_Result send_whole (Request *r, int fd, const StemHead *head) {
-  struct MHD_Response *response = respond(fd, 0, head->size);
+  struct MHD_Response *response = respond(r, fd, 0, head->size);
   if (response != NULL)
     stemhead_add(head, response);
   return reply_send(r, MHD_HTTP_OK, response);
@@ -204,6 +208,8 @@ static enum MHD_Result give_stem (Request *r) {
     return refuse(r, MHD_HTTP_NOT_FOUND, "NoSuchKey",
                   "The specified key does not exist");
   stemhead_make(&head, &t->stems[which], &st);
+  if (r->fault != NULL)
+    wrongstem_head(r->fault, &head);
   return send_stem(r, fd, &head);
 }
 

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include <libavutil/base64.h>
 
@@ -21,17 +20,6 @@ static const char *type_of (const char *file) {
     if (strcasecmp(dot, types[i][0]) == 0)
       return types[i][1];
   return "application/octet-stream";
-}
-
-/* strftime would follow the program's locale. */
-static void write_date (char *out, size_t size, time_t when) {
-  static const char *const days = "SunMonTueWedThuFriSat";
-  static const char *const months = "JanFebMarAprMayJunJulAugSepOctNovDec";
-  struct tm tm;
-  gmtime_r(&when, &tm);
-  snprintf(out, size, "%.3s, %02d %.3s %d %02d:%02d:%02d GMT",
-           days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon,
-           tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
 static int nibble (char c) {
@@ -60,7 +48,7 @@ void stemhead_make (StemHead *h, const Stem *stem, const struct stat *st) {
     snprintf(h->etag, sizeof h->etag, "\"%" PRIx64 "-%" PRIx64 "-%" PRIx64 "\"",
              (uint64_t)st->st_size, (uint64_t)st->st_mtim.tv_sec,
              (uint64_t)st->st_mtim.tv_nsec);
-  write_date(h->modified, sizeof h->modified, st->st_mtim.tv_sec);
+  date_write(h->modified, st->st_mtim.tv_sec);
 }
 
 void stemhead_add (const StemHead *h, struct MHD_Response *response) {

@@ -9,14 +9,15 @@
 
 #include <microhttpd.h>
 
+#include "sandbox/date.h"
 #include "sandbox/task.h"
 
 typedef struct StemHead {
   uint64_t size;
-  const char *type;  /* static */
-  char etag[72];     /* strong, with its quotes */
-  char modified[80]; /* as Last-Modified has it */
-  char digest[64];   /* as Repr-Digest has it; "" when not known */
+  const char *type;         /* static */
+  char etag[72];            /* strong, with its quotes */
+  char modified[DATE_SIZE]; /* as Last-Modified has it */
+  char digest[64];          /* as Repr-Digest has it; "" when not known */
 } StemHead;
 
 /* Fill 'h' from a stem's record and its file's status. */

@@ -44,6 +44,15 @@ static enum MHD_Result take (Request *r, const char *bytes, size_t n) {
   return MHD_YES;
 }
 
+static void settle (Request *r, bool whole) {
+  if (r->state == NULL)
+    return;
+  if (whole)
+    form_finish(r->state);
+  else
+    form_refuse(r->state, FORM_MALFORMED);
+}
+
 static void drop (Request *r) {
   form_free(r->state);
 }
@@ -163,5 +172,6 @@ const Operation submit_operation = {
   .begin = start,
   .data = take,
   .finish = finish,
+  .settle = settle,
   .drop = drop,
 };

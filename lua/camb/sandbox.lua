@@ -4,8 +4,13 @@
 
 local core = require "camb.sandbox.core"
 local Error = require "camb.error"
+local cjson = require "cjson"
+local faults = require "camb.sandbox.faults"
 
 local sandbox = {}
+
+--- JSON's null, for the `reply` of a fault.
+sandbox.null = cjson.null
 
 local function is_integer(value)
   return type(value) == "number" and value % 1 == 0
@@ -55,7 +60,14 @@ end
 
 local LARGEST = 2 ^ 53
 
+local function list(value)
+  if type(value) ~= "table" then
+    return "a list of faults"
+  end
+end
+
 local checks = {
+  faults = list,
   host = text,
   port = integer(0, 65535),
   stem_port = integer(0, 65535),
@@ -162,6 +174,7 @@ end
 ---@field max_connections integer? # at each of the two listeners; 512
 ---@field idle_timeout integer?   # seconds until a silent client is cut; 60
 ---@field request_log integer?    # how many requests are remembered; 10000
+---@field faults camb.SandboxFault[]? # as if given to server:fault
 
 ---@class camb.SandboxRequest
 ---@field listener "api"|"stem"
@@ -186,7 +199,13 @@ end
 ---@field stats fun(self): table  # {uploads=, connections={api=, stem=},
 ---                               #  requests={submit=, status=, …}}
 ---@field task fun(self, id: string): table? # what is known of a task
+---@field fault fun(self, fault: camb.SandboxFault) # let something go wrong
+---@field clear_faults fun(self)  # nothing more; what goes wrong goes on
 ---@field stop fun(self)          # also close; twice is fine
+
+function core.methods.fault(server, fault)
+  core.fault(server, faults.compile(fault, 2))
+end
 
 --- Start a server.  It is up when this returns, and stops by `stop`, at the
 --- end of a `<close>` variable, or when it is collected.  A port in use or a
@@ -197,8 +216,15 @@ end
 ---@return camb.Error? err        # kind "network" or "file"
 function sandbox.start(options)
   local checked = with_defaults(check_options(options or {}, 3))
+  local compiled, problem = faults.compile_all(checked.faults or {})
+  if not compiled then
+    error("sandbox.start: " .. problem, 2)
+  end
   local server, kind, message = core.start(checked)
   if server then
+    for _, fault in ipairs(compiled) do
+      core.fault(server, fault)
+    end
     return server
   end
   return nil, Error.new{ kind = kind, message = message }
