@@ -158,7 +158,8 @@ describe("jobs of one client", function()
       local jobs = {}
       for i = 1, 12 do
         jobs[i] = camb.spawn(client.separate, client, MIX,
-          { output_dir = folder, name = "take" .. i, interval = 0.1, max_attempts = 1000 })
+          { output_dir = folder, name = "take" .. i, interval = 0.1,
+            max_attempts = 1000 })
       end
       for i, job in ipairs(jobs) do
         results[i] = assert(job:join())
@@ -166,7 +167,7 @@ describe("jobs of one client", function()
     end)
     assert.equal(12, #results)
     assert.equal(24, #workspace.list(folder))
-    assert.is_true(server:stats().connections.api <= 16)
+    assert.is_true(server:stats().connections.api <= 8)
     assert.equal(12, server:stats().uploads)
   end)
 

@@ -114,9 +114,11 @@ static int open_handles (Session *s, int max_connections) {
   curl_multi_setopt(s->multi, CURLMOPT_TIMERFUNCTION, on_timer);
   curl_multi_setopt(s->multi, CURLMOPT_TIMERDATA, s);
   if (max_connections > 0) {
-    curl_multi_setopt(s->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
+    /* for each host: with one limit for all of them, the service's connections
+    ** and the stems' would close each other */
+    curl_multi_setopt(s->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
                       (long)max_connections);
-    curl_multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, (long)max_connections);
+    curl_multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, 4L * max_connections);
   }
   return 0;
 }

@@ -18,7 +18,7 @@ typedef struct SessionOptions {
   const char *user_agent;
   const char *proxy;   /* NULL: as the environment says */
   const char *ca_file; /* NULL: the system's certificates */
-  int max_connections; /* open at once, 0: no limit */
+  int max_connections; /* open at once to one host; 0: no limit */
   int connect_timeout_ms;
   int timeout_ms;      /* for one attempt of a request or a poll */
   int stall_timeout_s; /* without a byte, for uploads and downloads */

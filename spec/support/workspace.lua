@@ -1,5 +1,7 @@
 --- What specs share: a folder of their own, and a look at files and processes.
 
+local core = require "camb.core"
+
 local workspace = {}
 
 local function run(command)
@@ -56,11 +58,16 @@ function workspace.run(command)
   return text, tonumber(status)
 end
 
---- How many descriptors this process has open.  By its number, as "self" would
---- be the `ls` that looks.
+--- How many descriptors this process has open.  Looked up one by one: a child
+--- that lists them would change their number.
 function workspace.descriptors()
-  local pid = workspace.read("/proc/self/stat"):match("^%d+")
-  return #workspace.list(("/proc/%s/fd"):format(pid))
+  local count = 0
+  for number = 0, 1023 do
+    if core.stat(("/proc/self/fd/%d"):format(number)) then
+      count = count + 1
+    end
+  end
+  return count
 end
 
 --- Resident memory of this process in KiB.
