@@ -17,6 +17,10 @@ enum { MAX_WORKERS = 16 };
 ** a thread, less than most. */
 enum { STACK = 1 << 22 };
 
+/* A second of more samples than this, all channels together, is much to keep:
+** then the decoder does not work ahead. */
+enum { MANY_SAMPLES = 200000 };
+
 /* A slot goes round: the decoder fills it, a worker turns its samples into a
 ** mask, the writer writes it and gives it back. */
 typedef struct Slot {
@@ -29,6 +33,7 @@ typedef struct Pipeline {
   pthread_cond_t changed;
   Slot slots[MAX_WORKERS + 1]; /* segment i is in slot i % slot_count */
   int slot_count;
+  int thrifty;                    /* do not decode ahead of the slots */
   int64_t filled, taken, written; /* segments, from the first */
   int started;                    /* workers */
   int ended;                      /* 'filled' is final */
@@ -57,15 +62,19 @@ static void stop (Pipeline *p, const Fault *fault) {
 
 /* --- decoding ------------------------------------------------------------- */
 
-/* Copy the next segment into its slot as soon as that is free. */
-static void fill_slot (Pipeline *p) {
+/* The slot of the next segment, as soon as it is free; NULL when stopped. */
+static Slot *await_slot (Pipeline *p) {
   pthread_mutex_lock(&p->lock);
   while (!p->stopped && p->filled - p->written == p->slot_count)
     pthread_cond_wait(&p->changed, &p->lock);
-  int stopped = p->stopped;
-  Slot *slot = &p->slots[p->filled % p->slot_count];
+  Slot *slot = p->stopped ? NULL : &p->slots[p->filled % p->slot_count];
   pthread_mutex_unlock(&p->lock);
-  if (stopped)
+  return slot;
+}
+
+static void fill_slot (Pipeline *p) {
+  Slot *slot = await_slot(p);
+  if (slot == NULL)
     return;
   feed_take(p->feed, &slot->segment);
   pthread_mutex_lock(&p->lock);
@@ -74,6 +83,8 @@ static void fill_slot (Pipeline *p) {
   p->ended = slot->segment.last;
   pthread_cond_broadcast(&p->changed);
   pthread_mutex_unlock(&p->lock);
+  if (p->thrifty)
+    await_slot(p);
 }
 
 static int is_stopped (Pipeline *p) {
@@ -221,6 +232,7 @@ static int open_slots (Pipeline *p) {
 }
 
 static Pipeline *open_pipeline (Decoder *d, int workers, Fault *fault) {
+  const Format *format = decoder_format(d);
   Pipeline *p = av_mallocz(sizeof *p);
   if (p == NULL)
     return NULL;
@@ -228,10 +240,11 @@ static Pipeline *open_pipeline (Decoder *d, int workers, Fault *fault) {
   pthread_cond_init(&p->changed, NULL);
   pthread_attr_init(&p->attributes);
   pthread_attr_setstacksize(&p->attributes, STACK);
-  p->slot_count = workers + 1;
+  p->thrifty = format->rate * format->channels > MANY_SAMPLES;
+  p->slot_count = p->thrifty ? workers : workers + 1;
   p->decoder = d;
-  p->feed = feed_open(decoder_format(d), fault);
-  p->mixture = fifo_open(decoder_format(d));
+  p->feed = feed_open(format, fault);
+  p->mixture = fifo_open(format);
   if (p->feed == NULL)
     stop(p, fault);
   else if (p->mixture == NULL || open_slots(p) < 0 ||
