@@ -68,11 +68,12 @@ static int port_of (int fd) {
   return ntohs(((struct sockaddr_in *)&address)->sin_port);
 }
 
-static void name_origin (Listener *l, int fd, const char *host) {
-  const char *name = reachable(host);
+static void name_origin (Listener *l, int fd, const ListenerOptions *o) {
+  const char *name = reachable(o->host);
+  const char *scheme = o->tls != NULL ? "https" : "http";
   const char *format =
-    strchr(name, ':') != NULL ? "http://[%s]:%d" : "http://%s:%d";
-  snprintf(l->origin, sizeof l->origin, format, name, port_of(fd));
+    strchr(name, ':') != NULL ? "%s://[%s]:%d" : "%s://%s:%d";
+  snprintf(l->origin, sizeof l->origin, format, scheme, name, port_of(fd));
 }
 
 static void on_connection (void *context, struct MHD_Connection *connection,
@@ -104,16 +105,28 @@ static struct MHD_Daemon *start_daemon (Listener *l, const ListenerOptions *o,
     {MHD_OPTION_CONNECTION_MEMORY_INCREMENT, memory / 8, NULL},
     {MHD_OPTION_END, 0, NULL},
   };
-  return MHD_start_daemon(
-    MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-    request_on_call, l, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+  struct MHD_OptionItem secrets[] = {
+    {MHD_OPTION_HTTPS_MEM_KEY, 0, o->tls != NULL ? o->tls->key : NULL},
+    {MHD_OPTION_HTTPS_MEM_CERT, 0, o->tls != NULL ? o->tls->certificate : NULL},
+    {MHD_OPTION_HTTPS_PRIORITIES, 0,
+     o->tls != NULL ? (void *)o->tls->priorities : NULL},
+    {MHD_OPTION_END, 0, NULL},
+  };
+  unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
+  if (o->tls == NULL)
+    secrets[0] = secrets[3];
+  else
+    flags |= MHD_USE_TLS;
+  return MHD_start_daemon(flags, 0, NULL, NULL, request_on_call, l,
+                          MHD_OPTION_ARRAY, options, MHD_OPTION_ARRAY, secrets,
+                          MHD_OPTION_END);
 }
 
 bool listener_open (Listener *l, const ListenerOptions *o, Failure *why) {
   int fd = bind_to(o, why);
   if (fd < 0)
     return false;
-  name_origin(l, fd, o->host);
+  name_origin(l, fd, o);
   l->daemon = start_daemon(l, o, fd);
   if (l->daemon == NULL)
     return fail(why, "network", "cannot start the server on port %d of '%s'",

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "sandbox/failure.h"
+#include "sandbox/tls.h"
 
 struct MHD_Daemon;
 struct Server;
@@ -18,13 +19,15 @@ typedef struct Listener {
   struct Server *server;
   ListenerKind kind;
   struct MHD_Daemon *daemon; /* NULL when closed */
-  char origin[320];          /* "http://host:port", as a client writes it */
+  char
+    origin[320]; /* "http://host:port" or "https://…", as a client writes it */
 } Listener;
 
 typedef struct ListenerOptions {
   const char *host;
   int port; /* 0: any free one */
   int max_connections, idle_timeout;
+  const Tls *tls;     /* NULL: plain HTTP */
   size_t max_headers; /* memory for a request's headers, or a piece of body */
 } ListenerOptions;
 

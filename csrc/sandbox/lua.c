@@ -58,6 +58,22 @@ static lua_Number getnumber (lua_State *L, const char *key) {
   return n;
 }
 
+static bool getboolean (lua_State *L, const char *key) {
+  bool value;
+  lua_getfield(L, 1, key);
+  value = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+static void readtls (lua_State *L, TlsOptions *tls) {
+  tls->on = getboolean(L, "tls");
+  tls->expired = getboolean(L, "tls_expired");
+  tls->self_signed = getboolean(L, "tls_self_signed");
+  tls->old = getboolean(L, "tls_old");
+  tls->name = optstring(L, "tls_host");
+}
+
 /* The table comes from camb.sandbox, with every value in its range. */
 static void readoptions (lua_State *L, ServerOptions *o) {
   luaL_checkstack(L, 16, NULL);
@@ -71,6 +87,7 @@ static void readoptions (lua_State *L, ServerOptions *o) {
   o->crew.workers = (int)getnumber(L, "workers");
   o->crew.processing = getnumber(L, "processing");
   o->crew.command = optstring(L, "command");
+  readtls(L, &o->tls);
   o->max_connections = (int)getnumber(L, "max_connections");
   o->idle_timeout = (int)getnumber(L, "idle_timeout");
   o->url_lifetime = getnumber(L, "url_lifetime");
@@ -278,6 +295,8 @@ static int l_index (lua_State *L) {
     lua_pushstring(L, s->stem_url);
   else if (strcmp(key, "api_key") == 0)
     lua_pushstring(L, s->api_key);
+  else if (strcmp(key, "ca_file") == 0)
+    lua_pushstring(L, s->tls.ca_file);
   else if (strcmp(key, "data_dir") == 0)
     lua_pushstring(L, store_folder(s->store));
   return 1;

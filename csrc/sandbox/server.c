@@ -26,7 +26,11 @@ static void block_signals (sigset_t *before) {
 
 static bool open_listener (Server *s, ListenerKind kind, const char *host,
                            int port, const ServerOptions *o, Failure *why) {
-  ListenerOptions options = {host, port, o->max_connections, o->idle_timeout,
+  ListenerOptions options = {host,
+                             port,
+                             o->max_connections,
+                             o->idle_timeout,
+                             o->tls.on ? &s->tls : NULL,
                              o->max_headers};
   s->listeners[kind].server = s;
   s->listeners[kind].kind = kind;
@@ -72,6 +76,12 @@ static bool copy_options (Server *s, const ServerOptions *o, Failure *why) {
   return fail(why, "file", "not enough memory");
 }
 
+static bool make_certificate (Server *s, const ServerOptions *o, Failure *why) {
+  TlsOptions tls = o->tls;
+  tls.address = o->host;
+  return !tls.on || tls_make(&s->tls, store_folder(s->store), &tls, why);
+}
+
 static bool start_player (Server *s, Failure *why) {
   s->faults = faults_new();
   s->player = player_start();
@@ -84,7 +94,7 @@ static bool start (Server *s, const ServerOptions *o, Failure *why) {
     return false;
   s->store = store_open(o->data_dir, why);
   return s->store != NULL && start_workers(s, o, why) && start_player(s, why) &&
-         open_listeners(s, o, why);
+         make_certificate(s, o, why) && open_listeners(s, o, why);
 }
 
 Server *server_start (const ServerOptions *o, Failure *why) {
@@ -130,6 +140,7 @@ void server_free (Server *s) {
   faults_free(s->faults);
   store_free(s->store);
   log_free(s->log);
+  tls_clear(&s->tls);
   free(s->api_key);
   free(s->base_path);
   free(s->base_url);

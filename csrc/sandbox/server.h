@@ -22,6 +22,7 @@ typedef struct ServerOptions {
   const char *data_dir, *public_url;      /* both may be NULL */
   int port, stem_port;                    /* 0: any free one */
   CrewOptions crew;
+  TlsOptions tls;
   int max_connections, idle_timeout;
   double url_lifetime; /* seconds */
   int64_t max_upload;  /* bytes of a whole request */
@@ -42,6 +43,7 @@ typedef struct Server {
   char *base_url, *stem_url, *public_url; /* the last: stem_url's if none */
   double url_lifetime;
   int64_t max_upload, max_field;
+  Tls tls; /* empty where the listeners speak plain HTTP */
   Listener listeners[LISTENERS];
   Store *store;
   Crew *crew;

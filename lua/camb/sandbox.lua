@@ -66,8 +66,32 @@ local function list(value)
   end
 end
 
+-- What `tls` may be a table of.
+local tls_checks = {
+  expired = "boolean",
+  self_signed = "boolean",
+  old = "boolean",
+  host = "string",
+}
+
+local function tls(value)
+  if type(value) == "boolean" then
+    return
+  elseif type(value) ~= "table" then
+    return "true, false or a table"
+  end
+  for name, item in pairs(value) do
+    if not tls_checks[name] then
+      return ("a table without '%s'"):format(tostring(name))
+    elseif type(item) ~= tls_checks[name] or name == "host" and text(item) then
+      return ("a table whose '%s' is a %s"):format(name, tls_checks[name])
+    end
+  end
+end
+
 local checks = {
   faults = list,
+  tls = tls,
   host = text,
   port = integer(0, 65535),
   stem_port = integer(0, 65535),
@@ -145,6 +169,10 @@ local function with_defaults(options)
   if options.public_url then
     options.public_url = options.public_url:gsub("/+$", "")
   end
+  for name, value in pairs(type(options.tls) == "table" and options.tls or {})
+  do
+    options["tls_" .. name] = value
+  end
   if options.engine ~= "builtin" then
     options.command = options.engine
   end
@@ -174,7 +202,16 @@ end
 ---@field max_connections integer? # at each of the two listeners; 512
 ---@field idle_timeout integer?   # seconds until a silent client is cut; 60
 ---@field request_log integer?    # how many requests are remembered; 10000
+---@field tls boolean|camb.SandboxTls? # speak https, by a certificate of its
+---                               # own; server.ca_file can be trusted for it
 ---@field faults camb.SandboxFault[]? # as if given to server:fault
+
+--- What is wrong with the certificate, or the protocol.
+---@class camb.SandboxTls
+---@field expired boolean?        # it was good until yesterday
+---@field self_signed boolean?    # by its own key, not by the authority's
+---@field host string?            # it is for this name alone
+---@field old boolean?            # TLS 1.1 and nothing newer
 
 ---@class camb.SandboxRequest
 ---@field listener "api"|"stem"
@@ -195,6 +232,7 @@ end
 ---@field stem_url string         # where the stems are, another origin
 ---@field api_key string
 ---@field data_dir string
+---@field ca_file string?         # with tls: the authority's certificate
 ---@field requests fun(self): camb.SandboxRequest[] # oldest first
 ---@field stats fun(self): table  # {uploads=, connections={api=, stem=},
 ---                               #  requests={submit=, status=, …}}
