@@ -246,7 +246,7 @@ sanitize-valgrind: $(PRELOAD)
 	$(call step,$(AGAIN) all BUILD=$(VALGRIND) CC=gcc CFLAGS="-O2 -g" && \
 	  SANITIZER=valgrind $(MAKE) --no-print-directory run-test \
 	    BUILD=$(VALGRIND) LUA=$(notdir $(LUA)) \
-	    SPECS="--exclude-tags=build,slow $(VALGRIND_SPECS)")
+	    SPECS="--exclude-tags=build --exclude-tags=slow $(VALGRIND_SPECS)")
 
 # Programs that print figures.  A C program that needs more than libc says here
 # what it is linked with.
