@@ -71,6 +71,9 @@ local function add_serve(parser)
     :convert(whole(1)):argname("N")
   command:option("--processing", "Seconds that a task takes at least.")
     :convert(tonumber):argname("S")
+  command:option("--faults",
+    "A Lua file that returns a list of faults: what is to go wrong.")
+    :argname("FILE")
 end
 
 local function build_parser()

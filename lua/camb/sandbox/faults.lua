@@ -282,6 +282,64 @@ local function take(fault, list, compiled)
   return compiled
 end
 
+--- What is to go wrong.  Of the replies' options one gives the body: body,
+--- reply, html, empty, expired, json_size, json_depth or gzip_bomb; without
+--- one it is a short JSON with the status's name.  A fault without a reply
+--- only ends the connection.  The connection is closed after every fault.
+---@class camb.SandboxFault
+---@field step "submit"|"status"|"result"|"results"|"stem"
+---@field path string?            # must stand in the request's path
+---@field skip integer?           # let so many such requests pass first; 0.
+---                               # One that an earlier fault gets counts not
+---@field times integer?          # strike so often; 1; math.huge: always
+---@field at "headers"|"body"|"request"|"accepted"|nil
+---                               # before anything is looked at and the body
+---                               # is read; after some of the body; default:
+---                               # the whole request is there, nothing was
+---                               # done; the operation went well, its reply
+---                               # is replaced.  A request that the server
+---                               # itself refuses before that gets its own
+---                               # reply, and the fault waits for the next
+---@field after integer?          # at = "body": so many bytes of it; 1
+---
+---@field status integer?         # 200; 302 with redirect, 403 with expired,
+---                               # 503 with retry_after
+---@field body string?            # any bytes
+---@field reply any               # a value that becomes JSON; sandbox.null
+---@field html boolean?           # a page that asks to sign in
+---@field empty boolean?          # no bytes at all
+---@field expired boolean?        # what a storage says of an expired URL
+---@field json_size integer?      # JSON of so many bytes
+---@field json_depth integer?     # arrays in arrays
+---@field gzip_bomb integer?      # gzip that inflates to so many spaces
+---@field headers table<string, string|number|false|string[]>?
+---                               # more, or others; false leaves one out
+---@field retry_after integer?    # Retry-After in seconds
+---@field retry_after_date integer? # or as the date so many seconds from then
+---@field redirect string?        # Location
+---@field raw string?             # these bytes are the whole reply
+---
+---@field content_length integer|string? # instead of the true one
+---@field longer integer?         # so many bytes more than announced
+---@field truncate integer?       # only so many of the announced bytes
+---@field chunked boolean?        # without truncate: whole and well formed
+---@field endless_headers boolean? # header lines until the client leaves
+---@field slow "headers"|"body"|nil # write that part bit by bit
+---@field pace number?            # with slow: seconds after each bit
+---@field chunk integer?          # with slow: bytes of a bit; 1
+---
+---@field close boolean?          # the connection ends; after the reply, too,
+---                               # where there is one: this is the default
+---@field reset boolean?          # it is reset, after the reply has arrived
+---@field silence boolean?        # nothing more comes, it stays open until the
+---                               # client leaves or the server stops
+---
+---@field cut integer?            # stems, for the real reply: the connection
+---                               # breaks after so many bytes of the body
+---@field changed boolean?        # other bytes from the 13th on, another ETag
+---@field etag string?            # this ETag, with its quotes
+---@field corrupt boolean?        # other bytes under the same ETag and digest
+
 --- Check a fault and make of it what the core plays.
 ---@param given camb.SandboxFault
 ---@param level integer # as for `error`, seen from the caller of this function
@@ -315,6 +373,12 @@ end
 ---@return string? problem
 function faults.compile_all(list)
   local compiled = {}
+  for key in pairs(list) do
+    if type(key) ~= "number" then
+      return nil, ("faults must be a list of tables, got one with '%s'")
+        :format(tostring(key))
+    end
+  end
   for i, fault in ipairs(list) do
     local ok, result = pcall(faults.compile, fault, 1)
     if not ok then
