@@ -1,0 +1,177 @@
+-- The paid upload is sent once, and again only where the service cannot have
+-- accepted it.  The sandbox counts the uploads that it accepted.
+
+local camb = require "camb"
+local sandbox = require "camb.sandbox"
+local workspace = require "spec.support.workspace"
+
+local MIX = "examples/mix.flac"
+
+describe("the paid upload", function()
+  local server, client, folder
+
+  before_each(function()
+    folder = workspace.folder()
+    server = assert(sandbox.start({ processing = math.huge }))
+    client = camb.client({ base_url = server.base_url,
+      api_key = server.api_key, retries = 2 })
+  end)
+
+  after_each(function()
+    client:close()
+    server:stop()
+    workspace.remove(folder)
+  end)
+
+  local function small()
+    return { data = "fLaC" .. ("\0"):rep(1000), filename = "small.flac" }
+  end
+
+  local function posts()
+    return #server:requests()
+  end
+
+  -- Faults after which a task may exist: one request, and nobody knows.
+  for name, fault in pairs({
+    ["a connection reset after the upload"] = { reset = true },
+    ["a connection closed after the upload"] = { close = true },
+    ["a task that was made, and its reply lost to a reset"] =
+      { at = "accepted", reset = true },
+    ["a task that was made, and its reply lost to a close"] =
+      { at = "accepted", close = true },
+    ["a 500"] = { status = 500, body = "oops" },
+    ["a 502 from a proxy"] = { status = 502, html = true },
+    ["a 503 without Retry-After"] = { status = 503 },
+    ["a 504 though the task was made"] = { at = "accepted", status = 504 },
+    ["a page of HTML with status 200"] = { status = 200, html = true },
+    ["an empty reply with status 200"] = { status = 200, empty = true },
+    ["a reply without a task id"] = { reply = { id = 7 } },
+    ["a reply that ends in the middle"] =
+      { at = "accepted", reply = { task_id = "x" }, truncate = 3 },
+    ["a reply that is no HTTP"] = { raw = "HELO there\r\n\r\n", close = true },
+    ["endless headers"] = { endless_headers = true },
+    ["a gzip bomb"] = { status = 200, gzip_bomb = 2 ^ 27 },
+    ["a reply of 100 MB"] = { status = 200, json_size = 10 ^ 8 },
+    ["a reply that is 10,000 deep"] = { status = 200, json_depth = 10000 },
+  }) do
+    for kind, source in pairs({ small = small(), large = MIX }) do
+      it(("is sent once before %s (%s)"):format(name, kind), function()
+        fault.step = "submit"
+        server:fault(fault)
+        local task, err = client:submit(source)
+        assert.is_nil(task)
+        assert.equal("unknown_outcome", err.kind)
+        assert.is_false(err.retryable)
+        assert.equal(1, posts())
+        assert.is_true(server:stats().uploads <= 1)
+      end)
+    end
+  end
+
+  -- The service says goodbye and takes the rest all the same.
+  it("is sent once before a close that comes while it is sent", function()
+    server:fault({ step = "submit", at = "body", after = 2 ^ 19, close = true })
+    local task, err = client:submit(MIX)
+    assert.is_nil(task)
+    assert.equal("unknown_outcome", err.kind)
+    assert.equal(1, posts())
+  end)
+
+  it("is sent once when the deadline passes before the reply", function()
+    server:fault({ step = "submit", silence = true })
+    local task, err = client:submit(small(), { deadline = 0.3 })
+    assert.is_nil(task)
+    assert.equal("unknown_outcome", err.kind)
+    assert.equal(1, posts())
+  end)
+
+  -- libcurl sends a body again by itself when a kept connection turns out to
+  -- be dead; on such a connection the answer may be lost just as well.
+  it("is sent once on a connection that served before", function()
+    assert(client:submit(small()))
+    server:fault({ step = "submit", at = "accepted", close = true })
+    local task, err = client:submit(small())
+    assert.is_nil(task)
+    assert.equal("unknown_outcome", err.kind)
+    assert.equal(2, posts())
+    assert.equal(2, server:stats().uploads)
+  end)
+
+  -- Faults after which no task can exist.
+  for name, fault in pairs({
+    ["a 408"] = { status = 408 },
+    ["a 429"] = { status = 429, retry_after = 0 },
+    ["a 429 with a date"] = { status = 429, retry_after_date = 0 },
+    ["a 503 with Retry-After"] = { status = 503, retry_after = 0 },
+    ["a reset in the middle of the upload"] =
+      { at = "body", after = 2 ^ 19, reset = true },
+  }) do
+    it(("is sent again, the same, after %s"):format(name), function()
+      local retries = {}
+      fault.step = "submit"
+      server:fault(fault)
+      -- more than the sockets' buffers take: what is in them counts as sent
+      local bytes = "fLaC" .. ("\1\2\3\4"):rep(2 ^ 23)
+      local trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+      assert(client:submit({ data = bytes, filename = "x.flac" }, {
+        project_name = "p", folder_id = 7, run_id = 5, traceparent = trace,
+        on_event = function(event)
+          retries[#retries + 1] = event.name == "retrying" and event or nil
+        end,
+      }))
+      local requests = server:requests()
+      assert.equal(2, #requests)
+      assert.equal(1, #retries)
+      assert.equal("submit", retries[1].step)
+      assert.is_string(retries[1].reason)
+      assert.equal(1, server:stats().uploads)
+      for _, request in ipairs(requests) do
+        assert.equal("run_id=5", request.query)
+        assert.equal(trace, request.headers.traceparent)
+      end
+      assert.same({ project_name = "p", folder_id = "7" }, requests[2].fields)
+      assert.equal(#bytes, requests[2].file.size)
+    end)
+  end
+
+  it("is not sent half when its reader cannot be rewound", function()
+    local given = 0
+    server:fault({ step = "submit", status = 429, retry_after = 0 })
+    local task, err = client:submit({ size = 100000, filename = "x.flac",
+      read = function()
+        given = given + 1
+        return given == 1 and "fLaC" .. ("\0"):rep(99996) or nil
+      end })
+    assert.is_nil(task)
+    assert.equal("rate_limited", err.kind)
+    assert.equal(1, posts())
+  end)
+
+  it("is refused along a redirect, with the place named", function()
+    for _, status in ipairs({ 301, 302, 303, 307, 308 }) do
+      local other = assert(sandbox.start({}))
+      server:fault({ step = "submit", status = status,
+        redirect = other.base_url .. "/audio-separation?token=secret" })
+      local task, err = client:submit(small())
+      assert.is_nil(task)
+      assert.equal("protocol", err.kind)
+      assert.matches(other.base_url, err.message, 1, true)
+      assert.is_nil(err.message:find("secret", 1, true))
+      assert.equal(0, #other:requests())
+      other:stop()
+    end
+  end)
+
+  it("is made again neither by a lost poll nor by a lost download", function()
+    server:stop()
+    server = assert(sandbox.start({}))
+    client = camb.client({ base_url = server.base_url,
+      api_key = server.api_key })
+    server:fault({ step = "status", reset = true, times = 2 })
+    server:fault({ step = "result", status = 502, html = true })
+    server:fault({ step = "stem", cut = 70000, times = 2 })
+    assert(client:separate(MIX, { output_dir = folder, interval = 0.1,
+      max_attempts = 100 }))
+    assert.equal(1, server:stats().uploads)
+  end)
+end)

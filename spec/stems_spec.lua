@@ -1,0 +1,196 @@
+-- Stems come down whole or not at all, whatever their host does.
+
+local camb = require "camb"
+local sandbox = require "camb.sandbox"
+local workspace = require "spec.support.workspace"
+
+local MIX = "examples/mix.flac"
+
+describe("a download", function()
+  local server, client, folder, run, truth
+
+  setup(function()
+    server = assert(sandbox.start({}))
+    local first = camb.client({ base_url = server.base_url,
+      api_key = server.api_key })
+    local task = assert(first:submit(MIX))
+    run = assert(task:wait({ interval = 0.1, max_attempts = 1000 }))
+    local known = server:task(task.id)
+    truth = { foreground = workspace.read(known.foreground),
+      background = workspace.read(known.background) }
+    first:close()
+  end)
+
+  teardown(function()
+    server:stop()
+  end)
+
+  before_each(function()
+    folder = workspace.folder()
+    client = camb.client({ base_url = server.base_url,
+      api_key = server.api_key, retries = 2 })
+  end)
+
+  after_each(function()
+    client:close()
+    server:clear_faults()
+    workspace.remove(folder)
+  end)
+
+  local function download(options)
+    options = options or {}
+    options.output_dir = folder
+    options.name = "x"
+    return client:download(run, options)
+  end
+
+  local function succeeds(options)
+    local stems = assert(download(options))
+    assert.is_true(truth.foreground == workspace.read(stems.foreground))
+    assert.is_true(truth.background == workspace.read(stems.background))
+    assert.same({ "x.background.flac", "x.foreground.flac" },
+      workspace.list(folder))
+  end
+
+  local function fails(kind, text, options)
+    local stems, err = download(options)
+    assert.is_nil(stems)
+    assert.equal(kind, err.kind)
+    assert.matches(text, err.message)
+    assert.equal(run.id, err.run_id)
+    for _, name in ipairs(workspace.list(folder)) do
+      assert.matches("%.flac$", name)
+      assert.is_true(truth[name:match("%.(%w+)%.")]
+        == workspace.read(folder .. "/" .. name))
+    end
+  end
+
+  for name, fault in pairs({
+    ["a cut"] = { cut = 100000 },
+    ["a cut at the first byte"] = { cut = 0 },
+    ["two cuts"] = { cut = 200000, times = 2 },
+    ["a reset before the reply"] = { reset = true },
+    ["a 500"] = { status = 500 },
+    ["a 429"] = { status = 429, retry_after = 0 },
+    ["an expired URL"] = { expired = true },
+    ["expired URLs of both"] = { expired = true, times = 2 },
+    ["bytes that are not what their digest says"] = { corrupt = true },
+  }) do
+    it("is whole after " .. name, function()
+      fault.step = "stem"
+      server:fault(fault)
+      succeeds()
+    end)
+  end
+
+  it("asks for the rest after a cut, by Range and If-Range", function()
+    local before = #server:requests()
+    server:fault({ step = "stem", cut = 300000 })
+    succeeds()
+    local ranges = 0
+    local requests = server:requests()
+    for i = before + 1, #requests do
+      local headers = requests[i].headers
+      if headers.range then
+        ranges = ranges + 1
+        assert.matches("^bytes=%d+%-$", headers.range)
+        assert.matches('^"', headers["if-range"])
+        assert.equal(206, requests[i].status)
+      end
+      if requests[i].listener == "stem" then
+        assert.is_nil(headers["x-api-key"])
+      end
+    end
+    assert.equal(1, ranges)
+  end)
+
+  it("begins anew when the stem changed between two ranges", function()
+    server:fault({ step = "stem", cut = 300000, etag = nil })
+    server:fault({ step = "stem", skip = 2, changed = true, cut = 1000 })
+    succeeds({ deadline = 20 })
+  end)
+
+  it("refuses a page of HTML", function()
+    server:fault({ step = "stem", status = 200, html = true, times = 2 })
+    fails("protocol", "the stem is not audio but text/html")
+  end)
+
+  it("refuses an empty stem", function()
+    server:fault({ step = "stem", status = 200, empty = true, times = 2 })
+    fails("protocol", "the stem is empty")
+  end)
+
+  it("gives up when the bytes never match their digest", function()
+    server:fault({ step = "stem", corrupt = true, times = math.huge })
+    fails("protocol", "do not match its digest")
+  end)
+
+  it("gives up on a host that never answers, at the deadline", function()
+    server:fault({ step = "stem", silence = true, times = math.huge })
+    local core = require "camb.core"
+    local started = core.now()
+    fails("timeout", "did not end in time", { deadline = 0.5 })
+    assert.near(0.5, core.now() - started, 0.2)
+  end)
+
+  it("follows a redirect of the host, and never to a file", function()
+    local urls = assert(client:result(run.id))
+    server:fault({ step = "stem", path = urls.foreground_audio_url:match(
+      "^https?://[^/]+([^?]+)"), status = 302,
+      redirect = urls.foreground_audio_url })
+    succeeds()
+    workspace.remove(folder)
+    folder = workspace.folder()
+    server:fault({ step = "stem", status = 302, redirect = "file:///etc/passwd",
+      times = math.huge })
+    fails("protocol", "a redirect to something that is not")
+  end)
+
+  it("names the path when the folder cannot be written", function()
+    workspace.run(("mkdir %s/x.foreground.part"):format(folder))
+    local stems, err = download()
+    assert.is_nil(stems)
+    assert.equal("file", err.kind)
+    assert.matches(folder .. "/x.foreground.part", err.message, 1, true)
+    workspace.run(("rmdir %s/x.foreground.part"):format(folder))
+  end)
+
+  it("names the path when the disk is full", function()
+    local small = workspace.folder()
+    local _, mounted = workspace.run(
+      ("mount -t tmpfs -o size=256k none %s"):format(small))
+    if mounted ~= 0 then
+      workspace.remove(small)
+      pending("a file system of its own cannot be mounted here")
+      return
+    end
+    local stems, err = client:download(run, { output_dir = small })
+    local left = workspace.list(small)
+    workspace.run(("umount %s"):format(small))
+    workspace.remove(small)
+    assert.is_nil(stems)
+    assert.equal("file", err.kind)
+    assert.matches("No space left on device", err.message)
+    assert.matches(small, err.message, 1, true)
+    assert.same({}, left)
+  end)
+
+  it("takes names from its caller, never from the URL", function()
+    local urls = assert(client:result(run.id))
+    local stems = assert(client:download({
+      foreground_audio_url = urls.foreground_audio_url
+        .. "&response-content-disposition=..%2F..%2Fevil",
+      background_audio_url = urls.background_audio_url,
+    }, { output_dir = folder }))
+    assert.equal(folder .. "/run.foreground.flac", stems.foreground)
+  end)
+
+  it("is not begun by a second job while the first one writes", function()
+    local held = assert(io.open(folder .. "/x.foreground.part", "w"))
+    local _, locked = workspace.run(
+      ("flock -n %s/x.foreground.part true"):format(folder))
+    held:close()
+    assert.equal(0, locked) -- a leftover that nobody writes is no obstacle
+    succeeds()
+  end)
+end)
