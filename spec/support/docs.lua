@@ -35,6 +35,11 @@ local function read_lines(path)
   return lines
 end
 
+local function is_ours(module)
+  local file = io.open("lua/camb/" .. module .. ".lua")
+  return file ~= nil and file:close()
+end
+
 --- A comment's prose, and its tags with their continued lines.
 local function split(block)
   local prose, tags = {}, {}
@@ -84,7 +89,7 @@ local function functions(lines, owner)
     if name then
       found[#found + 1] = { name = name, mark = mark, signature = signature,
         comment = comment_above(lines, i - 1) }
-    elseif alias then
+    elseif alias and is_ours(module) then
       local others = read_lines("lua/camb/" .. module .. ".lua")
       local at, its_signature = find_function(others, module, original)
       found[#found + 1] = { name = alias, mark = ".", signature = its_signature,
