@@ -4,13 +4,13 @@
 
 local core = require "camb.sandbox.core"
 local Error = require "camb.error"
-local cjson = require "cjson"
+local null = require("cjson").null
 local faults = require "camb.sandbox.faults"
 
 local sandbox = {}
 
 --- JSON's null, for the `reply` of a fault.
-sandbox.null = cjson.null
+sandbox.null = null
 
 local function is_integer(value)
   return type(value) == "number" and value % 1 == 0
