@@ -1,5 +1,6 @@
 local camb = require "camb"
 local sandbox = require "camb.sandbox"
+local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
 
 local MIX = "examples/mix.flac"
@@ -19,16 +20,11 @@ describe("a client", function()
   local server, client, folder
 
   before_each(function()
-    folder = workspace.folder()
-    server = assert(sandbox.start({}))
-    client = camb.client({ base_url = server.base_url,
-      api_key = server.api_key })
+    server, client, folder = stage.open()
   end)
 
   after_each(function()
-    client:close()
-    server:stop()
-    workspace.remove(folder)
+    stage.close(server, client, folder)
   end)
 
   it("separates a file into two stems in one call", function()
@@ -218,8 +214,7 @@ describe("a client", function()
     function()
       server:stop()
       server = assert(sandbox.start({ processing = math.huge }))
-      client = camb.client({ base_url = server.base_url,
-        api_key = server.api_key })
+      client = stage.client(server)
       local task = assert(client:submit(MIX))
       local polls = {}
       local run, err = task:wait({ interval = 0.05, max_attempts = 6,
@@ -322,8 +317,7 @@ describe("a client", function()
   it("is closed at the end of its block", function()
     local kept
     do
-      local other <close> = camb.client({ base_url = server.base_url,
-        api_key = server.api_key })
+      local other <close> = stage.client(server)
       kept = other
     end
     assert.has_error(function()

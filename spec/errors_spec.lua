@@ -3,6 +3,7 @@
 
 local camb = require "camb"
 local sandbox = require "camb.sandbox"
+local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
 
 local MIX = "examples/mix.flac"
@@ -11,16 +12,11 @@ describe("an error", function()
   local server, client, folder
 
   before_each(function()
-    folder = workspace.folder()
-    server = assert(sandbox.start({ processing = 0 }))
-    client = camb.client({ base_url = server.base_url,
-      api_key = server.api_key })
+    server, client, folder = stage.open()
   end)
 
   after_each(function()
-    client:close()
-    server:stop()
-    workspace.remove(folder)
+    stage.close(server, client, folder)
   end)
 
   local function fails(fields, result, err)
@@ -33,8 +29,7 @@ describe("an error", function()
 
   it("401 at the upload: authentication, and not a byte of the file is sent",
     function()
-      local stranger = camb.client({ base_url = server.base_url,
-        api_key = "secret-of-mine" })
+      local stranger = stage.client(server, { api_key = "secret-of-mine" })
       local path = workspace.write(folder .. "/big.flac",
         "fLaC" .. ("\0"):rep(4 * 2 ^ 20))
       local err = fails({
@@ -53,7 +48,7 @@ describe("an error", function()
     end)
 
   it("401 at a poll: authentication, with the task id", function()
-    local stranger = camb.client({ base_url = server.base_url, api_key = "x" })
+    local stranger = stage.client(server, { api_key = "x" })
     local err = fails({ kind = "authentication", step = "poll",
       task_id = "some-task" }, stranger:task("some-task"):wait())
     assert.equal(1, err.attempts)
@@ -109,8 +104,7 @@ describe("an error", function()
 
   it("429: rate_limited once the retries are used up, and when to come back",
     function()
-      local impatient = camb.client({ base_url = server.base_url,
-        api_key = server.api_key, retries = 1 })
+      local impatient = stage.client(server, { retries = 1 })
       server:fault({ step = "submit", status = 429, times = 2,
         retry_after = 1 })
       local err = fails({ kind = "rate_limited", http_status = 429,
@@ -160,8 +154,7 @@ describe("an error", function()
   it("attempts used up: timeout, with the task id and how to go on", function()
     server:stop()
     server = assert(sandbox.start({ processing = math.huge }))
-    client = camb.client({ base_url = server.base_url,
-      api_key = server.api_key })
+    client = stage.client(server)
     local task = assert(client:submit(MIX))
     local err = fails({
       kind = "timeout",
@@ -178,8 +171,7 @@ describe("an error", function()
   it("the deadline passed: timeout, with the task id, on time", function()
     server:stop()
     server = assert(sandbox.start({ processing = math.huge }))
-    client = camb.client({ base_url = server.base_url,
-      api_key = server.api_key })
+    client = stage.client(server)
     local core = require "camb.core"
     local started = core.now()
     local err = fails({ kind = "timeout", retryable = false },

@@ -1,9 +1,8 @@
 -- The paid upload is sent once, and again only where the service cannot have
 -- accepted it.  The sandbox counts the uploads that it accepted.
 
-local camb = require "camb"
 local sandbox = require "camb.sandbox"
-local workspace = require "spec.support.workspace"
+local stage = require "spec.support.stage"
 
 local MIX = "examples/mix.flac"
 
@@ -11,16 +10,11 @@ describe("the paid upload", function()
   local server, client, folder
 
   before_each(function()
-    folder = workspace.folder()
-    server = assert(sandbox.start({ processing = math.huge }))
-    client = camb.client({ base_url = server.base_url,
-      api_key = server.api_key, retries = 2 })
+    server, client, folder = stage.open({ processing = math.huge }, { retries = 2 })
   end)
 
   after_each(function()
-    client:close()
-    server:stop()
-    workspace.remove(folder)
+    stage.close(server, client, folder)
   end)
 
   local function small()
@@ -165,8 +159,7 @@ describe("the paid upload", function()
   it("is made again neither by a lost poll nor by a lost download", function()
     server:stop()
     server = assert(sandbox.start({}))
-    client = camb.client({ base_url = server.base_url,
-      api_key = server.api_key })
+    client = stage.client(server)
     server:fault({ step = "status", reset = true, times = 2 })
     server:fault({ step = "result", status = 502, html = true })
     server:fault({ step = "stem", cut = 70000, times = 2 })

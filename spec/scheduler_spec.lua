@@ -1,5 +1,5 @@
 local camb = require "camb"
-local sandbox = require "camb.sandbox"
+local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
 
 local MIX = "examples/mix.flac"
@@ -140,16 +140,11 @@ describe("jobs of one client", function()
   local server, client, folder
 
   before_each(function()
-    folder = workspace.folder()
-    server = assert(sandbox.start({ workers = 2 }))
-    client = camb.client({ base_url = server.base_url,
-      api_key = server.api_key })
+    server, client, folder = stage.open({ workers = 2 })
   end)
 
   after_each(function()
-    client:close()
-    server:stop()
-    workspace.remove(folder)
+    stage.close(server, client, folder)
   end)
 
   it("separate side by side and share its connections", function()
@@ -189,8 +184,7 @@ describe("jobs of one client", function()
   end)
 
   it("work on several clients at once", function()
-    local other = camb.client({ base_url = server.base_url,
-      api_key = server.api_key })
+    local other = stage.client(server)
     local a, b = camb.run(function()
       local one = camb.spawn(client.submit, client, MIX)
       local two = camb.spawn(other.submit, other, MIX)

@@ -13,7 +13,7 @@
 #include "events.h"
 #include "poller.h"
 #include "session_private.h"
-#include "url.h"
+#include "settings.h"
 
 #define READY_BATCH 64
 #define POOL_LIMIT 16 /* exchanges kept for reuse */
@@ -32,11 +32,7 @@ struct Session {
   size_t active;
   Exchange *pool;
   int pooled;
-  char *origin;
-  struct curl_slist *headers; /* the key and the client's own, for 'origin' */
-  char *user_agent, *proxy, *ca_file;
-  int connect_timeout_ms, timeout_ms, stall_timeout_s;
-  bool accept_invalid_certificates;
+  Settings settings;
 };
 
 static int64_t next_due (const Session *s) {
@@ -72,36 +68,6 @@ static int on_timer (CURLM *multi, long ms, void *arg) {
   return 0;
 }
 
-static int copy (char **to, const char *from) {
-  *to = from != NULL ? strdup(from) : NULL;
-  return from != NULL && *to == NULL ? -1 : 0;
-}
-
-static int add_header (Session *s, const char *line) {
-  struct curl_slist *longer = curl_slist_append(s->headers, line);
-  if (longer == NULL)
-    return -1;
-  s->headers = longer;
-  return 0;
-}
-
-static int copy_options (Session *s, const SessionOptions *o) {
-  const char *const *line;
-  if (copy(&s->user_agent, o->user_agent) != 0 ||
-      copy(&s->proxy, o->proxy) != 0 || copy(&s->ca_file, o->ca_file) != 0)
-    return -1;
-  if (o->authorization != NULL && add_header(s, o->authorization) != 0)
-    return -1;
-  for (line = o->headers; line != NULL && *line != NULL; line++)
-    if (add_header(s, *line) != 0)
-      return -1;
-  s->connect_timeout_ms = o->connect_timeout_ms;
-  s->timeout_ms = o->timeout_ms;
-  s->stall_timeout_s = o->stall_timeout_s;
-  s->accept_invalid_certificates = o->accept_invalid_certificates;
-  return 0;
-}
-
 static int open_handles (Session *s, int max_connections) {
   s->poller = poller_open();
   s->multi = curl_multi_init();
@@ -125,20 +91,19 @@ static int open_handles (Session *s, int max_connections) {
 
 Session *session_open (const SessionOptions *options) {
   Session *s = calloc(1, sizeof *s);
+  int reason;
   if (s == NULL)
     return NULL;
   s->owner = getpid();
   s->curl_at = CLOCK_NEVER;
-  errno = EINVAL;
-  s->origin = url_origin(options->base_url);
-  if (s->origin == NULL)
-    goto fail;
-  errno = ENOMEM;
-  if (copy_options(s, options) == 0 &&
-      open_handles(s, options->max_connections) == 0)
-    return s;
-fail:
+  if (settings_copy(&s->settings, options) == 0) {
+    errno = ENOMEM;
+    if (open_handles(s, options->max_connections) == 0)
+      return s;
+  }
+  reason = errno;
   session_close(s);
+  errno = reason;
   return NULL;
 }
 
@@ -165,11 +130,7 @@ void session_close (Session *s) {
     close_handles(s);
   timers_free(&s->timers);
   events_free(&s->events);
-  curl_slist_free_all(s->headers);
-  free(s->origin);
-  free(s->user_agent);
-  free(s->proxy);
-  free(s->ca_file);
+  settings_free(&s->settings);
   free(s);
 }
 
@@ -296,56 +257,6 @@ void session_post (Session *s, const Event *event) {
   events_push(&s->events, event);
 }
 
-static void restrict_protocols (CURL *easy) {
-#if LIBCURL_VERSION_NUM >= 0x075500
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS);
-#endif
-}
-
-static void apply_settings (const Session *s, CURL *easy) {
-  restrict_protocols(easy);
-  curl_easy_setopt(easy, CURLOPT_SHARE, s->share);
-  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
-  curl_easy_setopt(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
-  curl_easy_setopt(easy, CURLOPT_USERAGENT, s->user_agent);
-  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                   (long)s->connect_timeout_ms);
-  if (s->proxy != NULL)
-    curl_easy_setopt(easy, CURLOPT_PROXY, s->proxy);
-  if (s->ca_file != NULL)
-    curl_easy_setopt(easy, CURLOPT_CAINFO, s->ca_file);
-  if (s->accept_invalid_certificates) {
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-  }
-}
-
-static int append_copies (struct curl_slist **list,
-                          const struct curl_slist *more) {
-  for (; more != NULL; more = more->next) {
-    struct curl_slist *longer = curl_slist_append(*list, more->data);
-    if (longer == NULL)
-      return -1;
-    *list = longer;
-  }
-  return 0;
-}
-
-/* Only a transfer to the key's own origin sees the session's headers. */
-static int set_headers (Session *s, Transfer *t, Exchange *x) {
-  if (t->api && t->headers == NULL) {
-    x->headers = s->headers;
-    x->shared_headers = true;
-  } else if (append_copies(&x->headers, t->headers) != 0 ||
-             (t->api && append_copies(&x->headers, s->headers) != 0)) {
-    return -1;
-  }
-  curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers);
-  return 0;
-}
-
 Exchange *session_exchange (Session *s, Transfer *t) {
   Exchange *x = s->pool;
   if (x != NULL) {
@@ -358,8 +269,9 @@ Exchange *session_exchange (Session *s, Transfer *t) {
   }
   x->owner = t;
   x->next = NULL;
-  apply_settings(s, x->easy);
-  if (set_headers(s, t, x) == 0 &&
+  curl_easy_setopt(x->easy, CURLOPT_SHARE, s->share);
+  settings_apply(&s->settings, x->easy);
+  if (settings_set_headers(&s->settings, x, t->headers, t->api) == 0 &&
       curl_easy_setopt(x->easy, CURLOPT_URL, t->url) == CURLE_OK)
     return x;
   exchange_close(x);
@@ -385,7 +297,7 @@ void session_end_exchange (Session *s, Exchange *x) {
 }
 
 const char *session_origin (const Session *s) {
-  return s->origin;
+  return s->settings.origin;
 }
 
 void session_count (Session *s, int change) {
@@ -394,9 +306,10 @@ void session_count (Session *s, int change) {
 
 void session_limit_stall (Session *s, Exchange *x) {
   curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_TIME, (long)s->stall_timeout_s);
+  curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_TIME,
+                   (long)s->settings.stall_timeout_s);
 }
 
 int session_attempt_ms (const Session *s) {
-  return s->timeout_ms;
+  return s->settings.timeout_ms;
 }

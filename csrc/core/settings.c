@@ -1,0 +1,106 @@
+/* Settings of a session, and how they reach a handle. */
+
+#include "settings.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "url.h"
+
+static int copy (char **to, const char *from) {
+  *to = from != NULL ? strdup(from) : NULL;
+  return from != NULL && *to == NULL ? -1 : 0;
+}
+
+static int add_header (Settings *s, const char *line) {
+  struct curl_slist *longer = curl_slist_append(s->headers, line);
+  if (longer == NULL)
+    return -1;
+  s->headers = longer;
+  return 0;
+}
+
+static int copy_all (Settings *s, const SessionOptions *o) {
+  const char *const *line;
+  if (copy(&s->user_agent, o->user_agent) != 0 ||
+      copy(&s->proxy, o->proxy) != 0 || copy(&s->ca_file, o->ca_file) != 0)
+    return -1;
+  if (o->authorization != NULL && add_header(s, o->authorization) != 0)
+    return -1;
+  for (line = o->headers; line != NULL && *line != NULL; line++)
+    if (add_header(s, *line) != 0)
+      return -1;
+  s->connect_timeout_ms = o->connect_timeout_ms;
+  s->timeout_ms = o->timeout_ms;
+  s->stall_timeout_s = o->stall_timeout_s;
+  s->accept_invalid_certificates = o->accept_invalid_certificates;
+  return 0;
+}
+
+int settings_copy (Settings *s, const SessionOptions *o) {
+  s->origin = url_origin(o->base_url);
+  if (s->origin == NULL) {
+    errno = EINVAL;
+    return -1;
+  }
+  errno = ENOMEM;
+  return copy_all(s, o);
+}
+
+void settings_free (Settings *s) {
+  curl_slist_free_all(s->headers);
+  free(s->origin);
+  free(s->user_agent);
+  free(s->proxy);
+  free(s->ca_file);
+}
+
+static void restrict_protocols (CURL *easy) {
+#if LIBCURL_VERSION_NUM >= 0x075500
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS);
+#endif
+}
+
+void settings_apply (const Settings *s, CURL *easy) {
+  restrict_protocols(easy);
+  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
+  curl_easy_setopt(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+  curl_easy_setopt(easy, CURLOPT_USERAGENT, s->user_agent);
+  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                   (long)s->connect_timeout_ms);
+  if (s->proxy != NULL)
+    curl_easy_setopt(easy, CURLOPT_PROXY, s->proxy);
+  if (s->ca_file != NULL)
+    curl_easy_setopt(easy, CURLOPT_CAINFO, s->ca_file);
+  if (s->accept_invalid_certificates) {
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+  }
+}
+
+static int append_copies (struct curl_slist **list,
+                          const struct curl_slist *more) {
+  for (; more != NULL; more = more->next) {
+    struct curl_slist *longer = curl_slist_append(*list, more->data);
+    if (longer == NULL)
+      return -1;
+    *list = longer;
+  }
+  return 0;
+}
+
+int settings_set_headers (const Settings *s, Exchange *x,
+                          struct curl_slist *own, bool api) {
+  if (api && own == NULL) {
+    x->headers = s->headers;
+    x->shared_headers = true;
+  } else if (append_copies(&x->headers, own) != 0 ||
+             (api && append_copies(&x->headers, s->headers) != 0)) {
+    return -1;
+  }
+  curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->headers);
+  return 0;
+}
