@@ -38,7 +38,7 @@ end
 ---@param background string
 ---@param words string? # such as "--workers 2"
 function engine.separate(input, foreground, background, words)
-  local output, status = workspace.run(("timeout 120 '%s' '%s' '%s' '%s' %s")
+  local output, status = workspace.run(("timeout 600 '%s' '%s' '%s' '%s' %s")
     :format(engine.program(), input, foreground, background, words or ""))
   if status == 1 then
     return nil, output:match "^([%u_]+): (.-)\n"
