@@ -118,8 +118,8 @@ end
 local function encode_chunks(pieces, whole)
   local out = {}
   for _, piece in ipairs(pieces) do
-    out[#out + 1] = { count = piece.count,
-      bytes = ("%x\r\n%s\r\n"):format(#piece.bytes, piece.bytes) }
+    out[#out + 1] = { count = piece.count, -- %s would end at a NUL in Lua 5.1
+      bytes = ("%x\r\n"):format(#piece.bytes) .. piece.bytes .. "\r\n" }
   end
   if whole then
     out[#out + 1] = { bytes = "0\r\n\r\n" }
