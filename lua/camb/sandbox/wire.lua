@@ -70,8 +70,10 @@ function bodies.json_size(size)
 end
 
 function bodies.json_depth(depth)
-  return { { bytes = "[", count = depth }, { bytes = "]", count = depth } },
-    "application/json"
+  local pieces = {}
+  fill(pieces, "[", depth)
+  fill(pieces, "]", depth)
+  return pieces, "application/json"
 end
 
 function bodies.gzip_bomb(size)
