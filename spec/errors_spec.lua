@@ -208,7 +208,7 @@ describe("an error", function()
     local task = assert(client:submit(MIX))
     server:fault({ step = "status", status = 200, times = 2,
       body = "<html>Sign in</html>" })
-    assert(task:wait({ interval = 0.05, max_attempts = 100 }))
+    assert(task:wait({ interval = 0.05, max_attempts = 5000 }))
     server:fault({ step = "status", status = 200, times = 2,
       body = "<html>Sign in</html>" })
     local err = fails({ kind = "protocol", task_id = task.id },
@@ -242,7 +242,7 @@ describe("an error", function()
     local task = assert(client:submit(MIX))
     server:fault({ step = "status", status = 500, times = 2 })
     local retries = 0
-    assert(task:wait({ interval = 0.05, max_attempts = 100,
+    assert(task:wait({ interval = 0.05, max_attempts = 5000,
       on_event = function(event)
         retries = retries + (event.name == "retrying" and 1 or 0)
       end }))
@@ -252,7 +252,7 @@ describe("an error", function()
   it("an expired URL is asked for again by its run id", function()
     server:fault({ step = "stem", status = 403, body = "expired" })
     local stems = assert(client:separate(MIX, { output_dir = folder,
-      interval = 0.1, max_attempts = 200 }))
+      interval = 0.1, max_attempts = 5000 }))
     assert.matches("^fLaC", workspace.read(stems.foreground))
     assert.matches("^fLaC", workspace.read(stems.background))
   end)

@@ -164,7 +164,7 @@ describe("the paid upload", function()
     server:fault({ step = "result", status = 502, html = true })
     server:fault({ step = "stem", cut = 70000, times = 2 })
     assert(client:separate(MIX, { output_dir = folder, interval = 0.1,
-      max_attempts = 100 }))
+      max_attempts = 5000 }))
     assert.equal(1, server:stats().uploads)
   end)
 end)
