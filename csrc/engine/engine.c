@@ -36,13 +36,24 @@ static int same_file (const char *a, const char *b) {
          one.st_ino == two.st_ino;
 }
 
+static int check_source (const char *input, const EngineOptions *options,
+                         Fault *fault) {
+  struct stat status;
+  if (stat(input, &status) != 0)
+    return 0; /* opening it will say why */
+  if (!S_ISREG(status.st_mode))
+    return fault_set(fault, FAULT_INTERNAL,
+                     "cannot read the source: it is not a regular file");
+  if (options->max_bytes > 0 && status.st_size > options->max_bytes)
+    return fault_set(fault, FAULT_LARGE,
+                     "the source has %lld bytes, and %lld is the limit here",
+                     (long long)status.st_size, (long long)options->max_bytes);
+  return 0;
+}
+
 /* Writing begins by emptying the stems' files. */
 static int check_paths (const char *input, const char *foreground,
                         const char *background, Fault *fault) {
-  struct stat status;
-  if (stat(input, &status) == 0 && !S_ISREG(status.st_mode))
-    return fault_set(fault, FAULT_INTERNAL,
-                     "cannot read the source: it is not a regular file");
   if (same_file(input, foreground) || same_file(input, background) ||
       same_file(foreground, background) || strcmp(foreground, background) == 0)
     return fault_set(fault, FAULT_INTERNAL,
@@ -53,12 +64,12 @@ static int check_paths (const char *input, const char *foreground,
 static int separate (Decoder *d, const char *foreground, const char *background,
                      const EngineOptions *options, EngineReport *report,
                      Fault *fault) {
-  int workers = options != NULL ? options->workers : 1;
-  const atomic_bool *cancel = options != NULL ? options->cancel : NULL;
+  if (decoder_limit(d, options->max_seconds, fault) < 0)
+    return -1;
   Writer *w = writer_open(foreground, background, decoder_format(d), fault);
   int code = -1;
   if (w != NULL)
-    code = pipeline_run(d, w, workers, cancel, fault);
+    code = pipeline_run(d, w, options->workers, options->cancel, fault);
   if (code == 0)
     describe(report, d, w);
   writer_close(w);
@@ -72,12 +83,15 @@ static int separate (Decoder *d, const char *foreground, const char *background,
 int engine_separate (const char *input, const char *foreground,
                      const char *background, const EngineOptions *options,
                      EngineReport *report) {
+  static const EngineOptions usual = {.workers = 1};
   Fault fault = {0};
   int code = -1;
+  options = options != NULL ? options : &usual;
   memset(report, 0, sizeof *report);
   pthread_once(&quiet, hush);
-  if (check_paths(input, foreground, background, &fault) == 0) {
-    Decoder *d = decoder_open(input, options ? options->cancel : NULL, &fault);
+  if (check_source(input, options, &fault) == 0 &&
+      check_paths(input, foreground, background, &fault) == 0) {
+    Decoder *d = decoder_open(input, options->cancel, &fault);
     if (d != NULL)
       code = separate(d, foreground, background, options, report, &fault);
     decoder_close(d);

@@ -11,6 +11,8 @@
 typedef struct EngineOptions {
   int workers;               /* threads for one file; below 1 means 1 */
   const atomic_bool *cancel; /* looked at between segments; may be NULL */
+  double max_seconds;        /* a longer source is refused; 0: no limit */
+  int64_t max_bytes;         /* a larger file is refused; 0: no limit */
 } EngineOptions;
 
 typedef struct EngineReport {

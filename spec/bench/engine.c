@@ -18,7 +18,8 @@
 #include "engine/mask.h"
 
 static const char usage[] =
-  "usage: engine IN FOREGROUND BACKGROUND [--workers N] [--dump DIR]\n";
+  "usage: engine IN FOREGROUND BACKGROUND [--workers N] [--max-seconds N]\n"
+  "              [--max-bytes N] [--dump DIR]\n";
 
 static double now (void) {
   struct timespec t;
@@ -117,13 +118,17 @@ static void dump (const char *path, const char *dir) {
 
 int main (int argc, char **argv) {
   const char *paths[3] = {NULL, NULL, NULL};
-  EngineOptions options = {1, NULL};
+  EngineOptions options = {.workers = 1};
   EngineReport report;
   const char *dump_dir = NULL;
   int count = 0;
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--workers") == 0 && i + 1 < argc)
       options.workers = atoi(argv[++i]);
+    else if (strcmp(argv[i], "--max-seconds") == 0 && i + 1 < argc)
+      options.max_seconds = atof(argv[++i]);
+    else if (strcmp(argv[i], "--max-bytes") == 0 && i + 1 < argc)
+      options.max_bytes = atoll(argv[++i]);
     else if (strcmp(argv[i], "--dump") == 0 && i + 1 < argc)
       dump_dir = argv[++i];
     else if (count < 3)
