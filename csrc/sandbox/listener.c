@@ -94,6 +94,7 @@ static void on_connection (void *context, struct MHD_Connection *connection,
 static struct MHD_Daemon *start_daemon (Listener *l, const ListenerOptions *o,
                                         int fd) {
   const intptr_t memory = (intptr_t)o->max_headers;
+  const Tls none = {0}, *tls = o->tls != NULL ? o->tls : &none;
   struct MHD_OptionItem options[] = {
     {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
     {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)request_on_line, l},
@@ -106,20 +107,17 @@ static struct MHD_Daemon *start_daemon (Listener *l, const ListenerOptions *o,
     {MHD_OPTION_END, 0, NULL},
   };
   struct MHD_OptionItem secrets[] = {
-    {MHD_OPTION_HTTPS_MEM_KEY, 0, o->tls != NULL ? o->tls->key : NULL},
-    {MHD_OPTION_HTTPS_MEM_CERT, 0, o->tls != NULL ? o->tls->certificate : NULL},
-    {MHD_OPTION_HTTPS_PRIORITIES, 0,
-     o->tls != NULL ? (void *)o->tls->priorities : NULL},
+    {MHD_OPTION_HTTPS_MEM_KEY, 0, tls->key},
+    {MHD_OPTION_HTTPS_MEM_CERT, 0, tls->certificate},
+    {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)tls->priorities},
     {MHD_OPTION_END, 0, NULL},
   };
   unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
-  if (o->tls == NULL)
-    secrets[0] = secrets[3];
-  else
+  if (o->tls != NULL)
     flags |= MHD_USE_TLS;
-  return MHD_start_daemon(flags, 0, NULL, NULL, request_on_call, l,
-                          MHD_OPTION_ARRAY, options, MHD_OPTION_ARRAY, secrets,
-                          MHD_OPTION_END);
+  return MHD_start_daemon(
+    flags, 0, NULL, NULL, request_on_call, l, MHD_OPTION_ARRAY, options,
+    MHD_OPTION_ARRAY, o->tls != NULL ? secrets : &secrets[3], MHD_OPTION_END);
 }
 
 bool listener_open (Listener *l, const ListenerOptions *o, Failure *why) {

@@ -19,8 +19,7 @@ typedef struct Listener {
   struct Server *server;
   ListenerKind kind;
   struct MHD_Daemon *daemon; /* NULL when closed */
-  char
-    origin[320]; /* "http://host:port" or "https://…", as a client writes it */
+  char origin[320];          /* "http[s]://host:port", as a client writes it */
 } Listener;
 
 typedef struct ListenerOptions {

@@ -35,6 +35,7 @@ local function integer(least, most)
 end
 
 local LARGEST = 2 ^ 53
+local LONGEST_ETAG = 71 -- StemHead in csrc/sandbox/stemhead.h holds it
 local bytes = integer(0, LARGEST)
 local on = {
   type = "boolean",
@@ -130,7 +131,11 @@ local schema = {
   silence = on,
   -- stems
   cut = bytes,
-  etag = options.filled,
+  etag = options.text(function(value)
+    if value == "" or #value > LONGEST_ETAG then
+      return ("must have 1 to %d letters"):format(LONGEST_ETAG)
+    end
+  end),
   changed = on,
   corrupt = on,
 }
