@@ -219,11 +219,12 @@ define interpreter
 endef
 
 # Specs find in SANITIZER which one it is, where they measure what it changes,
-# such as the memory of the process.  Not under valgrind: what is tagged #slow,
-# and specs that compute on samples in Lua, which shows nothing of our C.
+# such as the memory of the process.  Valgrind leaves out what is tagged #slow,
+# and the specs that separate recordings in full, again and again, or compute
+# on samples in Lua: minutes each, in code that the others run as well.
 SANITIZERS = sanitize-asan sanitize-valgrind
-VALGRIND_SPECS ?= $(filter-out spec/engine%_spec.lua spec/formats_spec.lua,\
-  $(wildcard spec/*_spec.lua))
+VALGRIND_SPECS ?= $(filter-out $(patsubst %,spec/%_spec.lua,engine engine_% \
+  formats cli client scheduler),$(wildcard spec/*_spec.lua))
 .PHONY: sanitize $(SANITIZERS)
 sanitize: check-deps ## Run the specs under ASan and UBSan, then valgrind.
 	@$(MAKE) --no-print-directory -k $(SANITIZERS)
