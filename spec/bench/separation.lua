@@ -64,7 +64,7 @@ local function add(sums, group, figures)
   end
 end
 
-local ROW = "%-25s %-12s %6s %7s   %6s %7s"
+local ROW = "%-27s %-12s %6s %7s   %6s %7s"
 
 local function print_rows(title, sum)
   for _, method in ipairs(METHODS) do
