@@ -2,6 +2,7 @@
 
 local cjson = require "cjson"
 local sandbox = require "camb.sandbox"
+local workspace = require "spec.support.workspace"
 local sandboxed = require "spec.support.sandboxed"
 
 local key = sandboxed.key
@@ -232,17 +233,18 @@ describe("starting and stopping", function()
 
   it("gives every descriptor and thread back, fifty times over", function()
     local self = read("/proc/self/stat"):match "^%d+"
-    local function count(what)
-      return tonumber((run(("ls /proc/%s/%s | wc -l"):format(self, what))))
+    local function count_threads()
+      return tonumber((run(("ls /proc/%s/task | wc -l"):format(self))))
     end
     sandbox.start():stop()
-    local descriptors, threads = count "fd", count "task"
+    collectgarbage()
+    local descriptors, threads = workspace.descriptors(), count_threads()
     for _ = 1, 50 do
       local server = assert(sandbox.start{ workers = 3 })
       server:stop()
     end
-    assert.equal(descriptors, count "fd")
-    assert.equal(threads, count "task")
+    assert.equal(descriptors, workspace.descriptors())
+    assert.equal(threads, count_threads())
   end)
 
   it("is done by close, by the collector, and as often as one likes", function()
