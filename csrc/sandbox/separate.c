@@ -18,7 +18,7 @@ static void set_failure (Separation *s, const char *reason,
 
 static void run_engine (const Separator *how, const Task *t, const char *input,
                         Separation *s) {
-  EngineOptions options = {how->threads, how->cancel};
+  EngineOptions options = {.workers = how->threads, .cancel = how->cancel};
   EngineReport report;
   char *foreground = files_join(t->folder, "foreground.flac");
   char *background = files_join(t->folder, "background.flac");
@@ -30,6 +30,7 @@ static void run_engine (const Separator *how, const Task *t, const char *input,
   else {
     strcpy(s->files[FOREGROUND], "foreground.flac");
     strcpy(s->files[BACKGROUND], "background.flac");
+    snprintf(s->message, sizeof s->message, "%s", report.message);
   }
   free(foreground);
   free(background);
