@@ -220,11 +220,11 @@ endef
 
 # Specs find in SANITIZER which one it is, where they measure what it changes,
 # such as the memory of the process.  Valgrind leaves out what is tagged #slow,
-# and the specs that separate recordings in full, again and again, or compute
-# on samples in Lua: minutes each, in code that the others run as well.
+# and the specs that separate whole recordings or compute on samples in Lua:
+# minutes each, in code that the others run as well.
 SANITIZERS = sanitize-asan sanitize-valgrind
 VALGRIND_SPECS ?= $(filter-out $(patsubst %,spec/%_spec.lua,engine engine_% \
-  formats cli client scheduler),$(wildcard spec/*_spec.lua))
+  formats),$(wildcard spec/*_spec.lua))
 .PHONY: sanitize $(SANITIZERS)
 sanitize: check-deps ## Run the specs under ASan and UBSan, then valgrind.
 	@$(MAKE) --no-print-directory -k $(SANITIZERS)

@@ -1,8 +1,8 @@
 local sandbox = require "camb.sandbox"
 local workspace = require "spec.support.workspace"
 
-local CAMB = "build/bin/camb"
-local MIX = "examples/mix.flac"
+local CAMB = (os.getenv("BUILD") or "build") .. "/bin/camb"
+local MIX = "spec/fixtures/mix.flac"
 
 describe("the command camb", function()
   local folder
@@ -88,7 +88,7 @@ describe("the command camb", function()
     for _, signal in ipairs({ "INT", "TERM" }) do
       local output = workspace.run(([[
         TMPDIR=%s %s serve --port 0 --api-key k > %s/log & pid=$!
-        until grep -qs http %s/log; do sleep 0.02; done
+        for i in $(seq 1000); do grep -qs http %s/log && break; sleep 0.02; done
         base=$(sed -n 's/.*listens at //p' %s/log)
         curl -s -o /dev/null -w '%%{http_code} ' -H 'x-api-key: k' \
           $base/audio-separation/nowhere
@@ -104,7 +104,7 @@ describe("the command camb", function()
       serve() {
         rm -f %s/log
         %s serve --port 0 --api-key k --data-dir %s/data > %s/log & pid=$!
-        until grep -qs http %s/log; do sleep 0.02; done
+        for i in $(seq 1000); do grep -qs http %s/log && break; sleep 0.02; done
         base=$(sed -n 's/.*listens at //p' %s/log)
       }
       serve

@@ -3,7 +3,7 @@ local sandbox = require "camb.sandbox"
 local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
 
-local MIX = "examples/mix.flac"
+local MIX = "spec/fixtures/mix.flac"
 
 -- Every request of an operation, in the order in which they arrived.
 local function of_kind(server, method, pattern)

@@ -2,7 +2,7 @@ local camb = require "camb"
 local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
 
-local MIX = "examples/mix.flac"
+local MIX = "spec/fixtures/mix.flac"
 
 describe("camb.run", function()
   it("returns what its function returns", function()

@@ -5,7 +5,7 @@ local sandbox = require "camb.sandbox"
 local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
 
-local MIX = "examples/mix.flac"
+local MIX = "spec/fixtures/mix.flac"
 
 describe("over TLS", function()
   local server, client, folder

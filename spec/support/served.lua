@@ -8,10 +8,11 @@ local served = {}
 --- api_key, pid and stop().
 function served.start(words)
   local log = os.tmpname()
-  local pid = workspace.run(("build/bin/camb serve --port 0 --api-key sandbox "
-    .. "%s > %s 2>&1 & echo $!"):format(words or "", log)):match("%d+")
+  local pid = workspace.run(("%s/bin/camb serve --port 0 --api-key sandbox %s "
+    .. "> %s 2>&1 & echo $!"):format(os.getenv("BUILD") or "build", words or "",
+    log)):match("%d+")
   local base_url
-  for _ = 1, 500 do
+  for _ = 1, 1500 do
     base_url = workspace.read(log):match("listens at (%S+)")
     if base_url then
       break
