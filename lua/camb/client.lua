@@ -108,6 +108,7 @@ end
 client.USER_AGENT = "camb-lua/dev"
 
 --- Raise unless the client can be used.
+---@package
 function Client:check_open(level)
   if getmetatable(self) ~= Client then
     error("not a client: call it with a colon, client:submit(…)", level)
