@@ -219,7 +219,8 @@ define interpreter
 endef
 
 # Specs find in SANITIZER which one it is, where they measure what it changes,
-# such as the memory of the process.  Valgrind leaves out what is tagged #slow,
+# such as the memory of the process; what is tagged #timed holds an upper bound
+# of time and runs without a sanitizer only.  Valgrind leaves out what is tagged #slow,
 # and the specs that separate whole recordings or compute on samples in Lua:
 # minutes each, in code that the others run as well.
 SANITIZERS = sanitize-asan sanitize-valgrind
@@ -240,14 +241,16 @@ sanitize-asan: $(PRELOAD)
 	  SANITIZER=asan ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 \
 	  UBSAN_OPTIONS=print_stacktrace=1 \
 	  $(MAKE) --no-print-directory run-test BUILD=$(ASAN) \
-	    LUA=$(notdir $(LUA)) SPECS="--exclude-tags=build $(SPECS)")
+	    LUA=$(notdir $(LUA)) \
+	    SPECS="--exclude-tags=build --exclude-tags=timed $(SPECS)")
 
 sanitize-valgrind: $(PRELOAD)
 	$(call interpreter,$(VALGRIND),$(VALGRIND_RUN))
 	$(call step,$(AGAIN) all BUILD=$(VALGRIND) CC=gcc CFLAGS="-O2 -g" && \
 	  SANITIZER=valgrind $(MAKE) --no-print-directory run-test \
 	    BUILD=$(VALGRIND) LUA=$(notdir $(LUA)) \
-	    SPECS="--exclude-tags=build --exclude-tags=slow $(VALGRIND_SPECS)")
+	    SPECS="--exclude-tags=build --exclude-tags=timed --exclude-tags=slow \
+	      $(VALGRIND_SPECS)")
 
 # Programs that print figures.  A C program that needs more than libc says here
 # what it is linked with.

@@ -210,7 +210,7 @@ describe("a client", function()
     assert.is_true(#times <= 2 + (times[#times] - times[1]) * 10)
   end)
 
-  it("hears each poll at the interval that was asked for, the first sooner",
+  it("hears each poll at the interval that was asked for #timed",
     function()
       server:stop()
       server = assert(sandbox.start({ processing = math.huge }))

@@ -116,7 +116,7 @@ describe("an error", function()
       impatient:close()
     end)
 
-  it("429 with a pause beyond the deadline: rate_limited at once", function()
+  it("429 with a pause beyond the deadline: rate_limited at once #timed", function()
     server:fault({ step = "submit", status = 429, retry_after = 3600 })
     local started = os.time()
     fails({ kind = "rate_limited", retry_after = 3600, attempts = 1 },
@@ -168,7 +168,7 @@ describe("an error", function()
       err.message)
   end)
 
-  it("the deadline passed: timeout, with the task id, on time", function()
+  it("the deadline passed: timeout, with the task id, on time #timed", function()
     server:stop()
     server = assert(sandbox.start({ processing = math.huge }))
     client = stage.client(server)

@@ -461,7 +461,7 @@ describe("a server with faults", function()
     return #workspace.list("/proc/" .. pid .. "/task")
   end
 
-  it("stops at once in the middle of them", function()
+  it("stops at once in the middle of them #timed", function()
     server:fault{ step = "status", silence = true, times = 5 }
     server:fault{ step = "status", body = ("x"):rep(1000), slow = "body",
       pace = 1, times = 5 }

@@ -59,7 +59,7 @@ describe("a data folder", function()
     assert.equal("0123456789", http("'" .. url .. "'").body)
   end)
 
-  it("keeps a task pending whose separation was cancelled", function()
+  it("keeps a task pending whose separation was cancelled #timed", function()
     local long = work .. "/long.flac"
     run("ffmpeg -v error -y -stream_loop 400 -i " .. work .. "/mix.flac " .. long)
     local server = start{ data_dir = fresh "cancelled" }

@@ -24,7 +24,7 @@ describe("camb.run", function()
     assert.equal(10, done)
   end)
 
-  it("lets jobs sleep side by side, and wakes them in order", function()
+  it("lets jobs sleep side by side, and wakes them in order #timed", function()
     local order = {}
     local started = os.time()
     camb.run(function()

@@ -125,7 +125,7 @@ describe("a download", function()
     fails("protocol", "do not match its digest")
   end)
 
-  it("gives up on a host that never answers, at the deadline", function()
+  it("gives up on a host that never answers, at the deadline #timed", function()
     server:fault({ step = "stem", silence = true, times = math.huge })
     local core = require "camb.core"
     local started = core.now()
