@@ -105,9 +105,19 @@ describe("a download", function()
   end)
 
   it("begins anew when the stem changed between two ranges", function()
-    server:fault({ step = "stem", cut = 300000, etag = nil })
-    server:fault({ step = "stem", skip = 2, changed = true, cut = 1000 })
+    local before = #server:requests()
+    server:fault({ step = "stem", path = "background", cut = 300000 })
+    server:fault({ step = "stem", path = "background", changed = true,
+      cut = 1000 })
     succeeds({ deadline = 20 })
+    local statuses = {}
+    local requests = server:requests()
+    for i = before + 1, #requests do
+      if requests[i].path:find("background") then
+        statuses[#statuses + 1] = requests[i].status
+      end
+    end
+    assert.same({ 200, 200, 200 }, statuses)
   end)
 
   it("refuses a page of HTML", function()
@@ -185,12 +195,22 @@ describe("a download", function()
     assert.equal(folder .. "/run.foreground.flac", stems.foreground)
   end)
 
-  it("is not begun by a second job while the first one writes", function()
-    local held = assert(io.open(folder .. "/x.foreground.part", "w"))
-    local _, locked = workspace.run(
-      ("flock -n %s/x.foreground.part true"):format(folder))
-    held:close()
-    assert.equal(0, locked) -- a leftover that nobody writes is no obstacle
+  it("leaves a file alone that another process is writing", function()
+    local part = folder .. "/x.foreground.part"
+    local pid = workspace.run(("flock %s sh -c 'echo held > %s/held; exec "
+      .. "sleep 60' > /dev/null 2>&1 & echo $!"):format(part, folder))
+      :match("%d+")
+    workspace.run(("for i in $(seq 500); do [ -e %s/held ] && break; "
+      .. "sleep 0.01; done"):format(folder))
+    local stems, err = download()
+    workspace.run(("pkill -P %s; kill %s"):format(pid, pid))
+    assert.is_nil(stems)
+    assert.equal("file", err.kind)
+    assert.matches("is being written by another process", err.message)
+  end)
+
+  it("is not stopped by what a killed process left", function()
+    workspace.write(folder .. "/x.foreground.part", "half of something")
     succeeds()
   end)
 end)
