@@ -16,8 +16,8 @@ typedef struct SessionOptions {
   const char *authorization;  /* header line with the key; NULL: none */
   const char *const *headers; /* header lines for that origin, NULL-ended */
   const char *user_agent;
-  const char *proxy;   /* NULL: as the environment says */
-  const char *ca_file; /* NULL: the system's certificates */
+  const char *proxy;   /* NULL: as the environment says; "": none */
+  const char *ca_file; /* alone trusted; NULL: the system's certificates */
   int max_connections; /* open at once to one host; 0: no limit */
   int connect_timeout_ms;
   int timeout_ms;      /* for one attempt of a request or a poll */

@@ -64,6 +64,16 @@ static void restrict_protocols (CURL *easy) {
 #endif
 }
 
+/* A named authority stands in place of the system's, folder and all. */
+static void trust_only (CURL *easy, const char *ca_file) {
+  curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
+  curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+#if LIBCURL_VERSION_NUM >= 0x073400
+  curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, ca_file);
+  curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
+#endif
+}
+
 void settings_apply (const Settings *s, CURL *easy) {
   restrict_protocols(easy);
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
@@ -74,7 +84,7 @@ void settings_apply (const Settings *s, CURL *easy) {
   if (s->proxy != NULL)
     curl_easy_setopt(easy, CURLOPT_PROXY, s->proxy);
   if (s->ca_file != NULL)
-    curl_easy_setopt(easy, CURLOPT_CAINFO, s->ca_file);
+    trust_only(easy, s->ca_file);
   if (s->accept_invalid_certificates) {
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);

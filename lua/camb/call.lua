@@ -5,6 +5,7 @@
 local core = require "camb.core"
 local failure = require "camb.failure"
 local inbox = require "camb.inbox"
+local redact = require "camb.redact"
 
 ---@class camb.Event
 ---@field name string      # "upload_started", "submitted", "polled", …
@@ -66,6 +67,13 @@ function Call:emit(name, fields)
   self:tell(self.client.on_event, event)
 end
 
+--- Words that came from outside, fit for a person and a log.
+---@param words string?
+---@return string?
+function Call:clean(words)
+  return words and redact.line(words, self.client.secret())
+end
+
 --- nil and an error of `fields`, with what is known of the operation.
 ---@param fields table
 ---@return nil
@@ -73,7 +81,7 @@ end
 function Call:fail(fields)
   fields.task_id = fields.task_id or self.task_id
   fields.run_id = fields.run_id or self.run_id
-  return nil, failure.make(fields, self.client.api_key)
+  return nil, failure.make(fields, self.client.secret())
 end
 
 --- nil and the error that `transfer` ended with.
@@ -123,8 +131,8 @@ end
 
 --- Tell of an attempt that will be made again.
 function Call:emit_retry(step, event)
-  self:emit("retrying", { step = step, attempt = event[3], reason = event[4],
-    next_in = event[5] })
+  self:emit("retrying", { step = step, attempt = event[3],
+    reason = self:clean(event[4]), next_in = event[5] })
 end
 
 local function wait_for(self, box, step, transfer)

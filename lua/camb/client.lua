@@ -2,11 +2,13 @@
 
 local api = require "camb.api"
 local call = require "camb.call"
+local connection = require "camb.connection"
 local core = require "camb.core"
 local download = require "camb.download"
 local json = require "camb.json"
 local operations = require "camb.operations"
 local options = require "camb.options"
+local redact = require "camb.redact"
 local result = require "camb.result"
 local schema = require "camb.schema"
 local source = require "camb.source"
@@ -19,14 +21,15 @@ local client = {}
 ---@class camb.Client
 ---@field audio_separation camb.Operations # the official operations
 ---@field base_url string
----@field package api_key string
+---@field package secret fun(): string # the key; a function, so that no dump of
+---  the client's fields shows it
 local Client = {}
 Client.__index = Client
 Client.__name = "camb.Client"
 
 function Client:__tostring()
-  return ("camb.Client (%s%s)"):format(self.base_url,
-    self.closed and ", closed" or "")
+  return ("camb.Client (%s%s)"):format(
+    redact.urls(self.base_url), self.closed and ", closed" or "")
 end
 
 local function header_lines(headers, level)
@@ -81,8 +84,8 @@ function client.new(checked, level)
     authorization = "x-api-key: " .. key,
     headers = header_lines(checked.headers, level + 1),
     user_agent = checked.user_agent or client.USER_AGENT,
-    proxy = checked.proxy,
-    ca_file = checked.ca_file,
+    proxy = connection.proxy(checked.proxy),
+    ca_file = connection.ca_file(checked, level + 1),
     max_connections = checked.max_connections,
     connect_timeout = checked.connect_timeout,
     timeout = checked.timeout,
@@ -95,7 +98,9 @@ function client.new(checked, level)
   local self = setmetatable({
     session = session,
     base_url = base_url,
-    api_key = key,
+    secret = function()
+      return key
+    end,
     retries = checked.retries,
     on_event = checked.on_event,
     inboxes = {},
@@ -149,7 +154,8 @@ local function check_run_id(run_id, level)
   local integer = json.integer(run_id)
   if not integer then
     error(("run id: an integer expected, got %s"):format(
-      run_id == nil and "nil" or ('"%s"'):format(tostring(run_id))), level + 1)
+      run_id == nil and "nil"
+      or ('"%s"'):format(redact.line(tostring(run_id)))), level + 1)
   end
   return integer
 end
@@ -247,6 +253,7 @@ function Client:download(from, given)
   local urls
   if type(from) == "table" and from.id then
     operation.run_id = check_run_id(from.id, 2)
+    options.check_value("task_id", from.task_id, options.filled, 2)
     operation.task_id = from.task_id
   elseif type(from) == "table" then
     urls = check_urls(from, 2)
@@ -306,7 +313,7 @@ function client.separate(self, checked_source, checked)
   end
   forbid_retry(err)
   if stems then
-    operation:emit("finished", { stems = stems })
+    operation:emit("finished", { stems = redact.all(stems) })
   end
   return operation:conclude(stems, err)
 end

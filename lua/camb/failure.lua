@@ -2,6 +2,7 @@
 
 local api = require "camb.api"
 local Error = require "camb.error"
+local redact = require "camb.redact"
 
 local failure = {}
 
@@ -190,32 +191,16 @@ function failure.of_cancel(step, call)
   return { kind = "cancelled", step = step, message = message }
 end
 
--- A service that echoes the key must not bring it into a log.
-local function redact(text, secret)
-  if not secret or secret == "" then
-    return text
-  end
-  return (text:gsub(secret:gsub("%p", "%%%0"), "[key]"))
-end
-
-local function redact_all(value, secret)
-  if type(value) == "string" then
-    return redact(value, secret)
-  elseif type(value) == "table" then
-    for key, item in pairs(value) do
-      value[key] = redact_all(item, secret)
-    end
-  end
-  return value
-end
-
---- An error of `fields` in which `secret` does not occur.
+--- An error of `fields` in which `secret` does not occur, even if the service
+--- echoes it.
 ---@param fields table
 ---@param secret string?
 ---@return camb.Error
 function failure.make(fields, secret)
-  fields.message = redact(fields.message, secret)
-  fields.detail = redact_all(fields.detail, secret)
+  fields.message = redact.line(fields.message, secret)
+  for _, name in ipairs({ "detail", "status", "exception_reason" }) do
+    fields[name] = redact.all(fields[name], secret)
+  end
   return Error.new(fields)
 end
 

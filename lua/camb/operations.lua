@@ -16,19 +16,14 @@ local operations = {}
 local Operations = {}
 Operations.__index = Operations
 
-local CREATE = options.join(schema.submit, { media_file = {} })
-local STATUS = options.join(schema.status, { task_id = options.filled })
-local RUN_INFO = options.join(schema.call, { run_id = schema.id })
-local RUNS = options.join(schema.results, { run_ids = { type = "table" } })
-
 --- For the client.
 function operations.new(client)
   return setmetatable({ client = client }, Operations)
 end
 
-local function check(self, given, rules, needed)
+local function check(self, given, name, needed)
   self.client:check_open(4)
-  local checked = options.check(given, rules, 3)
+  local checked = options.check(given, schema[name], 3)
   if checked[needed] == nil then
     error(("option '%s' is missing"):format(needed), 3)
   end
@@ -41,7 +36,7 @@ end
 ---@return { task_id: string }? reply
 ---@return camb.Error? err
 function Operations:create_audio_separation(given)
-  local checked = check(self, given, CREATE, "media_file")
+  local checked = check(self, given, "create_audio_separation", "media_file")
   local checked_source = source.check(checked.media_file, 2)
   local operation = call.new(self.client, checked,
     source.label(checked_source))
@@ -53,7 +48,8 @@ end
 ---@return camb.Status? reply
 ---@return camb.Error? err
 function Operations:get_audio_separation_status(given)
-  local checked = check(self, given, STATUS, "task_id")
+  local checked = check(self, given, "get_audio_separation_status",
+    "task_id")
   return self.client:task(checked.task_id):status({ run_id = checked.run_id,
     deadline = checked.deadline, on_event = checked.on_event })
 end
@@ -63,7 +59,8 @@ end
 ---@return { foreground_audio_url: string, background_audio_url: string }? reply
 ---@return camb.Error? err
 function Operations:get_audio_separation_run_info(given)
-  local checked = check(self, given, RUN_INFO, "run_id")
+  local checked = check(self, given, "get_audio_separation_run_info",
+    "run_id")
   local operation = call.new(self.client, checked)
   operation.run_id = json.integer(checked.run_id)
   return operation:conclude(result.one(operation))
@@ -75,7 +72,8 @@ end
 ---@return table<integer|string, table>? reply # by run id as given
 ---@return camb.Error? err
 function Operations:get_audio_separation_runs_results(given)
-  local checked = check(self, given, RUNS, "run_ids")
+  local checked = check(self, given, "get_audio_separation_runs_results",
+    "run_ids")
   return self.client:results(checked.run_ids, { run_id = checked.run_id,
     traceparent = checked.traceparent, deadline = checked.deadline,
     on_event = checked.on_event })

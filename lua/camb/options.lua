@@ -14,6 +14,8 @@ local function control_free(value)
     return "holds a NUL byte"
   elseif value:find("[\r\n]") then
     return "holds a line break"
+  elseif value:find("%c") then
+    return "holds a control character"
   end
 end
 
@@ -62,6 +64,13 @@ options.whole = whole
 options.seconds = { type = "number", check = above_zero }
 options.boolean = { type = "boolean" }
 options.callback = { type = "function" }
+-- Several of them: a form carries line breaks as they are.
+options.lines = {
+  type = "string",
+  check = function(value)
+    return control_free((value:gsub("[\r\n\t]", "")))
+  end,
+}
 options.filled = text(function(value)
   if value == "" then
     return "is empty"

@@ -129,9 +129,9 @@ local defaults = {
   request_log = 10000,
 }
 
-local function describe(value)
-  if type(value) == "string" then
-    return ("%q"):format(value)
+local function describe(name, value)
+  if type(value) == "string" and name ~= "api_key" then
+    return ("%q"):format((value:gsub("%c", "?")))
   elseif type(value) == "number" then
     return tostring(value)
   end
@@ -153,7 +153,7 @@ local function check_options(options, level)
     local wanted = check(value)
     if wanted then
       error(("sandbox.start: option '%s' must be %s, got %s"):format(name,
-        wanted, describe(value)), level)
+        wanted, describe(name, value)), level)
     end
     checked[name] = value
   end

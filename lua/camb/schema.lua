@@ -1,5 +1,6 @@
 --- Which options each public function takes.
 
+local connection = require "camb.connection"
 local json = require "camb.json"
 local options = require "camb.options"
 
@@ -32,7 +33,7 @@ local tracing = {
 
 local submit = options.join(call, tracing, {
   project_name = options.text(),
-  project_description = { type = "string" },
+  project_description = options.lines,
   folder_id = id,
   check = options.default(options.boolean, true),
 })
@@ -58,7 +59,7 @@ schema.client = {
   stall_timeout = options.default(options.whole(1), 60),
   retries = options.default(options.whole(0), 4),
   max_connections = options.default(options.whole(1), 8),
-  proxy = options.filled,
+  proxy = connection.PROXY,
   ca_file = options.filled,
   user_agent = options.filled,
   headers = { type = "table" },
@@ -76,5 +77,24 @@ schema.separate = options.join(submit, wait, download, {
   download = options.default(options.boolean, true),
 })
 schema.id = id
+
+--- Of the official operations.
+schema.create_audio_separation = options.join(submit, { media_file = {} })
+schema.get_audio_separation_status = options.join(schema.status, {
+  task_id = options.filled,
+})
+schema.get_audio_separation_run_info = options.join(call, { run_id = id })
+schema.get_audio_separation_runs_results = options.join(schema.results, {
+  run_ids = { type = "table" },
+})
+
+--- Of a source that is a table.
+schema.source = {
+  path = options.filled,
+  data = { type = "string" },
+  read = options.callback,
+  size = options.whole(1),
+  filename = options.filled,
+}
 
 return schema

@@ -3,6 +3,8 @@
 
 local core = require "camb.core"
 local options = require "camb.options"
+local redact = require "camb.redact"
+local schema = require "camb.schema"
 
 local source = {}
 
@@ -13,14 +15,6 @@ local ALIASES = {
   m4a = { m4a = true, mp4 = true, m4b = true, m4v = true, mov = true },
   wav = { wav = true, wave = true },
   aac = { aac = true, adts = true },
-}
-
-local SCHEMA = {
-  path = options.filled,
-  data = { type = "string" },
-  read = options.callback,
-  size = options.whole(1),
-  filename = options.filled,
 }
 
 ---@alias camb.Source
@@ -38,7 +32,7 @@ function source.is_url(given)
 end
 
 local function check_table(given, level)
-  local checked = options.check(given, SCHEMA, level + 1)
+  local checked = options.check(given, schema.source, level + 1)
   local kinds = (checked.path and 1 or 0) + (checked.data and 1 or 0)
     + (checked.read and 1 or 0)
   if kinds ~= 1 then
@@ -71,6 +65,9 @@ end
 ---@param checked table
 ---@return string
 function source.label(checked)
+  if source.is_url(checked.path) then
+    return redact.urls(checked.path)
+  end
   return checked.path or checked.filename or "the given audio"
 end
 

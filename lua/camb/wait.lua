@@ -77,11 +77,11 @@ local function give_up(call, transfer, last)
 end
 
 -- Read the reply that came, unless it is the one before again.
-local function read(transfer, last)
+local function read(call, transfer, last)
   local status, problem = api.read_status(transfer:body())
-  last.problem = problem
+  last.problem = call:clean(problem)
   if status then
-    last.word = status.status
+    last.word = call:clean(status.status)
   end
   return status
 end
@@ -94,7 +94,7 @@ end
 
 -- The outcome that a reply brings; nothing while the task goes on.
 local function judge(call, transfer, event, last)
-  local status = not event[6] and read(transfer, last)
+  local status = not event[6] and read(call, transfer, last)
   local meaning = status and api.meaning(status.status)
   tell_polled(call, event, last, meaning)
   if meaning == "success" then

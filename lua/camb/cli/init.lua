@@ -37,6 +37,12 @@ local function add_separate(parser)
   command:option("--base-url",
     "Default: the environment variable CAMB_BASE_URL, else the service.")
     :argname("URL")
+  command:option("--proxy",
+    "Such as socks5h://localhost:1080; default: HTTPS_PROXY, http_proxy and "
+    .. "NO_PROXY of the environment."):argname("URL")
+  command:option("--ca-file",
+    "Certificates to trust; default: CURL_CA_BUNDLE or SSL_CERT_FILE of the "
+    .. "environment, else the system's."):argname("FILE")
   command:flag("--sandbox",
     "Separate here, by a local server, without an account.")
   command:flag("--overwrite", "Replace stems that exist.")
@@ -71,6 +77,10 @@ local function add_serve(parser)
     :convert(whole(1)):argname("N")
   command:option("--processing", "Seconds that a task takes at least.")
     :convert(tonumber):argname("S")
+  command:flag("--tls",
+    "Speak https; what certificate to trust is printed.")
+  command:option("--ca-out", "Where a copy of that certificate goes.")
+    :argname("FILE")
   command:option("--faults",
     "A Lua file that returns a list of faults: what is to go wrong.")
     :argname("FILE")

@@ -21,6 +21,8 @@ local function open_client(arguments, server)
   local ok, client = pcall(camb.client, {
     api_key = server and server.api_key or arguments.api_key,
     base_url = server and server.base_url or arguments.base_url,
+    proxy = arguments.proxy,
+    ca_file = arguments.ca_file,
     max_connections = 2 * arguments.jobs,
   })
   if not ok then

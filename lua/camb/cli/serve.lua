@@ -23,10 +23,32 @@ local function load_faults(path)
   return list
 end
 
-local function announce(server)
+-- The authority's certificate, also where a data folder that goes away is not
+-- the place to name; nil and a sentence on failure.
+local function publish_authority(server, path)
+  local from = assert(io.open(server.ca_file, "rb"))
+  local text = from:read("*a")
+  from:close()
+  local to, problem = io.open(path, "wb")
+  if not to then
+    return nil, "cannot write " .. problem
+  end
+  local written
+  written, problem = to:write(text)
+  if not to:close() or not written then
+    return nil, ("cannot write %s: %s"):format(path, problem or "disk full")
+  end
+  return path
+end
+
+local function announce(server, ca_file)
   io.stdout:write(("The sandbox listens at %s\n"):format(server.base_url))
   io.stdout:write(("Use it with: export CAMB_BASE_URL=%s CAMB_API_KEY=%s\n")
     :format(server.base_url, server.api_key))
+  if ca_file then
+    io.stdout:write(("Its certificates are of the authority in %s: "
+      .. "export CURL_CA_BUNDLE=%s\n"):format(ca_file, ca_file))
+  end
   io.stdout:flush()
 end
 
@@ -53,12 +75,22 @@ function serve.run(arguments)
     workers = arguments.workers,
     processing = arguments.processing,
     faults = faults,
+    tls = arguments.tls or arguments.ca_out ~= nil,
   })
   if not ok or not server then
     io.stderr:write("camb: ", ok and err.message or tostring(server), "\n")
     return 1
   end
-  announce(server)
+  local ca_file = server.ca_file
+  if arguments.ca_out then
+    ca_file, problem = publish_authority(server, arguments.ca_out)
+  end
+  if problem then
+    server:stop()
+    io.stderr:write("camb: ", problem, "\n")
+    return 1
+  end
+  announce(server, ca_file)
   core.wait_signal()
   server:stop()
   return 0

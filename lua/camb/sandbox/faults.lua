@@ -86,6 +86,7 @@ local length = {
   end,
 }
 
+-- Bodies and raw replies may hold what they like: they are there to be wrong.
 local schema = {
   -- when
   step = one_of("submit", "status", "result", "results", "stem"),
@@ -394,5 +395,7 @@ function faults.compile_all(list)
   end
   return compiled
 end
+
+faults.SCHEMA = schema
 
 return faults

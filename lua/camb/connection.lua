@@ -1,0 +1,94 @@
+--- How connections are made: through which proxy, and whose certificates are
+--- trusted.  The proxy variables of the environment are libcurl's business;
+--- those that name certificates are read here, as only curl's command does.
+
+local core = require "camb.core"
+local options = require "camb.options"
+
+local connection = {}
+
+local PROXIES = { http = true, https = true, socks4 = true, socks4a = true,
+  socks5 = true, socks5h = true }
+
+-- The value is not in the sentence: it may hold a password.
+local function proxy_problem(value)
+  if value == false or value == "" then
+    return nil
+  elseif type(value) ~= "string" then
+    return "must be a string, or false for none"
+  end
+  local problem = options.text().check(value)
+  local scheme, rest = value:match("^([%a][%w+.-]*)://(.*)$")
+  local address = (rest or value):gsub("/$", ""):gsub("^.*@", "")
+  if problem then
+    return problem
+  elseif scheme and not PROXIES[scheme:lower()] then
+    return ("must begin with http://, https://, socks4://, socks4a://, "
+      .. "socks5:// or socks5h://, not %s://"):format(scheme)
+  elseif not address:find("^[^%s:/?#%[%]]+$")
+    and not address:find("^[^%s:/?#%[%]]+:%d+$")
+    and not address:find("^%[[%x:.]+%]:?%d*$")
+    or (tonumber(address:match(":(%d+)$")) or 1) > 65535
+  then
+    return "is not a proxy such as http://user:password@host:port"
+  end
+end
+
+--- The rule of the option `proxy`.
+connection.PROXY = { check = proxy_problem }
+
+--- `proxy` as the core takes it: "" is none, nil as the environment says.
+---@param proxy string|false|nil
+---@return string?
+function connection.proxy(proxy)
+  if proxy == false then
+    return ""
+  end
+  return proxy
+end
+
+local function certificates_problem(path)
+  local kind, problem = core.stat(path)
+  local file
+  if kind == "folder" then
+    problem = "it is a folder, not a file"
+  elseif kind then
+    file, problem = io.open(path, "rb")
+  end
+  if not file then
+    return ('names "%s", which cannot be read: %s'):format(path,
+      (tostring(problem):gsub("^.*: ", "")))
+  end
+  local text = file:read("*a") or ""
+  file:close()
+  if not text:find("-----BEGIN [%u%d ]*CERTIFICATE-----") then
+    return ('names "%s", which holds no certificate in PEM form'):format(path)
+  end
+end
+
+local function given_file(checked)
+  if checked.ca_file then
+    return "option 'ca_file'", checked.ca_file
+  end
+  for _, name in ipairs({ "CURL_CA_BUNDLE", "SSL_CERT_FILE" }) do
+    local path = os.getenv(name)
+    if path and path ~= "" then
+      return "the environment variable " .. name, path
+    end
+  end
+end
+
+--- The file of certificates that are trusted, looked at; nil: the system's.
+---@param checked table  # the client's options
+---@param level integer  # as for `error`, seen from the caller
+---@return string? path
+function connection.ca_file(checked, level)
+  local what, path = given_file(checked)
+  local problem = path and certificates_problem(path)
+  if problem then
+    error(("%s %s"):format(what, problem), level + 1)
+  end
+  return path
+end
+
+return connection
