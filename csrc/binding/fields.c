@@ -61,6 +61,11 @@ int64_t field_ms (lua_State *L, int index, const char *name, int64_t other) {
                                     : other;
 }
 
+double field_number (lua_State *L, int index, const char *name, double other) {
+  lua_Number n;
+  return number(L, index, name, &n) ? (double)n : other;
+}
+
 bool field_boolean (lua_State *L, int index, const char *name) {
   bool value;
   lua_getfield(L, index, name);

@@ -21,6 +21,7 @@ const char *field_bytes (lua_State *L, int index, const char *name,
 int64_t field_integer (lua_State *L, int index, const char *name,
                        int64_t other);
 int64_t field_ms (lua_State *L, int index, const char *name, int64_t other);
+double field_number (lua_State *L, int index, const char *name, double other);
 bool field_boolean (lua_State *L, int index, const char *name);
 
 /* An array of strings as a NULL-ended C array.  It is pushed as a userdata and

@@ -8,6 +8,7 @@
 
 #define SESSION_T "camb.session"
 #define TRANSFER_T "camb.transfer"
+#define DIGEST_T "camb.digest"
 
 /* What a transfer's own methods may be called on. */
 typedef enum TransferKind {
@@ -28,10 +29,14 @@ TransferBox *newtransfer (lua_State *L, TransferKind kind);
 /* Register the metatables. */
 void register_session (lua_State *L);
 void register_transfer (lua_State *L);
+void register_digest (lua_State *L);
 
 /* Functions of the module. */
 int l_session (lua_State *L);      /* binding/session.c */
 int l_wait (lua_State *L);         /* binding/session.c */
+int l_sha256 (lua_State *L);       /* binding/digest.c */
+int l_list_folder (lua_State *L);  /* binding/folder.c */
+int l_matches (lua_State *L);      /* binding/folder.c */
 int l_hold_signals (lua_State *L); /* binding/signals.c */
 int l_wait_signal (lua_State *L);
 extern const luaL_Reg system_functions[]; /* binding/system.c */

@@ -61,6 +61,7 @@ int l_session (lua_State *L) {
   o.proxy = field_string(L, 1, "proxy");
   o.ca_file = field_string(L, 1, "ca_file");
   o.max_connections = at_most(field_integer(L, 1, "max_connections", 0));
+  o.requests_per_second = field_number(L, 1, "requests_per_second", 0);
   o.connect_timeout_ms = at_most(field_ms(L, 1, "connect_timeout", 10000));
   o.timeout_ms = at_most(field_ms(L, 1, "timeout", 30000));
   o.stall_timeout_s = at_most(field_integer(L, 1, "stall_timeout", 60));
@@ -215,6 +216,12 @@ static int l_next (lua_State *L) {
   }
 }
 
+/* limit_rate(requests a second) */
+static int l_limit_rate (lua_State *L) {
+  session_limit_rate(checksession(L, 1), luaL_checknumber(L, 2));
+  return 0;
+}
+
 static int l_fd (lua_State *L) {
   int fd = session_fd(checksession(L, 1));
   if (fd < 0)
@@ -272,17 +279,13 @@ int l_wait (lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg methods[] = {{"request", l_request},
-                                   {"upload", l_upload},
-                                   {"poll", l_poll},
-                                   {"download", l_download},
-                                   {"step", l_step},
-                                   {"next", l_next},
-                                   {"fd", l_fd},
-                                   {"timeout", l_timeout},
-                                   {"active", l_active},
-                                   {"close", l_close},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {
+  {"request", l_request}, {"upload", l_upload},
+  {"poll", l_poll},       {"download", l_download},
+  {"step", l_step},       {"next", l_next},
+  {"fd", l_fd},           {"timeout", l_timeout},
+  {"active", l_active},   {"limit_rate", l_limit_rate},
+  {"close", l_close},     {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__gc", l_close},
                                        {"__close", l_close},

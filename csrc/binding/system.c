@@ -15,6 +15,10 @@
 #include "core/format.h"
 #include "core/url.h"
 
+#ifdef __APPLE__
+#define st_mtim st_mtimespec
+#endif
+
 static int l_now (lua_State *L) {
   lua_pushnumber(L, (lua_Number)clock_ms() / 1000);
   return 1;
@@ -64,7 +68,8 @@ static int pushfailure (lua_State *L) {
   return 2;
 }
 
-/* stat(path) -> "file" | "folder" | "other", bytes; nil, reason */
+/* stat(path) -> "file" | "folder" | "other", bytes, seconds since 1970 of the
+** last change; nil, reason */
 static int l_stat (lua_State *L) {
   struct stat info;
   if (stat(checkpath(L, 1), &info) != 0)
@@ -73,7 +78,9 @@ static int l_stat (lua_State *L) {
                     : S_ISDIR(info.st_mode) ? "folder"
                                             : "other");
   camb_pushcount(L, info.st_size);
-  return 2;
+  lua_pushnumber(L, (lua_Number)info.st_mtim.tv_sec +
+                      (lua_Number)info.st_mtim.tv_nsec / 1e9);
+  return 3;
 }
 
 /* make_folder(path) -> true, also when it exists; nil, reason.  One level. */

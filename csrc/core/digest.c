@@ -113,11 +113,15 @@ static void encode (const unsigned char bytes[33], char out[DIGEST_TEXT]) {
   *out = '\0';
 }
 
-void digest_end (Digest *d, char out[DIGEST_TEXT]) {
-  unsigned char bytes[33] = {0};
+void digest_bytes (Digest *d, unsigned char out[32]) {
   pad(d);
   for (int i = 0; i < 32; i++)
-    bytes[i] = (unsigned char)(d->state[i / 4] >> (24 - 8 * (i % 4)));
+    out[i] = (unsigned char)(d->state[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+void digest_end (Digest *d, char out[DIGEST_TEXT]) {
+  unsigned char bytes[33] = {0};
+  digest_bytes(d, bytes);
   encode(bytes, out);
 }
 

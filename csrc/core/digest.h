@@ -23,6 +23,9 @@ void digest_begin (Digest *d);
 /* Take 'size' bytes. */
 void digest_add (Digest *d, const void *data, size_t size);
 
+/* End, and write the digest's 32 bytes.  'd' has to begin again. */
+void digest_bytes (Digest *d, unsigned char out[32]);
+
 /* End, and write the digest in base64.  'd' has to begin again. */
 void digest_end (Digest *d, char out[DIGEST_TEXT]);
 

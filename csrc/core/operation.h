@@ -33,6 +33,7 @@ struct Transfer {
   uint64_t id;
   Timer timer;      /* attempt, limit or deadline, what comes first */
   int64_t start_at; /* of the next attempt; CLOCK_NEVER while one runs */
+  int64_t turn_at;  /* when the session's pace lets it start; 0: not asked */
   int64_t deadline;
   int64_t limit_at; /* when the attempt that runs has taken too long */
   int limit_ms;
@@ -76,6 +77,10 @@ void transfer_retry (Transfer *t, Exchange *x, CURLcode code);
 /* Let the attempt on 'x' take 'ms' once it has a connection: waiting for a free
 ** one is not the service's doing.  It ends as CURLE_OPERATION_TIMEDOUT. */
 void transfer_limit (Transfer *t, Exchange *x, int ms);
+
+/* The service asked for 'ms' of rest after the reply of 'x': when it says so to
+** one request, all of the session wait. */
+void transfer_heed (Transfer *t, const Exchange *x, int64_t ms);
 
 /* False when 'ms' would reach the deadline or, where there is none, be longer
 ** than anyone should be kept waiting unasked. */

@@ -25,21 +25,39 @@ static char *join (const char *base, const char *extension) {
   return path;
 }
 
-/* True while the name still stands for the file that is open: another process
-** may have finished or removed it between the open and the lock. */
-static bool is_named (const PartFile *p) {
+/* How many names the file that is open has; 0 when the part's name no longer
+** stands for it: another process may have finished or removed it between the
+** open and the lock. */
+static nlink_t names_of (const PartFile *p) {
   struct stat open_file, named;
-  return fstat(p->fd, &open_file) == 0 && lstat(p->part, &named) == 0 &&
-         open_file.st_ino == named.st_ino && open_file.st_dev == named.st_dev;
+  if (fstat(p->fd, &open_file) != 0 || lstat(p->part, &named) != 0 ||
+      open_file.st_ino != named.st_ino || open_file.st_dev != named.st_dev)
+    return 0;
+  return open_file.st_nlink;
 }
 
-static PartStatus open_locked (PartFile *p) {
+static int open_part (PartFile *p) {
   int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
   p->fd = open(p->part, flags, 0666);
-  if (p->fd < 0)
+  return p->fd;
+}
+
+/* Who was killed between link() and unlink() in 'take_name' has left the part
+** as a second name of the whole file, which is not ours to write in. */
+static PartStatus open_locked (PartFile *p) {
+  nlink_t names;
+  if (open_part(p) < 0)
     return PART_ERROR;
-  if (flock(p->fd, LOCK_EX | LOCK_NB) == 0 && is_named(p))
-    return ftruncate(p->fd, 0) == 0 ? PART_OK : PART_ERROR;
+  if (flock(p->fd, LOCK_EX | LOCK_NB) == 0 && (names = names_of(p)) != 0) {
+    if (names == 1)
+      return ftruncate(p->fd, 0) == 0 ? PART_OK : PART_ERROR;
+    unlink(p->part);
+    close(p->fd);
+    if (open_part(p) < 0)
+      return PART_ERROR;
+    if (flock(p->fd, LOCK_EX | LOCK_NB) == 0 && names_of(p) == 1)
+      return PART_OK;
+  }
   close(p->fd); /* not ours: it stays where it is */
   p->fd = -1;
   return PART_BUSY;

@@ -80,6 +80,8 @@ static void stumbled (Poll *p, Exchange *x, CURLcode code) {
   memcpy(event.reason, p->reason, sizeof event.reason);
   if (wait < asked * 1000)
     wait = asked * 1000;
+  if (code == CURLE_OK)
+    transfer_heed(&p->base, x, wait);
   if (asked > 0 && !transfer_may_wait(&p->base, wait))
     transfer_fail_exchange(&p->base, x, code);
   else

@@ -25,6 +25,7 @@ struct Session {
   bool exported; /* the descriptor was handed out: keep its alarm set */
   pid_t owner;
   Timers timers;
+  Pace pace;       /* of requests to the API */
   int64_t curl_at; /* when libcurl wants to be called */
   Events events;
   Transfer *transfers;
@@ -96,6 +97,7 @@ Session *session_open (const SessionOptions *options) {
     return NULL;
   s->owner = getpid();
   s->curl_at = CLOCK_NEVER;
+  pace_set(&s->pace, options->requests_per_second);
   if (settings_copy(&s->settings, options) == 0) {
     errno = ENOMEM;
     if (open_handles(s, options->max_connections) == 0)
@@ -294,6 +296,14 @@ void session_end_exchange (Session *s, Exchange *x) {
   x->next = s->pool;
   s->pool = x;
   s->pooled++;
+}
+
+void session_limit_rate (Session *s, double rate) {
+  pace_set(&s->pace, rate);
+}
+
+Pace *session_pace (Session *s) {
+  return &s->pace;
 }
 
 const char *session_origin (const Session *s) {

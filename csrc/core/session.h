@@ -19,6 +19,7 @@ typedef struct SessionOptions {
   const char *proxy;   /* NULL: as the environment says; "": none */
   const char *ca_file; /* alone trusted; NULL: the system's certificates */
   int max_connections; /* open at once to one host; 0: no limit */
+  double requests_per_second; /* to the origin of base_url; 0: no limit */
   int connect_timeout_ms;
   int timeout_ms;      /* for one attempt of a request or a poll */
   int stall_timeout_s; /* without a byte, for uploads and downloads */
@@ -68,6 +69,10 @@ int session_step (Session *s, int ms);
 
 /* The oldest event not yet taken, copied to 'event'; false when none waits. */
 bool session_next (Session *s, Event *event);
+
+/* Let at most 'rate' requests a second start that go to the origin of base_url;
+** 0: no limit. */
+void session_limit_rate (Session *s, double rate);
 
 /* How many transfers are not done. */
 size_t session_active (const Session *s);

@@ -5,6 +5,7 @@
 
 #include "exchange.h"
 #include "operation.h"
+#include "pace.h"
 #include "session.h"
 
 /* Make 't' one of the session's transfers, with an id. */
@@ -31,6 +32,9 @@ void session_end_exchange (Session *s, Exchange *x);
 
 /* "scheme://host:port" of base_url. */
 const char *session_origin (const Session *s);
+
+/* The pace of requests to that origin. */
+Pace *session_pace (Session *s);
 
 /* One more or one fewer transfer that is not done. */
 void session_count (Session *s, int change);

@@ -220,12 +220,23 @@ bool transfer_may_wait (const Transfer *t, int64_t ms) {
   return clock_ms() + ms < t->deadline;
 }
 
+void transfer_heed (Transfer *t, const Exchange *x, int64_t ms) {
+  bool asked = t->http_status == 503 && exchange_retry_after(x) > 0;
+  if (!t->api || (t->http_status != 429 && !asked))
+    return;
+  if (ms > LONGEST_PAUSE_MS)
+    ms = LONGEST_PAUSE_MS;
+  pace_hush(session_pace(t->session), clock_ms() + ms);
+}
+
 void transfer_retry (Transfer *t, Exchange *x, CURLcode code) {
   int64_t ms = backoff_ms(t->attempts);
   long asked = exchange_retry_after(x);
   Event event;
   if (ms < asked * 1000)
     ms = asked * 1000;
+  if (code == CURLE_OK)
+    transfer_heed(t, x, ms);
   if (t->retries <= 0 || !transfer_may_wait(t, ms)) {
     transfer_fail_exchange(t, x, code);
     return;
@@ -297,6 +308,26 @@ static void expire (Transfer *t) {
     transfer_fail(t, t->exchange, FAILURE_TIMEOUT, "the deadline passed");
 }
 
+/* A turn that came to lie in a rest which the service asked for is void. */
+static bool has_turn (Transfer *t, int64_t now) {
+  Pace *pace = session_pace(t->session);
+  if (!t->api)
+    return true;
+  if (t->turn_at == 0 || t->turn_at < pace->quiet_until)
+    t->turn_at = pace_take(pace, now);
+  if (t->turn_at > now)
+    return false;
+  t->turn_at = 0;
+  return true;
+}
+
+static void wait_for_turn (Transfer *t, int64_t now) {
+  if (t->start_at <= now)
+    t->start_at = t->turn_at;
+  if (reschedule(t) != 0)
+    transfer_fail(t, NULL, FAILURE_MEMORY, "out of memory");
+}
+
 static void start (Transfer *t) {
   Exchange *x = session_exchange(t->session, t);
   CURLMcode code;
@@ -322,10 +353,10 @@ void transfer_wake (Transfer *t, int64_t now) {
     expire(t);
   else if (now >= t->limit_at)
     overrun(t);
-  else if (now >= t->start_at)
+  else if (now >= t->start_at && has_turn(t, now))
     start(t);
   else
-    reschedule(t);
+    wait_for_turn(t, now);
 }
 
 void transfer_finish (Transfer *t, CURLcode code) {

@@ -87,6 +87,7 @@ function client.new(checked, level)
     proxy = connection.proxy(checked.proxy),
     ca_file = connection.ca_file(checked, level + 1),
     max_connections = checked.max_connections,
+    requests_per_second = checked.requests_per_second,
     connect_timeout = checked.connect_timeout,
     timeout = checked.timeout,
     stall_timeout = checked.stall_timeout,

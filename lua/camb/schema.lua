@@ -21,6 +21,8 @@ local function trace_context(value)
   end
 end
 
+local rate = options.seconds -- a number above 0, too
+
 local call = {
   deadline = options.seconds,
   on_event = options.callback,
@@ -59,6 +61,7 @@ schema.client = {
   stall_timeout = options.default(options.whole(1), 60),
   retries = options.default(options.whole(0), 4),
   max_connections = options.default(options.whole(1), 8),
+  requests_per_second = rate,
   proxy = connection.PROXY,
   ca_file = options.filled,
   user_agent = options.filled,

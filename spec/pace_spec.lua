@@ -1,0 +1,140 @@
+-- How often a client asks: by its own rate, and by what the service wants.
+
+local camb = require "camb"
+local stage = require "spec.support.stage"
+local workspace = require "spec.support.workspace"
+
+local MIX = "spec/fixtures/mix.flac"
+
+-- When the requests to the API began, in order.
+local function times_of(server)
+  local times = {}
+  for _, request in ipairs(server:requests()) do
+    if request.listener == "api" then
+      times[#times + 1] = request.time
+    end
+  end
+  table.sort(times)
+  return times
+end
+
+-- The most that began within any `seconds`.
+local function densest(times, seconds)
+  local most, first = 0, 1
+  for last = 1, #times do
+    while times[last] - times[first] >= seconds do
+      first = first + 1
+    end
+    most = math.max(most, last - first + 1)
+  end
+  return most
+end
+
+describe("the pace of a client", function()
+  local server, client, folder
+
+  after_each(function()
+    stage.close(server, client, folder)
+  end)
+
+  it("is its requests_per_second, for all jobs together and polls too",
+    function()
+      server, client, folder = stage.open({ processing = math.huge },
+        { requests_per_second = 50 })
+      camb.run(function()
+        for _ = 1, 20 do
+          camb.spawn(function()
+            local task = assert(client:submit(MIX))
+            task:wait({ interval = 0.01, max_attempts = 3 })
+          end)
+        end
+      end)
+      local times = times_of(server)
+      assert.equal(80, #times)
+      assert.is_true(times[#times] - times[1] >= 79 / 50 - 0.05)
+      assert.is_true(densest(times, 0.2) <= 12)
+    end)
+
+  it("does not slow stems down, which come from elsewhere", function()
+    server, client, folder = stage.open(nil, { requests_per_second = 20 })
+    assert(client:separate(MIX, { output_dir = folder, interval = 0.1 }))
+    local stems = {}
+    for _, request in ipairs(server:requests()) do
+      if request.listener == "stem" then
+        stems[#stems + 1] = request.time
+      end
+    end
+    assert.equal(2, #stems)
+    assert.is_true(math.abs(stems[2] - stems[1]) < 0.04)
+  end)
+
+  for name, fault in pairs({
+    ["429 with Retry-After"] = { step = "status", status = 429,
+      retry_after = 1 },
+    ["503 with Retry-After"] = { step = "status", status = 503,
+      retry_after = 1 },
+  }) do
+    it(("rests for all jobs when one is told %s"):format(name), function()
+      server, client, folder = stage.open({ processing = math.huge })
+      local tasks = {}
+      for i = 1, 10 do
+        tasks[i] = assert(client:submit(MIX))
+      end
+      local before = #server:requests()
+      server:fault(fault)
+      local waited
+      camb.run(function()
+        for _, task in ipairs(tasks) do
+          camb.spawn(task.wait, task, { interval = 0.2, max_attempts = 4,
+            on_event = function(event)
+              waited = waited or (event.name == "retrying" and event.next_in)
+            end })
+        end
+      end)
+      assert.near(1, waited, 0.01)
+      local times, rest = times_of(server), 0
+      assert.equal(before + 40, #times)
+      for i = before + 2, #times do
+        rest = math.max(rest, times[i] - times[i - 1])
+      end
+      assert.is_true(rest > 0.85, rest)
+    end)
+  end
+
+  it("goes on with uploads after the rest, each paid for once", function()
+    server, client, folder = stage.open()
+    server:fault({ step = "submit", status = 429, retry_after = 1, times = 2 })
+    camb.run(function()
+      for _ = 1, 6 do
+        camb.spawn(function()
+          assert(client:submit(MIX))
+        end)
+      end
+    end)
+    assert.equal(6, server:stats().uploads)
+  end)
+end)
+
+describe("a part that a killed process left as a second name of a whole stem",
+  function()
+    it("is taken away, and the stem stays what it was", function()
+      local server, client, folder = stage.open()
+      local stems = assert(client:separate(MIX, { output_dir = folder,
+        interval = 0.1 }))
+      local whole = workspace.read(stems.foreground)
+      local part = folder .. "/mix.foreground.part"
+      workspace.run(("ln '%s' '%s'"):format(stems.foreground, part))
+      server:fault({ step = "stem", status = 500, times = 20 })
+      local _, err = client:download(stems.run_id, { output_dir = folder,
+        name = "mix", overwrite = true, deadline = 1 })
+      assert.is_not_nil(err)
+      assert.equal(whole, workspace.read(stems.foreground))
+      server:clear_faults()
+      assert(client:download(stems.run_id, { output_dir = folder,
+        name = "mix", overwrite = true }))
+      assert.equal(whole, workspace.read(stems.foreground))
+      assert.same({ "mix.background.flac", "mix.foreground.flac" },
+        workspace.list(folder))
+      stage.close(server, client, folder)
+    end)
+  end)
