@@ -10,6 +10,7 @@ local operations = require "camb.operations"
 local options = require "camb.options"
 local redact = require "camb.redact"
 local result = require "camb.result"
+local scheduler = require "camb.scheduler"
 local schema = require "camb.schema"
 local source = require "camb.source"
 local submit = require "camb.submit"
@@ -104,6 +105,8 @@ function client.new(checked, level)
     end,
     retries = checked.retries,
     on_event = checked.on_event,
+    loop = checked.loop,
+    waiting = 0, -- how many wait for it in its loop
     inboxes = {},
   }, Client)
   self.audio_separation = operations.new(self)
@@ -334,10 +337,10 @@ function Client:separate(given, given_options)
   return client.separate(self, checked_source, checked)
 end
 
---- Run what is ready and hand it to whoever waits for it; blocks no longer
---- than `seconds` (nil: until something happens, 0: not at all).
----@param seconds number?
-function Client:step(seconds)
+--- For the loop: run what is ready and wake whoever waits for it; blocks no
+--- longer than `seconds`.
+---@package
+function Client:pump(seconds)
   local session, inboxes = self.session, self.inboxes
   session:step(seconds)
   while true do
@@ -349,6 +352,19 @@ function Client:step(seconds)
     if inbox then
       inbox:push(id, kind, a, b, c, d)
     end
+  end
+end
+
+--- Run what is ready and let the jobs go on that wait for it; blocks no longer
+--- than `seconds` (nil: until something happens, 0: not at all).  For a host
+--- that has a loop or a tick of its own.
+---@param seconds number?
+function Client:step(seconds)
+  Client.check_open(self, 3)
+  if self.loop or scheduler.host().running() then
+    self:pump(seconds)
+  else
+    scheduler.step(self, seconds)
   end
 end
 
@@ -368,7 +384,11 @@ end
 --- Seconds after which a step is needed in any case; nil: never.
 ---@return number?
 function Client:timeout()
-  return self.session:timeout()
+  local own, jobs = self.session:timeout(), nil
+  if not self.loop then
+    jobs = scheduler.host().timeout()
+  end
+  return own and jobs and math.min(own, jobs) or own or jobs
 end
 
 --- Stop everything and give back what it holds.  Waiting calls return an error
@@ -382,6 +402,7 @@ function Client:close()
     inbox:cancel()
   end
   self.inboxes = {}
+  scheduler.host(self).detach(self)
   self.session:close()
 end
 

@@ -32,17 +32,13 @@ end
 function Inbox:push(...)
   self.last = self.last + 1
   self.events[self.last] = { ... }
-  if self.wake then
-    self.wake()
-  end
+  scheduler.notify(self.client, self)
 end
 
 --- Stop the waiting: `next` returns nil from now on.
 function Inbox:cancel()
   self.cancelled = true
-  if self.wake then
-    self.wake()
-  end
+  scheduler.notify(self.client, self)
 end
 
 --- The oldest event (as session:next has it), waited for; nil when the waiting
@@ -61,6 +57,7 @@ end
 
 --- Close every transfer; nothing is heard of them afterwards.
 function Inbox:close()
+  scheduler.abandon(self.client, self)
   for id, transfer in pairs(self.transfers) do
     self.client.inboxes[id] = nil
     transfer:close()

@@ -1,190 +1,193 @@
---- Jobs as plain coroutines.  A job that waits for a transfer or for a time
---- yields to `run`, which steps the clients that are waited for; outside of
---- `run` the same waits block.
+--- Jobs as plain coroutines, in the loop that camb brings along or in somebody
+--- else's.  All waiting of the client goes through here.
+---
+--- A loop is a table, a *host*, with these functions:
+---
+---  * running() -> thread: the running coroutine, where the host can suspend
+---    it; nil outside of the host's coroutines;
+---  * suspend(seconds?): suspend that coroutine until it is woken, or for so
+---    long.  It may go on without either: whoever waits looks again;
+---  * wake(thread): let a suspended coroutine go on soon, never within the
+---    call.  One that is not suspended, or dead, is left alone;
+---  * start(fn, argument): run fn(argument) as a coroutine of its own, soon;
+---  * attach(client): call client:step(0) whenever its descriptor is readable
+---    or its timeout is over, until detach(client).  It is called at every
+---    wait, also when the client is attached already;
+---  * detach(client): nobody waits for it any more, or it is about to close:
+---    let go of its descriptor before returning.  Twice is fine.
+---
+--- `name` says which loop it is, for people.
 
-local core = require "camb.core"
 local Error = require "camb.error"
+local builtin = require "camb.loop.builtin"
+local core = require "camb.core"
 
 local unpack = table.unpack or unpack -- luacheck: ignore
 
 local scheduler = {}
 
 ---@class camb.Job
----@field private thread thread
 local Job = {}
 Job.__index = Job
 Job.__name = "camb.Job"
 
--- The running loop's state; nil outside of `run`.
-local loop
--- The job whose coroutine runs; nil between jobs.
-local current
+-- The job that a coroutine runs.
+local jobs = setmetatable({}, { __mode = "k" })
+-- Jobs of no camb.run that failed while nobody waited for them.
+local unseen = {}
 
-local function is_inside_job()
-  return current ~= nil and coroutine.running() == current.thread
+local function running_job()
+  local thread = coroutine.running()
+  return thread and jobs[thread]
 end
 
-local function make_ready(job)
-  if not job.ready and not job.done then
-    job.ready = true
-    loop.ready[#loop.ready + 1] = job
+-- The job that runs, also where a coroutine that it made is running.
+local function parent_job()
+  return running_job() or jobs[builtin.current() or false]
+end
+
+local function cancelled(message)
+  return Error.new({ kind = "cancelled", message = message })
+end
+
+--- Suspend the running coroutine of `host`; false when it is a job that was
+--- cancelled, before or meanwhile.
+function scheduler.suspend(host, seconds)
+  local job = running_job()
+  if job and job.cancelled then
+    return false
+  end
+  host.suspend(seconds)
+  return not (job and job.cancelled)
+end
+
+local function fail_in_group(group, job)
+  group.failed = group.failed or {}
+  table.insert(group.failed, job)
+end
+
+local function leave_group(group, job)
+  group.jobs[job] = nil
+  if group.waiter and not next(group.jobs) then
+    builtin.wake(group.waiter)
   end
 end
 
--- Sleepers are kept as a binary heap by the time of their waking.
-local function push_sleeper(job, at)
-  local heap = loop.sleepers
-  local i = #heap + 1
-  local entry = { at = at, job = job }
-  heap[i] = entry
-  while i > 1 do
-    local parent = (i - i % 2) / 2
-    if heap[parent].at <= at then
-      break
-    end
-    heap[i] = heap[parent]
-    i = parent
+local function wake_joiners(job)
+  local joiners = job.joiners
+  job.joiners = nil
+  for _, thread in ipairs(joiners or {}) do
+    job.host.wake(thread)
   end
-  heap[i] = entry
-  return entry
-end
-
-local function pop_sleeper()
-  local heap = loop.sleepers
-  local first, last = heap[1], heap[#heap]
-  heap[#heap] = nil
-  if #heap == 0 then
-    return first
-  end
-  local i = 1
-  while 2 * i <= #heap do
-    local child = 2 * i
-    if child < #heap and heap[child + 1].at < heap[child].at then
-      child = child + 1
-    end
-    if last.at <= heap[child].at then
-      break
-    end
-    heap[i] = heap[child]
-    i = child
-  end
-  heap[i] = last
-  return first
-end
-
-local function wake_sleepers(now)
-  local heap = loop.sleepers
-  while heap[1] and heap[1].at <= now do
-    local entry = pop_sleeper()
-    if entry.job.sleeping == entry then
-      make_ready(entry.job)
-    end
-  end
+  return joiners ~= nil
 end
 
 local function finish(job, ok, ...)
-  job.done = true
-  job.ok = ok
-  job.results = { n = select("#", ...), ... }
-  loop.alive = loop.alive - 1
-  for _, joiner in ipairs(job.joiners) do
-    make_ready(joiner)
+  local group = job.group
+  job.done, job.ok = true, ok
+  if select("#", ...) > 0 then
+    job.results = { n = select("#", ...), ... }
   end
-  if not ok and not job.cancelled then
-    loop.failed[#loop.failed + 1] = job
+  if job.thread then
+    jobs[job.thread], job.thread = nil, nil
   end
-end
-
-local function resume(job)
-  if job.done then
-    return -- it was woken twice
-  elseif job.cancelled and not job.begun then
-    finish(job, false)
-    return
+  local failed = not ok and not job.cancelled
+  local is_joined = wake_joiners(job)
+  if failed and group then
+    fail_in_group(group, job)
+  elseif failed and job.host == builtin then
+    unseen[#unseen + 1] = job
+  elseif failed and not is_joined then
+    error(..., 0) -- as an error of any other coroutine of that loop
   end
-  local before = current
-  job.begun = true
-  current = job
-  job.ready = false
-  local results = { coroutine.resume(job.thread) }
-  current = before
-  if coroutine.status(job.thread) == "dead" then
-    finish(job, unpack(results, 1, #results))
+  if group then
+    leave_group(group, job)
   end
 end
 
--- Give the time to whoever can use it, until this job is made ready again.
--- False when the job was cancelled meanwhile.
-local function yield()
-  local job = current
-  coroutine.yield()
-  return not job.cancelled
-end
-
--- Until the next sleeper's time, nil when nobody sleeps.
-local function patience(now)
-  local first = loop.sleepers[1]
-  return first and math.max(0, first.at - now)
-end
-
-local function step_clients()
-  local clients, sessions = {}, {}
-  for client in pairs(loop.waiting) do
-    clients[#clients + 1] = client
-  end
-  local seconds = patience(core.now())
-  if #clients == 1 then
-    clients[1]:step(seconds)
-    return
-  end
-  for i, client in ipairs(clients) do
-    sessions[i] = client.session
-  end
-  core.wait(seconds, unpack(sessions))
-  for _, client in ipairs(clients) do
-    client:step(0)
+-- Lua 5.1 cannot yield inside of pcall.
+local protect = pcall
+if coroutine.wrap(function()
+  return pcall(coroutine.yield, true)
+end)() ~= true then
+  protect = function(fn, ...)
+    return true, fn(...)
   end
 end
 
-local function run_ready()
-  local ready = loop.ready
-  loop.ready = {}
-  for _, job in ipairs(ready) do
-    resume(job)
+local function work(job)
+  local fn, arguments = job.fn, job.arguments
+  job.fn, job.arguments = nil, nil
+  job.thread = coroutine.running()
+  jobs[job.thread] = job
+  if job.cancelled then
+    return finish(job, false)
+  elseif arguments then
+    return finish(job, protect(fn, unpack(arguments, 1, arguments.n)))
+  end
+  return finish(job, protect(fn))
+end
+
+-- The coroutine was closed by somebody, or raised in Lua 5.1.
+function builtin.on_failure(thread, problem)
+  local job = jobs[thread]
+  if job then
+    job.cancelled = job.cancelled or problem == nil
+    finish(job, false, problem)
   end
 end
 
-local function is_stuck()
-  return #loop.ready == 0 and not loop.sleepers[1] and not next(loop.waiting)
-end
-
-local function run_until_done()
-  while loop.alive > 0 do
-    if is_stuck() then
-      error("camb.run: every job waits for another one", 0)
-    end
-    if #loop.ready == 0 then
-      step_clients()
-    end
-    wake_sleepers(core.now())
-    run_ready()
+local function begin(host, group, fn, ...)
+  local job = setmetatable({ host = host, group = group, fn = fn }, Job)
+  if select("#", ...) > 0 then
+    job.arguments = { n = select("#", ...), ... }
   end
-end
-
-local function new_job(fn, ...)
-  local arguments = { n = select("#", ...), ... }
-  local job = setmetatable({ joiners = {} }, Job)
-  job.thread = coroutine.create(function()
-    return fn(unpack(arguments, 1, arguments.n))
-  end)
-  loop.alive = loop.alive + 1
-  make_ready(job)
+  if group then
+    group.jobs[job] = true
+  end
+  host.start(work, job)
   return job
 end
 
--- An error that nobody joined must not vanish.
-local function raise_unseen()
-  for _, job in ipairs(loop.failed) do
+local function cancel_all(group)
+  for job in pairs(group.jobs) do
+    job:cancel()
+  end
+end
+
+-- From outside of all jobs: turn the loop until those of `group` have ended.
+local function run_group(group)
+  while next(group.jobs) do
+    if not builtin.turn() then
+      error("camb.run: every job waits for another one", 0)
+    end
+  end
+end
+
+-- From inside of a job: leave the time to them until they have ended.
+local function wait_for_group(group)
+  local alive = true
+  group.waiter = builtin.running()
+  while next(group.jobs) do
+    if alive then
+      alive = scheduler.suspend(builtin)
+    else
+      cancel_all(group)
+      builtin.suspend()
+    end
+  end
+end
+
+-- What went wrong with the loop itself ends its jobs, too.
+local function end_group(group)
+  cancel_all(group)
+  while next(group.jobs) and builtin.timeout() == 0 do
+    builtin.run_ready()
+  end
+end
+
+local function raise_failed(group)
+  for _, job in ipairs(group.failed or {}) do
     if not job.seen then
       error(job.results[1], 0)
     end
@@ -200,39 +203,82 @@ function scheduler.run(fn, ...)
   if type(fn) ~= "function" then
     error("camb.run: function expected, got " .. type(fn), 2)
   end
-  if is_inside_job() then
-    return scheduler.spawn(fn, ...):join()
+  local group = { jobs = {} }
+  local main = begin(builtin, group, fn, ...)
+  if builtin.running() then
+    wait_for_group(group)
+  else
+    local ok, problem = pcall(run_group, group)
+    if not ok then
+      end_group(group)
+      error(problem, 0)
+    end
   end
-  local outer, outer_job = loop, current
-  loop = { ready = {}, sleepers = {}, waiting = {}, failed = {}, alive = 0 }
-  current = nil
-  local main = new_job(fn, ...)
-  local ok, problem = pcall(run_until_done)
-  if ok then
-    ok, problem = pcall(raise_unseen)
-  end
-  loop, current = outer, outer_job
-  if not ok then
-    error(problem, 0)
-  end
-  return unpack(main.results, 1, main.results.n)
+  raise_failed(group)
+  return main:join()
 end
 
---- Begin `fn(...)` as a job of its own; only inside `run`.
+--- Begin `fn(...)` as a job of its own.  It runs while camb.run does, or any
+--- call that waits outside of all jobs, or in a tick of client:step.  There, an
+--- error that no `join` has seen is raised by the next client:step.
 ---@param fn function
 ---@param ... any # its arguments
 ---@return camb.Job
 function scheduler.spawn(fn, ...)
-  if not loop then
-    error("camb.spawn works inside of camb.run only", 2)
-  elseif type(fn) ~= "function" then
+  if type(fn) ~= "function" then
     error("camb.spawn: function expected, got " .. type(fn), 2)
   end
-  return new_job(fn, ...)
+  return scheduler.spawn_for(nil, fn, ...)
 end
 
-local function cancelled(message)
-  return Error.new({ kind = "cancelled", message = message })
+--- The loop in which `client` is waited for; without one, that of the job that
+--- runs.
+---@param client table?
+---@return table host
+function scheduler.host(client)
+  local job = not client and parent_job()
+  return client and client.loop or job and job.host or builtin
+end
+
+--- Begin `fn(...)` as a job of the client's loop.
+---@param client table?
+---@param fn function
+---@param ... any # its arguments
+---@return camb.Job
+function scheduler.spawn_for(client, fn, ...)
+  local host, parent = scheduler.host(client), parent_job()
+  local group = parent and parent.host == host and parent.group or nil
+  return begin(host, group, fn, ...)
+end
+
+-- Whatever happens meanwhile, until core.now() is `at`.
+local function turn_until(at)
+  local left = at - core.now()
+  repeat
+    builtin.turn(math.max(0, left))
+    left = at - core.now()
+  until left <= 0
+end
+
+--- Wait for `seconds` in the client's loop; false when that was a job that is
+--- cancelled.
+---@param client table?
+---@param seconds number
+---@return boolean
+function scheduler.sleep_for(client, seconds)
+  local host, at = scheduler.host(client), core.now() + seconds
+  if not host.running() then
+    turn_until(at)
+    return true
+  end
+  local left = seconds
+  repeat
+    if not scheduler.suspend(host, math.max(0, left)) then
+      return false
+    end
+    left = at - core.now()
+  until left <= 0
+  return true
 end
 
 --- Wait for `seconds`, leaving the time to other jobs.  In a job that is
@@ -243,75 +289,133 @@ function scheduler.sleep(seconds)
   if type(seconds) ~= "number" then
     error("camb.sleep: number of seconds expected, got " .. type(seconds), 2)
   end
-  if not is_inside_job() then
-    core.wait(seconds)
-    return
-  end
-  local job = current
-  job.sleeping = push_sleeper(job, core.now() + seconds)
-  local alive = not job.cancelled and yield()
-  job.sleeping = nil
-  if not alive then
+  if not scheduler.sleep_for(nil, seconds) then
     error(cancelled("the job was cancelled"), 0)
   end
 end
 
---- Wait until `inbox` of `client` is woken; false when that was a cancel.
----@param client table # has step(seconds)
----@param inbox table # its `wake` is set while it is waited for
+local function leave(client, host)
+  client.waiting = client.waiting - 1
+  if client.waiting == 0 then
+    host.detach(client)
+  end
+end
+
+-- Outside of the loop's coroutines the waiting blocks.
+local function block(client)
+  if client.loop then
+    client:pump()
+    return
+  end
+  client.waiting = client.waiting + 1
+  builtin.attach(client)
+  local ok, problem = pcall(builtin.turn)
+  leave(client, builtin)
+  if not ok then
+    error(problem, 0)
+  end
+end
+
+--- Wait until `box.waiter`, which is set meanwhile, is woken by something that
+--- happens to `client`, or a while; false when the running job was cancelled.
+---@param client table
+---@param box table
 ---@return boolean
-function scheduler.wait(client, inbox)
-  if not is_inside_job() then
-    client:step()
+function scheduler.wait(client, box)
+  local host = client.loop or builtin
+  local thread = host.running()
+  if not thread then
+    block(client)
     return true
   end
-  local job, waiting = current, loop.waiting
-  if job.cancelled then
-    return false
-  end
-  waiting[client] = (waiting[client] or 0) + 1
-  inbox.wake = function()
-    inbox.wake = nil
-    make_ready(job)
-  end
-  local alive = yield()
-  inbox.wake = nil
-  waiting[client] = waiting[client] > 1 and waiting[client] - 1 or nil
+  client.waiting = client.waiting + 1
+  host.attach(client)
+  box.waiter = thread
+  local alive = scheduler.suspend(host)
+  box.waiter = nil
+  leave(client, host)
   return alive
+end
+
+--- Let whoever waits for `box` go on.
+function scheduler.notify(client, box)
+  if box.waiter then
+    (client.loop or builtin).wake(box.waiter)
+  end
+end
+
+--- `box` is given up by a coroutine that was closed while it waited.
+function scheduler.abandon(client, box)
+  if box.waiter then
+    scheduler.notify(client, box)
+    box.waiter = nil
+    leave(client, client.loop or builtin)
+  end
+end
+
+--- Outside of all jobs: a turn of the built-in loop, in which `client` is
+--- stepped, too.
+---@param client table
+---@param seconds number?
+function scheduler.step(client, seconds)
+  builtin.attach(client)
+  local ok, problem = pcall(builtin.turn, seconds)
+  if client.waiting == 0 then
+    builtin.detach(client)
+  end
+  if not ok then
+    error(problem, 0)
+  end
+  while unseen[1] do
+    local job = table.remove(unseen, 1)
+    if not job.seen then
+      error(job.results[1], 0)
+    end
+  end
 end
 
 --- Wait for the job's end; returns what its function returned, or raises what
 --- it raised.  A cancelled job returns nil and an error of kind "cancelled".
 ---@return any ...
 function Job:join()
+  local host = self.host
   while not self.done do
-    if not is_inside_job() then
-      error("job:join works inside of camb.run only", 2)
-    end
-    self.joiners[#self.joiners + 1] = current
-    if not yield() then
-      return nil, cancelled("the job that waited for another was cancelled")
+    local thread = host.running()
+    if thread then
+      self.joiners = self.joiners or {}
+      table.insert(self.joiners, thread)
+      if not scheduler.suspend(host) then
+        return nil, cancelled("the job that waited for another was cancelled")
+      end
+    elseif host ~= builtin then
+      error(("job:join works inside of the job's loop (%s) only"):format(
+        host.name), 2)
+    elseif not builtin.turn() then
+      error("job:join: every job waits for another one", 2)
     end
   end
   self.seen = true
-  if not self.ok then
-    if self.cancelled then
-      return nil, cancelled("the job was cancelled")
-    end
-    error(self.results[1], 0)
+  if self.ok then
+    return unpack(self.results or {}, 1, self.results and self.results.n)
+  elseif self.cancelled then
+    return nil, cancelled("the job was cancelled")
   end
-  return unpack(self.results, 1, self.results.n)
+  error(self.results[1], 0)
 end
 
 --- Stop the job's waiting: what it waits for returns nil and an error of kind
 --- "cancelled".  A job that never ran does not begin.
 function Job:cancel()
-  if self.done or self.cancelled then
-    return
+  if not self.done and not self.cancelled then
+    self.cancelled = true
+    if self.thread then
+      self.host.wake(self.thread)
+    end
   end
-  self.cancelled = true
-  make_ready(self)
 end
+
+--- `local job <close> = camb.spawn(…)` cancels it where its scope ends.
+Job.__close = Job.cancel
 
 --- True once the job has returned or raised.
 ---@return boolean

@@ -52,6 +52,19 @@ local download = options.join(call, {
   overwrite = options.default(options.boolean, false),
 })
 
+-- What camb.scheduler asks of a host.
+local HOST = { "running", "suspend", "wake", "start", "attach", "detach" }
+
+local loop = {
+  check = function(value)
+    for _, name in ipairs(HOST) do
+      if type(value) ~= "table" or type(value[name]) ~= "function" then
+        return 'is not a loop, such as require "camb.loop.cqueues"'
+      end
+    end
+  end,
+}
+
 --- Of camb.client.
 schema.client = {
   api_key = options.filled,
@@ -67,6 +80,7 @@ schema.client = {
   user_agent = options.filled,
   headers = { type = "table" },
   on_event = options.callback,
+  loop = loop,
   danger_accept_invalid_certificates = options.boolean,
 }
 

@@ -1,0 +1,176 @@
+--- The loop that camb brings along, a host as camb.scheduler describes it.
+--- Nothing runs it by itself: a turn is made by camb.run, by whatever waits
+--- outside of its jobs, and by client:step.
+
+local core = require "camb.core"
+local sleepers = require "camb.sleepers"
+
+local unpack = table.unpack or unpack -- luacheck: ignore
+
+local builtin = { name = "camb's own" }
+
+-- The coroutine of ours that was resumed last, and runs, maybe as the parent of
+-- one that is not ours.
+local current
+
+-- Our coroutines: "ready", "running" or "parked".
+local state = setmetatable({}, { __mode = "k" })
+-- What a coroutine that has not begun begins with.
+local beginning = setmetatable({}, { __mode = "k" })
+-- Those to resume, in the order of their waking.
+local ready, first, last = {}, 1, 0
+local sleeping = sleepers.new()
+-- The clients that are waited for, and their sessions at the same places.
+local clients, sessions = {}, {}
+
+--- The running coroutine, where it is one of ours.
+---@return thread?
+function builtin.running()
+  local thread = coroutine.running()
+  return thread and state[thread] and thread
+end
+
+--- That coroutine, or the one of ours that has resumed it.
+---@return thread?
+function builtin.current()
+  return current
+end
+
+local function make_ready(thread)
+  state[thread] = "ready"
+  last = last + 1
+  ready[last] = thread
+end
+
+--- Let a coroutine that is suspended go on in the next turn.
+---@param thread thread
+function builtin.wake(thread)
+  if state[thread] == "parked" then
+    make_ready(thread)
+  end
+end
+
+--- Suspend the running coroutine until it is woken, or for `seconds`.
+---@param seconds number?
+function builtin.suspend(seconds)
+  local thread = coroutine.running()
+  local entry = seconds and sleeping:add(thread, core.now() + seconds)
+  state[thread] = "parked"
+  coroutine.yield()
+  if entry then
+    sleeping:remove(entry)
+  end
+end
+
+--- Begin `fn(argument)` in a coroutine of its own, in the next turn.
+---@param fn function
+---@param argument any
+function builtin.start(fn, argument)
+  local thread = coroutine.create(fn)
+  beginning[thread] = argument
+  make_ready(thread)
+end
+
+--- Called with a coroutine that did not return, and why, which is nothing for
+--- one that was closed; set by the scheduler.
+function builtin.on_failure() end
+
+local function resume(thread)
+  local before, argument = current, beginning[thread]
+  beginning[thread] = nil
+  state[thread] = "running"
+  current = thread
+  local is_closed = coroutine.status(thread) == "dead"
+  local ok, problem = coroutine.resume(thread, argument)
+  current = before
+  if coroutine.status(thread) == "dead" then
+    state[thread] = nil
+    if not ok then
+      builtin.on_failure(thread, not is_closed and problem or nil)
+    end
+  end
+end
+
+--- Let those go on who were woken until now.  A job may make a turn itself, so
+--- this has to bear a call from within.
+function builtin.run_ready()
+  for _ = first, last do
+    local thread = ready[first]
+    if not thread then
+      return
+    end
+    ready[first] = nil
+    first = first + 1
+    if first > last then
+      first, last = 1, 0
+    end
+    resume(thread)
+  end
+end
+
+local function wake_sleepers()
+  local now = core.now()
+  local thread = sleeping:due(now)
+  while thread do
+    builtin.wake(thread)
+    thread = sleeping:due(now)
+  end
+end
+
+--- Step `client` in every turn from now on.
+function builtin.attach(client)
+  if not client.place then
+    client.place = #clients + 1
+    clients[client.place], sessions[client.place] = client, client.session
+  end
+end
+
+--- The reverse; twice is fine.
+function builtin.detach(client)
+  local place, top = client.place, #clients
+  if place then
+    clients[place], sessions[place] = clients[top], sessions[top]
+    clients[place].place = place
+    clients[top], sessions[top] = nil, nil
+    client.place = nil
+  end
+end
+
+--- Seconds for which a turn has nothing to do of its own accord; nil: there is
+--- no end to them.
+---@return number?
+function builtin.timeout()
+  if last > 0 then
+    return 0
+  end
+  local at = sleeping:next_at()
+  return at and math.max(0, at - core.now())
+end
+
+local function step_clients(seconds)
+  if #clients == 1 then
+    clients[1]:pump(seconds)
+    return
+  end
+  core.wait(seconds, unpack(sessions))
+  for i = #clients, 1, -1 do
+    clients[i]:pump(0)
+  end
+end
+
+--- Let everybody go on who can, once; blocks for `seconds` at most until
+--- somebody can (nil: without limit).  False when there is nothing to wait for.
+---@param seconds number?
+---@return boolean
+function builtin.turn(seconds)
+  local own = builtin.timeout()
+  if not own and not seconds and #clients == 0 then
+    return false
+  end
+  step_clients(own and seconds and math.min(own, seconds) or own or seconds)
+  wake_sleepers()
+  builtin.run_ready()
+  return true
+end
+
+return builtin
