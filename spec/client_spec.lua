@@ -325,6 +325,24 @@ describe("a client", function()
     end)
   end)
 
+  it("leaves a connection to polls while uploads take all they get", function()
+    local narrow <close> = stage.client(server, { max_connections = 2 })
+    local task = assert(narrow:submit(MIX))
+    server:fault({ step = "submit", silence = true, times = 3 })
+    camb.run(function()
+      local jobs = {}
+      for i = 1, 3 do
+        jobs[i] = camb.spawn(narrow.submit, narrow, MIX)
+      end
+      assert(task:wait({ interval = 0.1, deadline = 20 }))
+      for i = 1, 3 do
+        jobs[i]:cancel()
+      end
+    end)
+    -- two of them were waiting for a connection and sent nothing
+    assert.equal(1 + 1, #of_kind(server, "POST", "/audio%-separation$"))
+  end)
+
   it("replaces stems only with overwrite", function()
     local options = { output_dir = folder, interval = 0.1 }
     assert(client:separate(MIX, options))

@@ -148,6 +148,12 @@ long exchange_status (const Exchange *x) {
   return status;
 }
 
+bool exchange_is_multiplexed (const Exchange *x) {
+  long version = 0;
+  curl_easy_getinfo(x->easy, CURLINFO_HTTP_VERSION, &version);
+  return version >= CURL_HTTP_VERSION_2_0;
+}
+
 long exchange_retry_after (const Exchange *x) {
   curl_off_t seconds = 0;
   if (!x->has_retry_after)

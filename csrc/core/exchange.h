@@ -53,6 +53,9 @@ size_t exchange_on_body (char *data, size_t one, size_t size, void *arg);
 /* Status of the reply, 0 when there was none. */
 long exchange_status (const Exchange *x);
 
+/* True when the reply came by HTTP/2 or later: one connection takes many. */
+bool exchange_is_multiplexed (const Exchange *x);
+
 /* Seconds the service asked to wait (Retry-After, either form; RFC 9110
 ** 10.2.3), 0 when that time has passed, -1 when it did not ask. */
 long exchange_retry_after (const Exchange *x);

@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "exchange.h"
+#include "lane.h"
 #include "timers.h"
 #include "transfer.h"
 
@@ -32,6 +33,7 @@ struct Transfer {
   Transfer *previous, *next;
   uint64_t id;
   Timer timer;      /* attempt, limit or deadline, what comes first */
+  LanePlace place;  /* among those that want the same host */
   int64_t start_at; /* of the next attempt; CLOCK_NEVER while one runs */
   int64_t turn_at;  /* when the session's pace lets it start; 0: not asked */
   int64_t deadline;

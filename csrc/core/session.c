@@ -14,6 +14,7 @@
 #include "poller.h"
 #include "session_private.h"
 #include "settings.h"
+#include "url.h"
 
 #define READY_BATCH 64
 #define POOL_LIMIT 16 /* exchanges kept for reuse */
@@ -34,6 +35,7 @@ struct Session {
   Exchange *pool;
   int pooled;
   Settings settings;
+  Lanes lanes;
 };
 
 static int64_t next_due (const Session *s) {
@@ -98,6 +100,7 @@ Session *session_open (const SessionOptions *options) {
   s->owner = getpid();
   s->curl_at = CLOCK_NEVER;
   pace_set(&s->pace, options->requests_per_second);
+  s->lanes.limit = options->max_connections;
   if (settings_copy(&s->settings, options) == 0) {
     errno = ENOMEM;
     if (open_handles(s, options->max_connections) == 0)
@@ -243,6 +246,34 @@ void session_release (Session *s, Transfer *t) {
     t->next->previous = t->previous;
   t->previous = t->next = NULL;
   t->session = NULL;
+}
+
+int session_join (Session *s, Transfer *t, const char *url) {
+  const char *known = settings_origin_of(&s->settings, url);
+  char *origin = NULL;
+  int status = 0;
+  if (known == NULL) {
+    if (url_problem(url) != NULL)
+      return EINVAL;
+    origin = url_origin(url);
+    if (origin == NULL)
+      return ENOMEM;
+    if (t->api && strcmp(origin, s->settings.origin) != 0)
+      status = EACCES;
+    known = origin;
+  }
+  if (status == 0 && lane_join(&s->lanes, t, known) != 0)
+    status = ENOMEM;
+  free(origin);
+  return status;
+}
+
+void session_part (Session *s, Transfer *t) {
+  lane_part(&s->lanes, t);
+}
+
+bool session_enter (Session *s, Transfer *t) {
+  return lane_enter(&s->lanes, t);
 }
 
 int session_schedule (Session *s, Transfer *t, int64_t at) {

@@ -14,6 +14,16 @@ void session_adopt (Session *s, Transfer *t);
 /* The reverse; its timer is unset and its waiting events are dropped. */
 void session_release (Session *s, Transfer *t);
 
+/* Check 'url' and let 't' stand in the lane of its host: 0, or the errno of
+** transfer_begin.  Standing in another one before, it leaves that. */
+int session_join (Session *s, Transfer *t, const char *url);
+
+/* The reverse; for a transfer without a place it does nothing. */
+void session_part (Session *s, Transfer *t);
+
+/* True when 't' may run now; else it is scheduled when its turn comes. */
+bool session_enter (Session *s, Transfer *t);
+
 /* Set the timer of 't'; -1 when there is no memory. */
 int session_schedule (Session *s, Transfer *t, int64_t at);
 

@@ -23,7 +23,8 @@ static int add_header (Settings *s, const char *line) {
 
 static int copy_all (Settings *s, const SessionOptions *o) {
   const char *const *line;
-  if (copy(&s->user_agent, o->user_agent) != 0 ||
+  if (copy(&s->base_url, o->base_url) != 0 ||
+      copy(&s->user_agent, o->user_agent) != 0 ||
       copy(&s->proxy, o->proxy) != 0 || copy(&s->ca_file, o->ca_file) != 0)
     return -1;
   if (o->authorization != NULL && add_header(s, o->authorization) != 0)
@@ -51,9 +52,22 @@ int settings_copy (Settings *s, const SessionOptions *o) {
 void settings_free (Settings *s) {
   curl_slist_free_all(s->headers);
   free(s->origin);
+  free(s->base_url);
   free(s->user_agent);
   free(s->proxy);
   free(s->ca_file);
+}
+
+/* Nearly every request goes below base_url, which was parsed once. */
+const char *settings_origin_of (const Settings *s, const char *url) {
+  size_t n = strlen(s->base_url);
+  const unsigned char *c = (const unsigned char *)url;
+  if (strncmp(url, s->base_url, n) != 0 || url[n] != '/')
+    return NULL;
+  for (; *c != '\0'; c++)
+    if (*c <= ' ' || *c == 0x7F)
+      return NULL;
+  return s->origin;
 }
 
 static void restrict_protocols (CURL *easy) {

@@ -12,7 +12,7 @@
 typedef struct Settings {
   char *origin;               /* of base_url: "scheme://host:port" */
   struct curl_slist *headers; /* the key and the client's own, for 'origin' */
-  char *user_agent, *proxy, *ca_file;
+  char *base_url, *user_agent, *proxy, *ca_file;
   int connect_timeout_ms, timeout_ms, stall_timeout_s;
   bool accept_invalid_certificates;
 } Settings;
@@ -23,6 +23,9 @@ int settings_copy (Settings *s, const SessionOptions *o);
 
 /* Give everything back. */
 void settings_free (Settings *s);
+
+/* The origin when 'url' is a sound URL below base_url, else NULL. */
+const char *settings_origin_of (const Settings *s, const char *url);
 
 /* Set up a handle: protocols, TLS, proxy, names, the time to connect. */
 void settings_apply (const Settings *s, CURL *easy);

@@ -16,6 +16,7 @@
 #define PROGRESS_MS 100 /* at most ten progress events a second */
 #define REDIRECT_LIMIT 5
 #define LONGEST_PAUSE_MS 120000
+#define STREAM_LIMIT 100 /* of one HTTP/2 connection, as libcurl has it */
 
 static void release (Transfer *t) {
   t->operation->destroy(t);
@@ -44,23 +45,13 @@ static int copy_headers (Transfer *t, const char *const *line) {
   return 0;
 }
 
-static int check_origin (const Transfer *t, const Session *s) {
-  char *origin = url_origin(t->url);
-  int same = origin != NULL && strcmp(origin, session_origin(s)) == 0;
-  free(origin);
-  return same || !t->api ? 0 : -1;
-}
-
 int transfer_begin (Transfer *t, Session *s, const TransferOptions *options) {
-  int reason = EINVAL;
-  if (url_problem(options->url) != NULL)
+  int reason = session_join(s, t, options->url);
+  if (reason != 0)
     goto fail;
   reason = ENOMEM;
   t->url = strdup(options->url);
   if (t->url == NULL || copy_headers(t, options->headers) != 0)
-    goto fail;
-  reason = EACCES;
-  if (check_origin(t, s) != 0)
     goto fail;
   t->deadline = options->deadline;
   t->retries = options->retries;
@@ -76,14 +67,28 @@ int transfer_begin (Transfer *t, Session *s, const TransferOptions *options) {
   session_release(s, t);
   reason = ENOMEM;
 fail:
+  session_part(s, t);
   release(t);
   errno = reason;
   return -1;
 }
 
+/* 't' leaves its host to those that wait for it. */
+static void make_room (Transfer *t) {
+  Transfer *next;
+  while ((next = lane_leave(t)) != NULL) {
+    next->start_at = clock_ms();
+    if (reschedule(next) != 0)
+      transfer_fail(next, NULL, FAILURE_MEMORY, "out of memory");
+  }
+}
+
 /* The attempt is over, however it went. */
 static void end_attempt (Transfer *t) {
   Exchange *x = t->exchange;
+  if (x != NULL && exchange_is_multiplexed(x))
+    lane_widen(t, STREAM_LIMIT);
+  make_room(t);
   if (x == NULL)
     return;
   t->exchange = NULL;
@@ -285,11 +290,12 @@ void transfer_progress (Transfer *t, int64_t bytes, int64_t total, bool last) {
 }
 
 int transfer_revive (Transfer *t, const char *url) {
-  char *copy = url_problem(url) == NULL ? strdup(url) : NULL;
-  if (copy == NULL || !t->done) {
-    free(copy);
+  char *copy;
+  if (!t->done || session_join(t->session, t, url) != 0)
     return -1;
-  }
+  copy = strdup(url);
+  if (copy == NULL)
+    return -1;
   free(t->url);
   t->url = copy;
   t->done = false;
@@ -308,10 +314,11 @@ static void expire (Transfer *t) {
     transfer_fail(t, t->exchange, FAILURE_TIMEOUT, "the deadline passed");
 }
 
-/* A turn that came to lie in a rest which the service asked for is void. */
+/* A turn that came to lie in a rest which the service asked for is void.  Who
+** has waited in the lane had its turn before. */
 static bool has_turn (Transfer *t, int64_t now) {
   Pace *pace = session_pace(t->session);
-  if (!t->api)
+  if (!t->api || (t->place.runs && now >= pace->quiet_until))
     return true;
   if (t->turn_at == 0 || t->turn_at < pace->quiet_until)
     t->turn_at = pace_take(pace, now);
@@ -329,9 +336,16 @@ static void wait_for_turn (Transfer *t, int64_t now) {
 }
 
 static void start (Transfer *t) {
-  Exchange *x = session_exchange(t->session, t);
+  Exchange *x;
   CURLMcode code;
   t->start_at = CLOCK_NEVER;
+  if (!session_enter(t->session, t)) {
+    /* its turn will come; the deadline may come first */
+    if (reschedule(t) != 0)
+      transfer_fail(t, NULL, FAILURE_MEMORY, "out of memory");
+    return;
+  }
+  x = session_exchange(t->session, t);
   t->attempts++;
   t->http_status = 0;
   if (x == NULL) {
@@ -367,6 +381,7 @@ void transfer_finish (Transfer *t, CURLcode code) {
 void transfer_orphan (Transfer *t) {
   if (!t->done)
     transfer_fail(t, NULL, FAILURE_CANCELLED, "the client was closed");
+  session_part(t->session, t);
   session_release(t->session, t);
 }
 

@@ -245,6 +245,7 @@ Transfer *upload_open (Session *s, const UploadOptions *options,
   u->source.fd = -1;
   u->base.operation = &operation;
   u->base.api = true;
+  u->base.place.is_long = true;
   errno = ENOMEM;
   if (copy_fields(u, options->fields) == 0 && copy_names(u, options) == 0) {
     if (open_source(u, options) == 0)
