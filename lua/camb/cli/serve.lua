@@ -70,8 +70,10 @@ function serve.run(arguments)
   local ok, server, err = pcall(sandbox.start, {
     host = arguments.host,
     port = arguments.port,
+    stem_port = arguments.stem_port,
     api_key = arguments.api_key,
     data_dir = arguments.data_dir,
+    engine = arguments.engine,
     workers = arguments.workers,
     processing = arguments.processing,
     faults = faults,
