@@ -15,6 +15,7 @@
 ---| "protocol"         # a reply that is not what the contract says
 ---| "unknown_outcome"  # the upload may or may not have been accepted
 ---| "file"             # our disk
+---| "store"            # the database of a batch (a file's trouble is "file")
 ---| "source"           # the input is not audio that the service takes
 ---| "cancelled"        # stopped from our side
 

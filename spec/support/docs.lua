@@ -8,6 +8,10 @@ local ROOMS = {
     owner = "Operations" },
   { title = "Task", file = "lua/camb/task.lua", owner = "Task" },
   { title = "Job", file = "lua/camb/scheduler.lua", owner = "Job" },
+  { title = "camb.store", file = "lua/camb/store.lua", owner = "store" },
+  { title = "Store", file = "lua/camb/store.lua", owner = "Store" },
+  { title = "Store", file = "lua/camb/store/claims.lua", owner = "Claims" },
+  { title = "Store", file = "lua/camb/store/changes.lua", owner = "Changes" },
   { title = "camb.sandbox", file = "lua/camb/sandbox.lua", owner = "sandbox" },
 }
 

@@ -1,0 +1,282 @@
+--- Jobs that survive: every job of a batch as a row of a database, written
+--- before money is spent.  In SQLite (a file's path) for the processes of one
+--- machine, in PostgreSQL ("postgres://user:password@host:port/database") for
+--- any number of machines.  By LuaDBI, which blocks: a call takes the time of
+--- a disk's or a database's answer, and the loop of jobs stands still so long.
+---
+--- The table camb_jobs, one row a job:
+---   id          its place in the order of adding
+---   key         what it is known by; the same key is the same job
+---   state       intended → submitting → submitted → finished → downloaded, or
+---               failed, or unknown_outcome (it may have been sent)
+---   owner       the worker that has it, see camb_workers; NULL: free, or done
+---   source, name, output_dir, options (JSON)   as they were added
+---   sha256, size, mtime   of the source, of what was sent
+---   task_id, run_id       the service's; a run id as its digits
+---   foreground, background, and each with _size and _sha256   the stems
+---   error_kind, error, retryable (0, 1)   how a job failed
+---   sent        when the upload began; NULL for a job that is yet to be sent
+---   updated     when the row was changed last; both in seconds since 1970
+--- camb_workers has the end of each worker's lease by the database's clock,
+--- camb_meta the version of the tables and the service's URL.
+---
+--- Rows come as tables of these columns: sizes and run ids as integers (digits
+--- where this Lua has none that large), retryable as a boolean.
+
+local Error = require "camb.error"
+local options = require "camb.options"
+local owner = require "camb.store.owner"
+local rows = require "camb.store.rows"
+local statements = require "camb.store.statements"
+local transactions = require "camb.store.transactions"
+
+local store = {}
+
+---@class camb.Store
+local Store = {}
+Store.__index = Store
+Store.__name = "camb.Store"
+
+local LONGEST_LEASE = 86400
+
+local OPEN_OPTIONS = {
+  owner = options.filled,
+  lease = options.default(options.number(1, LONGEST_LEASE), 60),
+  base_url = options.filled,
+  busy_timeout = options.default(options.number(0, 3600), 5),
+  patience = options.default(options.number(0), 60),
+  sleep = options.callback,
+  on_wait = options.callback,
+}
+
+--- True where `spec` names a PostgreSQL database and not a file.
+---@param spec string
+---@return boolean
+function store.is_url(spec)
+  return spec:find("^postgres://") ~= nil or spec:find("^postgresql://") ~= nil
+end
+
+--- Open a store, making or migrating its tables.
+---
+--- `owner` names this worker (default: a name of its own for each store, from
+--- which others on the machine see that the process has ended), `lease` is how
+--- many seconds its jobs stay its own unless `renew` is called; `base_url` is
+--- recorded, and another service's store refused.  SQLite waits `busy_timeout`
+--- seconds for another process; PostgreSQL is waited for `patience` seconds
+--- when it is gone, with pauses by `sleep` (default: blocking) after a call of
+--- `on_wait(err, seconds)`.
+---@param spec string # a path, or a URL of PostgreSQL
+---@param given table?
+---@return camb.Store?
+---@return camb.Error?
+function store.open(spec, given)
+  options.check_value("store", spec, options.filled, 2)
+  local checked = options.check(given, OPEN_OPTIONS, 2)
+  local backend = require(store.is_url(spec) and "camb.store.postgres"
+    or "camb.store.sqlite")
+  local self = setmetatable({
+    owner = checked.owner or owner.name(),
+    lease = checked.lease,
+    held = {},
+    reaped = -math.huge,
+  }, Store)
+  local err
+  self.session, err = transactions.open(backend, spec, checked)
+  if not self.session then
+    return nil, err
+  end
+  local ok
+  ok, err = self.session:transact(function(conn)
+    local settled, problem = conn:run(statements.settle)
+    if not settled then
+      return nil, problem
+    end
+    return conn:run(statements.register, self.owner, self.lease)
+  end)
+  if not ok then
+    self.session:close()
+    return nil, err
+  end
+  return self
+end
+
+--- Begin to gather writes: those until `commit` are one transaction, which
+--- begins with the first of them.
+function Store:begin()
+  self.session:begin()
+end
+
+--- Make the writes since `begin` durable.  Where this fails, none of them may
+--- be relied upon; `err.keys` has those that were lost to another worker while
+--- the database was gone, and all the others hold then.
+---@return boolean? ok
+---@return camb.Error?
+function Store:commit()
+  return self.session:commit()
+end
+
+-- The values of `job` in the order of the statement.
+local function job_values(job, values)
+  for _, name in ipairs(statements.added) do
+    values.n = values.n + 1
+    values[values.n] = job[name]
+  end
+end
+
+local function insert(conn, jobs, first, last)
+  local values = { n = 0 }
+  for i = first, last do
+    job_values(jobs[i], values)
+  end
+  return conn:run(statements.add(last - first + 1),
+    transactions.unpack(values, 1, values.n))
+end
+
+--- Add jobs as intended; one whose key is known stays as it is.
+---@param jobs table[] # key, source, name, output_dir, options, sha256, …
+---@return integer? added
+---@return camb.Error?
+function Store:add(jobs)
+  for i, job in ipairs(jobs) do
+    for _, name in ipairs(statements.added) do
+      local problem = self.session:text_problem(job[name])
+      if problem then
+        return nil, Error.new({
+          kind = "store",
+          message = ("job %d (%s): its %s %s"):format(i,
+            (tostring(job.source):gsub("%c", "?")), name, problem),
+        })
+      end
+    end
+  end
+  return self.session:transact(function(conn)
+    local added = 0
+    for first = 1, #jobs, statements.batch do
+      local last = math.min(first + statements.batch - 1, #jobs)
+      local count, err = insert(conn, jobs, first, last)
+      if not count then
+        return nil, err
+      end
+      added = added + count
+    end
+    return added
+  end)
+end
+
+--- The job of `key`.
+---@param key string
+---@return table? row
+---@return camb.Error? # nil also without a row: there is none
+function Store:get(key)
+  local found, err = self.session:read(statements.get, key)
+  if not found then
+    return nil, err
+  end
+  return found[1] and rows.one(found[1])
+end
+
+--- How many jobs there are, by state; a state without jobs is left out.
+---@return table<string, integer>?
+---@return camb.Error?
+function Store:count()
+  local found, err = self.session:read(statements.count)
+  if not found then
+    return nil, err
+  end
+  local counts = {}
+  for _, row in ipairs(found) do
+    counts[row.state] = tonumber(row.jobs)
+  end
+  return counts
+end
+
+--- A page of jobs in the order of their adding; `after` is the id of the last
+--- one of the page before.
+---@param given { state: string?, limit: integer?, after: any }?
+---@return table[]? rows
+---@return camb.Error?
+function Store:list(given)
+  given = given or {}
+  local after, limit = given.after or "0", given.limit or 100
+  local found, err
+  if given.state then
+    found, err = self.session:read(statements.list_state, after, given.state,
+      limit)
+  else
+    found, err = self.session:read(statements.list, after, limit)
+  end
+  return found and rows.all(found), err
+end
+
+--- All jobs, or all of a state, a page in memory at a time; a failure raises.
+---@param given { state: string?, limit: integer? }?
+---@return fun(): table?
+function Store:each(given)
+  given = given or {}
+  local page, i, after = {}, 0, nil
+  return function()
+    i = i + 1
+    if i > #page and (i == 1 or after) then
+      page = assert(self:list({ state = given.state, limit = given.limit,
+        after = after }))
+      i = 1
+      after = page[#page] and page[#page].id
+    end
+    return page[i]
+  end
+end
+
+--- An earlier job of the same content and options that was sent, or is being
+--- sent (then it has no task id yet).  Between `begin` and `commit`, workers
+--- that ask for the same content wait for each other.
+---@param sha256 string
+---@param job_options string? # JSON, as it was added
+---@return table? row
+---@return camb.Error? # nil also without a row: there is none
+function Store:find_same(sha256, job_options)
+  local found, err = self.session:find_same(statements.find_same, sha256,
+    job_options or "")
+  if not found then
+    return nil, err
+  end
+  return found[1] and rows.one(found[1])
+end
+
+--- The error that a job's row tells of.
+---@param row table
+---@return camb.Error
+function store.error_of(row)
+  return Error.new({
+    kind = row.error_kind or "store",
+    message = row.error or ("the job is " .. row.state),
+    retryable = row.retryable,
+    task_id = row.task_id,
+    run_id = row.run_id,
+  })
+end
+
+--- Give back what is held, and close the database; closing again does nothing.
+---@return boolean ok
+---@return camb.Error?
+function Store:close()
+  if self.closed then
+    return true
+  end
+  self.closed = true
+  local ok, err = self.session:finish(function(conn)
+    return conn:run(statements.free_own, self.owner)
+      and conn:run(statements.dismiss, self.owner), conn.failed
+  end)
+  self.session:close()
+  return ok, err
+end
+
+Store.__close = Store.close
+
+for _, part in ipairs({ "camb.store.claims", "camb.store.changes" }) do
+  for name, method in pairs(require(part)) do
+    Store[name] = method
+  end
+end
+
+return store

@@ -1,0 +1,141 @@
+--- Who works on which job: a worker claims free jobs, holds them by a lease
+--- that it renews, and takes over those of a worker that ended.
+
+local core = require "camb.core"
+local Error = require "camb.error"
+local owner = require "camb.store.owner"
+local rows = require "camb.store.rows"
+local statements = require "camb.store.statements"
+
+-- Methods of camb.Store.
+local Claims = {}
+
+-- Seconds between two looks at who is dead.
+local REAP_INTERVAL = 0.5
+
+-- Free the jobs of workers whose lease or process has ended.
+local function reap(self, conn)
+  local workers, err = conn:rows(statements.workers)
+  if not workers then
+    return nil, err
+  end
+  for _, worker in ipairs(workers) do
+    if owner.is_dead(worker.owner)
+      and not conn:run(statements.dismiss, worker.owner)
+    then
+      return nil, conn.failed
+    end
+  end
+  self.reaped = core.now()
+  return conn:run(statements.dismiss_dead) and conn:run(statements.free_dead),
+    conn.failed
+end
+
+local function by_id(a, b)
+  return tonumber(a.id) < tonumber(b.id)
+end
+
+-- Take up to `n` free jobs into `taken`.
+local function take(self, conn, n, state, taken)
+  for _, claim in ipairs(statements.claim) do
+    if #taken < n and (state == nil or state == claim.state) then
+      local found, err = conn:rows(claim.sql, n - #taken, self.owner)
+      if not found then
+        return nil, err
+      end
+      table.sort(found, by_id)
+      for _, row in ipairs(found) do
+        taken[#taken + 1] = rows.one(row)
+      end
+    end
+  end
+  return taken
+end
+
+-- Jobs that the database says are ours and nobody here knows of: the reply to
+-- the claim that took them was lost.
+local function recall(self, conn)
+  local found, err = conn:rows(statements.held, self.owner)
+  if not found then
+    return nil, err
+  end
+  local taken = {}
+  for _, row in ipairs(found) do
+    if not self.held[row.key] then
+      taken[#taken + 1] = rows.one(row)
+    end
+  end
+  return taken
+end
+
+local function claim_in(self, conn, n, state)
+  local taken, err = {}, nil
+  if conn.was_lost then
+    taken, err = recall(self, conn)
+  end
+  local ok = taken
+    and conn:run(statements.register, self.owner, self.lease)
+  if not ok then
+    return nil, err or conn.failed
+  end
+  if not take(self, conn, n, state, taken) then
+    return nil, conn.failed
+  end
+  if #taken < n and core.now() - self.reaped >= REAP_INTERVAL then
+    if not reap(self, conn) or not take(self, conn, n, state, taken) then
+      return nil, conn.failed
+    end
+  end
+  return taken
+end
+
+--- Take up to `n` free jobs that need work, those that are furthest first.  A
+--- job whose worker ended between submitting and its task id comes once, in
+--- the state `unknown_outcome`: report it and `release` it.  In SQLite a claim
+--- is part of what `begin` began; in PostgreSQL it commits that first.
+---@param n integer
+---@param state string? # only jobs that were left in this state
+---@return table[]? rows
+---@return camb.Error?
+function Claims:claim(n, state)
+  local found, err = self.session:claim(function(conn)
+    return claim_in(self, conn, n, state)
+  end)
+  if not found then
+    return nil, err
+  end
+  for _, row in ipairs(found) do
+    self.held[row.key] = true
+  end
+  return found
+end
+
+--- Extend the lease of this worker, for all its jobs at once.  Where it had
+--- ended and others have taken its jobs, this says so, and begins a new one.
+---@return boolean? ok
+---@return camb.Error?
+function Claims:renew()
+  local changed, err = self.session:write(function(conn)
+    return conn:run(statements.renew, self.lease, self.owner)
+  end)
+  if not changed then
+    return nil, err
+  elseif changed > 0 then
+    return true
+  end
+  local ok
+  ok, err = self.session:write(function(conn)
+    return conn:run(statements.register, self.owner, self.lease)
+  end)
+  if not ok then
+    return nil, err
+  end
+  return nil, Error.new({
+    kind = "store",
+    is_lost = true,
+    message = "the lease of this worker ended before it was renewed: other "
+      .. "workers may have taken its jobs over",
+  })
+end
+
+return Claims

@@ -1,0 +1,168 @@
+--- A LuaDBI connection as the store uses it: prepared statements that stay
+--- open, transactions as statements of their own (LuaDBI's say only whether
+--- they worked), and failures as errors that a person can read.
+---
+--- What LuaDBI asks of its callers, and this file sees to:
+--- * integers come back as C's int, so statements select wide ones as text;
+--- * text ends at its first NUL, so none is bound;
+--- * a statement that failed fails once more when it is used again, so it is
+---   closed, and a SELECT is read to its end, as it holds a lock until then;
+--- * a lost connection raises, where every other failure returns;
+--- * SQLite keeps a file open whose statements are not closed first.
+
+local Connection = {}
+Connection.__index = Connection
+
+local connection = {}
+
+-- What LuaDBI puts before the database's own words.
+local PREFIXES = {
+  "^Failed to connect to database: ",
+  "^Execute failed ",
+  "^Fetch failed ",
+  "^Error %l+ statement %l+: ",
+  "^Error %l+ result set: ",
+}
+
+local function database_words(text)
+  text = tostring(text)
+  for _, prefix in ipairs(PREFIXES) do
+    text = text:gsub(prefix, "")
+  end
+  return (text:gsub("%s+", " "):gsub(" $", ""))
+end
+
+--- Load LuaDBI's `driver`.
+---@param driver string # "SQLite3" or "PostgreSQL"
+---@return table? DBI
+---@return string? problem
+function connection.load(driver)
+  local name = driver:lower()
+  local found, DBI = pcall(require, "DBI")
+  if found and pcall(require, "dbd." .. name) then
+    return DBI
+  end
+  return nil, ("the store needs LuaDBI for %s: install luadbi-%s by LuaRocks, "
+    .. "or Debian's lua-dbi-%s"):format(driver, name, name)
+end
+
+--- Wrap a LuaDBI `handle`, in which no transaction is open.
+---@param handle userdata
+---@param dialect table # bind(value), failure(words), clock, …
+function connection.new(handle, dialect)
+  handle:autocommit(true) -- no transaction but ours
+  return setmetatable({
+    handle = handle,
+    dialect = dialect,
+    statements = {},
+  }, Connection)
+end
+
+local function forget(self, sql)
+  local statement = self.statements[sql]
+  self.statements[sql] = nil
+  if statement then
+    pcall(statement.close, statement)
+  end
+end
+
+-- Remembers the failure, as it ends the transaction that it happened in.
+local function fail(self, sql, words)
+  forget(self, sql)
+  self.is_lost = not self.handle:ping()
+  self.failed = self.dialect.failure(database_words(words), self.is_lost)
+  self.failed.is_lost = self.is_lost
+  return nil, self.failed
+end
+
+-- In a statement, {clock} and its like stand for the dialect's own words.
+local function prepare(self, sql)
+  local statement = self.statements[sql]
+  if statement then
+    return statement
+  end
+  local ok, made, problem = pcall(self.handle.prepare, self.handle,
+    (sql:gsub("{([%l_]+)}", self.dialect)))
+  if not ok or not made then
+    return nil, ok and problem or made
+  end
+  self.statements[sql] = made
+  return made
+end
+
+local function execute(self, sql, ...)
+  local statement, problem = prepare(self, sql)
+  if not statement then
+    return fail(self, sql, problem)
+  end
+  local ok, done, words = pcall(statement.execute, statement, ...)
+  if not ok or not done then
+    return fail(self, sql, ok and words or done)
+  end
+  return statement
+end
+
+local function fetch_all(statement)
+  local rows = {}
+  local row = statement:fetch(true)
+  while row do
+    rows[#rows + 1] = row
+    row = statement:fetch(true)
+  end
+  return rows
+end
+
+--- Run a statement without a result.
+---@param sql string
+---@param ... any # what stands for each "?"
+---@return integer? affected # rows
+---@return camb.Error?
+function Connection:run(sql, ...)
+  local statement, err = execute(self, sql, self.dialect.bind(...))
+  if not statement then
+    return nil, err
+  end
+  return statement:affected()
+end
+
+--- Run a statement with rows as its result.
+---@param sql string
+---@param ... any # what stands for each "?"
+---@return table[]? rows
+---@return camb.Error?
+function Connection:rows(sql, ...)
+  local statement, err = execute(self, sql, self.dialect.bind(...))
+  if not statement then
+    return nil, err
+  end
+  local ok, rows = pcall(fetch_all, statement)
+  if not ok then
+    return fail(self, sql, rows)
+  end
+  return rows
+end
+
+function Connection:begin()
+  self.failed = nil
+  return self:run(self.dialect.begin)
+end
+
+function Connection:commit()
+  return self:run("COMMIT")
+end
+
+--- Undo the transaction.  That it has ended already is no failure.
+function Connection:rollback()
+  local failed, is_lost = self.failed, self.is_lost
+  self:run("ROLLBACK")
+  self.failed, self.is_lost = failed, is_lost or self.is_lost
+end
+
+function Connection:close()
+  for sql in pairs(self.statements) do
+    forget(self, sql)
+  end
+  self.handle:close()
+end
+
+return connection

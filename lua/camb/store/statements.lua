@@ -1,0 +1,169 @@
+--- The store's statements.  {clock} and {skip_locked} differ by database.
+---
+--- Every change of a job's state names where it comes from and who holds it:
+--- no row changed means that another worker has taken the job over.
+
+local statements = {}
+
+-- Wide integers as text: LuaDBI reads them as C's int.
+local COLUMNS = [[CAST(id AS TEXT) AS id, key, state, owner, source, name,
+  output_dir, options, sha256, CAST(size AS TEXT) AS size, mtime, task_id,
+  run_id, foreground, CAST(foreground_size AS TEXT) AS foreground_size,
+  foreground_sha256, background, CAST(background_size AS TEXT)
+  AS background_size, background_sha256, error_kind, error, retryable, sent,
+  updated]]
+
+--- How many jobs one statement inserts.  LuaDBI counts to 999 placeholders.
+statements.batch = 50
+--- What a new job is made of.
+statements.added = { "key", "source", "name", "output_dir", "options",
+  "sha256", "size", "mtime" }
+
+--- Insert `count` jobs, passing over those whose key is known.
+function statements.add(count)
+  local row = "('intended', " .. ("?, "):rep(#statements.added)
+    .. "{clock})"
+  return ("INSERT INTO camb_jobs (state, %s, updated) VALUES %s "
+    .. "ON CONFLICT (key) DO NOTHING"):format(
+    table.concat(statements.added, ", "),
+    row .. (", " .. row):rep(count - 1))
+end
+
+statements.get = "SELECT " .. COLUMNS .. " FROM camb_jobs WHERE key = ?"
+
+statements.held = "SELECT " .. COLUMNS .. " FROM camb_jobs WHERE owner = ?"
+
+statements.count = "SELECT state, CAST(count(*) AS TEXT) AS jobs "
+  .. "FROM camb_jobs GROUP BY state"
+
+-- By id also where a state is asked for: pages then cost what they pass over
+-- once, and no sorting.
+statements.list = "SELECT " .. COLUMNS .. " FROM camb_jobs WHERE id > ? "
+  .. "ORDER BY id LIMIT ?"
+statements.list_state = "SELECT " .. COLUMNS .. " FROM camb_jobs WHERE id > ? "
+  .. "AND state || '' = ? ORDER BY id LIMIT ?"
+
+statements.find_same = "SELECT " .. COLUMNS .. [[ FROM camb_jobs
+  WHERE sha256 = ? AND COALESCE(options, '') = ?
+  AND state IN ('submitting', 'submitted', 'finished', 'downloaded')
+  ORDER BY CASE WHEN task_id IS NULL THEN 1 ELSE 0 END, id LIMIT 1]]
+
+-- What a row must hold to be believed in each state.  A row that was paid for
+-- and is damaged must never look like one that is yet to be sent.
+local SOUND = {
+  intended = "task_id IS NULL AND run_id IS NULL AND sent IS NULL",
+  submitting = "task_id IS NULL AND run_id IS NULL",
+  submitted = "COALESCE(task_id, '') <> '' AND run_id IS NULL",
+  finished = "COALESCE(task_id, '') <> '' AND COALESCE(run_id, '') <> ''",
+  downloaded = "COALESCE(task_id, '') <> '' AND COALESCE(run_id, '') <> '' "
+    .. "AND COALESCE(foreground, '') <> '' AND COALESCE(background, '') <> ''",
+  failed = "COALESCE(error_kind, '') <> '' "
+    .. "AND error_kind <> 'unknown_outcome'",
+  unknown_outcome = "1 = 1",
+}
+
+--- The states, in the order of a job's life.
+statements.states = { "intended", "submitting", "submitted", "finished",
+  "downloaded", "failed", "unknown_outcome" }
+
+local function sound_rows()
+  local sound = {}
+  for _, state in ipairs(statements.states) do
+    sound[#sound + 1] = ("(state = '%s' AND %s)"):format(state, SOUND[state])
+  end
+  return "COALESCE(source, '') <> '' AND COALESCE(key, '') <> '' AND ("
+    .. table.concat(sound, " OR ") .. ")"
+end
+
+--- Set apart what cannot be believed.
+statements.settle = [[UPDATE camb_jobs SET state = 'unknown_outcome',
+  owner = NULL, retryable = 0, error_kind = 'store', error =
+  'the row of this job is damaged (its state was ''' || COALESCE(state, '')
+  || '''): a task may exist', updated = {clock}
+  WHERE state IS NULL OR NOT (]] .. sound_rows() .. ")"
+
+local CLAIM = [[WITH picked (picked_id) AS (
+  SELECT id FROM camb_jobs WHERE state = '%s' AND owner IS NULL AND %s
+  ORDER BY id LIMIT ? {skip_locked})
+  UPDATE camb_jobs SET owner = ?, updated = {clock}%s
+  FROM picked WHERE id = picked_id RETURNING ]] .. COLUMNS
+
+local UNKNOWN = ", state = 'unknown_outcome', retryable = 0, "
+  .. "error_kind = 'unknown_outcome', error = 'the worker that was sending "
+  .. "the file ended: a task may exist and be charged; look at the dashboard "
+  .. "before you send it again'"
+
+--- By state, what takes free jobs; furthest along comes first.
+statements.claim = {
+  { state = "finished", sql = CLAIM:format("finished", SOUND.finished, "") },
+  { state = "submitted",
+    sql = CLAIM:format("submitted", SOUND.submitted, "") },
+  { state = "submitting", sql = CLAIM:format("submitting", "1 = 1", UNKNOWN) },
+  { state = "intended", sql = CLAIM:format("intended", SOUND.intended, "") },
+}
+
+statements.register = "INSERT INTO camb_workers (owner, lease) "
+  .. "VALUES (?, {clock} + ?) "
+  .. "ON CONFLICT (owner) DO UPDATE SET lease = excluded.lease"
+statements.renew = "UPDATE camb_workers SET lease = {clock} + ? "
+  .. "WHERE owner = ?"
+statements.workers = "SELECT owner FROM camb_workers"
+statements.dismiss = "DELETE FROM camb_workers WHERE owner = ?"
+
+-- No lease is longer than a day: beyond is damage, or a clock set back.
+local LIVE = "COALESCE(lease BETWEEN {clock} AND {clock} + 86401, FALSE)"
+statements.dismiss_dead = "DELETE FROM camb_workers WHERE NOT " .. LIVE
+statements.free_dead = [[UPDATE camb_jobs SET owner = NULL
+  WHERE owner IS NOT NULL AND NOT EXISTS (SELECT 1 FROM camb_workers
+  WHERE camb_workers.owner = camb_jobs.owner)]]
+statements.free_own = "UPDATE camb_jobs SET owner = NULL WHERE owner = ?"
+
+statements.release = "UPDATE camb_jobs SET owner = NULL, updated = {clock} "
+  .. "WHERE key = ? AND owner = ?"
+
+statements.submitting = [[UPDATE camb_jobs SET state = 'submitting',
+  sent = {clock}, updated = {clock}, sha256 = COALESCE(?, sha256),
+  size = COALESCE(?, size), mtime = COALESCE(?, mtime)
+  WHERE key = ? AND owner = ? AND state = 'intended' AND ]] .. SOUND.intended
+
+statements.intended = [[UPDATE camb_jobs SET state = 'intended', sent = NULL,
+  owner = NULL, updated = {clock}
+  WHERE key = ? AND owner = ? AND state = 'submitting']]
+
+-- A task id is taken also where another worker has declared its outcome
+-- unknown meanwhile: what is known of a task is never thrown away.
+statements.submitted = [[UPDATE camb_jobs SET state = 'submitted', task_id = ?,
+  owner = ?, error_kind = NULL, error = NULL, retryable = NULL,
+  updated = {clock} WHERE key = ? AND task_id IS NULL
+  AND ((owner = ? AND state IN ('intended', 'submitting'))
+  OR state = 'unknown_outcome')]]
+
+statements.finished = [[UPDATE camb_jobs SET state = 'finished', run_id = ?,
+  updated = {clock} WHERE key = ? AND owner = ? AND state = 'submitted']]
+
+statements.downloaded = [[UPDATE camb_jobs SET state = 'downloaded',
+  foreground = ?, foreground_size = ?, foreground_sha256 = ?, background = ?,
+  background_size = ?, background_sha256 = ?, owner = NULL, error_kind = NULL,
+  error = NULL, retryable = NULL, updated = {clock}
+  WHERE key = ? AND owner = ? AND state = 'finished']]
+
+local ENDED = [[, error_kind = ?, error = ?, retryable = ?,
+  task_id = COALESCE(task_id, ?), run_id = COALESCE(run_id, ?), owner = NULL,
+  updated = {clock} WHERE key = ? AND owner = ? AND state IN ]]
+statements.failed = "UPDATE camb_jobs SET state = 'failed'" .. ENDED
+  .. "('intended', 'submitting', 'submitted', 'finished')"
+statements.unknown = "UPDATE camb_jobs SET state = 'unknown_outcome'" .. ENDED
+  .. "('intended', 'submitting', 'unknown_outcome')"
+
+-- Back to where the job can go on.
+statements.retry = [[UPDATE camb_jobs SET
+  state = CASE WHEN COALESCE(task_id, '') = '' THEN 'intended'
+    WHEN COALESCE(run_id, '') = '' THEN 'submitted' ELSE 'finished' END,
+  sent = CASE WHEN COALESCE(task_id, '') = '' THEN NULL ELSE sent END,
+  task_id = CASE WHEN task_id = '' THEN NULL ELSE task_id END,
+  run_id = CASE WHEN COALESCE(task_id, '') = '' OR run_id = '' THEN NULL
+    ELSE run_id END,
+  error_kind = NULL, error = NULL, retryable = NULL, updated = {clock}
+  WHERE state = ? AND owner IS NULL]]
+
+return statements
