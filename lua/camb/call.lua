@@ -131,8 +131,10 @@ end
 
 --- Tell of an attempt that will be made again.
 function Call:emit_retry(step, event)
-  self:emit("retrying", { step = step, attempt = event[3],
-    reason = self:clean(event[4]), next_in = event[5] })
+  if self:has_listener() then
+    self:emit("retrying", { step = step, attempt = event[3],
+      reason = self:clean(event[4]), next_in = event[5] })
+  end
 end
 
 local function wait_for(self, box, step, transfer)

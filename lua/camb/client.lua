@@ -316,7 +316,7 @@ function client.separate(self, checked_source, checked)
     download.release(checked, name)
   end
   forbid_retry(err)
-  if stems then
+  if stems and operation:has_listener() then
     operation:emit("finished", { stems = redact.all(stems) })
   end
   return operation:conclude(stems, err)

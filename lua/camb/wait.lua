@@ -81,7 +81,8 @@ local function read(call, transfer, last)
   local status, problem = api.read_status(transfer:body())
   last.problem = call:clean(problem)
   if status then
-    last.word = call:clean(status.status)
+    local word = status.status
+    last.word = api.meaning(word) and word or call:clean(word)
   end
   return status
 end
