@@ -83,6 +83,21 @@ static int l_stat (lua_State *L) {
   return 3;
 }
 
+/* existing(base) -> the path of a file "<base>.<extension>" of any of the
+** formats; nil when there is none */
+static int l_existing (lua_State *L) {
+  const char *base = checkpath(L, 1);
+  const Format *format;
+  struct stat info;
+  for (size_t i = 0; (format = format_at(i)) != NULL; i++) {
+    lua_pushfstring(L, "%s.%s", base, format->extension);
+    if (stat(lua_tostring(L, -1), &info) == 0)
+      return 1;
+    lua_pop(L, 1);
+  }
+  return 0;
+}
+
 /* make_folder(path) -> true, also when it exists; nil, reason.  One level. */
 static int l_make_folder (lua_State *L) {
   const char *path = checkpath(L, 1);
@@ -133,6 +148,7 @@ const luaL_Reg system_functions[] = {{"now", l_now},
                                      {"detect", l_detect},
                                      {"format", l_format},
                                      {"stat", l_stat},
+                                     {"existing", l_existing},
                                      {"make_folder", l_make_folder},
                                      {"escape", l_escape},
                                      {"url_problem", l_url_problem},

@@ -25,40 +25,37 @@ static char *join (const char *base, const char *extension) {
   return path;
 }
 
-/* How many names the file that is open has; 0 when the part's name no longer
-** stands for it: another process may have finished or removed it between the
+/* True when the part's name still stands for the file that is open, as 'info'
+** describes it: another process may have finished or removed it between the
 ** open and the lock. */
-static nlink_t names_of (const PartFile *p) {
-  struct stat open_file, named;
-  if (fstat(p->fd, &open_file) != 0 || lstat(p->part, &named) != 0 ||
-      open_file.st_ino != named.st_ino || open_file.st_dev != named.st_dev)
-    return 0;
-  return open_file.st_nlink;
+static bool is_named (const PartFile *p, struct stat *info) {
+  struct stat named;
+  return fstat(p->fd, info) == 0 && lstat(p->part, &named) == 0 &&
+         info->st_ino == named.st_ino && info->st_dev == named.st_dev;
 }
 
-static int open_part (PartFile *p) {
+static bool open_and_lock (PartFile *p, struct stat *info) {
   int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
   p->fd = open(p->part, flags, 0666);
-  return p->fd;
+  return p->fd >= 0 && flock(p->fd, LOCK_EX | LOCK_NB) == 0 &&
+         is_named(p, info);
 }
 
-/* Who was killed between link() and unlink() in 'take_name' has left the part
+/* Who was killed between link() and unlink() in 'take_free_name' has left the part
 ** as a second name of the whole file, which is not ours to write in. */
 static PartStatus open_locked (PartFile *p) {
-  nlink_t names;
-  if (open_part(p) < 0)
-    return PART_ERROR;
-  if (flock(p->fd, LOCK_EX | LOCK_NB) == 0 && (names = names_of(p)) != 0) {
-    if (names == 1)
-      return ftruncate(p->fd, 0) == 0 ? PART_OK : PART_ERROR;
+  struct stat info;
+  bool ours = open_and_lock(p, &info);
+  if (ours && info.st_nlink > 1) {
     unlink(p->part);
     close(p->fd);
-    if (open_part(p) < 0)
-      return PART_ERROR;
-    if (flock(p->fd, LOCK_EX | LOCK_NB) == 0 && names_of(p) == 1)
-      return PART_OK;
+    ours = open_and_lock(p, &info) && info.st_nlink == 1;
   }
-  close(p->fd); /* not ours: it stays where it is */
+  if (p->fd < 0)
+    return PART_ERROR;
+  if (ours)
+    return info.st_size == 0 || ftruncate(p->fd, 0) == 0 ? PART_OK : PART_ERROR;
+  close(p->fd); /* it stays where it is */
   p->fd = -1;
   return PART_BUSY;
 }
@@ -139,30 +136,30 @@ PartStatus partfile_restart (PartFile *p) {
   return PART_OK;
 }
 
-static int sync_folder (const char *path) {
-  const char *slash = strrchr(path, '/');
-  char *folder = slash == NULL   ? strdup(".")
-                 : slash == path ? strdup("/")
-                                 : strndup(path, (size_t)(slash - path));
-  int fd = folder != NULL ? open(folder, O_RDONLY | O_CLOEXEC) : -1;
-  int status = fd >= 0 ? fsync(fd) : -1;
-  if (fd >= 0)
-    close(fd);
-  free(folder);
-  return status;
+/* renameat2 refuses a name that is taken.  Where the system or the file system
+** does not know it, link() does, in two steps; and where there are no links
+** either, a look beforehand has to do. */
+static PartStatus take_free_name (const PartFile *p) {
+#ifdef RENAME_NOREPLACE
+  if (renameat2(AT_FDCWD, p->part, AT_FDCWD, p->path, RENAME_NOREPLACE) == 0)
+    return PART_OK;
+  if (errno == EEXIST)
+    return PART_EXISTS;
+#endif
+  if (link(p->part, p->path) == 0) {
+    unlink(p->part);
+    return PART_OK;
+  }
+  if (errno == EEXIST || access(p->path, F_OK) == 0)
+    return PART_EXISTS;
+  return rename(p->part, p->path) == 0 ? PART_OK : PART_ERROR;
 }
 
-/* link() refuses a name that is taken, as rename() cannot be told to; where a
-** file system knows no links, a look beforehand has to do. */
+/* The folder is not synced: after a loss of power the file is whole, under the
+** one name or the other. */
 static PartStatus take_name (const PartFile *p, bool overwrite) {
-  if (!overwrite) {
-    if (link(p->part, p->path) == 0) {
-      unlink(p->part);
-      return PART_OK;
-    }
-    if (errno == EEXIST || access(p->path, F_OK) == 0)
-      return PART_EXISTS;
-  }
+  if (!overwrite)
+    return take_free_name(p);
   return rename(p->part, p->path) == 0 ? PART_OK : PART_ERROR;
 }
 
@@ -182,7 +179,6 @@ PartStatus partfile_commit (PartFile *p, bool overwrite) {
   p->fd = -1;
   free(p->gather);
   p->gather = NULL;
-  sync_folder(p->path);
   return PART_OK;
 }
 

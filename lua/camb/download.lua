@@ -19,6 +19,9 @@ local function base_path(folder, name, stem)
 end
 
 local function make_folders(path)
+  if core.stat(path) == "folder" then
+    return true
+  end
   local at = 1
   repeat
     local slash = path:find("/", at, true)
@@ -34,23 +37,10 @@ local function make_folders(path)
   return true
 end
 
-local function existing(base)
-  local index = 1
-  local _, extension = core.format(index)
-  while extension do
-    local path = base .. "." .. extension
-    if core.stat(path) then
-      return path
-    end
-    index = index + 1
-    _, extension = core.format(index)
-  end
-end
-
 local function refuse_existing(call, options, name)
   for _, stem in ipairs(STEMS) do
     local base = base_path(options.output_dir, name, stem)
-    local path = existing(base)
+    local path = core.existing(base)
     if path and not options.overwrite then
       return call:fail({ kind = "file", step = "download", path = path,
         message = ('"%s" exists already: pass overwrite = true to replace it, '
