@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "digest_x86.h"
+
 static const uint32_t K[64] = {
   0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
   0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
@@ -62,6 +64,15 @@ static void compress (uint32_t H[8], const unsigned char *block) {
   H[4] += e, H[5] += f, H[6] += g, H[7] += h;
 }
 
+static void compress_all (Digest *d, const unsigned char *data, size_t blocks) {
+  if (blocks > 0 && digest_x86_is_there()) {
+    digest_x86_compress(d->state, K, data, blocks);
+    return;
+  }
+  for (; blocks > 0; blocks--, data += 64)
+    compress(d->state, data);
+}
+
 void digest_begin (Digest *d) {
   static const uint32_t H[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
@@ -78,13 +89,12 @@ void digest_add (Digest *d, const void *data, size_t size) {
     memcpy(d->block + held, from, n);
     if (n < room)
       return;
-    compress(d->state, d->block);
+    compress_all(d, d->block, 1);
     from += n;
     size -= n;
   }
-  for (; size >= sizeof d->block; from += 64, size -= 64)
-    compress(d->state, from);
-  memcpy(d->block, from, size);
+  compress_all(d, from, size / 64);
+  memcpy(d->block, from + size / 64 * 64, size % 64);
 }
 
 /* A one bit, zeros, and the length in bits, up to a whole block. */
