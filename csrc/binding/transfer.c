@@ -38,7 +38,8 @@ static int l_failure (lua_State *L) {
   if (failure->kind == FAILURE_NONE)
     return 0;
   lua_pushstring(L, failure_name(failure->kind));
-  lua_pushstring(L, failure->message);
+  lua_pushstring(L,
+                 failure->message != NULL ? failure->message : "out of memory");
   if (failure->http_status != 0)
     lua_pushinteger(L, (lua_Integer)failure->http_status);
   else

@@ -22,7 +22,8 @@ typedef struct Failure {
   FailureKind kind;
   long http_status;   /* of the last reply; 0: there was none */
   long retry_after_s; /* what the service asked to wait; -1: nothing */
-  char message[256];  /* a phrase: "Connection refused"; never the key */
+  char *message; /* a phrase: "Connection refused"; never the key; NULL when
+                 ** memory ran out for it */
 } Failure;
 
 /* "http", "network", …: the word that Lua knows the kind by.  Static. */

@@ -22,6 +22,7 @@ static void release (Transfer *t) {
   t->operation->destroy(t);
   curl_slist_free_all(t->headers);
   buffer_free(&t->body);
+  free(t->failure.message);
   free(t->url);
   free(t);
 }
@@ -126,13 +127,16 @@ void transfer_succeed (Transfer *t, Exchange *x) {
 void transfer_fail (Transfer *t, Exchange *x, FailureKind kind,
                     const char *format, ...) {
   Failure *failure = &t->failure;
+  char text[256];
   va_list arguments;
   failure->kind = kind;
   failure->http_status = t->http_status;
   failure->retry_after_s = -1;
   va_start(arguments, format);
-  vsnprintf(failure->message, sizeof failure->message, format, arguments);
+  vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
+  free(failure->message);
+  failure->message = strdup(text);
   if (x != NULL) {
     failure->retry_after_s = exchange_retry_after(x);
     transfer_take_body(t, x);
