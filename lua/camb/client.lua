@@ -397,12 +397,12 @@ function Client:close()
   if self.closed then
     return
   end
+  scheduler.host(self).detach(self)
   self.closed = true
   for _, inbox in pairs(self.inboxes) do
     inbox:cancel()
   end
   self.inboxes = {}
-  scheduler.host(self).detach(self)
   self.session:close()
 end
 

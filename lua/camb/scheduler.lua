@@ -328,8 +328,8 @@ function scheduler.wait(client, box)
     block(client)
     return true
   end
-  client.waiting = client.waiting + 1
   host.attach(client)
+  client.waiting = client.waiting + 1
   box.waiter = thread
   local alive = scheduler.suspend(host)
   box.waiter = nil
