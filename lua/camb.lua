@@ -50,9 +50,7 @@ function camb.separate(given_source, given)
   client.check_name(for_call, 2)
   local checked_source = source.check(given_source, 2)
   local one = client.new(for_client, 2)
-  local stems, err = client.separate(one, checked_source, for_call)
-  one:close()
-  return stems, err
+  return client.separate(one, checked_source, for_call, true)
 end
 
 camb.run = scheduler.run

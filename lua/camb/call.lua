@@ -20,6 +20,10 @@ Call.__index = Call
 
 local call = {}
 
+-- What an operation is going to write, by its path: two sources of one name
+-- must not find out about each other after both were paid for.
+local claimed = setmetatable({}, { __mode = "v" })
+
 --- Begin an operation of `client`; `options.deadline` counts from now.
 function call.new(client, options, source)
   return setmetatable({
@@ -41,10 +45,7 @@ function Call:tell(listener, event)
   if listener then
     local ok, problem = pcall(listener, event)
     if not ok then
-      self.inbox:close()
-      if self.small then
-        self.small:close()
-      end
+      self:close()
       error(problem, 0)
     end
   end
@@ -180,13 +181,59 @@ function Call:cancel()
   end
 end
 
---- End the operation: close what it used and pass its outcome on.
-function Call:conclude(result, err)
+--- Keep `path` from other operations until this one ends; false when another
+--- one has it.
+---@return boolean
+function Call:claim(path)
+  if claimed[path] then
+    return false
+  end
+  claimed[path] = self
+  self.claim_path = path
+  return true
+end
+
+--- Give back whatever the operation holds.  Twice is fine.
+function Call:close()
   self.inbox:close()
+  if self.small then
+    self.small:close()
+  end
+  if self.claim_path then
+    claimed[self.claim_path] = nil
+    self.claim_path = nil
+  end
+  if self.temporary_path then
+    os.remove(self.temporary_path)
+    self.temporary_path = nil
+  end
+  if self.owns_client then
+    self.client:close()
+  end
+end
+
+Call.__close = Call.close
+
+local function conclude(self, result, err)
+  self:close()
   if err then
     self:emit("failed", { error = err })
   end
   return result, err
+end
+
+local function once()
+  return true
+end
+
+--- Do `fn(self, …)` and pass its outcome on; the operation ends with it.  Lua
+--- 5.4 closes the loop's fourth value also when the loop is left by an error,
+--- or by the end of its coroutine.
+---@param fn fun(self: camb.Call, ...): any, camb.Error?
+function Call:run(fn, ...)
+  for _ in once, nil, nil, self do -- luacheck: ignore 512
+    return conclude(self, fn(self, ...))
+  end
 end
 
 return call

@@ -4,7 +4,6 @@ local api = require "camb.api"
 local call = require "camb.call"
 local connection = require "camb.connection"
 local core = require "camb.core"
-local download = require "camb.download"
 local json = require "camb.json"
 local operations = require "camb.operations"
 local options = require "camb.options"
@@ -13,9 +12,9 @@ local result = require "camb.result"
 local scheduler = require "camb.scheduler"
 local schema = require "camb.schema"
 local source = require "camb.source"
+local steps = require "camb.steps"
 local submit = require "camb.submit"
 local task = require "camb.task"
-local wait = require "camb.wait"
 
 local client = {}
 
@@ -137,9 +136,9 @@ function Client:submit(given, given_options)
   local checked = options.check(given_options, schema.submit, 2)
   local checked_source = source.check(given, 2)
   local label = source.label(checked_source)
-  local operation = call.new(self, checked, label)
-  local reply, err = submit.run(operation, checked_source, checked)
-  return operation:conclude(reply and task.new(self, reply.task_id, label), err)
+  local reply, err = call.new(self, checked, label):run(submit.run,
+    checked_source, checked)
+  return reply and task.new(self, reply.task_id, label), err
 end
 
 --- Take up a task from another day or machine.
@@ -174,7 +173,7 @@ function Client:result(run_id, given)
   local checked = options.check(given, schema.call, 2)
   local operation = call.new(self, checked)
   operation.run_id = check_run_id(run_id, 2)
-  return operation:conclude(result.one(operation))
+  return operation:run(result.one)
 end
 
 --- The URLs of many runs, by run id as given; unknown runs are absent.
@@ -192,12 +191,7 @@ function Client:results(run_ids, given)
   for i, run_id in ipairs(run_ids) do
     exact[i] = check_run_id(run_id, 2)
   end
-  local operation = call.new(self, checked)
-  local map, err = result.many(operation, exact, checked)
-  for i, run_id in ipairs(map and run_ids or {}) do
-    map[run_id] = map[exact[i]]
-  end
-  return operation:conclude(map, err)
+  return call.new(self, checked):run(steps.results, run_ids, exact, checked)
 end
 
 --- For camb.lua: the options that say where stems go.
@@ -207,26 +201,6 @@ function client.check_name(checked, level)
     error("option 'name' is one file's name, without folders", level + 1)
   end
   checked.output_dir = checked.output_dir:gsub("(.)/+$", "%1")
-end
-
--- The stems of `operation.run_id`, from `urls` or from the service.
-local function fetch(operation, urls, checked, name)
-  local ok, err = download.reserve(operation, checked, name)
-  if not ok then
-    return nil, err
-  end
-  local stems
-  if not urls then
-    urls, err = result.one(operation)
-  end
-  if urls then
-    stems, err = download.run(operation, urls, checked, name,
-      operation.run_id and function()
-        return result.one(operation)
-      end)
-  end
-  download.release(checked, name)
-  return stems, err
 end
 
 local function check_urls(given, level)
@@ -267,59 +241,18 @@ function Client:download(from, given)
   end
   local name = checked.name or (operation.run_id
     and "run-" .. json.digits(operation.run_id)) or "run"
-  return operation:conclude(fetch(operation, urls, checked, name))
-end
-
-local function steps(operation, checked_source, checked, name)
-  local reply, run, err
-  reply, err = submit.run(operation, checked_source, checked)
-  if not reply then
-    return nil, err
-  end
-  run, err = wait.run(operation, checked)
-  if not run then
-    return nil, err
-  end
-  local urls
-  urls, err = result.one(operation)
-  if not urls then
-    return nil, err
-  elseif checked.download then
-    return download.run(operation, urls, checked, name, function()
-      return result.one(operation)
-    end)
-  end
-  urls.task_id, urls.run_id = operation.task_id, operation.run_id
-  return urls
-end
-
--- After the upload was accepted the same call would pay again.
-local function forbid_retry(err)
-  if err and err.task_id then
-    err.retryable = false
-  end
+  return operation:run(steps.download, urls, checked, name)
 end
 
 --- For camb.lua: separate with what was checked already.
 ---@param checked_source table # of source.check
 ---@param checked table        # of options.check with schema.separate
-function client.separate(self, checked_source, checked)
+---@param owns_client boolean? # the client is closed with the operation
+function client.separate(self, checked_source, checked, owns_client)
   local operation = call.new(self, checked, source.label(checked_source))
-  local name = checked.name or source.stem_name(checked_source)
-  local stems, err
-  local ok = true
-  if checked.download then
-    ok, err = download.reserve(operation, checked, name)
-  end
-  if ok then
-    stems, err = steps(operation, checked_source, checked, name)
-    download.release(checked, name)
-  end
-  forbid_retry(err)
-  if stems and operation:has_listener() then
-    operation:emit("finished", { stems = redact.all(stems) })
-  end
-  return operation:conclude(stems, err)
+  operation.owns_client = owns_client
+  return operation:run(steps.separate, checked_source, checked,
+    checked.name or source.stem_name(checked_source))
 end
 
 --- Upload, poll and download: two files from one.

@@ -10,10 +10,6 @@ local STEMS = { "foreground", "background" }
 local EXPIRED = { [400] = true, [401] = true, [403] = true, [404] = true,
   [410] = true }
 
--- Final names in use by a download that runs: two sources of one name must not
--- find out about each other after both were paid for.
-local reserved = {}
-
 local function base_path(folder, name, stem)
   return ("%s/%s.%s"):format(folder, name, stem)
 end
@@ -45,40 +41,33 @@ local function refuse_existing(call, options, name)
       return call:fail({ kind = "file", step = "download", path = path,
         message = ('"%s" exists already: pass overwrite = true to replace it, '
           .. "or another output_dir"):format(path) })
-    elseif reserved[base] then
-      return call:fail({ kind = "file", step = "download", path = base,
-        message = ('"%s" is being written by another job: give one of them '
-          .. "another name or output_dir"):format(base) })
     end
   end
   return true
 end
 
---- Make the output folder and reserve the names, before anything is paid for.
+--- Make the output folder and claim the name, before anything is paid for.
 ---@return boolean? ok
 ---@return camb.Error? err
 function download.reserve(call, options, name)
-  local ok, problem = make_folders(options.output_dir)
+  local folder = options.output_dir
+  local ok, problem = make_folders(folder)
   if not ok then
-    return call:fail({ kind = "file", step = "download",
-      path = options.output_dir, message = problem })
+    return call:fail({ kind = "file", step = "download", path = folder,
+      message = problem })
   end
   local err
   ok, err = refuse_existing(call, options, name)
   if not ok then
     return nil, err
   end
-  for _, stem in ipairs(STEMS) do
-    reserved[base_path(options.output_dir, name, stem)] = true
+  local path = folder .. "/" .. name
+  if not call:claim(path) then
+    return call:fail({ kind = "file", step = "download", path = path,
+      message = ('"%s" is being written by another job: give one of them '
+        .. "another name or output_dir"):format(path) })
   end
   return true
-end
-
---- The reverse of `reserve`.
-function download.release(options, name)
-  for _, stem in ipairs(STEMS) do
-    reserved[base_path(options.output_dir, name, stem)] = nil
-  end
 end
 
 local function begin(call, stem, base, url, options)

@@ -3,6 +3,8 @@
 
 local scheduler = require "camb.scheduler"
 
+-- Thousands of them wait at once, so there is a list only while it holds
+-- something, and the transfers stand beside the fields, by their ids.
 ---@class camb.Inbox
 local Inbox = {}
 Inbox.__index = Inbox
@@ -11,27 +13,33 @@ local inbox = {}
 
 --- A new inbox at `client`.
 function inbox.new(client)
-  return setmetatable({
-    client = client,
-    transfers = {},
-    events = {},
-    first = 1,
-    last = 0,
-  }, Inbox)
+  return setmetatable({ client = client }, Inbox)
 end
 
 --- Hear of `transfer` from now on, and close it with this inbox.
 function Inbox:watch(transfer)
   local id = transfer:id()
-  self.transfers[id] = transfer
+  self[id] = transfer
   self.client.inboxes[id] = self
   return transfer
 end
 
+--- Close `transfer`; nothing is heard of it afterwards.
+function Inbox:drop(transfer)
+  local id = transfer:id()
+  self[id] = nil
+  self.client.inboxes[id] = nil
+  transfer:close()
+end
+
 --- Called by the client's step.
 function Inbox:push(...)
-  self.last = self.last + 1
-  self.events[self.last] = { ... }
+  local events = self.events
+  if not events then
+    events = {}
+    self.events, self.taken = events, 0
+  end
+  events[#events + 1] = { ... }
   scheduler.notify(self.client, self)
 end
 
@@ -44,25 +52,29 @@ end
 --- The oldest event (as session:next has it), waited for; nil when the waiting
 --- was cancelled.
 function Inbox:next()
-  while self.first > self.last do
+  while not self.events do
     if self.cancelled or not scheduler.wait(self.client, self) then
       return nil
     end
   end
-  local event = self.events[self.first]
-  self.events[self.first] = nil
-  self.first = self.first + 1
+  self.taken = self.taken + 1
+  local event = self.events[self.taken]
+  if self.taken == #self.events then
+    self.events = nil
+  end
   return event
 end
 
 --- Close every transfer; nothing is heard of them afterwards.
 function Inbox:close()
   scheduler.abandon(self.client, self)
-  for id, transfer in pairs(self.transfers) do
-    self.client.inboxes[id] = nil
-    transfer:close()
+  for id, transfer in pairs(self) do
+    if type(id) == "number" then
+      self.client.inboxes[id] = nil
+      transfer:close()
+      self[id] = nil
+    end
   end
-  self.transfers = {}
 end
 
 return inbox

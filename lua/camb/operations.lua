@@ -40,7 +40,7 @@ function Operations:create_audio_separation(given)
   local checked_source = source.check(checked.media_file, 2)
   local operation = call.new(self.client, checked,
     source.label(checked_source))
-  return operation:conclude(submit.run(operation, checked_source, checked))
+  return operation:run(submit.run, checked_source, checked)
 end
 
 --- GET /audio-separation/{task_id}.
@@ -63,7 +63,7 @@ function Operations:get_audio_separation_run_info(given)
     "run_id")
   local operation = call.new(self.client, checked)
   operation.run_id = json.integer(checked.run_id)
-  return operation:conclude(result.one(operation))
+  return operation:run(result.one)
 end
 
 --- POST /audio-separation-results.

@@ -344,12 +344,18 @@ function scheduler.notify(client, box)
   end
 end
 
---- `box` is given up by a coroutine that was closed while it waited.
+--- `box` is given up; when it was waited for, by a coroutine that somebody
+--- closed, and its job ends with it.
 function scheduler.abandon(client, box)
-  if box.waiter then
-    scheduler.notify(client, box)
+  local thread = box.waiter
+  if thread then
     box.waiter = nil
     leave(client, client.loop or builtin)
+    local job = jobs[thread]
+    if job then
+      job.cancelled = true
+      finish(job, false)
+    end
   end
 end
 

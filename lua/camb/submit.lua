@@ -106,6 +106,7 @@ local function send(call, prepared, options)
         .. "dashboard before you send it again" })
   end
   call.task_id = reply.task_id
+  call.inbox:drop(transfer)
   call:emit("submitted")
   return reply
 end
@@ -132,7 +133,9 @@ local function fetch(call, checked)
   if transfer:failure() then
     return call:fail_transfer("source", transfer)
   end
-  return transfer:path()
+  call.temporary_path = transfer:path()
+  call.inbox:drop(transfer)
+  return call.temporary_path
 end
 
 local function submit_url(call, checked, options)
@@ -142,14 +145,10 @@ local function submit_url(call, checked, options)
   end
   local prepared, problem = source.prepare({ path = path,
     filename = source.stem_name(checked) }, not options.check)
-  local reply
-  if prepared then
-    reply, err = send(call, prepared, options)
-  else
-    reply, err = call:fail(problem)
+  if not prepared then
+    return call:fail(problem)
   end
-  os.remove(path)
-  return reply, err
+  return send(call, prepared, options)
 end
 
 --- Send `checked` (of `source.check`) and read the task id.

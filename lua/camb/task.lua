@@ -31,6 +31,20 @@ local function begin(self, checked)
   return operation
 end
 
+local function ask(operation, id, run_id)
+  local text, err = operation:request("status",
+    api.status_url(operation.client.base_url, id, run_id))
+  if not text then
+    return nil, err
+  end
+  local status, problem = api.read_status(text)
+  if not status then
+    return operation:fail({ kind = "protocol", step = "status",
+      message = problem })
+  end
+  return status
+end
+
 --- Ask for the task's state once.
 ---@param given { deadline: number?, run_id: integer?, on_event: function? }?
 ---@return camb.Status? status
@@ -38,18 +52,7 @@ end
 function Task:status(given)
   self.client:check_open(3)
   local checked = options.check(given, schema.status, 2)
-  local operation = begin(self, checked)
-  local text, err = operation:request("status",
-    api.status_url(self.client.base_url, self.id, checked.run_id))
-  local status, problem
-  if text then
-    status, problem = api.read_status(text)
-    if not status then
-      status, err = operation:fail({ kind = "protocol", step = "status",
-        message = problem })
-    end
-  end
-  return operation:conclude(status, err)
+  return begin(self, checked):run(ask, self.id, checked.run_id)
 end
 
 --- Poll until the task ends.  Running out of attempts or time is an error of
@@ -63,9 +66,9 @@ function Task:wait(given)
   local checked = options.check(given, schema.wait, 2)
   local operation = begin(self, checked)
   self.waiting = operation
-  local run, err = wait.run(operation, checked)
+  local run, err = operation:run(wait.run, checked)
   self.waiting = nil
-  return operation:conclude(run, err)
+  return run, err
 end
 
 --- Stop waiting for it, on our side.  The service has no cancel: the task goes

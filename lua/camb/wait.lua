@@ -138,7 +138,7 @@ function wait.run(call, options)
     return call:fail_open("poll", failure.of_open("poll", problem))
   end
   local run, err = follow(call, transfer)
-  transfer:close()
+  call.inbox:drop(transfer)
   return run, err
 end
 

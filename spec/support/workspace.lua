@@ -79,4 +79,11 @@ function workspace.memory()
   return tonumber(workspace.read("/proc/self/status"):match("VmRSS:%s*(%d+)"))
 end
 
+--- Seconds for which this process was ready to run and others ran instead, so
+--- that a busy machine is not taken for slowness of ours.
+function workspace.starved()
+  local line = workspace.read("/proc/self/schedstat") or "0 0 0"
+  return tonumber(line:match("^%d+ (%d+)")) / 1e9
+end
+
 return workspace

@@ -6,7 +6,7 @@ local cqueues = require "cqueues"
 
 local loop = { name = "cqueues" }
 
--- Where the system has no descriptor to wait on, clients are looked at so often.
+-- How often a client is stepped where the system has no descriptor for it.
 local TICK = 0.02
 
 -- What each coroutine is woken by.

@@ -6,7 +6,7 @@ local uv = require "luv"
 
 local loop = { name = "luv" }
 
--- Where the system has no descriptor to wait on, clients are looked at so often.
+-- How often a client is stepped where the system has no descriptor for it.
 local TICK_MS = 20
 
 -- The handle by which a client is stepped.
@@ -25,8 +25,12 @@ local function resume_all()
   local batch, failure = ready, nil
   ready = {}
   for _, thread in ipairs(batch) do
-    local ok, problem = coroutine.resume(thread)
-    if not ok and coroutine.status(thread) == "dead" then
+    local is_alive = coroutine.status(thread) == "suspended" -- or was closed
+    local ok, problem = true, nil
+    if is_alive then
+      ok, problem = coroutine.resume(thread)
+    end
+    if not ok then
       failure = failure or debug.traceback(thread, tostring(problem))
     end
   end

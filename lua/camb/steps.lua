@@ -1,0 +1,78 @@
+--- What the client's operations do, step after step.  Each function is for
+--- `call:run`.
+
+local download = require "camb.download"
+local redact = require "camb.redact"
+local result = require "camb.result"
+local submit = require "camb.submit"
+local wait = require "camb.wait"
+
+local steps = {}
+
+--- The URLs of many runs: by the ids as given, and by exact ones.
+function steps.results(call, run_ids, exact, checked)
+  local map, err = result.many(call, exact, checked)
+  for i, run_id in ipairs(map and run_ids or {}) do
+    map[run_id] = map[exact[i]]
+  end
+  return map, err
+end
+
+local function renewal(call)
+  return function()
+    return result.one(call)
+  end
+end
+
+--- The stems of `call.run_id`, from `urls` or from the service.
+function steps.download(call, urls, checked, name)
+  local ok, err = download.reserve(call, checked, name)
+  if not ok then
+    return nil, err
+  end
+  if not urls then
+    urls, err = result.one(call)
+  end
+  if not urls then
+    return nil, err
+  end
+  return download.run(call, urls, checked, name,
+    call.run_id and renewal(call))
+end
+
+local function separate(call, checked_source, checked, name)
+  local done, err = true, nil
+  if checked.download then
+    done, err = download.reserve(call, checked, name)
+  end
+  if done then
+    done, err = submit.run(call, checked_source, checked)
+  end
+  if done then
+    done, err = wait.run(call, checked)
+  end
+  local urls
+  if done then
+    urls, err = result.one(call)
+  end
+  if not urls then
+    return nil, err
+  elseif checked.download then
+    return download.run(call, urls, checked, name, renewal(call))
+  end
+  urls.task_id, urls.run_id = call.task_id, call.run_id
+  return urls
+end
+
+--- Upload, poll, fetch the URLs and, unless told not to, the stems.
+function steps.separate(call, checked_source, checked, name)
+  local stems, err = separate(call, checked_source, checked, name)
+  if stems then
+    call:emit("finished", { stems = redact.all(stems) })
+  elseif err.task_id then
+    err.retryable = false -- the same call would pay again
+  end
+  return stems, err
+end
+
+return steps
