@@ -265,10 +265,10 @@ function Store:close()
   self.closed = true
   local ok, err = self.session:finish(function(conn)
     return conn:run(statements.free_own, self.owner)
-      and conn:run(statements.dismiss, self.owner), conn.failed
+      and conn:run(statements.dismiss, self.owner) or nil, conn.failed
   end)
   self.session:close()
-  return ok, err
+  return ok and true, err
 end
 
 Store.__close = Store.close

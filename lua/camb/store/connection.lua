@@ -24,7 +24,8 @@ local PREFIXES = {
   "^Error %l+ result set: ",
 }
 
-local function database_words(text)
+--- The database's own words of what LuaDBI says.
+function connection.database_words(text)
   text = tostring(text)
   for _, prefix in ipairs(PREFIXES) do
     text = text:gsub(prefix, "")
@@ -70,7 +71,8 @@ end
 local function fail(self, sql, words)
   forget(self, sql)
   self.is_lost = not self.handle:ping()
-  self.failed = self.dialect.failure(database_words(words), self.is_lost)
+  self.failed = self.dialect.failure(
+    connection.database_words(words), self.is_lost)
   self.failed.is_lost = self.is_lost
   return nil, self.failed
 end

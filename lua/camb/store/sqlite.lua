@@ -119,7 +119,7 @@ function sqlite.open(path, options)
   end
   local handle, words = DBI.Connect("SQLite3", path)
   if not handle then
-    return nil, failure_of(path, (words:gsub("^.-: ", "")))
+    return nil, failure_of(path, connection.database_words(words))
   end
   local self = connection.new(handle, dialect_of(path))
   local ok, err = set_up(self, options.busy_timeout)

@@ -5,7 +5,8 @@
 
 local statements = {}
 
--- Wide integers as text: LuaDBI reads them as C's int.
+-- Wide integers as text: LuaDBI reads them as C's int.  To sort by the number,
+-- the table has to be named.
 local COLUMNS = [[CAST(id AS TEXT) AS id, key, state, owner, source, name,
   output_dir, options, sha256, CAST(size AS TEXT) AS size, mtime, task_id,
   run_id, foreground, CAST(foreground_size AS TEXT) AS foreground_size,
@@ -38,15 +39,16 @@ statements.count = "SELECT state, CAST(count(*) AS TEXT) AS jobs "
 
 -- By id also where a state is asked for: pages then cost what they pass over
 -- once, and no sorting.
-statements.list = "SELECT " .. COLUMNS .. " FROM camb_jobs WHERE id > ? "
-  .. "ORDER BY id LIMIT ?"
-statements.list_state = "SELECT " .. COLUMNS .. " FROM camb_jobs WHERE id > ? "
-  .. "AND state || '' = ? ORDER BY id LIMIT ?"
+local LIST = "SELECT " .. COLUMNS
+  .. " FROM camb_jobs WHERE camb_jobs.id > ? %sORDER BY camb_jobs.id LIMIT ?"
+statements.list = LIST:format("")
+statements.list_state = LIST:format("AND state || '' = ? ")
 
 statements.find_same = "SELECT " .. COLUMNS .. [[ FROM camb_jobs
   WHERE sha256 = ? AND COALESCE(options, '') = ?
   AND state IN ('submitting', 'submitted', 'finished', 'downloaded')
-  ORDER BY CASE WHEN task_id IS NULL THEN 1 ELSE 0 END, id LIMIT 1]]
+  ORDER BY CASE WHEN task_id IS NULL THEN 1 ELSE 0 END, camb_jobs.id
+  LIMIT 1]]
 
 -- What a row must hold to be believed in each state.  A row that was paid for
 -- and is damaged must never look like one that is yet to be sent.

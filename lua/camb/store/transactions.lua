@@ -17,7 +17,7 @@ Session.__index = Session
 local SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 2
 -- How long a database may be gone while a store is opened: an address that is
 -- wrong should be heard of soon.
-local MOST_PATIENCE_AT_OPEN = 15
+local MOST_PATIENCE_AT_OPEN = 10
 
 local function sleep(seconds)
   require("camb.scheduler").sleep(seconds)
@@ -105,6 +105,20 @@ local function wait_turn(self)
   return not self.closed
 end
 
+-- After this failure the same may be run again; the transaction is gone.
+local function can_go_on(self, failed)
+  if not failed then
+    return false
+  elseif failed.is_lost then
+    return recover(self)
+  elseif failed.is_deadlock then -- the other one goes first
+    self.conn:rollback()
+    self.conn.was_lost = true
+    return true
+  end
+  return false
+end
+
 -- Run `fn` until the database was there for all of it.
 local function persist(self, fn)
   while true do
@@ -112,12 +126,12 @@ local function persist(self, fn)
     conn.failed = nil
     local result, err = fn(conn)
     conn.was_lost = nil
-    if result ~= nil or not (conn.failed and conn.is_lost) then
-      return result, err
+    if result ~= nil then
+      return result
     end
-    local ok, gone = recover(self)
-    if not ok then
-      return nil, gone
+    local goes_on, gone = can_go_on(self, conn.failed)
+    if not goes_on then
+      return nil, gone or err
     end
   end
 end
@@ -321,6 +335,7 @@ function Session:finish(run)
     self.conn:rollback()
   end
   self.group = nil
+  self.conn.failed = nil
   return run(self.conn)
 end
 

@@ -1,0 +1,194 @@
+--- The store in PostgreSQL, for workers on any number of machines.  The URL is
+--- libpq's, with its parameters ("?sslmode=verify-full").
+---
+--- Of a connection that could not be made, LuaDBI 0.7 neither says why nor
+--- closes the socket, if there was one: so a wrong password looks like a server
+--- that starts up, and there are pauses between attempts.
+
+local Error = require "camb.error"
+local connection = require "camb.store.connection"
+
+local postgres = {}
+
+-- Added to the URL where it does not say otherwise: a server that is silent is
+-- given up for another attempt.
+local PARAMETERS = {
+  { "application_name", "camb" },
+  { "connect_timeout", "5" },
+  { "keepalives_idle", "10" },
+  { "keepalives_interval", "5" },
+  { "keepalives_count", "3" },
+  { "tcp_user_timeout", "15000" },
+}
+
+-- What must hold for a commit to be durable, and for leases to exclude.
+local SETTINGS = [[SELECT
+  set_config('client_min_messages', 'error', false),
+  set_config('statement_timeout', '30s', false),
+  set_config('default_transaction_isolation', 'read committed', false),
+  set_config('synchronous_commit',
+    replace(current_setting('synchronous_commit'), 'off', 'on'), false)]]
+
+local function decode(text)
+  return (text:gsub("%%(%x%x)", function(digits)
+    return string.char(tonumber(digits, 16))
+  end))
+end
+
+-- The URL in its parts; nil where it is not written as one.
+local function split(url)
+  local scheme, user, place, query = url:match(
+    "^(%l+://)([^@/?#]*@)([^@?#]*)(.*)$")
+  if not scheme then
+    scheme, place, query = url:match("^(%l+://)([^@?#]*)(.*)$")
+  end
+  if not scheme or not (query == "" or query:find("^%?[^@#]*$")) then
+    return nil
+  end
+  local name, password = (user or ""):match("^([^:@]*):?([^@]*)")
+  return { scheme = scheme, name = name, password = password, place = place,
+    query = query:sub(2) }
+end
+
+local function secrets(parts)
+  local found = { parts.password }
+  for value in parts.query:gmatch("password=([^&]*)") do
+    found[#found + 1] = value
+  end
+  return found
+end
+
+--- The URL without its secrets, as messages name the store.
+function postgres.label(url)
+  local parts = split(url)
+  if not parts then
+    return "postgres://…"
+  end
+  return parts.scheme .. (parts.name ~= "" and parts.name .. "@" or "")
+    .. parts.place
+end
+
+-- What PostgreSQL takes for UTF-8: the sequences that are, by their first byte.
+local SEQUENCES = {
+  "[\194-\223][\128-\191]",
+  "\224[\160-\191][\128-\191]",
+  "[\225-\236\238\239][\128-\191][\128-\191]",
+  "\237[\128-\159][\128-\191]",
+  "\240[\144-\191][\128-\191][\128-\191]",
+  "[\241-\243][\128-\191][\128-\191][\128-\191]",
+  "\244[\128-\143][\128-\191][\128-\191]",
+}
+
+--- PostgreSQL refuses what is not UTF-8.
+function postgres.text_problem(text)
+  if not text:find("[\128-\255]") then
+    return nil
+  end
+  for _, sequence in ipairs(SEQUENCES) do
+    text = text:gsub(sequence, ".")
+  end
+  return text:find("[\128-\255]")
+    and "is not UTF-8, the only text that PostgreSQL takes" or nil
+end
+
+local function redact(words, parts)
+  for _, secret in ipairs(secrets(parts)) do
+    for _, text in ipairs({ secret, decode(secret) }) do
+      if text ~= "" then
+        words = words:gsub(text:gsub("%p", "%%%0"), "[password]")
+      end
+    end
+  end
+  return words
+end
+
+local function failure_of(url, words, is_lost)
+  return Error.new({
+    kind = "store",
+    message = ("the store %s %s: %s"):format(postgres.label(url),
+      is_lost and "is gone" or "failed", redact(words, split(url))),
+    retryable = is_lost,
+    is_lost = is_lost,
+    is_deadlock = words:find("deadlock detected", 1, true) ~= nil,
+  })
+end
+
+local REASONS = "no connection, as nothing answers there, or the user, the "
+  .. "password or the database is not accepted (the server's log tells)"
+
+-- libpq reads numbers from text, where Lua's own would lose digits.
+local function to_text(value, ...)
+  if type(value) == "number" then
+    value = ("%.17g"):format(value)
+  end
+  if select("#", ...) == 0 then
+    return value
+  end
+  return value, to_text(...)
+end
+
+local function dialect_of(url)
+  return {
+    name = "postgres",
+    begin = "BEGIN",
+    clock = "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)",
+    identity = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    skip_locked = "FOR UPDATE SKIP LOCKED",
+    has_table = "SELECT 1 AS found WHERE to_regclass(?) IS NOT NULL",
+    migration_lock = "SELECT pg_advisory_xact_lock(7088066)",
+    content_lock = "SELECT pg_advisory_xact_lock(hashtextextended(?, 0))",
+    bind = function(...)
+      if select("#", ...) > 0 then
+        return to_text(...)
+      end
+    end,
+    failure = function(words, is_lost)
+      return failure_of(url, words, is_lost)
+    end,
+  }
+end
+
+local function complete(url, query)
+  local separator = url:find("?", 1, true) and "&" or "?"
+  for _, parameter in ipairs(PARAMETERS) do
+    local name, value = parameter[1], parameter[2]
+    if not ("&" .. query):find("&" .. name .. "=", 1, true) then
+      url = url .. separator .. name .. "=" .. value
+      separator = "&"
+    end
+  end
+  return url
+end
+
+--- Connect to the database at `url`; `is_lost` of the error says that it may
+--- be there later.
+---@param url string
+---@return table? connection
+---@return camb.Error?
+function postgres.open(url)
+  local DBI, missing = connection.load("PostgreSQL")
+  if not DBI then
+    return nil, Error.new({ kind = "store", message = missing })
+  end
+  local parts = split(url)
+  if not parts then
+    return nil, Error.new({
+      kind = "store",
+      message = "the store's URL is not one: inside of user, password and "
+        .. "database, @ is written as %40, / as %2F, ? as %3F and # as %23",
+    })
+  end
+  local handle = DBI.Connect("PostgreSQL", complete(url, parts.query))
+  if not handle then
+    return nil, failure_of(url, REASONS, true)
+  end
+  local self = connection.new(handle, dialect_of(url))
+  local ok, err = self:rows(SETTINGS)
+  if not ok then
+    self:close()
+    return nil, err
+  end
+  return self
+end
+
+return postgres

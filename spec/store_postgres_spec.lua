@@ -1,0 +1,278 @@
+local core = require "camb.core"
+local postgres = require "spec.support.postgres"
+local store = require "camb.store"
+local stored = assert(loadfile("spec/support/stored.lua", "t", _ENV))()
+local workspace = require "spec.support.workspace"
+
+local server, reason = postgres.start()
+
+describe("PostgreSQL:", function()
+  if not server then
+    pending("a server: " .. reason)
+    return
+  end
+
+  teardown(function()
+    server:remove()
+  end)
+
+  describe("a store", function()
+    stored({
+      fresh = function()
+        return server:create()
+      end,
+      sql = function(statement)
+        return server:query(statement)
+      end,
+      identity = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+      indexes = "SELECT indexname FROM pg_indexes",
+    })
+  end)
+
+  describe("a PostgreSQL that goes away", function()
+    local url, jobs
+
+    before_each(function()
+      url = server:create()
+    end)
+
+    after_each(function()
+      if jobs then
+        jobs:close()
+        jobs = nil
+      end
+    end)
+
+    local function open(options)
+      jobs = assert(store.open(url, options))
+      assert(jobs:add({ { key = "a", source = "a" }, { key = "b", source = "b" },
+        { key = "c", source = "c" } }))
+      return jobs
+    end
+
+    -- End all connections of the store's database.
+    local function cut()
+      server:query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        .. "WHERE pid <> pg_backend_pid() AND datname = current_database()")
+    end
+
+    for _, mode in ipairs({ "fast", "immediate" }) do
+      it("is waited for, and loses nothing (" .. mode .. ")", function()
+        open()
+        assert.equal(3, #jobs:claim(3))
+        assert.is_true(jobs:submitting("a"))
+        server:restart(mode)
+        assert.is_true(jobs:submitted("a", "t-a"))
+        jobs:begin()
+        assert.is_true(jobs:finished("a", 7))
+        assert.is_true(jobs:submitting("b"))
+        server:restart(mode)
+        assert.is_true(jobs:submitting("c"))
+        server:restart(mode)
+        assert.is_true(jobs:commit())
+        local other = assert(store.open(url))
+        assert.same({ finished = 1, submitting = 2 }, other:count())
+        other:close()
+      end)
+    end
+
+    it("is waited for with pauses that others may use", function()
+      local waits, slept = {}, 0
+      open({
+        sleep = function(seconds)
+          slept = slept + seconds
+          core.wait(seconds)
+          if slept > 1.5 and not server.is_back then
+            server.is_back = true
+            assert(server:start())
+          end
+        end,
+        on_wait = function(err, seconds)
+          waits[#waits + 1] = { err = err, seconds = seconds }
+        end,
+      })
+      server:stop()
+      assert.equal(3, #jobs:claim(3))
+      assert.is_true(#waits >= 3)
+      assert.is_true(waits[1].err.retryable)
+      assert.matches("is gone", waits[1].err.message)
+      assert.is_true(waits[1].seconds < waits[3].seconds)
+      server.is_back = nil
+    end)
+
+    it("is given up when patience ends, and the next call tries anew", function()
+      open({ patience = 0.5 })
+      server:stop()
+      local started = core.now()
+      local rows, err = jobs:claim(1)
+      assert.is_true(core.now() - started < 5)
+      assert(server:start())
+      assert.is_nil(rows)
+      assert.equal("store", err.kind)
+      assert.is_true(err.retryable)
+      assert.matches("is gone: no connection", err.message)
+      assert.equal(1, #jobs:claim(1))
+    end)
+
+    it("may lose the reply to a claim, and not the jobs", function()
+      open()
+      server:query(("UPDATE camb_jobs SET owner = '%s' WHERE key = 'b'"):format(
+        jobs.owner))
+      cut()
+      local keys = {}
+      for _, row in ipairs(jobs:claim(3)) do
+        keys[#keys + 1] = row.key
+      end
+      table.sort(keys)
+      assert.same({ "a", "b", "c" }, keys)
+    end)
+
+    it("may lose the reply to a write, and not what it wrote", function()
+      open()
+      jobs:claim(2)
+      server:query("UPDATE camb_jobs SET state = 'submitting', sent = 1 "
+        .. "WHERE key = 'a'")
+      cut()
+      assert.is_true(jobs:submitting("a"))
+      server:query("UPDATE camb_jobs SET state = 'failed', owner = NULL, "
+        .. "error_kind = 'network' WHERE key = 'a'")
+      cut()
+      assert.is_true(jobs:failed("a", { kind = "network", message = "x" }))
+      local ok = jobs:submitting("a")
+      assert.is_nil(ok)
+    end)
+
+    it("names the gathered jobs that others have taken meanwhile", function()
+      open()
+      jobs:claim(2)
+      jobs:begin()
+      assert.is_true(jobs:submitting("a"))
+      assert.is_true(jobs:submitting("b"))
+      cut()
+      server:query("UPDATE camb_jobs SET owner = 'another' WHERE key = 'a'")
+      local ok, err = jobs:commit()
+      assert.is_nil(ok)
+      assert.same({ "a" }, err.keys)
+      assert.equal("intended", jobs:get("a").state)
+      assert.equal("submitting", jobs:get("b").state)
+    end)
+
+    it("gives way in a deadlock, and begins again", function()
+      open()
+      jobs:claim(2)
+      jobs:begin()
+      assert.is_true(jobs:submitting("a"))
+      workspace.write(server.folder .. "/other.sql", server:preamble() .. "BEGIN; "
+        .. "UPDATE camb_jobs SET name = 'n' WHERE key = 'b'; "
+        .. "SELECT pg_sleep(0.5); "
+        .. "UPDATE camb_jobs SET name = 'n' WHERE key = 'a'; COMMIT;")
+      os.execute(("PGPASSWORD='%s' %s/psql -h 127.0.0.1 -p %s -U camb "
+        .. "-d postgres -qAtX -f %s/other.sql >/dev/null 2>&1 &"):format(
+        server.password, server.bin, server.port, server.folder))
+      postgres.wait_for(function()
+        return server:query("SELECT count(*) FROM pg_stat_activity WHERE "
+          .. "wait_event = 'PgSleep'"):match("1")
+      end, 10)
+      assert.is_true(jobs:submitting("b"))
+      assert.is_true(jobs:commit())
+      assert.same({ intended = 1, submitting = 2 }, jobs:count())
+      assert.equal("n", jobs:get("a").name)
+    end)
+
+    it("leaves no descriptor behind", function()
+      open()
+      jobs:claim(1)
+      local before = workspace.descriptors()
+      for _ = 1, 5 do
+        cut()
+        assert.is_true(jobs:renew())
+      end
+      assert.equal(before, workspace.descriptors())
+    end)
+  end)
+
+  describe("many workers on PostgreSQL", function()
+    local WORKER = [[
+      local store = require "camb.store"
+      local jobs = assert(store.open(arg[1]))
+      repeat
+        local rows = assert(jobs:claim(7))
+        for _, row in ipairs(rows) do
+          assert(jobs:submitting(row.key))
+          assert(jobs:submitted(row.key, "t-" .. row.key))
+          assert(jobs:finished(row.key, 7))
+          assert(jobs:downloaded(row.key, { foreground = "f", background = "b" }))
+          print(row.key)
+        end
+      until #rows == 0
+      jobs:close()
+    ]]
+
+    it("share the jobs, each of them to one", function()
+      local url = server:create()
+      local jobs, list = assert(store.open(url)), {}
+      for i = 1, 400 do
+        list[i] = { key = "k" .. i, source = "x" }
+      end
+      jobs:add(list)
+      workspace.write(server.folder .. "/worker.lua", WORKER)
+      local pipes, seen, workers = {}, {}, 0
+      for i = 1, 4 do
+        pipes[i] = io.popen(("%s %s/worker.lua '%s' 2>&1"):format(
+          os.getenv("LUA") or "lua5.4", server.folder, url))
+      end
+      for _, pipe in ipairs(pipes) do
+        local had = 0
+        for line in pipe:lines() do
+          assert.is_nil(seen[line], line)
+          seen[line] = true
+          had = had + 1
+        end
+        pipe:close()
+        workers = workers + (had > 0 and 1 or 0)
+      end
+      assert.same({ downloaded = 400 }, jobs:count())
+      assert.is_true(workers > 1)
+      jobs:close()
+    end)
+  end)
+
+  describe("the URL of a PostgreSQL", function()
+    local function fails(url, words)
+      local jobs, err = store.open(url, { patience = 0.2 })
+      assert.is_nil(jobs)
+      assert.equal("store", err.kind)
+      assert.matches(words, err.message, 1, true)
+      for _, secret in ipairs({ "s3cret", "of%spec", "of%%25spec", "wr0ng" }) do
+        assert.is_nil(err.message:find(secret, 1, true), err.message)
+      end
+      return err
+    end
+
+    it("gives its password to the server and to no message", function()
+      local url = server:create()
+      assert(store.open((url:gsub("^postgres:", "postgresql:")))):close()
+      local unreachable = "the password or the database is not accepted"
+      fails((url:gsub("s3cret", "wr0ng")), unreachable)
+      fails((url:gsub("/postgres%?", "/none?")), unreachable)
+      fails(url .. "&password=wr0ng", unreachable)
+      fails(url .. "&nonsense=s3cret", unreachable)
+      fails((url:gsub(":%d+/", ":x/")), unreachable)
+      assert.is_true(fails((url:gsub(":%d+/", ":1/")), unreachable).retryable)
+      fails((url:gsub("%%2F", "/")), "@ is written as %40")
+      fails((url:gsub("%%2F", "@")), "@ is written as %40")
+    end)
+
+    it("takes names that are UTF-8 and refuses the others by name", function()
+      local jobs = assert(store.open(server:create()))
+      assert.equal(1, jobs:add({ { key = "täke 🎵.wav", source = "é" } }))
+      for _, name in ipairs({ "\xff.wav", "\xc0\x80", "\xed\xa0\x80",
+        "\xe4.wav", "\xf5\x80\x80\x80" }) do
+        local added, err = jobs:add({ { key = name, source = "x" } })
+        assert.is_nil(added)
+        assert.matches("its key is not UTF-8", err.message, 1, true)
+      end
+      jobs:close()
+    end)
+  end)
+end)

@@ -1,0 +1,129 @@
+--- A PostgreSQL server of our own: a cluster in a temporary folder, on a port
+--- of loopback that nobody else has, with the settings that it comes with.
+
+local core = require "camb.core"
+local workspace = require "spec.support.workspace"
+
+local postgres = {}
+
+local PASSWORD = "s3cret/of%spec"
+
+-- PostgreSQL refuses to run as root: then all of it is done by its own user.
+local function as_server(command)
+  if workspace.run("id -u"):match("^0") then
+    return ("setpriv --reuid=postgres --regid=postgres --clear-groups "
+      .. "env HOME=/tmp %s"):format(command)
+  end
+  return command
+end
+
+local function find_bin()
+  return workspace.run("ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1")
+    :match("^(/%S+)\n")
+end
+
+local Server = {}
+Server.__index = Server
+
+-- A server that is stopped hard leaves at once, as after a crash.
+function Server:stop(mode)
+  workspace.run(as_server(("%s/pg_ctl -D %s/data -m %s -w stop"):format(
+    self.bin, self.folder, mode or "fast")))
+end
+
+local function start_once(self)
+  local words, status = workspace.run(as_server(("%s/pg_ctl -D %s/data -w -l "
+    .. "%s/log -o '-p %s -k %s -c listen_addresses=127.0.0.1' start"):format(
+    self.bin, self.folder, self.folder, self.port, self.folder)))
+  return status == 0, words
+end
+
+--- Start, the first time on a port that turns out to be free.
+function Server:start()
+  local has_port = self.port ~= nil
+  local started, words
+  for _ = 1, has_port and 1 or 10 do
+    self.port = has_port and self.port or math.random(20000, 32000)
+    started, words = start_once(self)
+    if started then
+      break
+    end
+  end
+  return started, words
+end
+
+function Server:restart(mode)
+  self:stop(mode)
+  assert(self:start())
+end
+
+--- What leads `sql` to the newest schema.
+function Server:preamble()
+  return self.schema and ("SET search_path = %s; "):format(self.schema) or ""
+end
+
+--- What `sql` prints.
+function Server:query(sql)
+  workspace.write(self.folder .. "/query.sql", self:preamble() .. sql)
+  return (workspace.run(("PGPASSWORD='%s' %s/psql -h 127.0.0.1 -p %s -U camb "
+    .. "-d postgres -qAtX -v ON_ERROR_STOP=1 -f %s/query.sql"):format(PASSWORD,
+    self.bin, self.port, self.folder)))
+end
+
+--- The URL of a new, empty schema: a database of its own takes a second.
+function Server:create()
+  self.created = (self.created or 0) + 1
+  self.schema = ("jobs%d"):format(self.created)
+  local words = self:query("CREATE SCHEMA " .. self.schema)
+  assert(words == "", words)
+  local password = PASSWORD:gsub("%W", function(mark)
+    return ("%%%02X"):format(mark:byte())
+  end)
+  return ("postgres://camb:%s@127.0.0.1:%s/postgres"
+    .. "?options=-csearch_path%%3D%s"):format(password, self.port, self.schema)
+end
+
+--- Stop and leave nothing.
+function Server:remove()
+  self:stop("immediate")
+  workspace.remove(self.folder)
+end
+
+--- Start one; nil and a reason where this machine cannot.
+function postgres.start()
+  local bin = find_bin()
+  if not bin then
+    return nil, "PostgreSQL is not installed"
+  end
+  local self = setmetatable({
+    bin = bin,
+    folder = workspace.folder(),
+    password = PASSWORD,
+  }, Server)
+  workspace.write(self.folder .. "/password", PASSWORD)
+  local words, status = workspace.run(("chmod 755 %s; mkdir %s/data; "
+    .. "if [ $(id -u) = 0 ]; then chown -R postgres %s; fi; %s"):format(
+    self.folder, self.folder, self.folder, as_server(("%s/initdb -D %s/data "
+    .. "-U camb --pwfile=%s/password -A scram-sha-256 --no-locale -E UTF8 -N")
+    :format(bin, self.folder, self.folder))))
+  local started
+  if status == 0 then
+    started, words = self:start()
+  end
+  if not started then
+    workspace.remove(self.folder)
+    return nil, "PostgreSQL does not start: " .. words
+  end
+  return self
+end
+
+--- Wait for `condition` to hold, `seconds` at most.
+function postgres.wait_for(condition, seconds)
+  local give_up = core.now() + seconds
+  while not condition() do
+    assert(core.now() < give_up, "it did not come")
+    workspace.run("sleep 0.02")
+  end
+end
+
+return postgres

@@ -1,0 +1,547 @@
+--- What a store does in either database: the specs of both run this.  `place`
+--- gives fresh(): where a new store may be made, and sql(statement): what the
+--- newest one answers to it, by the database's own command.
+
+local store = require "camb.store"
+
+local VERSION_1 = [[
+CREATE TABLE camb_meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE camb_jobs (id %s, key TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
+  owner TEXT, source TEXT NOT NULL, name TEXT, output_dir TEXT, options TEXT,
+  sha256 TEXT, size BIGINT, mtime DOUBLE PRECISION, task_id TEXT, run_id TEXT,
+  foreground TEXT, foreground_size BIGINT, foreground_sha256 TEXT,
+  background TEXT, background_size BIGINT, background_sha256 TEXT,
+  error_kind TEXT, error TEXT, retryable SMALLINT, sent DOUBLE PRECISION,
+  updated DOUBLE PRECISION);
+CREATE INDEX camb_jobs_free ON camb_jobs (state, id) WHERE owner IS NULL;
+CREATE INDEX camb_jobs_held ON camb_jobs (owner) WHERE owner IS NOT NULL;
+CREATE TABLE camb_workers (owner TEXT NOT NULL PRIMARY KEY,
+  lease DOUBLE PRECISION NOT NULL);
+INSERT INTO camb_meta VALUES ('schema', '1');
+INSERT INTO camb_jobs (key, state, source, task_id, sent)
+  VALUES ('old', 'submitted', 'old.wav', 't-old', 1);
+]]
+
+local STEMS = { foreground = "x.foreground.flac", foreground_size = 5000000001,
+  foreground_sha256 = ("a"):rep(64), background = "x.background.flac",
+  background_size = 3, background_sha256 = ("b"):rep(64) }
+
+local function keys_of(rows)
+  local keys = {}
+  for _, row in ipairs(rows) do
+    keys[#keys + 1] = row.key
+  end
+  return table.concat(keys, " ")
+end
+
+return function(place)
+  local spec, opened
+
+  local function open(options)
+    local made = assert(store.open(spec, options))
+    opened[#opened + 1] = made
+    return made
+  end
+
+  local function add(jobs, ...)
+    local list = {}
+    for _, key in ipairs({ ... }) do
+      list[#list + 1] = { key = key, source = key .. ".wav" }
+    end
+    return assert(jobs:add(list))
+  end
+
+  -- Bring the job, which is ours, to `state`.
+  local function bring(jobs, key, state)
+    for _, step in ipairs({
+      { "submitting" }, { "submitted", "t-" .. key },
+      { "finished", 7 }, { "downloaded", STEMS },
+    }) do
+      if state == "intended" then
+        return
+      end
+      assert(jobs[step[1]](jobs, key, step[2]))
+      if step[1] == state then
+        return
+      end
+    end
+  end
+
+  local function refused(key, ok, err)
+    assert.is_nil(ok)
+    assert.equal("store", err.kind)
+    assert.is_true(err.is_lost)
+    assert.matches("job " .. key .. " is not this worker's to change",
+      err.message, 1, true)
+  end
+
+  -- Let go of the database without giving anything back, as a kill does.
+  local function die(jobs)
+    jobs.session:close()
+    jobs.closed = true
+  end
+
+  before_each(function()
+    spec, opened = place.fresh(), {}
+  end)
+
+  after_each(function()
+    for _, made in ipairs(opened) do
+      made:close()
+    end
+  end)
+
+  it("keeps what is known of a job through all of its states", function()
+    local jobs = open()
+    assert.equal(1, jobs:add({ { key = "k", source = "a/x.wav", name = "x",
+      output_dir = "out", options = '{"folder_id": 7}' } }))
+    assert.equal("intended", jobs:claim(1)[1].state)
+    assert.is_true(jobs:submitting("k", { sha256 = ("c"):rep(64),
+      size = 5000000000, mtime = 1700000000.1234567 }))
+    assert.equal("submitting", jobs:get("k").state)
+    assert.is_true(jobs:submitted("k", "task-1"))
+    assert.equal("task-1", jobs:get("k").task_id)
+    assert.is_true(jobs:finished("k", "9223372036854775807"))
+    assert.is_true(jobs:downloaded("k", STEMS))
+    local row = jobs:get("k")
+    for name, value in pairs(STEMS) do
+      assert.equal(value, row[name])
+    end
+    for name, value in pairs({ source = "a/x.wav", name = "x",
+      output_dir = "out", options = '{"folder_id": 7}', sha256 = ("c"):rep(64),
+      size = 5000000000, mtime = 1700000000.1234567, state = "downloaded",
+      task_id = "task-1", run_id = 9223372036854775807 }) do
+      assert.equal(value, row[name])
+    end
+    assert.is_nil(row.owner)
+    assert.is_nil(row.error)
+    assert.near(os.time(), row.sent, 60)
+  end)
+
+  it("gives a run id beyond Lua's integers as its digits", function()
+    local jobs = open()
+    add(jobs, "k")
+    jobs:claim(1)
+    bring(jobs, "k", "submitted")
+    assert.is_true(jobs:finished("k", "92233720368547758079"))
+    assert.equal("92233720368547758079", jobs:get("k").run_id)
+  end)
+
+  it("adds a key once, and leaves the job of an old key as it is", function()
+    local jobs = open()
+    assert.equal(2, add(jobs, "a", "b", "a"))
+    jobs:claim(1)
+    bring(jobs, "a", "submitted")
+    assert.equal(1, add(jobs, "b", "c", "a"))
+    assert.equal("submitted", jobs:get("a").state)
+    assert.same({ intended = 2, submitted = 1 }, jobs:count())
+  end)
+
+  it("adds thousands in the order that they come in", function()
+    local jobs, list = open(), {}
+    for i = 1, 2345 do
+      list[i] = { key = "k" .. i, source = i .. ".wav" }
+    end
+    assert.equal(2345, jobs:add(list))
+    assert.equal("k1 k2 k3", keys_of(jobs:claim(3)))
+    local seen = 0
+    for row in jobs:each({ limit = 100 }) do
+      seen = seen + 1
+      assert.equal("k" .. seen, row.key)
+    end
+    assert.equal(2345, seen)
+    assert.equal("k2343 k2344", keys_of(jobs:list({ state = "intended",
+      after = jobs:get("k2342").id, limit = 2 })))
+  end)
+
+  it("takes names that look like SQL for what they are", function()
+    local jobs = open()
+    local key = "'; DROP TABLE camb_jobs; -- ? \" \\ \n ünï"
+    assert.equal(1, jobs:add({ { key = key, source = key, options = "'" } }))
+    assert.equal(key, jobs:claim(1)[1].source)
+    assert.is_true(jobs:failed(key, { kind = "source", message = key }))
+    assert.equal(key, jobs:get(key).error)
+  end)
+
+  it("refuses a NUL byte, which a database would cut at", function()
+    local jobs = open()
+    local added, err = jobs:add({ { key = "a\0b", source = "x" } })
+    assert.is_nil(added)
+    assert.matches("its key holds a NUL byte", err.message)
+    add(jobs, "k")
+    jobs:claim(1)
+    bring(jobs, "k", "submitting")
+    local ok
+    ok, err = jobs:submitted("k", "a\0b")
+    assert.is_nil(ok)
+    assert.matches("job k: a value for its row holds a NUL byte", err.message)
+    assert.is_true(jobs:unknown("k", { kind = "unknown_outcome",
+      message = "broken \0 \xff words" }))
+    assert.matches("broken %? . words", jobs:get("k").error)
+  end)
+
+  it("changes a job for the worker that holds it, and for no other", function()
+    local jobs, others = open(), open()
+    add(jobs, "k")
+    refused("k", jobs:submitting("k"))
+    jobs:claim(1)
+    for _, state in ipairs({ "submitting", "submitted", "finished",
+      "downloaded" }) do
+      refused("k", others:submitting("k"))
+      refused("k", others:submitted("k", "t-other"))
+      refused("k", others:finished("k", 8))
+      refused("k", others:downloaded("k", STEMS))
+      refused("k", others:failed("k", { kind = "network", message = "x" }))
+      refused("k", others:unknown("k", { kind = "network", message = "x" }))
+      refused("k", others:intended("k"))
+      refused("k", others:release("k"))
+      bring({ [state] = function(_, key, value)
+        return jobs[state](jobs, key, value)
+      end, submitting = jobs.submitting and function(_, key)
+        return state ~= "submitting" or jobs:submitting(key)
+      end, submitted = function(_, key, value)
+        return state ~= "submitted" or jobs:submitted(key, value)
+      end, finished = function(_, key, value)
+        return state ~= "finished" or jobs:finished(key, value)
+      end }, "k", state)
+    end
+    assert.equal("t-k", jobs:get("k").task_id)
+  end)
+
+  it("lets a job go forward only, and upload once", function()
+    local jobs = open()
+    add(jobs, "k")
+    jobs:claim(1)
+    refused("k", jobs:finished("k", 7))
+    refused("k", jobs:downloaded("k", STEMS))
+    bring(jobs, "k", "submitting")
+    refused("k", jobs:submitting("k"))
+    assert.is_true(jobs:submitted("k", "t-1"))
+    refused("k", jobs:submitted("k", "t-2"))
+    refused("k", jobs:submitting("k"))
+    refused("k", jobs:intended("k"))
+    refused("k", jobs:unknown("k", { kind = "unknown_outcome", message = "" }))
+    assert.equal("t-1", jobs:get("k").task_id)
+  end)
+
+  it("is given to one worker, which is furthest first and as told", function()
+    local jobs, others = open(), open()
+    add(jobs, "a", "b", "c", "d")
+    assert.equal("a b c", keys_of(jobs:claim(3)))
+    assert.equal("d", keys_of(others:claim(3)))
+    bring(jobs, "b", "submitted")
+    bring(jobs, "c", "finished")
+    for _, key in ipairs({ "a", "b", "c" }) do
+      assert.is_true(jobs:release(key))
+    end
+    assert.equal("a", keys_of(others:claim(1, "intended")))
+    assert.equal("c b", keys_of(others:claim(9)))
+    assert.equal("", keys_of(jobs:claim(9)))
+  end)
+
+  it("gives back what it holds when it is closed", function()
+    local jobs, others = open(), open()
+    add(jobs, "a", "b")
+    jobs:claim(2)
+    bring(jobs, "b", "submitted")
+    assert.is_true(jobs:close())
+    assert.is_true(jobs:close())
+    assert.equal("b a", keys_of(others:claim(2)))
+    local rows, err = jobs:claim(1)
+    assert.is_nil(rows)
+    assert.matches("the store is closed", err.message)
+  end)
+
+  it("takes over from a worker whose lease has ended", function()
+    local dead = open({ owner = "other-machine:1:ff", lease = 1 })
+    add(dead, "a", "b", "c")
+    dead:claim(3)
+    bring(dead, "b", "submitting")
+    bring(dead, "c", "submitted")
+    local jobs = open()
+    assert.same({}, jobs:claim(3))
+    place.sql("UPDATE camb_workers SET lease = lease - 1 "
+      .. "WHERE owner = 'other-machine:1:ff'")
+    local taken
+    local core = require "camb.core"
+    local give_up = core.now() + 10
+    repeat
+      taken = assert(jobs:claim(3))
+    until #taken > 0 or core.now() > give_up
+    assert.equal("c b a", keys_of(taken))
+    assert.equal("submitted", taken[1].state)
+    assert.equal("t-c", taken[1].task_id)
+    assert.equal("unknown_outcome", taken[2].state)
+    assert.matches("a task may exist and be charged", taken[2].error)
+    assert.equal("intended", taken[3].state)
+    refused("a", dead:submitting("a"))
+    refused("c", dead:finished("c", 7))
+    local ok, err = dead:renew()
+    assert.is_nil(ok)
+    assert.matches("ended before it was renewed", err.message)
+    assert.is_true(dead:renew())
+  end)
+
+  it("keeps a lease that is renewed", function()
+    local living = open({ owner = "other-machine:1:ff", lease = 1 })
+    add(living, "a")
+    living:claim(1)
+    local jobs = open()
+    local core = require "camb.core"
+    local give_up = core.now() + 2.5
+    repeat
+      assert.is_true(living:renew())
+      assert.same({}, jobs:claim(1))
+      core.wait(0.1)
+    until core.now() > give_up
+    assert.is_true(living:submitting("a"))
+  end)
+
+  it("reports a job whose outcome is unknown once, and keeps it", function()
+    local dead = open()
+    add(dead, "k")
+    dead:claim(1)
+    bring(dead, "k", "submitting")
+    dead:close()
+    local jobs = open()
+    assert.equal("unknown_outcome", jobs:claim(1)[1].state)
+    assert.is_true(jobs:release("k"))
+    assert.same({}, jobs:claim(1))
+    assert.equal(0, jobs:retry_failed())
+    assert.same({}, jobs:claim(1))
+    assert.equal(1, jobs:retry_failed({ failed = false, unknown = true }))
+    local row = jobs:claim(1)[1]
+    assert.equal("intended", row.state)
+    assert.is_nil(row.error)
+    bring(jobs, "k", "downloaded")
+  end)
+
+  it("takes a task id that comes after its outcome was unknown", function()
+    local slow = open()
+    add(slow, "k")
+    slow:claim(1)
+    bring(slow, "k", "submitting")
+    place.sql("UPDATE camb_jobs SET owner = NULL")
+    local jobs = open()
+    assert.equal("unknown_outcome", jobs:claim(1)[1].state)
+    assert.is_true(slow:submitted("k", "t-late"))
+    local row = jobs:get("k")
+    assert.equal("submitted", row.state)
+    assert.equal("t-late", row.task_id)
+    assert.is_nil(row.error)
+    refused("k", jobs:release("k"))
+    assert.is_true(slow:finished("k", 7))
+  end)
+
+  it("sends failed jobs on from where they can go on", function()
+    local jobs = open()
+    add(jobs, "a", "b", "c", "d")
+    jobs:claim(4)
+    bring(jobs, "b", "submitted")
+    bring(jobs, "c", "finished")
+    bring(jobs, "d", "submitting")
+    for _, key in ipairs({ "a", "b", "c" }) do
+      assert.is_true(jobs:failed(key, { kind = "network",
+        message = key .. " broke", retryable = true }))
+    end
+    assert.is_true(jobs:failed("d", { kind = "unknown_outcome",
+      message = "who knows" }))
+    local err = store.error_of(jobs:get("b"))
+    assert.equal("network: b broke", tostring(err))
+    assert.is_true(err.retryable)
+    assert.equal("t-b", err.task_id)
+    assert.same({ failed = 3, unknown_outcome = 1 }, jobs:count())
+    assert.same({}, jobs:claim(4))
+    assert.equal(3, jobs:retry_failed())
+    local states = {}
+    for _, row in ipairs(jobs:claim(4)) do
+      states[row.key] = row.state
+      assert.is_nil(row.error)
+    end
+    assert.same({ a = "intended", b = "submitted", c = "finished" }, states)
+    assert.equal("who knows", jobs:get("d").error)
+  end)
+
+  it("keeps a task id that comes with an error", function()
+    local jobs = open()
+    add(jobs, "k")
+    jobs:claim(1)
+    bring(jobs, "k", "submitting")
+    assert.is_true(jobs:failed("k", { kind = "timeout", message = "late",
+      task_id = "t-9" }))
+    assert.equal("t-9", jobs:get("k").task_id)
+    assert.equal(1, jobs:retry_failed())
+    assert.equal("submitted", jobs:claim(1)[1].state)
+  end)
+
+  it("frees a job whose upload was not made for sure", function()
+    local jobs = open()
+    add(jobs, "k")
+    jobs:claim(1)
+    bring(jobs, "k", "submitting")
+    assert.is_true(jobs:intended("k"))
+    assert.equal("intended", jobs:claim(1)[1].state)
+    bring(jobs, "k", "downloaded")
+  end)
+
+  it("makes what is gathered durable at once, or not at all", function()
+    local jobs, others = open(), open()
+    add(jobs, "a", "b")
+    jobs:claim(2)
+    jobs:begin()
+    assert.is_true(jobs:submitting("a"))
+    assert.is_true(jobs:submitting("b"))
+    assert.equal("submitting", jobs:get("a").state)
+    assert.equal("intended", others:get("a").state)
+    assert.is_true(jobs:commit())
+    assert.equal("submitting", others:get("a").state)
+    jobs:begin()
+    assert.is_true(jobs:submitted("a", "t-a"))
+    die(jobs)
+    assert.equal("submitting", others:get("a").state)
+  end)
+
+  it("commits the rest where one of the gathered is refused", function()
+    local jobs = open()
+    add(jobs, "a", "b", "c")
+    jobs:claim(2)
+    jobs:begin()
+    assert.is_true(jobs:submitting("a"))
+    refused("c", jobs:submitting("c"))
+    assert.is_true(jobs:submitting("b"))
+    assert.equal(1, #jobs:claim(9))
+    assert.is_true(jobs:submitting("c"))
+    assert.is_true(jobs:commit())
+    assert.same({ submitting = 3 }, jobs:count())
+    jobs:begin()
+    assert.is_true(jobs:commit())
+  end)
+
+  it("finds an earlier job of the same content and options", function()
+    local jobs = open()
+    local sha = ("d"):rep(64)
+    jobs:add({ { key = "a", source = "a", options = "{}" },
+      { key = "b", source = "b", options = "{}" },
+      { key = "c", source = "c" } })
+    jobs:claim(3)
+    assert.is_nil(jobs:find_same(sha, "{}"))
+    jobs:begin()
+    assert.is_nil(jobs:find_same(sha, "{}"))
+    jobs:submitting("b", { sha256 = sha })
+    assert.equal("b", jobs:find_same(sha, "{}").key)
+    assert.is_true(jobs:commit())
+    assert.is_nil(jobs:find_same(sha, '{"folder_id":1}'))
+    assert.is_nil(jobs:find_same(sha))
+    jobs:submitting("c", { sha256 = sha })
+    assert.equal("c", jobs:find_same(sha).key)
+    jobs:submitting("a", { sha256 = sha })
+    jobs:submitted("b", "t-b")
+    assert.equal("t-b", jobs:find_same(sha, "{}").task_id)
+    assert.is_true(jobs:failed("b", { kind = "task_failed", message = "x" }))
+    assert.equal("a", jobs:find_same(sha, "{}").key)
+  end)
+
+  it("lets a duplicate have the task of another job", function()
+    local jobs = open()
+    add(jobs, "k")
+    jobs:claim(1)
+    assert.is_true(jobs:submitted("k", "t-of-another"))
+    assert.is_true(jobs:finished("k", 7))
+    assert.is_nil(jobs:get("k").sent)
+  end)
+
+  -- What is done to a row, and where it would go if it were believed.
+  for name, damage in pairs({
+    ["a state that nobody knows"] = "state = 'intendet'",
+    ["an empty state"] = "state = ''",
+    ["a task id in a job that is yet to be sent"] =
+      "state = 'intended', sent = NULL, task_id = 't-1'",
+    ["a time of sending in a job that is yet to be sent"] =
+      "state = 'intended'",
+    ["a run id in a job that is yet to be sent"] =
+      "state = 'intended', sent = NULL, task_id = NULL, run_id = '7'",
+    ["no task id after it was submitted"] = "task_id = NULL",
+    ["an empty task id after it was submitted"] = "task_id = ''",
+    ["no run id after it was finished"] = "state = 'finished'",
+    ["no stems after they were downloaded"] =
+      "state = 'downloaded', run_id = '7'",
+    ["a failure without its kind"] = "state = 'failed'",
+    ["an empty source"] = "source = '', state = 'submitting', task_id = NULL",
+  }) do
+    it("sets a row apart that has " .. name, function()
+      local jobs = open()
+      add(jobs, "k", "sound")
+      jobs:claim(2)
+      bring(jobs, "k", "submitted")
+      jobs:close()
+      place.sql("UPDATE camb_jobs SET " .. damage .. " WHERE key = 'k'")
+      jobs = open()
+      assert.equal("sound", keys_of(jobs:claim(9)))
+      local row = jobs:get("k")
+      assert.equal("unknown_outcome", row.state)
+      assert.matches("the row of this job is damaged", row.error)
+      assert.equal(0, add(jobs, "k"))
+      assert.equal(0, jobs:retry_failed())
+    end)
+  end
+
+  for name, lease in pairs({ negative = "-5", ["for ever"] = "1e300" }) do
+    it("takes a job over whose lease is " .. name, function()
+      local jobs = open({ owner = "other-machine:1:ff" })
+      add(jobs, "k")
+      jobs:claim(1)
+      bring(jobs, "k", "submitted")
+      die(jobs)
+      place.sql("UPDATE camb_workers SET lease = " .. lease)
+      assert.equal("k", keys_of(open():claim(1)))
+    end)
+  end
+
+  it("migrates a store of an older version, and keeps its jobs", function()
+    place.sql(VERSION_1:format(place.identity))
+    local jobs = open()
+    assert.equal("t-old", jobs:claim(1)[1].task_id)
+    assert.matches("^2%s*$", place.sql(
+      "SELECT value FROM camb_meta WHERE name = 'schema'"))
+    assert.matches("camb_jobs_content", place.sql(place.indexes))
+  end)
+
+  it("leaves an older store alone when its migration fails", function()
+    place.sql(VERSION_1:format(place.identity)
+      .. "CREATE INDEX camb_jobs_content ON camb_jobs (size);")
+    local jobs, err = store.open(spec)
+    assert.is_nil(jobs)
+    assert.matches("already exists", err.message)
+    assert.matches("^1%s*$", place.sql(
+      "SELECT value FROM camb_meta WHERE name = 'schema'"))
+  end)
+
+  it("refuses a store of a newer version", function()
+    open():close()
+    place.sql("UPDATE camb_meta SET value = '99' WHERE name = 'schema'")
+    local jobs, err = store.open(spec)
+    assert.is_nil(jobs)
+    assert.equal("store", err.kind)
+    assert.matches("was written by a newer camb (version 99 of its tables, "
+      .. "this one knows 2)", err.message, 1, true)
+  end)
+
+  it("refuses a store without a version", function()
+    open():close()
+    place.sql("UPDATE camb_meta SET value = 'two' WHERE name = 'schema'")
+    local jobs, err = store.open(spec)
+    assert.is_nil(jobs)
+    assert.matches("does not say its version", err.message)
+  end)
+
+  it("belongs to one service", function()
+    open({ base_url = "https://a.example" }):close()
+    local jobs, err = store.open(spec, { base_url = "https://b.example" })
+    assert.is_nil(jobs)
+    assert.equal("store", err.kind)
+    assert.matches("belongs to the service at https://a.example, not to "
+      .. "https://b.example", err.message, 1, true)
+    open():close()
+    open({ base_url = "https://a.example" }):close()
+  end)
+end
