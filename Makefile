@@ -17,7 +17,8 @@ PACKAGES = gcc libc6-dev pkg-config lua5.4 liblua5.4-dev lua-cjson \
   libjansson-dev libgnutls28-dev zlib1g-dev libavformat-dev libavcodec-dev \
   libavutil-dev libswresample-dev
 TEST_PACKAGES = lua-busted lua-cqueues lua-luv luarocks curl ffmpeg procps \
-  lua-dbi-sqlite3 lua-dbi-postgresql sqlite3 postgresql-15
+  lua-dbi-sqlite3 lua-dbi-postgresql sqlite3 postgresql-15 \
+  strace tinyproxy-bin microsocks
 CHECK_PACKAGES = lua-check lua5.1 liblua5.1-0-dev luajit libluajit-5.1-dev \
   clang clang-format valgrind
 

@@ -377,9 +377,24 @@ void transfer_wake (Transfer *t, int64_t now) {
     wait_for_turn(t, now);
 }
 
+/* A proxy that refuses to connect will refuse again. */
+static bool fail_proxy (Transfer *t, CURLcode code) {
+  long status = 0;
+  curl_easy_getinfo(t->exchange->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+  if (code == CURLE_OK || (status != 401 && status != 403 && status != 407))
+    return false;
+  transfer_fail(t, t->exchange, FAILURE_NETWORK, "%s (HTTP %ld)",
+                status == 403
+                  ? "the proxy refuses the connection"
+                  : "the proxy does not accept the name and the password",
+                status);
+  return true;
+}
+
 void transfer_finish (Transfer *t, CURLcode code) {
   t->http_status = exchange_status(t->exchange);
-  t->operation->finish(t, t->exchange, code);
+  if (!fail_proxy(t, code))
+    t->operation->finish(t, t->exchange, code);
 }
 
 void transfer_orphan (Transfer *t) {

@@ -12,6 +12,7 @@ local KIND_OF_STATUS = {
   [402] = "payment_required",
   [403] = "forbidden",
   [404] = "not_found",
+  [407] = "network",
   [408] = "server",
   [409] = "server",
   [410] = "not_found",
@@ -41,6 +42,7 @@ local SENTENCE = {
   source = "the service does not take this file",
   server = "the service failed",
   protocol = "the service gave an unexpected answer",
+  network = "the proxy does not accept the name and the password",
 }
 
 local STEM_SENTENCE = {

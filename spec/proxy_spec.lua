@@ -1,0 +1,187 @@
+-- Proxies by option and by environment; their passwords stay between them and
+-- libcurl.
+
+local camb = require "camb"
+local proxies = require "spec.support.proxies"
+local sandbox = require "camb.sandbox"
+local stage = require "spec.support.stage"
+local workspace = require "spec.support.workspace"
+
+local MIX = "spec/fixtures/mix.flac"
+local LUA = os.getenv("LUA") or "lua5.4"
+local FAST = { interval = 0.1, max_attempts = 5000 }
+local CLEAN = "env -u http_proxy -u https_proxy -u HTTPS_PROXY -u ALL_PROXY "
+  .. "-u all_proxy -u NO_PROXY -u no_proxy "
+
+describe("a proxy", function()
+  local server, secure, http, folder
+
+  setup(function()
+    server = assert(sandbox.start({}))
+    secure = assert(sandbox.start({ tls = true }))
+    http = proxies.http()
+  end)
+
+  teardown(function()
+    server:stop()
+    secure:stop()
+    http.stop()
+  end)
+
+  before_each(function()
+    folder = workspace.folder()
+  end)
+
+  after_each(function()
+    workspace.remove(folder)
+  end)
+
+  local function separate(one, options)
+    options.ca_file = one.ca_file
+    local client = stage.client(one, options)
+    local stems, err = client:separate(MIX, { output_dir = folder,
+      overwrite = true, interval = FAST.interval,
+      max_attempts = FAST.max_attempts })
+    client:close()
+    return stems, err
+  end
+
+  -- What the proxy was asked for since the last time.
+  local seen = 0
+  local function asked()
+    local log = http.log()
+    local new = {}
+    for method, target in log:sub(seen + 1):gmatch("%): (%u+) (%S+) HTTP") do
+      new[#new + 1] = method .. " " .. target
+    end
+    seen = #log
+    return table.concat(new, "\n")
+  end
+
+  it("is asked for everything, service and stems", function()
+    assert(separate(server, { proxy = http.url }))
+    local log = asked()
+    assert.is_truthy(log:find("POST " .. server.base_url, 1, true), log)
+    assert.is_truthy(log:find("GET " .. server.stem_url, 1, true), log)
+  end)
+
+  it("only forwards what is encrypted", function()
+    assert(separate(secure, { proxy = http.url }))
+    local log = asked()
+    assert.is_truthy(log:find("CONNECT 127.0.0.1:", 1, true), log)
+    assert.is_nil(log:find("POST", 1, true))
+    assert.is_nil(log:find("GET", 1, true))
+  end)
+
+  it("may speak SOCKS, and resolves names itself", function()
+    local socks = proxies.socks()
+    local named = { base_url = server.base_url:gsub("127.0.0.1", "localhost"),
+      api_key = server.api_key }
+    local stems, err = separate(named, { proxy = socks.url })
+    local log = socks.log()
+    socks.stop()
+    assert(stems, err)
+    assert.matches("connected to localhost:" .. server.base_url:match(":(%d+)"),
+      log)
+    assert.equal("", asked())
+  end)
+
+  -- One status request by a program of its own, with this environment.
+  local function ask(one, environment, option)
+    local script = workspace.write(folder .. "/ask.lua", ([[
+      local client = require("camb").client{ base_url = %q, api_key = "sandbox",
+        ca_file = %s, retries = 0, proxy = %s }
+      local status, err = client:task("t"):status()
+      print(err.kind, err.message)]]):format(one.base_url,
+      one.ca_file and ("%q"):format(one.ca_file) or "nil", option or "nil"))
+    return (workspace.run(("%s %s %s %s"):format(CLEAN, environment, LUA,
+      script)))
+  end
+
+  it("is found in the environment", function()
+    for _, case in ipairs({
+      { server, "http_proxy" }, { server, "ALL_PROXY" },
+      { secure, "HTTPS_PROXY" }, { secure, "https_proxy" },
+      { secure, "ALL_PROXY" },
+    }) do
+      local text = ask(case[1], case[2] .. "=" .. http.url)
+      assert.matches("^not_found", text)
+      assert.is_truthy(asked():find("127.0.0.1", 1, true), case[2])
+    end
+  end)
+
+  it("is passed by for hosts in NO_PROXY", function()
+    for _, name in ipairs({ "NO_PROXY", "no_proxy" }) do
+      local text = ask(server, ("http_proxy=%s %s=other,127.0.0.1"):format(
+        http.url, name))
+      assert.matches("^not_found", text)
+      assert.equal("", asked())
+    end
+  end)
+
+  it("is not used where the option says none, or another", function()
+    for _, none in ipairs({ "false", '""' }) do
+      assert.matches("^not_found", ask(server, "http_proxy=http://127.0.0.1:9",
+        none))
+    end
+    assert.matches("^not_found", ask(server, "http_proxy=http://127.0.0.1:9",
+      ("%q"):format(http.url)))
+    assert.is_truthy(asked():find("GET", 1, true))
+  end)
+
+  it("that wants another password says so, and nothing is paid", function()
+    local before = server:stats().uploads
+    for proxy, one in pairs({
+      ["http://" .. http.address] = server,
+      [http.url:gsub(http.password, "wrong-one")] = secure,
+    }) do
+      local stems, err = separate(one, { proxy = proxy })
+      assert.is_nil(stems)
+      assert.equal("network", err.kind)
+      assert.is_nil(err.task_id)
+      assert.equal(1, err.attempts)
+      assert.matches("the proxy does not accept the name and the password",
+        err.message)
+      assert.is_nil(err.message:find("wrong-one", 1, true))
+    end
+    assert.equal(before, server:stats().uploads)
+    asked()
+  end)
+
+  it("that cannot be reached is an error without its password", function()
+    local stems, err = separate(server, { retries = 0,
+      proxy = "http://camb:pass-word@127.0.0.1:9" })
+    assert.is_nil(stems)
+    assert.equal("network", err.kind)
+    assert.matches("127.0.0.1 port 9", err.message)
+    assert.is_nil(err.message:find("pass-word", 1, true))
+    assert.is_nil(tostring(err):find("pass-word", 1, true))
+  end)
+
+  it("that is none is refused at once, and not quoted", function()
+    for _, bad in ipairs({ "ftp://camb:pass-word@h:1", "http://",
+      "http://camb:pass-word@", "http://camb:pass-word@h:x",
+      "camb:pass-word@h:99999", "http://h/x", "socks6://h", 7, true }) do
+      local ok, problem = pcall(function()
+        camb.client({ api_key = "k", proxy = bad })
+      end)
+      assert.is_false(ok, tostring(bad))
+      assert.matches("^%S*proxy_spec.lua:%d+: option 'proxy' ", problem)
+      assert.is_nil(problem:find("pass-word", 1, true))
+    end
+    for _, good in ipairs({ "h", "h:1", "http://h", "socks4a://h:1/",
+      "socks5h://a:b@[::1]:1080", "HTTPS://a:b%40c@h:3128" }) do
+      camb.client({ api_key = "k", proxy = good }):close()
+    end
+  end)
+
+  it("that is none in the environment is not quoted either", function()
+    for _, bad in ipairs({ "ftp://camb:pass-word@127.0.0.1:9",
+      "http://camb:pass-word@127.0.0.1:99999",
+      "http://camb:pass/word@127.0.0.1:9" }) do
+      local text = ask(server, "http_proxy=" .. bad)
+      assert.matches("^network", text)
+      assert.is_nil(text:find("pass", 1, true), text)
+    end
+  end)
+end)
