@@ -3,6 +3,7 @@
 --- output is for results.
 
 local core = require "camb.core"
+local redact = require "camb.redact"
 
 local progress = {}
 
@@ -111,6 +112,7 @@ end
 function Progress:failed(source, err)
   self.ended = self.ended + 1
   self:clear()
+  source = redact.urls(source)
   io.stderr:write(("camb: %s: %s\n"):format(source, err.message))
   if err.task_id and not err.message:find(err.task_id, 1, true) then
     io.stderr:write(("camb: %s: its task is %s\n"):format(source, err.task_id))
