@@ -1,0 +1,262 @@
+-- What was stopped ends at once, and leaves nothing behind: not by job:cancel,
+-- not by an error, not by a coroutine or a variable that is closed.
+
+local camb = require "camb"
+local core = require "camb.core"
+local stage = require "spec.support.stage"
+local workspace = require "spec.support.workspace"
+
+local MIX = "spec/fixtures/mix.flac"
+local AT_ONCE = 0.05
+
+describe("what is cancelled", function()
+  local server, client, folder
+
+  before_each(function()
+    server, client, folder = stage.open({ engine = "sh spec/support/copy.sh" })
+  end)
+
+  after_each(function()
+    stage.close(server, client, folder)
+  end)
+
+  local function wait_until(is_so)
+    local deadline = core.now() + 20
+    while not is_so() do
+      assert.is_true(core.now() < deadline, "it did not come to that")
+      camb.sleep(0.005)
+    end
+  end
+
+  local function has_begun(step)
+    return function()
+      for _, request in ipairs(server:requests()) do
+        if request.path:find(step, 1, true) then
+          return true
+        end
+      end
+    end
+  end
+
+  -- Cancel a job of `fn` once `is_so`; the seconds until it ended, and how.
+  local function cancel(fn, is_so)
+    return camb.run(function()
+      local job = camb.spawn(fn)
+      wait_until(is_so)
+      camb.sleep(0.02)
+      assert.is_false(job:is_done())
+      local before, starved = core.now(), workspace.starved()
+      job:cancel()
+      local result, err = job:join()
+      assert.is_nil(result)
+      assert.equal("cancelled", err.kind)
+      assert.equal(0, client.session:active())
+      assert.same({}, workspace.list(folder))
+      return core.now() - before - (workspace.starved() - starved), err
+    end)
+  end
+
+  local function separate()
+    return client:separate(MIX, { output_dir = folder, name = "take",
+      interval = 0.05, max_attempts = 1000 })
+  end
+
+  it("is an upload that the service does not read on #timed", function()
+    server:fault({ step = "submit", at = "headers", silence = true })
+    local source = { data = ("x"):rep(2 ^ 25), filename = "x.flac" }
+    local began = false
+    local seconds, err = cancel(function()
+      began = true
+      return client:submit(source, { check = false })
+    end, function()
+      return began
+    end)
+    assert.is_true(seconds < AT_ONCE)
+    assert.is_nil(err.task_id)
+    assert.equal(0, server:stats().uploads)
+  end)
+
+  it("is an upload whose reply does not come #timed", function()
+    server:fault({ step = "submit", silence = true })
+    assert.is_true(cancel(separate, has_begun("separation")) < AT_ONCE)
+  end)
+
+  it("is a poll, under way or between two of them #timed", function()
+    server:fault({ step = "status", silence = true, times = 2 })
+    local seconds, err = cancel(separate, has_begun("separation/"))
+    assert.is_true(seconds < AT_ONCE)
+    assert.is_string(err.task_id)
+    seconds = cancel(function()
+      return client:task(err.task_id):wait({ interval = 1000 })
+    end, function()
+      return true
+    end)
+    assert.is_true(seconds < AT_ONCE)
+  end)
+
+  it("is a request for the stems' URLs #timed", function()
+    server:fault({ step = "result", silence = true, times = 2 })
+    assert.is_true(cancel(separate, has_begun("-result/")) < AT_ONCE)
+  end)
+
+  it("is a download, whose name and files are free again #timed", function()
+    server:fault({ step = "stem", body = workspace.read(MIX), truncate = 60000,
+      silence = true, times = 2 })
+    local seconds, err = cancel(separate, function()
+      return #workspace.list(folder) == 2
+    end)
+    assert.is_true(seconds < AT_ONCE)
+    assert(client:download(err.run_id, { output_dir = folder, name = "take" }))
+    assert.equal(2, #workspace.list(folder))
+  end)
+
+  it("is a source that is fetched, and its temporary file #timed", function()
+    local task = assert(client:submit(MIX))
+    local run = assert(task:wait({ interval = 0.02, max_attempts = 1000 }))
+    local url = assert(client:result(run.id)).foreground_audio_url
+    server:fault({ step = "stem", body = workspace.read(MIX), truncate = 60000,
+      silence = true })
+    local tmpname, made = os.tmpname, nil
+    finally(function()
+      os.tmpname = tmpname -- luacheck: ignore
+    end)
+    os.tmpname = function() -- luacheck: ignore
+      made = tmpname()
+      return made
+    end
+    local seconds = cancel(function()
+      return client:submit(url)
+    end, function()
+      return made and workspace.run("ls " .. made .. "*"):find("part", 1, true)
+    end)
+    assert.is_true(seconds < AT_ONCE)
+    local _, status = workspace.run("ls " .. made .. "*")
+    assert.are_not.equal(0, status)
+  end)
+
+  it("is a sleep #timed", function()
+    local before = core.now()
+    local _, err = camb.run(function()
+      local job = camb.spawn(camb.sleep, 1000)
+      camb.sleep(0.01)
+      job:cancel()
+      return job:join()
+    end)
+    assert.equal("cancelled", err.kind)
+    assert.is_true(core.now() - before < 1)
+  end)
+
+  it("is a join, while the job that was joined goes on #timed", function()
+    local ended = false
+    local _, err = camb.run(function()
+      local other = camb.spawn(function()
+        camb.sleep(0.1)
+        ended = true
+      end)
+      local job = camb.spawn(other.join, other)
+      camb.sleep(0.01)
+      local before = core.now()
+      job:cancel()
+      local result, problem = job:join()
+      assert.is_true(core.now() - before < AT_ONCE)
+      assert.is_false(ended)
+      return result, problem
+    end)
+    assert.equal("cancelled", err.kind)
+    assert.is_true(ended)
+  end)
+
+  it("is every job of a run within a run", function()
+    local kinds = {}
+    camb.run(function()
+      local job = camb.spawn(camb.run, function()
+        for i = 1, 3 do
+          camb.spawn(function()
+            local _, problem = pcall(camb.sleep, 1000)
+            kinds[i] = problem.kind
+          end)
+        end
+      end)
+      camb.sleep(0.01)
+      job:cancel()
+      job:join()
+      assert.same({ "cancelled", "cancelled", "cancelled" }, kinds)
+    end)
+  end)
+
+  it("ends by itself when its client is closed by an error", function()
+    local descriptors = workspace.descriptors()
+    server:fault({ step = "submit", silence = true, times = 2 })
+    local kinds = {}
+    local ok, problem = pcall(camb.run, function()
+      local one <close> = stage.client(server)
+      for i = 1, 2 do
+        camb.spawn(function()
+          local _, err = one:submit(MIX)
+          kinds[i] = err.kind
+        end)
+      end
+      wait_until(has_begun("separation"))
+      error("the job failed", 0)
+    end)
+    assert.is_false(ok)
+    assert.equal("the job failed", problem)
+    assert.same({ "cancelled", "cancelled" }, kinds)
+    -- the sandbox closes its ends when it notices
+    local deadline = core.now() + 10
+    while workspace.descriptors() > descriptors and core.now() < deadline do
+      core.wait(0.01)
+    end
+    assert.equal(descriptors, workspace.descriptors())
+  end)
+
+  it("is what a scope leaves that holds the job in a <close> variable",
+    function()
+      server:fault({ step = "submit", silence = true })
+      local _, err = camb.run(function()
+        local job
+        do
+          local scoped <close> = camb.spawn(separate)
+          job = scoped
+          wait_until(has_begun("separation"))
+        end
+        return job:join()
+      end)
+      assert.equal("cancelled", err.kind)
+      assert.equal(0, client.session:active())
+    end)
+
+  it("is a job whose coroutine somebody closes", function()
+    server:fault({ step = "submit", silence = true })
+    camb.run(function()
+      local thread
+      local job = camb.spawn(function()
+        thread = coroutine.running()
+        return separate()
+      end)
+      wait_until(has_begun("separation"))
+      assert(coroutine.close(thread))
+      assert.equal(0, client.session:active())
+      assert.equal(0, client.waiting)
+      local _, err = job:join()
+      assert.equal("cancelled", err.kind)
+      assert(separate()) -- the name is free again
+    end)
+    assert.equal(2, #workspace.list(folder))
+  end)
+
+  it("holds no name when a listener raises", function()
+    local ok, problem = pcall(client.separate, client, MIX, {
+      output_dir = folder, name = "take", interval = 0.02,
+      on_event = function(event)
+        if event.name == "submitted" then
+          error("the listener failed", 0)
+        end
+      end,
+    })
+    assert.is_false(ok)
+    assert.equal("the listener failed", problem)
+    assert.equal(0, client.session:active())
+    assert(separate())
+  end)
+end)
