@@ -200,6 +200,21 @@ describe("a source that was cut off", function()
   end)
 end)
 
+describe("a source that changes its rate on the way", function()
+  it("keeps its first rate, and loses nothing of its length", function()
+    local parts = {}
+    for i, rate in ipairs{ 48000, 32000, 44100 } do
+      parts[i] = workspace.read(make("part.aac", ("-i CUT -ar %d -c:a aac "
+        .. "-f adts"):format(rate)))
+    end
+    local figures = assert(separate(write("joined.aac", table.concat(parts))))
+    assert.equal(48000, figures.rate)
+    -- Each part has a delay in front and a last packet that is filled up.
+    local seconds = figures.samples / figures.rate
+    assert.is_true(seconds > 9 and seconds < 9.3, seconds .. " seconds")
+  end)
+end)
+
 describe("the length of the stems", function()
   -- Encoders put a delay in front and fill the last packet: both are off again.
   it("is the recording's own where MP3 says what was added", function()

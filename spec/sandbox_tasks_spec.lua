@@ -1,4 +1,4 @@
--- The sandbox's tasks: on disk, over restarts, by other engines.
+-- The sandbox's tasks: on disk, over restarts.
 
 local cjson = require "cjson"
 local sandbox = require "camb.sandbox"
@@ -179,58 +179,5 @@ describe("a data folder", function()
     assert.equal("file", err.kind)
     assert.equal("cannot make the folder '" .. work
       .. "/mix.flac/x': Not a directory", err.message)
-  end)
-end)
-
-describe("a command as the engine", function()
-  local function engine(script, options)
-    options = options or {}
-    options.engine = "sh " .. write(work .. "/engine.sh", script)
-    return start(options)
-  end
-
-  it("gets the input and a folder, and names the stems", function()
-    local server = engine('cp "$1" "$2/foreground.wav"\n'
-      .. 'printf bg > "$2/background.mp3"\n')
-    local id = submit(server)
-    local found = urls(server, finished(server, id).run_id)
-    assert.matches("/foreground.wav?", found.foreground_audio_url, 1, true)
-    assert.equal(read(work .. "/mix.flac"), read(server:task(id).foreground))
-    local reply = http("'" .. found.background_audio_url .. "'")
-    assert.equal("bg", reply.body)
-    assert.equal("audio/mpeg", reply.headers["content-type"])
-  end)
-
-  for script, message in pairs{
-    ["exit 3"] = "The engine's command ended with status 3.",
-    ["kill -9 $$"] = "The engine's command ended with status 137.",
-    ['> "$2/foreground.wav"'] = "The engine's command left no stems.",
-  } do
-    it("that does '" .. script .. "' ends the task in ERROR", function()
-      local server = engine("echo said; " .. script)
-      local id = submit(server)
-      local done = finished(server, id)
-      assert.equal("ERROR", done.status)
-      assert.equal("PROCESSING_ERROR", done.exception_reason)
-      assert.equal(message, done.message)
-      assert.equal("said\n",
-        read(server:task(id).folder .. "/engine.log"):sub(1, 5))
-    end)
-  end
-
-  it("is killed with its children when the server stops", function()
-    local mark = work .. "/started"
-    local server = engine("sleep 1000 & echo $! > " .. mark .. ".new; mv " .. mark
-      .. ".new " .. mark .. "; wait", { data_dir = fresh "killed" })
-    local id = submit(server)
-    local child = wait_for("the command", function()
-      local file = io.open(mark)
-      return file and file:read("*n")
-    end)
-    server:stop()
-    wait_for("its child's end", function()
-      return select(2, run("kill -0 " .. child)) ~= 0
-    end)
-    assert.equal("PENDING", server:task(id).status)
   end)
 end)

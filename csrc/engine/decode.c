@@ -154,6 +154,15 @@ static int fits_format (const Decoder *d, const AVFrame *f) {
          f->ch_layout.nb_channels == d->format.channels;
 }
 
+/* Make d->adapted what a frame is to become. */
+static int empty_adapted (Decoder *d) {
+  AVFrame *out = d->adapted;
+  av_frame_unref(out);
+  out->format = d->kind;
+  out->sample_rate = d->format.rate;
+  return av_channel_layout_copy(&out->ch_layout, &d->format.layout);
+}
+
 /* Some streams change their rate or channels on the way (broadcast AAC,
 ** joined MP3): the stems keep to what the first frame was. */
 static int adapt_frame (Decoder *d, AVFrame **frame, Fault *fault) {
@@ -161,12 +170,14 @@ static int adapt_frame (Decoder *d, AVFrame **frame, Fault *fault) {
   *frame = d->frame;
   if (fits_format(d, d->frame))
     return 0;
-  av_frame_unref(out);
-  out->format = d->kind;
-  out->sample_rate = d->format.rate;
-  if (av_channel_layout_copy(&out->ch_layout, &d->format.layout) < 0)
+  if (empty_adapted(d) < 0)
     return fault_memory(fault);
   *frame = out;
+  /* Without a layout each frame would count as changed, and what is inside the
+  ** resampler get lost. */
+  if (d->frame->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC)
+    av_channel_layout_default(&d->frame->ch_layout,
+                              d->frame->ch_layout.nb_channels);
   int code = swr_convert_frame(d->adapter, out, d->frame);
   if (code & AVERROR_INPUT_CHANGED && code < 0) {
     swr_close(d->adapter);
@@ -180,6 +191,17 @@ static int adapt_frame (Decoder *d, AVFrame **frame, Fault *fault) {
                       "on the way",
                       code);
   return 0;
+}
+
+/* What the resampler still holds when there are no more frames.  Returns 1, or
+** 0 where that is nothing. */
+static int adapt_rest (Decoder *d, AVFrame **frame) {
+  AVFrame *out = d->adapted;
+  *frame = out;
+  if (!swr_is_initialized(d->adapter) || empty_adapted(d) < 0 ||
+      swr_convert_frame(d->adapter, out, NULL) < 0)
+    return 0;
+  return out->nb_samples > 0;
 }
 
 /* --- integers ------------------------------------------------------------- */
@@ -238,9 +260,8 @@ static int make_room (Decoder *d, int n, Fault *fault) {
   return 0;
 }
 
-static int hand_out (Decoder *d, Fault *fault) {
-  AVFrame *f;
-  if (adapt_frame(d, &f, fault) < 0 || make_room(d, f->nb_samples, fault) < 0)
+static int hand_out (Decoder *d, const AVFrame *f, Fault *fault) {
+  if (make_room(d, f->nb_samples, fault) < 0)
     return -1;
   int planar = av_sample_fmt_is_planar(d->kind);
   int size = av_get_bytes_per_sample(d->kind);
@@ -325,14 +346,28 @@ int decoder_limit (Decoder *d, double seconds, Fault *fault) {
   return check_length(d, declared_seconds(d) - slack(d), fault);
 }
 
+/* Every frame then differs from the format, and is brought to it. */
+void decoder_convert (Decoder *d, int rate, int bits) {
+  if (rate == d->format.rate && bits == d->format.bits)
+    return;
+  d->kind = AV_SAMPLE_FMT_DBL;
+  d->format.rate = rate;
+  d->format.bits = bits;
+}
+
 int decoder_read (Decoder *d, const int32_t **samples, Fault *fault) {
   int n = 0;
   while (n == 0) { /* an adapted frame may still be inside the resampler */
+    AVFrame *f = NULL;
     int got = d->pending ? 1 : next_frame(d, fault);
+    if (got > 0)
+      got = adapt_frame(d, &f, fault) < 0 ? -1 : 1;
+    else if (got == 0)
+      got = adapt_rest(d, &f);
     if (got <= 0)
       return got;
     d->pending = 0;
-    n = hand_out(d, fault);
+    n = hand_out(d, f, fault);
   }
   *samples = d->samples;
   return n > 0 && check_length(d, seconds_so_far(d), fault) < 0 ? -1 : n;

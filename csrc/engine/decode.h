@@ -30,6 +30,10 @@ const Format *decoder_format (const Decoder *d);
 ** returning -1, and later when decoder_read has come so far. */
 int decoder_limit (Decoder *d, double seconds, Fault *fault);
 
+/* Before the first read: give samples of this rate and width, whatever the
+** file's own are. */
+void decoder_convert (Decoder *d, int rate, int bits);
+
 /* The next samples, valid until the next call.  Returns their number per
 ** channel, 0 at the end, -1 for a fault (never for damage inside the file:
 ** what can be decoded is decoded). */

@@ -32,4 +32,19 @@ int engine_separate (const char *input, const char *foreground,
                      const char *background, const EngineOptions *options,
                      EngineReport *report);
 
+/* Decode all of 'path', within the limits of 'options', and write nothing.
+** Returns 0 and fills 'report' (its message says what is damaged), or -1 with
+** the reason and message of a refusal.  Blocks. */
+int engine_check (const char *path, const EngineOptions *options,
+                  EngineReport *report);
+
+/* Make two FLAC files of a mixture and of what another separator takes for
+** its voices: those, brought to the mixture's rate, channels and width, and
+** the mixture less those.  They sum to the mixture, sample by sample.  Returns
+** and blocks like engine_separate; PROCESSING_ERROR where the two do not
+** belong together. */
+int engine_complement (const char *mixture, const char *estimate,
+                       const char *foreground, const char *background,
+                       const EngineOptions *options, EngineReport *report);
+
 #endif

@@ -15,6 +15,7 @@ typedef struct Fault {
 #define FAULT_SILENT_VIDEO "VIDEO_DOES_NOT_HAVE_AUDIO_STREAMS"
 #define FAULT_LONG "SOURCE_TOO_LONG"
 #define FAULT_LARGE "SOURCE_TOO_LARGE"
+#define FAULT_PROCESSING "PROCESSING_ERROR"
 #define FAULT_INTERNAL "INTERNAL_ERROR"
 
 /* Note what failed, in printf's words.  Always returns -1. */

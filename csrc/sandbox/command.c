@@ -1,160 +1,248 @@
-/* Running a separator as a process of its own. */
+/* A program in place of the built-in engine. */
 
 #include "sandbox/command.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "engine/engine.h"
 #include "sandbox/files.h"
+#include "sandbox/process.h"
 #include "sandbox/task.h"
 
-#define SLEEP_MAX 50000000 /* ns between two looks at the process */
+#define DEPTH_MAX 4       /* of folders that it makes in its folder */
+#define SLACK_SECONDS 0.5 /* by which a stem may differ in length: encoders */
+                          /* of lossy formats add to it */
 
-extern char **environ;
+/* One run: what is known of it, and where to say what went wrong. */
+typedef struct Run {
+  const Command *command;
+  const char *input, *folder;
+  char *stems; /* the folder that the command fills */
+  EngineReport source;
+  char *message;
+  size_t size;
+} Run;
 
-/* Our threads have all signals blocked, which a program would not expect; a
-** process group of its own lets it be killed with its children. */
-static int set_attributes (posix_spawnattr_t *a) {
-  sigset_t none, defaults;
-  sigemptyset(&none);
-  sigemptyset(&defaults);
-  sigaddset(&defaults, SIGPIPE);
-  posix_spawnattr_init(a);
-  posix_spawnattr_setsigmask(a, &none);
-  posix_spawnattr_setsigdefault(a, &defaults);
-  posix_spawnattr_setpgroup(a, 0);
-  return posix_spawnattr_setflags(
-    a, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+/* --- words ---------------------------------------------------------------- */
+
+static size_t length_of (const char *const *words, size_t *count) {
+  size_t bytes = 0;
+  for (*count = 0; words[*count] != NULL; ++*count)
+    bytes += strlen(words[*count]) + 1;
+  return bytes;
 }
 
-static int set_streams (posix_spawn_file_actions_t *f, const char *log) {
-  posix_spawn_file_actions_init(f);
-  posix_spawn_file_actions_addopen(f, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(f, 1, log, O_WRONLY | O_CREAT | O_TRUNC,
-                                   0600);
-  return posix_spawn_file_actions_adddup2(f, 1, 2);
+char **command_copy (const char *const *words) {
+  size_t count, bytes = length_of(words, &count);
+  char **copy = malloc((count + 1) * sizeof *copy + bytes);
+  char *to = (char *)(copy + count + 1);
+  if (copy == NULL)
+    return NULL;
+  for (size_t i = 0; i < count; i++) {
+    copy[i] = strcpy(to, words[i]);
+    to += strlen(to) + 1;
+  }
+  copy[count] = NULL;
+  return copy;
 }
 
-/* The arguments reach the shell as arguments, so no quoting is due. */
-static int spawn (pid_t *pid, const char *command, const char *input,
-                  const char *stems, const char *log) {
-  size_t size = strlen(command) + sizeof " \"$@\"";
-  char *text = malloc(size);
-  posix_spawnattr_t attributes;
-  posix_spawn_file_actions_t streams;
-  int result;
-  if (text == NULL)
-    return ENOMEM;
-  snprintf(text, size, "%s \"$@\"", command);
-  char *arguments[] = {"sh",          "-c",          text, "sh",
-                       (char *)input, (char *)stems, NULL};
-  set_attributes(&attributes);
-  set_streams(&streams, log);
-  result =
-    posix_spawn(pid, "/bin/sh", &streams, &attributes, arguments, environ);
-  posix_spawn_file_actions_destroy(&streams);
-  posix_spawnattr_destroy(&attributes);
+static bool begins (const char **word, const char *name) {
+  size_t n = strlen(name);
+  if (strncmp(*word, name, n) != 0)
+    return false;
+  *word += n;
+  return true;
+}
+
+/* 'word' with its placeholders filled, in fresh memory.  What is put in is not
+** looked at again: a path may look like a placeholder. */
+static char *fill_in (const Run *r, const char *word) {
+  char *text = NULL;
+  size_t n;
+  FILE *f = open_memstream(&text, &n);
+  while (f != NULL && *word != '\0')
+    if (begins(&word, COMMAND_INPUT))
+      fputs(r->input, f);
+    else if (begins(&word, COMMAND_OUTPUT))
+      fputs(r->stems, f);
+    else
+      putc(*word++, f);
+  if (f == NULL || fclose(f) == 0)
+    return text;
   free(text);
-  return result;
+  return NULL;
 }
 
-/* Looked at ever more rarely: a quick command costs a millisecond more, a
-** slow one hardly anything. */
-static int wait_for (pid_t pid, const atomic_bool *cancel) {
-  struct timespec pause = {0, 1000000};
-  int status = 0;
-  for (;;) {
-    pid_t got = waitpid(pid, &status, WNOHANG);
-    if (got == pid || (got < 0 && errno != EINTR))
-      return got == pid ? status : -1;
-    if (atomic_load(cancel))
-      kill(-pid, SIGKILL);
-    nanosleep(&pause, NULL);
-    if (pause.tv_nsec < SLEEP_MAX)
-      pause.tv_nsec += pause.tv_nsec / 2;
+static void free_words (char **words) {
+  for (char **w = words; w != NULL && *w != NULL; w++)
+    free(*w);
+  free(words);
+}
+
+/* The command's words as they are run. */
+static char **make_words (const Run *r) {
+  size_t count;
+  (void)length_of(r->command->words, &count);
+  char **words = calloc(count + 1, sizeof *words);
+  for (size_t i = 0; words != NULL && i < count; i++) {
+    words[i] = fill_in(r, r->command->words[i]);
+    if (words[i] == NULL) {
+      free_words(words);
+      return NULL;
+    }
   }
+  return words;
 }
 
-static bool find_stem (const char *stems, int which, char name[32]) {
-  DIR *folder = opendir(stems);
-  struct dirent *entry;
-  size_t n = strlen(stem_names[which]);
-  bool found = false;
-  while (folder != NULL && !found && (entry = readdir(folder)) != NULL) {
-    found = strncmp(entry->d_name, stem_names[which], n) == 0 &&
-            entry->d_name[n] == '.' && strlen(entry->d_name) < 32;
-    if (found)
-      strcpy(name, entry->d_name);
-  }
-  if (folder != NULL)
-    closedir(folder);
-  return found;
-}
+/* --- stems ---------------------------------------------------------------- */
 
-static bool take_stem (const char *stems, const char *folder, int which,
-                       char name[32]) {
-  char *from, *to;
-  bool ok;
-  if (!find_stem(stems, which, name))
-    return false;
-  from = files_join(stems, name);
-  to = files_join(folder, name);
-  ok = from != NULL && to != NULL && rename(from, to) == 0;
-  free(from);
-  free(to);
-  return ok;
-}
-
-static bool run (const char *command, const char *input, const char *stems,
-                 const char *log, const atomic_bool *cancel, char *message,
-                 size_t size) {
-  pid_t pid;
-  int status, result = spawn(&pid, command, input, stems, log);
-  if (result != 0) {
-    snprintf(message, size, "The engine's command cannot be started: %s.",
-             strerror(result));
-    return false;
-  }
-  status = wait_for(pid, cancel);
-  if (status == 0)
-    return true;
-  if (WIFSIGNALED(status))
-    snprintf(message, size, "The engine's command was killed by signal %d.",
-             WTERMSIG(status));
-  else
-    snprintf(message, size, "The engine's command ended with status %d.",
-             WEXITSTATUS(status));
+static bool fail (const Run *r, const char *message) {
+  snprintf(r->message, r->size, "%s", message);
   return false;
 }
 
-bool command_separate (const char *command, const char *input,
-                       const char *folder, const atomic_bool *cancel,
-                       char files[2][32], char *message, size_t size) {
-  char *stems = files_join(folder, "stems");
-  char *log = files_join(folder, "engine.log");
-  bool ok = false;
-  if (stems != NULL && log != NULL) {
-    files_remove_tree(stems);
-    ok = mkdir(stems, 0700) == 0 &&
-         run(command, input, stems, log, cancel, message, size);
-    if (ok && !(take_stem(stems, folder, FOREGROUND, files[FOREGROUND]) &&
-                take_stem(stems, folder, BACKGROUND, files[BACKGROUND]))) {
-      snprintf(message, size, "The engine's command left no stems.");
-      ok = false;
+/* The path of the first <name>.<ext> at 'folder' or below, in fresh memory. */
+static char *find (const char *folder, const char *name, int depth) {
+  DIR *list = opendir(folder);
+  struct dirent *entry;
+  size_t n = strlen(name);
+  char *found = NULL;
+  while (list != NULL && found == NULL && (entry = readdir(list)) != NULL) {
+    char *path = files_join(folder, entry->d_name);
+    struct stat st;
+    bool there =
+      path != NULL && entry->d_name[0] != '.' && lstat(path, &st) == 0;
+    if (there && S_ISREG(st.st_mode) && strncmp(entry->d_name, name, n) == 0 &&
+        entry->d_name[n] == '.' && strlen(entry->d_name) < 32) {
+      found = path;
+      continue;
     }
-    files_remove_tree(stems);
+    if (there && S_ISDIR(st.st_mode) && depth > 0)
+      found = find(path, name, depth - 1);
+    free(path);
   }
-  free(stems);
-  free(log);
+  if (list != NULL)
+    closedir(list);
+  return found;
+}
+
+static double seconds_of (const EngineReport *report) {
+  return (double)report->samples / report->rate;
+}
+
+/* A command that died halfway, or lies, must not look as if it had worked. */
+static bool check (const Run *r, const char *path) {
+  EngineOptions options = {.cancel = r->command->cancel};
+  EngineReport stem;
+  const char *name = strrchr(path, '/') + 1;
+  const char *what = NULL;
+  if (engine_check(path, &options, &stem) < 0)
+    what = "cannot be decoded";
+  else if (stem.message[0] != '\0')
+    what = "is damaged or cut off";
+  if (what != NULL) {
+    snprintf(r->message, r->size, "The engine's command left a %s that %s.",
+             name, what);
+    return false;
+  }
+  double there = seconds_of(&stem), wanted = seconds_of(&r->source);
+  if (there - wanted <= SLACK_SECONDS && wanted - there <= SLACK_SECONDS)
+    return true;
+  snprintf(r->message, r->size,
+           "The engine's command left a %s of %.3f seconds for a source of "
+           "%.3f.",
+           name, there, wanted);
+  return false;
+}
+
+static bool take_stem (const Run *r, const char *path, char file[32]) {
+  const char *name = strrchr(path, '/') + 1;
+  char *to = files_join(r->folder, name);
+  bool ok = to != NULL && rename(path, to) == 0;
+  strcpy(file, name);
+  free(to);
+  return ok || fail(r, "The stems cannot be moved.");
+}
+
+static bool complement (const Run *r, const char *vocals, char files[2][32]) {
+  EngineOptions options = {.cancel = r->command->cancel};
+  EngineReport report;
+  char *paths[2];
+  bool ok = false;
+  for (int i = 0; i < 2; i++) {
+    snprintf(files[i], sizeof files[i], "%s.flac", stem_names[i]);
+    paths[i] = files_join(r->folder, files[i]);
+  }
+  if (paths[0] != NULL && paths[1] != NULL) {
+    ok = engine_complement(r->input, vocals, paths[FOREGROUND],
+                           paths[BACKGROUND], &options, &report) == 0;
+    snprintf(r->message, r->size, "%s%s",
+             ok || strcmp(report.reason, "PROCESSING_ERROR") != 0
+               ? ""
+               : "The engine's command left vocals that do not fit: ",
+             report.message);
+  }
+  free(paths[0]);
+  free(paths[1]);
+  return ok;
+}
+
+static bool take_stems (const Run *r, char files[2][32]) {
+  char *stems[2], *vocals = NULL;
+  bool ok;
+  for (int i = 0; i < 2; i++)
+    stems[i] = find(r->stems, stem_names[i], DEPTH_MAX);
+  if (stems[0] == NULL || stems[1] == NULL)
+    vocals = find(r->stems, "vocals", DEPTH_MAX);
+  if (vocals != NULL)
+    ok = check(r, vocals) && complement(r, vocals, files);
+  else if (stems[0] != NULL && stems[1] != NULL)
+    ok = check(r, stems[0]) && check(r, stems[1]) &&
+         take_stem(r, stems[0], files[0]) && take_stem(r, stems[1], files[1]);
+  else
+    ok = fail(r, "The engine's command left neither foreground and background "
+                 "nor vocals.");
+  free(stems[0]);
+  free(stems[1]);
+  free(vocals);
+  return ok;
+}
+
+/* --- the run -------------------------------------------------------------- */
+
+static bool run (const Run *r) {
+  char **words = make_words(r);
+  char *out = files_join(r->folder, "engine.log");
+  char *err = files_join(r->folder, "engine.err");
+  Process process = {words, out, err, r->command->seconds, r->command->cancel};
+  bool ok = words != NULL && out != NULL && err != NULL;
+  ok = ok ? process_run(&process, r->message, r->size)
+          : fail(r, "There is not enough memory.");
+  free_words(words);
+  free(out);
+  free(err);
+  return ok;
+}
+
+bool command_separate (const Command *c, const char *input,
+                       const EngineReport *source, const char *folder,
+                       char files[2][32], char *message, size_t size) {
+  Run r = {c,       input,   folder, files_join(folder, "stems"),
+           *source, message, size};
+  bool ok = false;
+  message[0] = '\0';
+  if (r.stems == NULL)
+    return fail(&r, "There is not enough memory.");
+  files_remove_tree(r.stems);
+  if (mkdir(r.stems, 0700) != 0)
+    fail(&r, "The folder for the stems cannot be made.");
+  else
+    ok = run(&r) && take_stems(&r, files);
+  files_remove_tree(r.stems);
+  free(r.stems);
   return ok;
 }

@@ -58,6 +58,15 @@ static lua_Number getnumber (lua_State *L, const char *key) {
   return n;
 }
 
+/* 0 where there is none. */
+static lua_Number optnumber (lua_State *L, const char *key) {
+  lua_Number n;
+  lua_getfield(L, 1, key);
+  n = lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  return n;
+}
+
 static bool getboolean (lua_State *L, const char *key) {
   bool value;
   lua_getfield(L, 1, key);
@@ -74,6 +83,25 @@ static void readtls (lua_State *L, TlsOptions *tls) {
   tls->name = optstring(L, "tls_host");
 }
 
+/* A list of strings, ended by NULL, that stays on the stack; NULL where there
+** is none.  The strings live as long as the table of options. */
+static const char *const *optwords (lua_State *L, const char *key) {
+  const char **words;
+  size_t count;
+  lua_getfield(L, 1, key);
+  if (!lua_istable(L, -1))
+    return NULL;
+  count = lua_rawlen(L, -1);
+  words = lua_newuserdatauv(L, (count + 1) * sizeof *words, 0);
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, -2, (int)i + 1);
+    words[i] = lua_tostring(L, -1);
+    lua_pop(L, 1);
+  }
+  words[count] = NULL;
+  return words;
+}
+
 /* The table comes from camb.sandbox, with every value in its range. */
 static void readoptions (lua_State *L, ServerOptions *o) {
   luaL_checkstack(L, 16, NULL);
@@ -86,7 +114,10 @@ static void readoptions (lua_State *L, ServerOptions *o) {
   o->stem_port = (int)getnumber(L, "stem_port");
   o->crew.workers = (int)getnumber(L, "workers");
   o->crew.processing = getnumber(L, "processing");
-  o->crew.command = optstring(L, "command");
+  o->crew.command = optwords(L, "command");
+  o->crew.command_seconds = getnumber(L, "engine_timeout");
+  o->crew.max_seconds = optnumber(L, "max_seconds");
+  o->crew.max_bytes = (int64_t)optnumber(L, "max_bytes");
   readtls(L, &o->tls);
   o->max_connections = (int)getnumber(L, "max_connections");
   o->idle_timeout = (int)getnumber(L, "idle_timeout");

@@ -16,9 +16,16 @@ static void set_failure (Separation *s, const char *reason,
   snprintf(s->message, sizeof s->message, "%s", message);
 }
 
+static EngineOptions engine_options (const Separator *how) {
+  return (EngineOptions){.workers = how->threads,
+                         .cancel = how->cancel,
+                         .max_seconds = how->max_seconds,
+                         .max_bytes = how->max_bytes};
+}
+
 static void run_engine (const Separator *how, const Task *t, const char *input,
                         Separation *s) {
-  EngineOptions options = {.workers = how->threads, .cancel = how->cancel};
+  EngineOptions options = engine_options(how);
   EngineReport report;
   char *foreground = files_join(t->folder, "foreground.flac");
   char *background = files_join(t->folder, "background.flac");
@@ -38,9 +45,16 @@ static void run_engine (const Separator *how, const Task *t, const char *input,
 
 static void run_command (const Separator *how, const Task *t, const char *input,
                          Separation *s) {
-  if (!command_separate(how->command, input, t->folder, how->cancel, s->files,
-                        s->message, sizeof s->message))
+  Command command = {how->command, how->command_seconds, how->cancel};
+  EngineOptions options = engine_options(how);
+  EngineReport source;
+  if (engine_check(input, &options, &source) < 0)
+    set_failure(s, source.reason, source.message);
+  else if (!command_separate(&command, input, &source, t->folder, s->files,
+                             s->message, sizeof s->message))
     s->reason = "PROCESSING_ERROR";
+  else if (s->message[0] == '\0')
+    snprintf(s->message, sizeof s->message, "%s", source.message);
 }
 
 static bool digest_stem (const Separator *how, const Task *t, Separation *s,

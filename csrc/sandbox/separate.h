@@ -10,9 +10,12 @@
 #include "sandbox/task.h"
 
 typedef struct Separator {
-  const char *command;       /* NULL: the engine that is linked in */
-  int threads;               /* for one file */
-  const atomic_bool *cancel; /* looked at all the time */
+  const char *const *command; /* its words; NULL: the linked-in engine */
+  double command_seconds;     /* until it is killed */
+  int threads;                /* for one file */
+  double max_seconds;         /* of a source; 0: no limit */
+  int64_t max_bytes;          /* of a source; 0: no limit */
+  const atomic_bool *cancel;  /* looked at all the time */
 } Separator;
 
 /* What came of it; the strings of an Outcome may point in here. */
@@ -20,7 +23,7 @@ typedef struct Separation {
   char files[2][32]; /* names within the task's folder, "" on failure */
   char sha256[2][DIGEST_HEX];
   const char *reason; /* static, NULL when it went well */
-  char message[256];  /* "" when there is none */
+  char message[1024]; /* "" when there is none */
 } Separation;
 
 /* Separate t's input within its folder.  False when it was cancelled; else

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sandbox/command.h"
 #include "sandbox/separate.h"
 
 #define NEVER INT64_MAX
@@ -21,7 +22,7 @@ struct Crew {
   bool stopping;
   atomic_bool cancel;
   int64_t processing_ms; /* NEVER: tasks are not worked on */
-  char *command;         /* NULL: the built-in engine */
+  char **command;        /* NULL: the built-in engine */
   Separator separator;
   int count;
   pthread_t threads[];
@@ -71,6 +72,7 @@ static void work_on (Crew *c, Task *t) {
   Outcome o = {.status = "SUCCESS"};
   if (!separate_task(&c->separator, t, &s))
     return;
+  o.message = s.message[0] != '\0' ? s.message : NULL;
   for (int i = 0; i < 2; i++) {
     o.files[i] = s.files[i];
     memcpy(o.sha256[i], s.sha256[i], DIGEST_HEX);
@@ -79,7 +81,7 @@ static void work_on (Crew *c, Task *t) {
     return;
   o = (Outcome){.status = "ERROR",
                 .reason = s.reason != NULL ? s.reason : "INTERNAL_ERROR",
-                .message = s.message[0] != '\0' ? s.message : NULL};
+                .message = o.message};
   (void)store_finish(c->store, t, &o);
 }
 
@@ -120,10 +122,13 @@ Crew *crew_start (Store *store, const CrewOptions *o) {
   pthread_mutex_init(&c->mutex, NULL);
   make_clock(c);
   c->store = store;
-  c->command = o->command == NULL ? NULL : strdup(o->command);
-  c->separator.command = c->command;
+  c->command = o->command == NULL ? NULL : command_copy(o->command);
+  c->separator.command = (const char *const *)c->command;
+  c->separator.command_seconds = o->command_seconds;
   c->separator.threads = threads_for_each(o->workers);
   c->separator.cancel = &c->cancel;
+  c->separator.max_seconds = o->max_seconds;
+  c->separator.max_bytes = o->max_bytes;
   c->processing_ms =
     o->processing > 1e12 ? NEVER : (int64_t)ceil(o->processing * 1e3);
   if ((o->command == NULL || c->command != NULL) &&

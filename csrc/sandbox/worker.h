@@ -5,16 +5,21 @@
 #define CAMB_SANDBOX_WORKER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "sandbox/store.h"
 
 typedef struct Crew Crew;
 
 typedef struct CrewOptions {
-  int workers;         /* threads, each with a task of its own */
-  double processing;   /* seconds that a task waits at least before it is
+  int workers;                /* threads, each with a task of its own */
+  double processing;          /* seconds that a task waits at least before it is
                        ** worked on; INFINITY: for ever */
-  const char *command; /* what separates; NULL: the built-in engine */
+  const char *const *command; /* what separates, its words and a NULL; as a
+                       ** whole NULL: the built-in engine */
+  double command_seconds;     /* until it is killed */
+  double max_seconds;         /* of a source; 0: no limit */
+  int64_t max_bytes;          /* of a source; 0: no limit */
 } CrewOptions;
 
 /* Start the threads, with the caller's signal mask.  NULL when they cannot be

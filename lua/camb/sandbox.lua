@@ -6,6 +6,7 @@ local core = require "camb.sandbox.core"
 local Error = require "camb.error"
 local null = require("cjson").null
 local faults = require "camb.sandbox.faults"
+local words = require "camb.sandbox.words"
 
 local sandbox = {}
 
@@ -33,6 +34,12 @@ local function seconds(value)
   end
 end
 
+local function limit(value)
+  if type(value) ~= "number" or not (value > 0) then
+    return "a number of seconds above 0"
+  end
+end
+
 local function lifetime(value)
   if type(value) ~= "number" or not (value >= 0 and value <= 1e9) then
     return "a number of seconds up to 1e9"
@@ -56,6 +63,16 @@ local function base_path(value)
   if value ~= "" and (text(value) or not value:find "^/.*[^/]$") then
     return 'a path such as "/apis", or ""'
   end
+end
+
+--- "builtin", or a command that can be split into words.
+local function engine(value)
+  local problem = text(value)
+  if not problem and value ~= "builtin" then
+    problem = select(2, words.split(value))
+    problem = problem and "a command " .. problem
+  end
+  return problem
 end
 
 local LARGEST = 2 ^ 53
@@ -99,10 +116,13 @@ local checks = {
   base_path = base_path,
   data_dir = text,
   public_url = url,
-  engine = text,
+  engine = engine,
+  engine_timeout = limit,
   workers = integer(1, 64),
   processing = seconds,
   url_lifetime = lifetime,
+  max_seconds = limit,
+  max_bytes = integer(1, LARGEST),
   max_upload = integer(1, LARGEST),
   max_field = integer(1, 2 ^ 30),
   max_headers = integer(16384, 2 ^ 24),
@@ -118,6 +138,7 @@ local defaults = {
   api_key = "sandbox",
   base_path = "/apis",
   engine = "builtin",
+  engine_timeout = 3600,
   workers = 1,
   processing = 0,
   url_lifetime = 3600,
@@ -174,7 +195,7 @@ local function with_defaults(options)
     options["tls_" .. name] = value
   end
   if options.engine ~= "builtin" then
-    options.command = options.engine
+    options.command = words.split(options.engine)
   end
   return options
 end
@@ -189,13 +210,23 @@ end
 ---                               # folder, removed when the server stops
 ---@field public_url string?      # what stem URLs begin with, in place of
 ---                               # stem_url
----@field engine string?          # "builtin", or a command: it is given the
----                               # input and a folder, and leaves
----                               # foreground.* and background.* there
+---@field engine string?          # "builtin", or a command such as
+---                               # "demucs -o {output_dir} {input}"; without
+---                               # the two they are added.  Words are split
+---                               # and quoted as in a shell, without a shell.
+---                               # It leaves foreground.* and background.* in
+---                               # the folder or below, or vocals.* alone:
+---                               # the rest is then computed
+---@field engine_timeout number?  # seconds until a command is killed, with
+---                               # all it started; 3600
 ---@field workers integer?        # tasks worked on at a time; 1
 ---@field processing number?      # seconds for which a task is PENDING at
 ---                               # least; math.huge: for ever
 ---@field url_lifetime number?    # seconds for which a stem URL is good; 3600
+---@field max_seconds number?     # a longer source ends as SOURCE_TOO_LONG;
+---                               # default: no limit
+---@field max_bytes integer?      # a larger one as SOURCE_TOO_LARGE; default:
+---                               # what max_upload lets in
 ---@field max_upload integer?     # bytes of one upload, form and all; 2^31
 ---@field max_field integer?      # bytes of one form field; 65536
 ---@field max_headers integer?    # bytes of a request's headers; 131072

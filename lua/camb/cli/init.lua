@@ -45,6 +45,9 @@ local function add_separate(parser)
     .. "environment, else the system's."):argname("FILE")
   command:flag("--sandbox",
     "Separate here, by a local server, without an account.")
+  command:option("--engine",
+    "What separates there: builtin, or a command with {input} and "
+    .. "{output_dir}."):argname("COMMAND")
   command:flag("--overwrite", "Replace stems that exist.")
   command:option("-j --jobs", "How many files at a time."):default("4")
     :convert(whole(1)):argname("N")
@@ -75,8 +78,11 @@ local function add_serve(parser)
   command:option("--data-dir",
     "Where tasks and stems live, across restarts too; default: a folder that "
     .. "is removed at the end."):argname("DIR")
-  command:option("--engine", "What separates: builtin, or a command.")
+  command:option("--engine",
+    "What separates: builtin, or a command with {input} and {output_dir}.")
     :argname("COMMAND")
+  command:option("--engine-timeout",
+    "Seconds until such a command is killed."):convert(seconds):argname("S")
   command:option("--workers", "Tasks worked on at a time."):default("1")
     :convert(whole(1)):argname("N")
   command:option("--processing", "Seconds that a task takes at least.")
@@ -85,6 +91,10 @@ local function add_serve(parser)
     "Speak https; what certificate to trust is printed.")
   command:option("--ca-out", "Where a copy of that certificate goes.")
     :argname("FILE")
+  command:option("--max-seconds", "Refuse longer recordings.")
+    :convert(seconds):argname("S")
+  command:option("--max-bytes", "Refuse larger recordings.")
+    :convert(whole(1)):argname("N")
   command:option("--faults",
     "A Lua file that returns a list of faults: what is to go wrong.")
     :argname("FILE")

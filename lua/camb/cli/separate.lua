@@ -10,8 +10,11 @@ local function start_sandbox(arguments)
   if not found then
     return nil, "--sandbox needs the rock camb-sandbox"
   end
-  local server, err = sandbox.start({ workers = arguments.jobs < 2 and 1 or 2 })
-  if not server then
+  local ok, server, err = pcall(sandbox.start, { engine = arguments.engine,
+    workers = arguments.jobs < 2 and 1 or 2 })
+  if not ok then
+    return nil, (tostring(server):gsub("^[^ ]+:%d+: ", ""))
+  elseif not server then
     return nil, err.message
   end
   return server
@@ -88,7 +91,9 @@ end
 ---@return integer status
 function separate.run(arguments)
   local server, client, problem
-  if arguments.sandbox then
+  if arguments.engine and not arguments.sandbox then
+    problem = "--engine goes with --sandbox: the service has its own engine"
+  elseif arguments.sandbox then
     server, problem = start_sandbox(arguments)
   end
   if not problem then

@@ -76,6 +76,9 @@ function serve.run(arguments)
     engine = arguments.engine,
     workers = arguments.workers,
     processing = arguments.processing,
+    engine_timeout = arguments.engine_timeout,
+    max_seconds = arguments.max_seconds,
+    max_bytes = arguments.max_bytes,
     faults = faults,
     tls = arguments.tls or arguments.ca_out ~= nil,
   })
