@@ -260,6 +260,8 @@ BENCHES ?= $(wildcard spec/bench/*.lua)
 BENCH_PROGRAMS = $(patsubst spec/bench/%.c,$(BUILD)/bench/%,$(wildcard spec/bench/*.c))
 $(BUILD)/bench/engine: $(ENGINE_O)
 $(BUILD)/bench/engine: LIBS = $(shell pkg-config --libs $(AV))
+$(BUILD)/bench/floor: LIBS = $(CORE_LIBS)
+$(BUILD)/bench/service: LIBS = $(shell pkg-config --libs libmicrohttpd)
 
 $(BUILD)/bench/%: spec/bench/%.c
 	@mkdir -p $(@D)

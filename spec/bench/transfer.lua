@@ -8,7 +8,10 @@
 --- most UPLOAD_MIB or twice STEM_MIB are on the disk at a time.  Needs bash
 --- and curl.
 
+local bench = require "spec.support.bench"
 local camb = require "camb"
+
+local on_core, quote, run = bench.on_core, bench.quote, bench.run
 
 local KEY, RUN_ID = "bench", 5000
 local MIB = 2 ^ 20
@@ -19,28 +22,6 @@ local stem_mib = tonumber(arg[2] or 512)
 local runs = tonumber(arg[3] or 5)
 local client_file = arg[0]:gsub("%.lua$", "/client.lua")
 local interpreter = arg[-1] or "lua"
-
-local function quote(text)
-  return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
-end
-
--- What a shell command prints; raises when it fails.
-local function run(command)
-  local pipe = assert(io.popen(command))
-  local output = pipe:read("*a"):gsub("%s+$", "")
-  local ok = pipe:close()
-  assert(ok, command)
-  return output
-end
-
-local function read_file(path)
-  local file = io.open(path)
-  local text = file and file:read("*a")
-  if file then
-    file:close()
-  end
-  return text
-end
 
 -- A WAV file as far as its first bytes tell, with nothing behind them.
 local function make_wav(path, mib)
@@ -65,14 +46,6 @@ local function make_files(folder)
   file:close()
 end
 
--- Command words that keep a process on a core of its own, where there are two.
-local function on_core(number)
-  local words = ("taskset -c %d "):format(number)
-  local both = os.execute("taskset -c 0 true 2>/dev/null && "
-    .. "taskset -c 1 true 2>/dev/null")
-  return both and words or ""
-end
-
 -- The shell waits for the end of its input, which comes when this program ends,
 -- in whatever way: then it stops the server and removes the folder.
 local KEEPER = [[
@@ -93,10 +66,10 @@ local function start_server(folder)
     quote(script)), "w"))
   local server = { folder = folder, keeper = keeper }
   for _ = 1, 100 do
-    local log = read_file(folder .. "/log") or ""
+    local log = bench.read(folder .. "/log") or ""
     server.base_url = log:match("listens at (%S+)")
     if server.base_url then
-      server.pid = tonumber(read_file(folder .. "/pid"))
+      server.pid = tonumber(bench.read(folder .. "/pid"))
       return server
     end
     camb.sleep(0.1)
@@ -107,7 +80,7 @@ end
 
 -- Seconds of processor time the server has had so far.
 local function server_seconds(server)
-  local text = read_file(("/proc/%d/stat"):format(server.pid))
+  local text = bench.read(("/proc/%d/stat"):format(server.pid))
   local user, system = text:match("^.*%) " .. ("%S+ "):rep(11)
     .. "(%d+) (%d+)")
   return (user + system) / tonumber(run("getconf CLK_TCK"))
@@ -122,36 +95,10 @@ end
 local function measure(server, command)
   clean(server)
   local before = server_seconds(server)
-  local errors = server.folder .. "/errors"
-  local words = ("TIMEFORMAT='cost %%R %%U %%S'; time %s%s 2>%s || echo failed")
-    :format(on_core(0), command, quote(errors))
-  local output = run(("bash -c %s 2>&1"):format(quote(words)))
-  if output:find "failed$" then
-    error(("%s failed: %s"):format(command, read_file(errors)), 0)
-  end
-  local wall, user, system = output:match("cost (%S+) (%S+) (%S+)")
-  return {
-    wall = tonumber(wall),
-    user = tonumber(user),
-    system = tonumber(system),
-    cpu = user + system,
-    server = server_seconds(server) - before,
-    growth = tonumber(output:match("^(%d+)\n")),
-  }
-end
-
-local function sorted(list, field)
-  local values = {}
-  for i, item in ipairs(list) do
-    values[i] = item[field]
-  end
-  table.sort(values)
-  return values
-end
-
-local function median(values)
-  local middle = (#values + 1) / 2
-  return (values[math.floor(middle)] + values[math.ceil(middle)]) / 2
+  local cost = bench.cost(command)
+  cost.server = server_seconds(server) - before
+  cost.growth = tonumber(cost.output:match("^(%d+)\n"))
+  return cost
 end
 
 local function print_run(name, number, cost, mib)
@@ -160,24 +107,22 @@ local function print_run(name, number, cost, mib)
     cost.server, cost.growth and ("%15d"):format(cost.growth) or ""))
 end
 
-local function verdict(met)
-  return met and "met" or "MISSED"
-end
-
 local function print_ratio(label, ours, theirs)
   print(("  %-8s camb %.3f s, curl %.3f s: ratio %.2f"):format(label, ours,
     theirs, ours / theirs))
 end
 
 local function print_summary(camb_runs, curl_runs)
-  local ours, theirs = sorted(camb_runs, "cpu"), sorted(curl_runs, "cpu")
-  local growth = sorted(camb_runs, "growth")[#camb_runs]
-  print_ratio("least:", ours[1], theirs[1])
-  print_ratio("median:", median(ours), median(theirs))
+  local ours, theirs = bench.median(camb_runs, "cpu"),
+    bench.median(curl_runs, "cpu")
+  local growth = bench.sorted(camb_runs, "growth")[#camb_runs]
+  print_ratio("least:", bench.sorted(camb_runs, "cpu")[1],
+    bench.sorted(curl_runs, "cpu")[1])
+  print_ratio("median:", ours, theirs)
   print(("  aim: a ratio of at most %.2f: %s"):format(MOST_RATIO,
-    verdict(median(ours) <= MOST_RATIO * median(theirs))))
+    bench.verdict(ours <= MOST_RATIO * theirs)))
   print(("  aim: grown by less than %d KiB: %s\n"):format(MOST_GROWTH,
-    verdict(growth < MOST_GROWTH)))
+    bench.verdict(growth < MOST_GROWTH)))
 end
 
 -- The two clients take turns, so that whatever else the machine does falls on
@@ -231,11 +176,7 @@ local function compare_downloads(server)
 end
 
 local function print_machine(folder)
-  print(("%s cores, Linux %s, %s, files on %s; client and server on %s\n")
-    :format(run("nproc"), run("uname -r"),
-    run("curl --version"):match("^curl %S+"),
-    run("stat -f -c %T " .. quote(folder)),
-    on_core(0) ~= "" and "a core each" or "any core"))
+  print(bench.machine(folder), "\n")
   print([[
 Seconds; "server" is the processor time of the server in that run: where it is
 near "wall" the server is the limit.  camb syncs what it downloads to the disk,
@@ -243,7 +184,7 @@ curl does not.
 ]])
 end
 
-local folder = run('mktemp -d -p "${TMPDIR:-/var/tmp}" camb-bench-XXXXXX')
+local folder = bench.folder()
 local ok, problem = pcall(function()
   local server = start_server(folder)
   print_machine(folder)
