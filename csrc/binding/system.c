@@ -4,6 +4,7 @@
 #include "binding/handles.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -113,13 +114,30 @@ static int l_make_folder (lua_State *L) {
   return 1;
 }
 
+/* Whatever the locale is. */
+static bool is_unreserved (unsigned char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+         (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
+}
+
 /* escape(text) -> percent-encoded for one segment of a path (RFC 3986 2.3) */
 static int l_escape (lua_State *L) {
+  static const char digits[] = "0123456789ABCDEF";
   size_t size;
-  const char *text = luaL_checklstring(L, 1, &size);
-  char *escaped = size != 0 ? curl_easy_escape(NULL, text, (int)size) : NULL;
-  lua_pushstring(L, escaped != NULL ? escaped : "");
-  curl_free(escaped);
+  const char *c = luaL_checklstring(L, 1, &size), *end = c + size;
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (; c < end; c++) {
+    unsigned char byte = (unsigned char)*c;
+    if (is_unreserved(byte)) {
+      luaL_addchar(&b, *c);
+    } else {
+      luaL_addchar(&b, '%');
+      luaL_addchar(&b, digits[byte >> 4]);
+      luaL_addchar(&b, digits[byte & 15]);
+    }
+  }
+  luaL_pushresult(&b);
   return 1;
 }
 

@@ -8,9 +8,14 @@ static Event *at (const Events *q, size_t index) {
   return &q->ring[(q->first + index) % q->capacity];
 }
 
-static int grow (Events *q) {
-  size_t i, capacity = q->capacity != 0 ? 2 * q->capacity : 16;
-  Event *ring = malloc(capacity * sizeof *ring);
+int events_reserve (Events *q, size_t room) {
+  size_t i, capacity = q->capacity != 0 ? q->capacity : 16;
+  Event *ring;
+  if (q->count + room <= q->capacity)
+    return 0;
+  while (capacity < q->count + room)
+    capacity *= 2;
+  ring = malloc(capacity * sizeof *ring);
   if (ring == NULL)
     return -1;
   for (i = 0; i < q->count; i++)
@@ -22,12 +27,9 @@ static int grow (Events *q) {
   return 0;
 }
 
-int events_push (Events *q, const Event *event) {
-  if (q->count == q->capacity && grow(q) != 0)
-    return -1;
+void events_push (Events *q, const Event *event) {
   q->count++;
   *at(q, q->count - 1) = *event;
-  return 0;
 }
 
 bool events_pop (Events *q, Event *event) {

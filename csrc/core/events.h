@@ -12,8 +12,11 @@ typedef struct Events {
   size_t capacity;
 } Events;
 
-/* Add a copy; -1 when there is no memory. */
-int events_push (Events *q, const Event *event);
+/* Make room for so many more; -1 when there is no memory. */
+int events_reserve (Events *q, size_t room);
+
+/* Add a copy, for which there is room. */
+void events_push (Events *q, const Event *event);
 
 /* Take the oldest; false when there is none. */
 bool events_pop (Events *q, Event *event);

@@ -64,7 +64,10 @@ static size_t on_header (char *line, size_t one, size_t size, void *arg) {
 }
 
 static bool keep (Exchange *x, const char *data, size_t size) {
-  return buffer_append(&x->body, data, size) == 0;
+  if (size > x->body.limit - x->body.size)
+    return false;
+  x->no_memory = buffer_append(&x->body, data, size) != 0;
+  return !x->no_memory;
 }
 
 /* Of an error's body the beginning is kept and the rest is read away, so that
@@ -132,7 +135,7 @@ void exchange_reset (Exchange *x) {
   buffer_free(&x->body);
   x->owner = NULL;
   x->discarded = 0;
-  x->overflow = false;
+  x->overflow = x->no_memory = false;
   forget_reply(x);
   configure(x);
 }

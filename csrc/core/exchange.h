@@ -20,12 +20,14 @@ typedef struct Exchange {
   struct Transfer *owner;
   struct Exchange *next; /* in the pool */
   struct curl_slist *headers;
+  bool runs; /* in the multi handle */
   bool shared_headers; /* 'headers' belongs to the session */
   Buffer body;
   size_t discarded; /* bytes of an error body beyond its limit */
   size_t header_bytes;
   bool has_retry_after;
   bool overflow;  /* a ceiling was passed: the reply is no use */
+  bool no_memory; /* what is to be done with the reply cannot be */
   char etag[128]; /* "" when there is none or it is too long */
   char last_modified[40];
   char repr_digest[192];

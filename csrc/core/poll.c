@@ -47,9 +47,9 @@ static void go_on (Poll *p, Event *event, bool tell, int64_t wait) {
   Transfer *t = &p->base;
   bool last = t->attempts >= p->max_attempts;
   event->next_ms = last ? -1 : wait;
-  if (tell)
-    session_post(t->session, event);
-  if (!last)
+  if (tell && session_post(t->session, event) != 0)
+    transfer_fail(t, NULL, FAILURE_MEMORY, "out of memory");
+  else if (!last)
     transfer_start_in(t, wait);
   else if (p->reason[0] != '\0')
     transfer_fail(t, NULL, FAILURE_ATTEMPTS, "%s", p->reason);

@@ -28,10 +28,14 @@ struct Session {
   Timers timers;
   Pace pace;       /* of requests to the API */
   int64_t curl_at; /* when libcurl wants to be called */
+  bool broken;     /* libcurl ran out of memory in a step */
+  bool doubtful;   /* or in a transfer: see renew */
+  size_t running;  /* exchanges in 'multi' */
   Events events;
   Transfer *transfers;
   uint64_t last_id;
-  size_t active;
+  size_t adopted; /* transfers */
+  size_t active;  /* those that are not done */
   Exchange *pool;
   int pooled;
   Settings settings;
@@ -71,13 +75,11 @@ static int on_timer (CURLM *multi, long ms, void *arg) {
   return 0;
 }
 
-static int open_handles (Session *s, int max_connections) {
-  s->poller = poller_open();
+static int open_multi (Session *s) {
+  long max_connections = s->lanes.limit;
   s->multi = curl_multi_init();
-  s->share = curl_share_init();
-  if (s->poller == NULL || s->multi == NULL || s->share == NULL)
+  if (s->multi == NULL)
     return -1;
-  curl_share_setopt(s->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
   curl_multi_setopt(s->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
   curl_multi_setopt(s->multi, CURLMOPT_SOCKETDATA, s);
   curl_multi_setopt(s->multi, CURLMOPT_TIMERFUNCTION, on_timer);
@@ -85,11 +87,19 @@ static int open_handles (Session *s, int max_connections) {
   if (max_connections > 0) {
     /* for each host: with one limit for all of them, the service's connections
     ** and the stems' would close each other */
-    curl_multi_setopt(s->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
-                      (long)max_connections);
+    curl_multi_setopt(s->multi, CURLMOPT_MAX_HOST_CONNECTIONS, max_connections);
     curl_multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, 4L * max_connections);
   }
   return 0;
+}
+
+static int open_handles (Session *s) {
+  s->poller = poller_open();
+  s->share = curl_share_init();
+  if (s->poller == NULL || s->share == NULL)
+    return -1;
+  curl_share_setopt(s->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+  return open_multi(s);
 }
 
 Session *session_open (const SessionOptions *options) {
@@ -103,7 +113,7 @@ Session *session_open (const SessionOptions *options) {
   s->lanes.limit = options->max_connections;
   if (settings_copy(&s->settings, options) == 0) {
     errno = ENOMEM;
-    if (open_handles(s, options->max_connections) == 0)
+    if (open_handles(s) == 0)
       return s;
   }
   reason = errno;
@@ -163,9 +173,16 @@ static int shorter (int a, int b) {
   return b < 0 || a < b ? a : b;
 }
 
+static void act (Session *s, curl_socket_t fd, int mask) {
+  int running;
+  CURLMcode code = curl_multi_socket_action(s->multi, fd, mask, &running);
+  if (code == CURLM_OUT_OF_MEMORY || code == CURLM_INTERNAL_ERROR)
+    s->broken = true;
+}
+
 static void run_sockets (Session *s, int ms) {
   Ready ready[READY_BATCH];
-  int i, running, n = poller_wait(s->poller, ms, ready, READY_BATCH);
+  int i, n = poller_wait(s->poller, ms, ready, READY_BATCH);
   for (i = 0; i < n; i++) {
     int mask = 0;
     if (ready[i].events & POLLER_IN)
@@ -174,16 +191,15 @@ static void run_sockets (Session *s, int ms) {
       mask |= CURL_CSELECT_OUT;
     if (ready[i].events & POLLER_ERROR)
       mask |= CURL_CSELECT_ERR;
-    curl_multi_socket_action(s->multi, ready[i].fd, mask, &running);
+    act(s, ready[i].fd, mask);
   }
 }
 
 static void run_curl_timer (Session *s) {
-  int running;
   if (s->curl_at > clock_ms())
     return;
   s->curl_at = CLOCK_NEVER;
-  curl_multi_socket_action(s->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+  act(s, CURL_SOCKET_TIMEOUT, 0);
 }
 
 /* The message is dead once its handle is removed: its result is copied. */
@@ -194,7 +210,37 @@ static void run_messages (Session *s) {
     Exchange *x = NULL;
     CURLcode code = message->data.result;
     curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&x);
+    if (code == CURLE_OUT_OF_MEMORY)
+      s->doubtful = true;
     transfer_finish(x->owner, code);
+  }
+}
+
+/* libcurl does not survive well that it runs out of memory: a connection that
+** never was may stay behind, for which later transfers wait without end, or an
+** empty table by whose size it divides.  So it begins anew once nothing runs,
+** and until then no connection and no handle is used twice. */
+static void renew (Session *s) {
+  if (!s->doubtful || s->running != 0)
+    return;
+  s->doubtful = false;
+  curl_multi_cleanup(s->multi);
+  s->multi = NULL;
+  s->curl_at = CLOCK_NEVER;
+}
+
+/* Of a step that it could not make nobody knows which of its handles libcurl
+** has lost sight of: what runs has failed. */
+static void run_breakdown (Session *s) {
+  Transfer *t, *next;
+  if (!s->broken)
+    return;
+  s->broken = false;
+  s->doubtful = true;
+  for (t = s->transfers; t != NULL; t = next) {
+    next = t->next;
+    if (t->exchange != NULL)
+      transfer_finish(t, CURLE_OUT_OF_MEMORY);
   }
 }
 
@@ -213,6 +259,8 @@ int session_step (Session *s, int ms) {
   run_sockets(s, shorter(ms, session_timeout_ms(s)));
   run_curl_timer(s);
   run_messages(s);
+  run_breakdown(s);
+  renew(s);
   run_timers(s);
   set_alarm(s);
   return 0;
@@ -226,13 +274,19 @@ size_t session_active (const Session *s) {
   return s->active;
 }
 
-void session_adopt (Session *s, Transfer *t) {
+/* Room for a transfer's timer is made here, and for the event of its end in
+** session_begin: one that has begun always ends, and its end is always told. */
+int session_adopt (Session *s, Transfer *t) {
+  if (timers_reserve(&s->timers, s->adopted + 1) != 0)
+    return -1;
+  s->adopted++;
   t->session = s;
   t->id = ++s->last_id;
   t->next = s->transfers;
   if (t->next != NULL)
     t->next->previous = t;
   s->transfers = t;
+  return 0;
 }
 
 void session_release (Session *s, Transfer *t) {
@@ -246,6 +300,7 @@ void session_release (Session *s, Transfer *t) {
     t->next->previous = t->previous;
   t->previous = t->next = NULL;
   t->session = NULL;
+  s->adopted--;
 }
 
 int session_join (Session *s, Transfer *t, const char *url) {
@@ -254,10 +309,10 @@ int session_join (Session *s, Transfer *t, const char *url) {
   int status = 0;
   if (known == NULL) {
     if (url_problem(url) != NULL)
-      return EINVAL;
+      return errno;
     origin = url_origin(url);
     if (origin == NULL)
-      return ENOMEM;
+      return errno;
     if (t->api && strcmp(origin, s->settings.origin) != 0)
       status = EACCES;
     known = origin;
@@ -276,18 +331,20 @@ bool session_enter (Session *s, Transfer *t) {
   return lane_enter(&s->lanes, t);
 }
 
-int session_schedule (Session *s, Transfer *t, int64_t at) {
-  int status = 0;
+void session_schedule (Session *s, Transfer *t, int64_t at) {
   if (at == CLOCK_NEVER)
     timers_unset(&s->timers, &t->timer);
   else
-    status = timers_set(&s->timers, &t->timer, at);
+    timers_set(&s->timers, &t->timer, at);
   set_alarm(s);
-  return status;
 }
 
-void session_post (Session *s, const Event *event) {
+int session_post (Session *s, const Event *event) {
+  if (event->type != EVENT_DONE &&
+      events_reserve(&s->events, s->active + 1) != 0)
+    return -1;
   events_push(&s->events, event);
+  return 0;
 }
 
 Exchange *session_exchange (Session *s, Transfer *t) {
@@ -303,8 +360,8 @@ Exchange *session_exchange (Session *s, Transfer *t) {
   x->owner = t;
   x->next = NULL;
   curl_easy_setopt(x->easy, CURLOPT_SHARE, s->share);
-  settings_apply(&s->settings, x->easy);
-  if (settings_set_headers(&s->settings, x, t->headers, t->api) == 0 &&
+  if (settings_apply(&s->settings, x->easy) == 0 &&
+      settings_set_headers(&s->settings, x, t->headers, t->api) == 0 &&
       curl_easy_setopt(x->easy, CURLOPT_URL, t->url) == CURLE_OK)
     return x;
   exchange_close(x);
@@ -312,14 +369,27 @@ Exchange *session_exchange (Session *s, Transfer *t) {
 }
 
 CURLMcode session_start_exchange (Session *s, Exchange *x) {
-  return curl_multi_add_handle(s->multi, x->easy);
+  CURLMcode code = CURLM_OUT_OF_MEMORY;
+  if (s->doubtful)
+    curl_easy_setopt(x->easy, CURLOPT_FRESH_CONNECT, 1L);
+  if (s->multi != NULL || open_multi(s) == 0)
+    code = curl_multi_add_handle(s->multi, x->easy);
+  x->runs = code == CURLM_OK;
+  s->running += x->runs;
+  if (code == CURLM_OUT_OF_MEMORY)
+    s->doubtful = true;
+  return code;
 }
 
 void session_end_exchange (Session *s, Exchange *x) {
   if (s->owner != getpid())
     return; /* see close_handles */
-  curl_multi_remove_handle(s->multi, x->easy);
-  if (s->pooled >= POOL_LIMIT) {
+  if (x->runs) {
+    curl_multi_remove_handle(s->multi, x->easy);
+    s->running--;
+    x->runs = false;
+  }
+  if (s->doubtful || s->pooled >= POOL_LIMIT) {
     exchange_close(x);
     return;
   }
@@ -341,8 +411,15 @@ const char *session_origin (const Session *s) {
   return s->settings.origin;
 }
 
-void session_count (Session *s, int change) {
-  s->active += (size_t)change;
+int session_begin (Session *s) {
+  if (events_reserve(&s->events, s->active + 1) != 0)
+    return -1;
+  s->active++;
+  return 0;
+}
+
+void session_done (Session *s) {
+  s->active--;
 }
 
 void session_limit_stall (Session *s, Exchange *x) {

@@ -8,8 +8,9 @@
 #include "pace.h"
 #include "session.h"
 
-/* Make 't' one of the session's transfers, with an id. */
-void session_adopt (Session *s, Transfer *t);
+/* Make 't' one of the session's transfers, with an id; -1 when there is no
+** memory. */
+int session_adopt (Session *s, Transfer *t);
 
 /* The reverse; its timer is unset and its waiting events are dropped. */
 void session_release (Session *s, Transfer *t);
@@ -24,11 +25,12 @@ void session_part (Session *s, Transfer *t);
 /* True when 't' may run now; else it is scheduled when its turn comes. */
 bool session_enter (Session *s, Transfer *t);
 
-/* Set the timer of 't'; -1 when there is no memory. */
-int session_schedule (Session *s, Transfer *t, int64_t at);
+/* Set the timer of 't'. */
+void session_schedule (Session *s, Transfer *t, int64_t at);
 
-/* Add an event to the queue; it is dropped when there is no memory. */
-void session_post (Session *s, const Event *event);
+/* Add an event to the queue.  -1 when there is no memory, and then it is lost;
+** but EVENT_DONE never is. */
+int session_post (Session *s, const Event *event);
 
 /* An exchange with the session's settings, and the key when 'api'; NULL when
 ** there is no memory.  Give it back with session_end_exchange. */
@@ -46,8 +48,11 @@ const char *session_origin (const Session *s);
 /* The pace of requests to that origin. */
 Pace *session_pace (Session *s);
 
-/* One more or one fewer transfer that is not done. */
-void session_count (Session *s, int change);
+/* One more transfer that is not done; -1 when there is no memory. */
+int session_begin (Session *s);
+
+/* One fewer; its EVENT_DONE has to be posted next. */
+void session_done (Session *s);
 
 /* Cut 'x' when no byte moves for as long as the session's stall timeout. */
 void session_limit_stall (Session *s, Exchange *x);

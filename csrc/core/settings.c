@@ -41,10 +41,8 @@ static int copy_all (Settings *s, const SessionOptions *o) {
 
 int settings_copy (Settings *s, const SessionOptions *o) {
   s->origin = url_origin(o->base_url);
-  if (s->origin == NULL) {
-    errno = EINVAL;
+  if (s->origin == NULL)
     return -1;
-  }
   errno = ENOMEM;
   return copy_all(s, o);
 }
@@ -70,39 +68,53 @@ const char *settings_origin_of (const Settings *s, const char *url) {
   return s->origin;
 }
 
-static void restrict_protocols (CURL *easy) {
+static int restrict_protocols (CURL *easy) {
 #if LIBCURL_VERSION_NUM >= 0x075500
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK
+           ? 0
+           : -1;
 #else
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS);
+  return 0;
 #endif
+}
+
+/* libcurl keeps a copy.  Where there is no memory for it the request is not to
+** be made: it would go past the proxy, or trust other authorities. */
+static int set_text (CURL *easy, CURLoption option, const char *text) {
+  if (text == NULL)
+    return 0;
+  return curl_easy_setopt(easy, option, text) == CURLE_OUT_OF_MEMORY ? -1 : 0;
 }
 
 /* A named authority stands in place of the system's, folder and all. */
-static void trust_only (CURL *easy, const char *ca_file) {
-  curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
+static int trust_only (CURL *easy, const char *ca_file) {
+  if (set_text(easy, CURLOPT_CAINFO, ca_file) != 0)
+    return -1;
   curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 #if LIBCURL_VERSION_NUM >= 0x073400
-  curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, ca_file);
+  if (set_text(easy, CURLOPT_PROXY_CAINFO, ca_file) != 0)
+    return -1;
   curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
 #endif
+  return 0;
 }
 
-void settings_apply (const Settings *s, CURL *easy) {
-  restrict_protocols(easy);
+int settings_apply (const Settings *s, CURL *easy) {
+  if (restrict_protocols(easy) != 0 ||
+      set_text(easy, CURLOPT_USERAGENT, s->user_agent) != 0 ||
+      set_text(easy, CURLOPT_PROXY, s->proxy) != 0 ||
+      (s->ca_file != NULL && trust_only(easy, s->ca_file) != 0))
+    return -1;
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
   curl_easy_setopt(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
-  curl_easy_setopt(easy, CURLOPT_USERAGENT, s->user_agent);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                    (long)s->connect_timeout_ms);
-  if (s->proxy != NULL)
-    curl_easy_setopt(easy, CURLOPT_PROXY, s->proxy);
-  if (s->ca_file != NULL)
-    trust_only(easy, s->ca_file);
   if (s->accept_invalid_certificates) {
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
   }
+  return 0;
 }
 
 static int append_copies (struct curl_slist **list,

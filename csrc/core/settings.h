@@ -27,8 +27,9 @@ void settings_free (Settings *s);
 /* The origin when 'url' is a sound URL below base_url, else NULL. */
 const char *settings_origin_of (const Settings *s, const char *url);
 
-/* Set up a handle: protocols, TLS, proxy, names, the time to connect. */
-void settings_apply (const Settings *s, CURL *easy);
+/* Set up a handle: protocols, TLS, proxy, names, the time to connect.  -1 when
+** there is no memory. */
+int settings_apply (const Settings *s, CURL *easy);
 
 /* Give 'x' the headers 'own' and, only when it goes to 'origin' ('api'), the
 ** session's with the key.  -1 when there is no memory. */

@@ -37,9 +37,14 @@ static void sift_down (Timers *t, Timer *timer, size_t index) {
   put(t, timer, index);
 }
 
-static int grow (Timers *t) {
-  size_t capacity = t->capacity != 0 ? 2 * t->capacity : 16;
-  Timer **heap = realloc(t->heap, capacity * sizeof *heap);
+int timers_reserve (Timers *t, size_t count) {
+  size_t capacity = t->capacity != 0 ? t->capacity : 16;
+  Timer **heap;
+  if (count <= t->capacity)
+    return 0;
+  while (capacity < count)
+    capacity *= 2;
+  heap = realloc(t->heap, capacity * sizeof *heap);
   if (heap == NULL)
     return -1;
   t->heap = heap;
@@ -47,13 +52,10 @@ static int grow (Timers *t) {
   return 0;
 }
 
-int timers_set (Timers *t, Timer *timer, int64_t at) {
+void timers_set (Timers *t, Timer *timer, int64_t at) {
   timers_unset(t, timer);
-  if (t->count == t->capacity && grow(t) != 0)
-    return -1;
   timer->at = at;
   sift_up(t, timer, t->count++);
-  return 0;
 }
 
 void timers_unset (Timers *t, Timer *timer) {

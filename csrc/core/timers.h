@@ -19,8 +19,12 @@ typedef struct Timers {
   size_t capacity;
 } Timers;
 
-/* Set or move 'timer' to 'at'.  -1 when there is no memory: not set then. */
-int timers_set (Timers *t, Timer *timer, int64_t at);
+/* Make room for 'count' timers, so that setting one cannot fail: a transfer
+** whose timer was lost would never end.  -1 when there is no memory. */
+int timers_reserve (Timers *t, size_t count);
+
+/* Set or move 'timer', one of those reserved for, to 'at'. */
+void timers_set (Timers *t, Timer *timer, int64_t at);
 
 /* Unset 'timer'; nothing happens when it is not set. */
 void timers_unset (Timers *t, Timer *timer);

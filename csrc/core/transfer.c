@@ -31,9 +31,9 @@ static int64_t earlier (int64_t a, int64_t b) {
   return a < b ? a : b;
 }
 
-static int reschedule (Transfer *t) {
+static void reschedule (Transfer *t) {
   int64_t at = earlier(t->start_at, earlier(t->limit_at, t->deadline));
-  return session_schedule(t->session, t, at);
+  session_schedule(t->session, t, at);
 }
 
 static int copy_headers (Transfer *t, const char *const *line) {
@@ -60,13 +60,13 @@ int transfer_begin (Transfer *t, Session *s, const TransferOptions *options) {
   t->body.limit = REPLY_LIMIT;
   t->start_at = clock_ms();
   t->limit_at = CLOCK_NEVER;
-  session_adopt(s, t);
-  session_count(s, 1);
-  if (reschedule(t) == 0)
+  if (session_adopt(s, t) != 0)
+    goto fail;
+  if (session_begin(s) == 0) {
+    reschedule(t);
     return 0;
-  session_count(s, -1);
+  }
   session_release(s, t);
-  reason = ENOMEM;
 fail:
   session_part(s, t);
   release(t);
@@ -79,8 +79,7 @@ static void make_room (Transfer *t) {
   Transfer *next;
   while ((next = lane_leave(t)) != NULL) {
     next->start_at = clock_ms();
-    if (reschedule(next) != 0)
-      transfer_fail(next, NULL, FAILURE_MEMORY, "out of memory");
+    reschedule(next);
   }
 }
 
@@ -105,7 +104,7 @@ static void end (Transfer *t) {
   t->done = true;
   t->start_at = CLOCK_NEVER;
   session_schedule(t->session, t, CLOCK_NEVER);
-  session_count(t->session, -1);
+  session_done(t->session);
   event = transfer_event(t, EVENT_DONE);
   session_post(t->session, &event);
 }
@@ -145,7 +144,9 @@ void transfer_fail (Transfer *t, Exchange *x, FailureKind kind,
 }
 
 void transfer_fail_exchange (Transfer *t, Exchange *x, CURLcode code) {
-  if (x->overflow)
+  if (x->no_memory || code == CURLE_OUT_OF_MEMORY)
+    transfer_fail(t, x, FAILURE_MEMORY, "out of memory");
+  else if (x->overflow)
     transfer_fail(t, x, FAILURE_PROTOCOL, "the reply is larger than allowed");
   else if (code == CURLE_OK && t->http_status >= 300 && t->http_status < 400)
     transfer_fail(t, x, FAILURE_PROTOCOL, "a redirect to \"%.*s\"",
@@ -158,8 +159,6 @@ void transfer_fail_exchange (Transfer *t, Exchange *x, CURLcode code) {
     transfer_fail(t, x, FAILURE_PROTOCOL,
                   "a redirect to something that is not %s",
                   strncmp(t->url, "https:", 6) == 0 ? "https" : "http(s)");
-  else if (code == CURLE_OUT_OF_MEMORY)
-    transfer_fail(t, x, FAILURE_MEMORY, "out of memory");
   else
     transfer_fail(t, x, FAILURE_NETWORK, "%s", exchange_error(x, code));
 }
@@ -219,8 +218,7 @@ void transfer_reason (const Exchange *x, CURLcode code, char *out,
 void transfer_start_in (Transfer *t, int64_t ms) {
   end_attempt(t);
   t->start_at = clock_ms() + ms;
-  if (reschedule(t) != 0)
-    transfer_fail(t, NULL, FAILURE_MEMORY, "out of memory");
+  reschedule(t);
 }
 
 bool transfer_may_wait (const Transfer *t, int64_t ms) {
@@ -264,12 +262,15 @@ bool transfer_redirect (Transfer *t, Exchange *x) {
   curl_easy_getinfo(x->easy, CURLINFO_REDIRECT_URL, &target);
   if (target == NULL || t->redirects >= REDIRECT_LIMIT)
     return false;
+  errno = EINVAL;
   origin = url_origin(target);
   same = origin != NULL && strcmp(origin, session_origin(t->session)) == 0;
   free(origin);
   url = same ? strdup(target) : NULL;
-  if (url == NULL)
+  if (url == NULL) {
+    x->no_memory = same || (origin == NULL && errno == ENOMEM);
     return false;
+  }
   free(t->url);
   t->url = url;
   t->redirects++;
@@ -298,13 +299,14 @@ int transfer_revive (Transfer *t, const char *url) {
   if (!t->done || session_join(t->session, t, url) != 0)
     return -1;
   copy = strdup(url);
-  if (copy == NULL)
+  if (copy == NULL || session_begin(t->session) != 0) {
+    free(copy);
     return -1;
+  }
   free(t->url);
   t->url = copy;
   t->done = false;
   t->failure.kind = FAILURE_NONE;
-  session_count(t->session, 1);
   transfer_start_in(t, 0);
   return 0;
 }
@@ -335,8 +337,7 @@ static bool has_turn (Transfer *t, int64_t now) {
 static void wait_for_turn (Transfer *t, int64_t now) {
   if (t->start_at <= now)
     t->start_at = t->turn_at;
-  if (reschedule(t) != 0)
-    transfer_fail(t, NULL, FAILURE_MEMORY, "out of memory");
+  reschedule(t);
 }
 
 static void start (Transfer *t) {
@@ -344,9 +345,7 @@ static void start (Transfer *t) {
   CURLMcode code;
   t->start_at = CLOCK_NEVER;
   if (!session_enter(t->session, t)) {
-    /* its turn will come; the deadline may come first */
-    if (reschedule(t) != 0)
-      transfer_fail(t, NULL, FAILURE_MEMORY, "out of memory");
+    reschedule(t); /* its turn will come; the deadline may come first */
     return;
   }
   x = session_exchange(t->session, t);
@@ -362,8 +361,8 @@ static void start (Transfer *t) {
   code = session_start_exchange(t->session, x);
   if (code != CURLM_OK)
     transfer_fail(t, x, FAILURE_MEMORY, "%s", curl_multi_strerror(code));
-  else if (reschedule(t) != 0)
-    transfer_fail(t, x, FAILURE_MEMORY, "out of memory");
+  else
+    reschedule(t);
 }
 
 void transfer_wake (Transfer *t, int64_t now) {

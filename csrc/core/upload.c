@@ -34,8 +34,10 @@ static size_t on_read (char *out, size_t one, size_t room, void *arg) {
     return CURL_READFUNC_ABORT;
   u->paused = true;
   event = transfer_event(&u->base, EVENT_WANT);
-  session_post(u->base.session, &event);
-  return CURL_READFUNC_PAUSE;
+  if (session_post(u->base.session, &event) == 0)
+    return CURL_READFUNC_PAUSE;
+  u->source.error = ENOMEM;
+  return CURL_READFUNC_ABORT;
 }
 
 /* libcurl rewinds a body to send it again by itself, on a connection that died

@@ -2,6 +2,7 @@
 
 #include "url.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,15 +13,24 @@ static int is_http (const char *scheme) {
   return strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0;
 }
 
-/* Scheme, host and port; the caller frees what is there, also on failure. */
+/* Scheme, host and port; the caller frees what is there, also on failure, which
+** is EINVAL or ENOMEM. */
 static int split (const char *url, char **scheme, char **host, char **port) {
   CURLU *parsed = curl_url();
-  int ok = parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, 0) == 0 &&
-           curl_url_get(parsed, CURLUPART_SCHEME, scheme, 0) == 0 &&
-           curl_url_get(parsed, CURLUPART_HOST, host, 0) == 0 &&
-           curl_url_get(parsed, CURLUPART_PORT, port, CURLU_DEFAULT_PORT) == 0;
+  CURLUcode code = CURLUE_OUT_OF_MEMORY;
+  if (parsed != NULL)
+    code = curl_url_set(parsed, CURLUPART_URL, url, 0);
+  if (code == CURLUE_OK)
+    code = curl_url_get(parsed, CURLUPART_SCHEME, scheme, 0);
+  if (code == CURLUE_OK)
+    code = curl_url_get(parsed, CURLUPART_HOST, host, 0);
+  if (code == CURLUE_OK)
+    code = curl_url_get(parsed, CURLUPART_PORT, port, CURLU_DEFAULT_PORT);
   curl_url_cleanup(parsed);
-  return ok && is_http(*scheme) && (*host)[0] != '\0' ? 0 : -1;
+  if (code == CURLUE_OUT_OF_MEMORY)
+    return ENOMEM;
+  return code == CURLUE_OK && is_http(*scheme) && (*host)[0] != '\0' ? 0
+                                                                     : EINVAL;
 }
 
 static void release (char *scheme, char *host, char *port) {
@@ -32,26 +42,37 @@ static void release (char *scheme, char *host, char *port) {
 const char *url_problem (const char *url) {
   char *scheme = NULL, *host = NULL, *port = NULL;
   const unsigned char *c;
-  int status;
+  int error;
   for (c = (const unsigned char *)url; *c != '\0'; c++)
-    if (*c <= ' ' || *c == 0x7F)
+    if (*c <= ' ' || *c == 0x7F) {
+      errno = EINVAL;
       return "it holds a space or a control character";
-  status = split(url, &scheme, &host, &port);
+    }
+  error = split(url, &scheme, &host, &port);
   release(scheme, host, port);
-  return status == 0 ? NULL : "it is not an absolute http or https URL";
+  if (error == 0)
+    return NULL;
+  errno = error;
+  return error == ENOMEM ? "there is no memory left to read it"
+                         : "it is not an absolute http or https URL";
 }
 
 char *url_origin (const char *url) {
   char *scheme = NULL, *host = NULL, *port = NULL, *origin = NULL, *c;
-  if (split(url, &scheme, &host, &port) == 0) {
+  int error = split(url, &scheme, &host, &port);
+  if (error == 0) {
     size_t size = strlen(scheme) + strlen(host) + strlen(port) + 5;
     origin = malloc(size);
     if (origin != NULL)
       snprintf(origin, size, "%s://%s:%s", scheme, host, port);
+    else
+      error = ENOMEM;
     for (c = origin; c != NULL && *c != '\0'; c++)
       if (*c >= 'A' && *c <= 'Z')
         *c = (char)(*c - 'A' + 'a');
   }
   release(scheme, host, port);
+  if (origin == NULL)
+    errno = error;
   return origin;
 }

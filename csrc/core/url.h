@@ -4,12 +4,13 @@
 #define CAMB_URL_H
 
 /* Why 'url' may not be requested, as a phrase ("it is not an absolute http or
-** https URL"), or NULL when it may.  Static text. */
+** https URL"), or NULL when it may.  Static text; errno is EINVAL, or ENOMEM
+** where it could not even be read. */
 const char *url_problem (const char *url);
 
 /* "scheme://host:port" with the default port written out (RFC 6454): equal
-** strings are equal origins.  NULL when 'url' has none or memory is out.
-** The caller frees it. */
+** strings are equal origins.  NULL with errno when 'url' has none (EINVAL)
+** or memory is out (ENOMEM).  The caller frees it. */
 char *url_origin (const char *url);
 
 #endif
