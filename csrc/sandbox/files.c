@@ -31,6 +31,11 @@ static int make_folder (const char *path) {
   return S_ISDIR(st.st_mode) ? 0 : -1;
 }
 
+bool files_is_folder (const char *path) {
+  struct stat st;
+  return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 int files_mkdirs (const char *path) {
   char *copy = strdup(path);
   int result = copy == NULL ? -1 : 0;

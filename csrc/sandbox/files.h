@@ -9,6 +9,9 @@
 /* "a/b" in fresh memory; NULL when out of it. */
 char *files_join (const char *folder, const char *name);
 
+/* Not by a symbolic link. */
+bool files_is_folder (const char *path);
+
 /* Make 'path' and its missing parents, mode 0700.  -1 and errno on failure;
 ** an existing folder is no failure. */
 int files_mkdirs (const char *path);

@@ -10,6 +10,7 @@
 
 #define BUFFER (128 * 1024) /* the largest step in which a file is written */
 #define FIELDS_MAX (1024 * 1024)
+#define PARTS_MAX 1000 /* as in the service's framework */
 
 typedef enum PartKind { NO_PART, FIELD, MEDIA, OTHER_FILE } PartKind;
 
@@ -19,6 +20,7 @@ struct Form {
   FormFault fault;
   PartKind kind;          /* of the part that is arriving */
   char *name, *file_name; /* of that part */
+  int parts;              /* begun so far */
   uint64_t arrived;       /* bytes of it so far */
   char *value;            /* of a FIELD, not terminated */
   size_t used, size;
@@ -89,6 +91,10 @@ static void begin_file (Form *f, const char *type) {
 static void begin_part (Form *f, const char *name, const char *file_name,
                         const char *type) {
   end_part(f);
+  if (++f->parts > PARTS_MAX) {
+    form_refuse(f, FORM_MALFORMED);
+    return;
+  }
   f->name = strdup(name);
   f->file_name = file_name == NULL ? NULL : strdup(file_name);
   if (f->name == NULL || (file_name != NULL && f->file_name == NULL)) {

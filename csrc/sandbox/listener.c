@@ -12,6 +12,7 @@
 
 #include <microhttpd.h>
 
+#include "sandbox/patience.h"
 #include "sandbox/request.h"
 
 static int open_socket (const struct addrinfo *address) {
@@ -80,10 +81,17 @@ static void on_connection (void *context, struct MHD_Connection *connection,
                            void **socket_context,
                            enum MHD_ConnectionNotificationCode what) {
   Listener *l = context;
-  (void)connection;
-  (void)socket_context;
-  if (what == MHD_CONNECTION_NOTIFY_STARTED)
+  Patience *patience = l->server->patience;
+  if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+    int fd =
+      MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+        ->connect_fd;
     atomic_fetch_add(&l->server->stats.connections[l->kind], 1);
+    *socket_context = patience_watch(patience, fd);
+  } else {
+    patience_forget(patience, *socket_context);
+    *socket_context = NULL;
+  }
 }
 
 /* The daemon owns the socket from here on, also when it does not start.  Its

@@ -9,6 +9,9 @@
 #include "sandbox/route.h"
 #include "sandbox/target.h"
 
+/* A body that nobody asked for is read away up to here. */
+#define UNREAD_MAX (64 * 1024)
+
 static void request_free (Request *r) {
   free(r->argument);
   record_release(r->record);
@@ -33,6 +36,11 @@ void *request_on_line (void *context, const char *line,
     return r;
   request_free(r);
   return NULL;
+}
+
+static Waiting *waiting (struct MHD_Connection *connection) {
+  return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+    ->socket_context;
 }
 
 static enum MHD_Result on_header (void *context, enum MHD_ValueKind kind,
@@ -68,6 +76,7 @@ static bool is_due (const Request *r, Moment at) {
 /* From here on the player has the connection. */
 static enum MHD_Result strike (Request *r) {
   bool played;
+  patience_pause(r->server->patience, waiting(r->connection));
   r->struck = true;
   r->record->status = r->fault->status;
   log_add(r->server->log, r->record);
@@ -110,10 +119,14 @@ static enum MHD_Result meet (Request *r, const char *method) {
   if (is_due(r, AT_HEADERS))
     return strike_before(r, false);
   r->begun = has_body(r);
-  return r->begun ? begin(r) : MHD_YES;
+  if (!r->begun)
+    return MHD_YES;
+  patience_expect(r->server->patience, waiting(r->connection));
+  return begin(r);
 }
 
 static enum MHD_Result finish (Request *r) {
+  patience_pause(r->server->patience, waiting(r->connection));
   if (!r->begun) {
     enum MHD_Result result = begin(r);
     if (result != MHD_YES || r->record == NULL)
@@ -131,7 +144,10 @@ static enum MHD_Result take (Request *r, const char *bytes, size_t n) {
   if (due)
     n = (size_t)(r->fault->after - r->record->body_bytes);
   r->record->body_bytes += n;
-  if (r->operation->data != NULL && n > 0)
+  patience_fed(r->server->patience, waiting(r->connection), n);
+  if (r->operation->data == NULL)
+    result = r->record->body_bytes <= UNREAD_MAX ? MHD_YES : MHD_NO;
+  else if (n > 0)
     result = r->operation->data(r, bytes, n);
   return due && result == MHD_YES ? strike_before(r, false) : result;
 }
@@ -161,9 +177,9 @@ enum MHD_Result request_on_call (void *context,
 void request_on_end (void *context, struct MHD_Connection *connection,
                      void **state, enum MHD_RequestTerminationCode how) {
   Request *r = *state;
-  (void)context;
-  (void)connection;
+  Listener *l = context;
   (void)how;
+  patience_expect(l->server->patience, waiting(connection));
   if (r == NULL)
     return;
   *state = NULL;

@@ -42,12 +42,12 @@ static enum MHD_Result start (Request *r) {
   return r->state == NULL ? MHD_NO : MHD_YES;
 }
 
-/* Beyond the ceiling bytes are counted but not kept. */
+/* Beyond the ceiling bytes are counted but not kept, and then not read. */
 static enum MHD_Result gather (Request *r, const char *bytes, size_t n) {
   Body *b = r->state;
   if (b->used + n > BODY_MAX) {
     b->used = BODY_MAX + 1;
-    return MHD_YES;
+    return r->record->body_bytes <= 2 * BODY_MAX ? MHD_YES : MHD_NO;
   }
   if (b->used + n > b->size) {
     size_t size = 2 * (b->used + n);

@@ -82,10 +82,11 @@ static bool make_certificate (Server *s, const ServerOptions *o, Failure *why) {
   return !tls.on || tls_make(&s->tls, store_folder(s->store), &tls, why);
 }
 
-static bool start_player (Server *s, Failure *why) {
+static bool start_threads (Server *s, const ServerOptions *o, Failure *why) {
   s->faults = faults_new();
   s->player = player_start();
-  return (s->faults != NULL && s->player != NULL) ||
+  s->patience = patience_start(o->idle_timeout);
+  return (s->faults != NULL && s->player != NULL && s->patience != NULL) ||
          fail(why, "file", "cannot start a thread");
 }
 
@@ -93,8 +94,9 @@ static bool start (Server *s, const ServerOptions *o, Failure *why) {
   if (!copy_options(s, o, why))
     return false;
   s->store = store_open(o->data_dir, why);
-  return s->store != NULL && start_workers(s, o, why) && start_player(s, why) &&
-         make_certificate(s, o, why) && open_listeners(s, o, why);
+  return s->store != NULL && start_workers(s, o, why) &&
+         start_threads(s, o, why) && make_certificate(s, o, why) &&
+         open_listeners(s, o, why);
 }
 
 Server *server_start (const ServerOptions *o, Failure *why) {
@@ -124,6 +126,8 @@ void server_stop (Server *s) {
     s->player); /* a daemon does not stop with suspended connections */
   listener_close(&s->listeners[API]);
   listener_close(&s->listeners[STEM]);
+  patience_free(s->patience);
+  s->patience = NULL;
   crew_stop(s->crew);
   s->crew = NULL;
   if (s->store != NULL)

@@ -13,6 +13,7 @@
 #include "sandbox/listener.h"
 #include "sandbox/log.h"
 #include "sandbox/operation.h"
+#include "sandbox/patience.h"
 #include "sandbox/player.h"
 #include "sandbox/store.h"
 #include "sandbox/worker.h"
@@ -50,6 +51,7 @@ typedef struct Server {
   Log *log;
   Faults *faults;
   Player *player; /* plays what faults put in place of replies */
+  Patience *patience;
   ServerStats stats;
   pid_t pid; /* the process whose threads these are */
   bool running;

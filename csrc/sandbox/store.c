@@ -85,7 +85,7 @@ static void scan (Store *s) {
     if (entry->d_name[0] == '.')
       continue;
     path = files_join(s->dir.tasks, entry->d_name);
-    t = path == NULL ? NULL : task_read(path);
+    t = path == NULL || !files_is_folder(path) ? NULL : task_read(path);
     if (t != NULL)
       take_in(s, t);
     free(path);

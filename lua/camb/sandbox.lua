@@ -231,7 +231,9 @@ end
 ---@field max_field integer?      # bytes of one form field; 65536
 ---@field max_headers integer?    # bytes of a request's headers; 131072
 ---@field max_connections integer? # at each of the two listeners; 512
----@field idle_timeout integer?   # seconds until a silent client is cut; 60
+---@field idle_timeout integer?   # seconds until a client is cut that is
+---                               # silent, or slow over its headers or over
+---                               # 4 KiB of a body; 60
 ---@field request_log integer?    # how many requests are remembered; 10000
 ---@field tls boolean|camb.SandboxTls? # speak https, by a certificate of its
 ---                               # own; server.ca_file can be trusted for it
