@@ -120,6 +120,21 @@ describe("a download", function()
     assert.same({ 200, 200, 200 }, statuses)
   end)
 
+  -- What is sent back as If-Range must not make a line of its own.
+  it("does not repeat an ETag that holds a line break", function()
+    local before = #server:requests()
+    server:fault({ step = "stem", path = "background", raw = "HTTP/1.1 200 OK\r\n"
+      .. 'Content-Length: 400000\r\nETag: "a\rX-Injected: b"\r\n\r\n'
+      .. truth.background:sub(1, 300000) })
+    succeeds()
+    for i, request in ipairs(server:requests()) do
+      if i > before then
+        assert.is_nil(request.headers["x-injected"])
+        assert.is_nil(request.headers["if-range"])
+      end
+    end
+  end)
+
   it("refuses a page of HTML", function()
     server:fault({ step = "stem", status = 200, html = true, times = 2 })
     fails("protocol", "the stem is not audio but text/html")

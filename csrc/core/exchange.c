@@ -29,12 +29,21 @@ static const char *value_of (const char *line, size_t size, const char *name,
   return line;
 }
 
+/* Some values go out again in a request or in a sentence, so one with control
+** characters, such as a CR alone, is none (RFC 9110 5.5). */
+static bool is_clean (const char *value, size_t length) {
+  for (size_t i = 0; i < length; i++)
+    if ((unsigned char)value[i] < ' ' ? value[i] != '\t' : value[i] == 0x7F)
+      return false;
+  return true;
+}
+
 /* A value that does not fit counts as absent: half an ETag is no ETag. */
 static void note (char *to, size_t room, const char *line, size_t size,
                   const char *name) {
   size_t length;
   const char *value = value_of(line, size, name, &length);
-  if (value == NULL || length >= room)
+  if (value == NULL || length >= room || !is_clean(value, length))
     return;
   memcpy(to, value, length);
   to[length] = '\0';
