@@ -149,15 +149,16 @@ Play *play_new (struct MHD_Connection *c, Fault *f) {
   return x;
 }
 
+/* A time that has passed meanwhile is waited for no more, but not forgotten. */
 short play_events (const Play *x, double time, double *wait) {
   double due = x->phase == DRAINING ? x->until : x->due;
-  if (x->phase != HANGING && due > time && due - time < *wait)
-    *wait = due - time;
-  if (x->phase == DRAINING)
-    return POLLIN;
   if (x->phase == WRITING && due <= time)
     return POLLOUT | POLLRDHUP;
-  return POLLRDHUP;
+  if (due < time)
+    due = time;
+  if (x->phase != HANGING && due - time < *wait)
+    *wait = due - time;
+  return x->phase == DRAINING ? POLLIN : POLLRDHUP;
 }
 
 bool play_step (Play *x, short seen, double time) {
