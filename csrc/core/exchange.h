@@ -20,7 +20,7 @@ typedef struct Exchange {
   struct Transfer *owner;
   struct Exchange *next; /* in the pool */
   struct curl_slist *headers;
-  bool runs; /* in the multi handle */
+  bool runs;           /* in the multi handle */
   bool shared_headers; /* 'headers' belongs to the session */
   Buffer body;
   size_t discarded; /* bytes of an error body beyond its limit */

@@ -91,10 +91,10 @@ static void begin_file (Form *f, const char *type) {
 static void begin_part (Form *f, const char *name, const char *file_name,
                         const char *type) {
   end_part(f);
-  if (++f->parts > PARTS_MAX) {
+  if (++f->parts > PARTS_MAX)
     form_refuse(f, FORM_MALFORMED);
+  if (f->fault != FORM_FINE)
     return;
-  }
   f->name = strdup(name);
   f->file_name = file_name == NULL ? NULL : strdup(file_name);
   if (f->name == NULL || (file_name != NULL && f->file_name == NULL)) {
