@@ -20,7 +20,7 @@ TEST_PACKAGES = lua-busted lua-cqueues lua-luv luarocks curl ffmpeg procps \
   lua-dbi-sqlite3 lua-dbi-postgresql sqlite3 postgresql-15 \
   strace tinyproxy-bin microsocks
 CHECK_PACKAGES = lua-check lua5.1 liblua5.1-0-dev luajit libluajit-5.1-dev \
-  clang clang-format valgrind
+  clang libclang-rt-dev clang-format valgrind
 
 WARNINGS = -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes \
   -Wstrict-prototypes
@@ -163,9 +163,13 @@ test: test-deps ## Run the specs; SPECS=spec/x_spec.lua for some of them.
 run-test:
 	@$(BUSTED) $(SPECS)
 
-# $(call step,COMMANDS): a verdict in one line, which .ci/run counts.
+# $(call step,COMMANDS): how long they took, and a verdict in one line, which
+# .ci/run counts.
 define step
-	@if { $(1); }; then echo "$@: passed"; else echo "$@: failed"; exit 1; fi
+	@start=$$(date +%s); if { $(1); }; then verdict=passed; \
+	else verdict=failed; fi; \
+	echo "$@ took $$(($$(date +%s) - start)) s"; echo "$@: $$verdict"; \
+	[ $$verdict = passed ]
 endef
 
 LINTS = lint-luacheck lint-format lint-docs lint-gcc lint-clang lint-poll \
@@ -177,7 +181,7 @@ lint: check-deps ## Check Lua, formatting, docs; gcc, clang, LuaJIT, Lua 5.1.
 lint-luacheck:
 	$(call step,luacheck -q lua examples spec)
 
-C_FILES = $(wildcard csrc/*/*.[ch] spec/*/*.c)
+C_FILES = $(wildcard csrc/*/*.[ch] spec/*/*.[ch])
 lint-format:
 	$(call step,clang-format --dry-run -Werror $(C_FILES))
 
@@ -206,8 +210,10 @@ lint-lua5.1 lint-luajit: lint-%:
 ASAN     = $(BUILD)/sanitize
 VALGRIND = $(BUILD)/valgrind
 PRELOAD  = $(abspath $(BUILD)/preload.so)
+TSAN     = $(BUILD)/tsan
 ASAN_FLAGS = -fsanitize=address,undefined -fno-sanitize-recover=all
 ASAN_RUN = env LD_PRELOAD=$$(gcc -print-file-name=libasan.so):$(PRELOAD)
+TSAN_RUN = env LD_PRELOAD=$$(gcc -print-file-name=libtsan.so):$(PRELOAD)
 VALGRIND_RUN = env LD_PRELOAD=$(PRELOAD) valgrind --quiet --error-exitcode=99 \
   --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
   --child-silent-after-fork=yes
@@ -225,34 +231,78 @@ endef
 # of time and runs without a sanitizer only.  Valgrind leaves out what is tagged #slow,
 # and the specs that separate whole recordings or compute on samples in Lua:
 # minutes each, in code that the others run as well.
-SANITIZERS = sanitize-asan sanitize-valgrind
+SANITIZERS = sanitize-asan sanitize-valgrind sanitize-tsan
 VALGRIND_SPECS ?= $(filter-out $(patsubst %,spec/%_spec.lua,engine engine_% \
   formats),$(wildcard spec/*_spec.lua))
+TSAN_SPECS ?= $(wildcard spec/sandbox*_spec.lua) spec/faults_spec.lua
 .PHONY: sanitize $(SANITIZERS)
-sanitize: check-deps ## Run the specs under ASan and UBSan, then valgrind.
+sanitize: check-deps ## Run the specs under ASan and UBSan, TSan, valgrind.
 	@$(MAKE) --no-print-directory -k $(SANITIZERS)
 
 $(PRELOAD): spec/support/preload.c
 	@mkdir -p $(@D)
 	$(call quiet,LD)gcc $(WARNINGS) -D_GNU_SOURCE -fPIC -shared -o $@ $<
 
-sanitize-asan: $(PRELOAD)
+# Which lines ran is counted while the specs run under ASan: it takes no run of
+# its own.
+COVERED     = $(abspath $(BUILD))/coverage
+COVERAGE_SO = $(abspath $(BUILD))/coverage.so
+
+$(COVERAGE_SO): spec/support/coverage.c
+	@mkdir -p $(@D)
+	$(call quiet,LD)gcc $(WARNINGS) -D_GNU_SOURCE $(LUA_CFLAGS) -fPIC -shared \
+	  -o $@ $<
+
+# $(call sanitized,FOLDER,CFLAGS,FLAGS): build everything there.
+sanitized = $(AGAIN) all bench-programs BUILD=$(1) CC=gcc CFLAGS="$(2)" \
+  EXTRA_CFLAGS="$(3)"
+# $(call checked,FOLDER,OPTIONS AND SPECS): run specs in that build.
+checked = $(MAKE) --no-print-directory run-test BUILD=$(1) LUA=$(notdir $(LUA)) \
+  SPECS="--exclude-tags=build --exclude-tags=timed --exclude-tags=kill $(2)"
+
+sanitize-asan: $(PRELOAD) $(COVERAGE_SO)
 	$(call interpreter,$(ASAN),$(ASAN_RUN))
-	$(call step,$(AGAIN) all BUILD=$(ASAN) CC=gcc \
-	  CFLAGS="-O1 -g -fno-omit-frame-pointer" EXTRA_CFLAGS="$(ASAN_FLAGS)" && \
+	@rm -rf $(COVERED)
+	@mkdir -p $(COVERED)
+	$(call step,$(call sanitized,$(ASAN),-O1 -g -fno-omit-frame-pointer,\
+	  $(ASAN_FLAGS) --coverage) && find $(ASAN) -name '*.gcda' -delete && \
 	  SANITIZER=asan ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 \
-	  UBSAN_OPTIONS=print_stacktrace=1 \
-	  $(MAKE) --no-print-directory run-test BUILD=$(ASAN) \
-	    LUA=$(notdir $(LUA)) \
-	    SPECS="--exclude-tags=build --exclude-tags=timed $(SPECS)")
+	  UBSAN_OPTIONS=print_stacktrace=1 COVERAGE=$(COVERED) LUA_INIT_5_4="\
+	    package.loadlib('$(COVERAGE_SO)', 'luaopen_coverage')()" \
+	  $(call checked,$(ASAN),$(SPECS)))
+
+sanitize-tsan: $(PRELOAD)
+	$(call interpreter,$(TSAN),$(TSAN_RUN))
+	$(call step,$(call sanitized,$(TSAN),-O1 -g,-fsanitize=thread) && \
+	  SANITIZER=tsan TSAN_OPTIONS=halt_on_error=1:io_sync=0 \
+	  $(call checked,$(TSAN),--exclude-tags=slow $(TSAN_SPECS)))
 
 sanitize-valgrind: $(PRELOAD)
 	$(call interpreter,$(VALGRIND),$(VALGRIND_RUN))
-	$(call step,$(AGAIN) all BUILD=$(VALGRIND) CC=gcc CFLAGS="-O2 -g" && \
-	  SANITIZER=valgrind $(MAKE) --no-print-directory run-test \
-	    BUILD=$(VALGRIND) LUA=$(notdir $(LUA)) \
-	    SPECS="--exclude-tags=build --exclude-tags=timed --exclude-tags=slow \
-	      $(VALGRIND_SPECS)")
+	$(call step,$(call sanitized,$(VALGRIND),-O2 -g) && SANITIZER=valgrind \
+	  $(call checked,$(VALGRIND),--exclude-tags=slow $(VALGRIND_SPECS)))
+
+COVERAGES = coverage-csrc coverage-lua
+.PHONY: coverage $(COVERAGES)
+coverage: check-deps ## Run the specs under ASan and print what they cover.
+	@$(AGAIN) -k $(COVERAGES)
+coverage-csrc coverage-lua: sanitize-asan
+coverage-csrc:
+	$(call step,$(LUA) spec/support/coverage.lua c $(ASAN)/obj)
+coverage-lua:
+	$(call step,$(LUA) spec/support/coverage.lua lua $(COVERED) $(LUA_FILES))
+
+include spec/fuzz/fuzz.mk
+.PHONY: fuzz
+fuzz: check-deps ## Fuzz each of FUZZES for FUZZ_SECONDS (60).
+	@$(AGAIN) -k $(FUZZES:%=fuzz-%)
+
+# The longest first.  What is tagged #timed runs in `make test` alone, so these
+# may run side by side; each has a folder of its own to build in.
+CHECKS = $(SANITIZERS) $(LINTS) $(TORTURES) $(FUZZES:%=fuzz-%) $(COVERAGES)
+.PHONY: check
+check: check-deps ## All of lint, sanitize, coverage and fuzz, side by side.
+	@$(AGAIN) -k --output-sync=target $(CHECKS)
 
 # Programs that print figures.  A C program that needs more than libc says here
 # what it is linked with.
