@@ -103,7 +103,7 @@ local function report(total)
   end
   table.sort(names)
   for _, name in ipairs(names) do
-    tell(name, folders[name].ran, folders[name].count)
+    tell(name .. "/", folders[name].ran, folders[name].count)
   end
   tell(total, all.ran, all.count)
   return all.ran >= all.count * LEAST / 100
