@@ -37,7 +37,9 @@ local function header_lines(headers, level)
   for name, value in pairs(headers or {}) do
     if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
       error(("option 'headers': \"%s\" is not a header's name"):format(
-        tostring(name)), level + 1)
+        redact.line(tostring(name))), level + 1)
+    elseif name:lower() == "x-api-key" then -- it would not be hidden
+      error("option 'headers': the key belongs into api_key", level + 1)
     end
     options.check_value("headers." .. name, value, options.text(), level + 1)
     lines[#lines + 1] = ("%s: %s"):format(name, value)
