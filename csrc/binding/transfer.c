@@ -93,6 +93,12 @@ static int l_feed (lua_State *L) {
   return 1;
 }
 
+/* is_sent() -> whether the service may have accepted the upload */
+static int l_is_sent (lua_State *L) {
+  lua_pushboolean(L, upload_is_sent(checkkind(L, KIND_UPLOAD)));
+  return 1;
+}
+
 static int l_listen (lua_State *L) {
   poll_listen(checkkind(L, KIND_POLL), lua_toboolean(L, 2));
   return 0;
@@ -114,11 +120,19 @@ static int l_tostring (lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {
-  {"id", l_id},         {"failure", l_failure},   {"body", l_body},
-  {"status", l_status}, {"attempts", l_attempts}, {"path", l_path},
-  {"bytes", l_bytes},   {"continue", l_continue}, {"feed", l_feed},
-  {"listen", l_listen}, {"close", l_close},       {NULL, NULL}};
+static const luaL_Reg methods[] = {{"id", l_id},
+                                   {"failure", l_failure},
+                                   {"body", l_body},
+                                   {"status", l_status},
+                                   {"attempts", l_attempts},
+                                   {"path", l_path},
+                                   {"bytes", l_bytes},
+                                   {"continue", l_continue},
+                                   {"feed", l_feed},
+                                   {"is_sent", l_is_sent},
+                                   {"listen", l_listen},
+                                   {"close", l_close},
+                                   {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__gc", l_close},
                                        {"__close", l_close},

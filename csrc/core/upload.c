@@ -284,3 +284,8 @@ int upload_feed (Transfer *t, const char *data, size_t size) {
   }
   return 0;
 }
+
+bool upload_is_sent (const Transfer *t) {
+  const Upload *u = (const Upload *)t;
+  return u->whole || (t->exchange != NULL && sent_whole(u, t->exchange));
+}

@@ -34,4 +34,8 @@ Transfer *upload_open (Session *s, const UploadOptions *options,
 ** when that is more than was announced: the upload has failed then. */
 int upload_feed (Transfer *t, const char *data, size_t size);
 
+/* True when the service may have accepted it: the last byte of the body may
+** have been sent. */
+bool upload_is_sent (const Transfer *t);
+
 #endif

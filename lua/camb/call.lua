@@ -24,6 +24,9 @@ local call = {}
 -- must not find out about each other after both were paid for.
 local claimed = setmetatable({}, { __mode = "v" })
 
+--- What every operation can do, for those that are made elsewhere.
+call.methods = Call
+
 --- Begin an operation of `client`; `options.deadline` counts from now.
 function call.new(client, options, source)
   return setmetatable({
@@ -193,20 +196,30 @@ function Call:claim(path)
   return true
 end
 
+--- The source was sent, or is not going to be.
+function Call:forget_source()
+  if self.temporary_path then
+    os.remove(self.temporary_path)
+    self.temporary_path = nil
+  end
+end
+
+--- Give back the files that the operation holds.
+function Call:let_go()
+  if self.claim_path then
+    claimed[self.claim_path] = nil
+    self.claim_path = nil
+  end
+  self:forget_source()
+end
+
 --- Give back whatever the operation holds.  Twice is fine.
 function Call:close()
   self.inbox:close()
   if self.small then
     self.small:close()
   end
-  if self.claim_path then
-    claimed[self.claim_path] = nil
-    self.claim_path = nil
-  end
-  if self.temporary_path then
-    os.remove(self.temporary_path)
-    self.temporary_path = nil
-  end
+  self:let_go()
   if self.owns_client then
     self.client:close()
   end

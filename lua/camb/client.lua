@@ -272,6 +272,40 @@ function Client:separate(given, given_options)
   return client.separate(self, checked_source, checked)
 end
 
+--- Many jobs, with their results in the order in which they end:
+---
+---     for item in client:batch("takes/*.wav", { output_dir = "stems" }) do
+---       print(item.source, item.stems, item.error)
+---     end
+---
+--- Leaving the loop early stops everything (in Lua 5.4; elsewhere by
+--- `batch:close()`).  The stems' folders mirror those of the sources below
+--- `base_dir` (default: the folder that all of a list are in).
+---
+--- `concurrency` bounds the jobs between the start of their upload and the
+--- taking of their item; of them `uploads` (4) go up and `downloads` (4) come
+--- down at a time, and `pending` (32, or `concurrency`) may wait at the
+--- service.  `requests_per_second` is for the whole client.
+---
+--- With `store` (a file for SQLite, or a URL of PostgreSQL) each job is a row
+--- before money is spent: the same call goes on where it was killed, together
+--- with every other job in the store that nobody works on.  Jobs that ended
+--- before are reported with `skipped`; `retry_failed` begins the failed ones
+--- again from where they can go on, `resubmit_unknown` those of which nobody
+--- knows whether the service has accepted them.
+---@param sources string|camb.Source[]|fun(): any # a list, an iterator, a
+---  folder or a pattern; each source by itself, or as { source=, name=,
+---  output_dir=, project_name=, project_description=, folder_id= }
+---@param given table? # those of submit, task:wait and download; concurrency,
+---  uploads, pending, downloads, requests_per_second, base_dir, dedupe, store,
+---  lease, patience, retry_failed, resubmit_unknown
+---@return camb.Batch # an iterator of camb.BatchItem
+function Client:batch(sources, given)
+  Client.check_open(self, 3)
+  local batch = require("camb.batch").new(self, sources, given, 2)
+  return batch, nil, nil, batch
+end
+
 --- For the loop: run what is ready and wake whoever waits for it; blocks no
 --- longer than `seconds`.
 ---@package

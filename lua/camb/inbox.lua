@@ -65,9 +65,7 @@ function Inbox:next()
   return event
 end
 
---- Close every transfer; nothing is heard of them afterwards.
-function Inbox:close()
-  scheduler.abandon(self.client, self)
+local function drop_all(self)
   for id, transfer in pairs(self) do
     if type(id) == "number" then
       self.client.inboxes[id] = nil
@@ -75,6 +73,18 @@ function Inbox:close()
       self[id] = nil
     end
   end
+end
+
+--- Close every transfer, under the hands of a coroutine that may wait for them.
+function Inbox:stop()
+  self:cancel()
+  drop_all(self)
+end
+
+--- Close every transfer; nothing is heard of them afterwards.
+function Inbox:close()
+  scheduler.abandon(self.client, self)
+  drop_all(self)
 end
 
 return inbox

@@ -115,6 +115,9 @@ end)() ~= true then
   end
 end
 
+--- pcall, where a coroutine can yield inside of it; else just a call.
+scheduler.protect = protect
+
 local function work(job)
   local fn, arguments = job.fn, job.arguments
   job.fn, job.arguments = nil, nil

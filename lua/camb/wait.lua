@@ -105,29 +105,40 @@ local function judge(call, transfer, event, last)
   end
 end
 
+--- Hear one event of the transfer that `wait.begin` gave; nothing is returned
+--- while the task goes on.
+---@param last table # empty at first; what is remembered from event to event
+---@return table? run # id, task_id
+---@return camb.Error? err
+function wait.hear(call, transfer, event, last)
+  local kind = event[2]
+  if kind == "done" then
+    return give_up(call, transfer, last)
+  elseif kind == "retry" then
+    call:emit_retry("poll", event)
+  elseif kind == "reply" then
+    return judge(call, transfer, event, last)
+  end
+end
+
 local function follow(call, transfer)
   local last = {}
   while true do
     local event = call.inbox:next()
     if not event then
       return call:fail_cancelled("poll")
-    elseif event[2] == "done" then
-      return give_up(call, transfer, last)
-    elseif event[2] == "retry" then
-      call:emit_retry("poll", event)
-    elseif event[2] == "reply" then
-      local run, err = judge(call, transfer, event, last)
-      if run or err then
-        return run, err
-      end
+    end
+    local run, err = wait.hear(call, transfer, event, last)
+    if run or err then
+      return run, err
     end
   end
 end
 
---- Poll until the task `call.task_id` ends.
----@return table? run # id, task_id
+--- Begin to poll for the end of the task `call.task_id`.
+---@return userdata? transfer
 ---@return camb.Error? err
-function wait.run(call, options)
+function wait.begin(call, options)
   local transfer, problem = call:open("poll", {
     url = api.status_url(call.client.base_url, call.task_id, options.run_id),
     interval = options.interval,
@@ -136,6 +147,17 @@ function wait.run(call, options)
   })
   if not transfer then
     return call:fail_open("poll", failure.of_open("poll", problem))
+  end
+  return transfer
+end
+
+--- Poll until the task `call.task_id` ends.
+---@return table? run # id, task_id
+---@return camb.Error? err
+function wait.run(call, options)
+  local transfer, problem = wait.begin(call, options)
+  if not transfer then
+    return nil, problem
   end
   local run, err = follow(call, transfer)
   call.inbox:drop(transfer)

@@ -1,0 +1,112 @@
+--- Many jobs: results come in the order in which they end.  With a store they
+--- survive whatever happens to the process.
+
+local memory = require "camb.batch.memory"
+local options = require "camb.options"
+local run = require "camb.batch.run"
+local schema = require "camb.schema"
+local sources = require "camb.batch.sources"
+
+local batch = {}
+
+-- A batch may have to wait for its own jobs: an hour, not five minutes.
+local MAX_ATTEMPTS = 720
+local UPLOADS, PENDING, DOWNLOADS = 4, 32, 4
+
+local SCHEMA = options.join(schema.submit, schema.wait, schema.download, {
+  concurrency = options.whole(1),
+  uploads = options.whole(1),
+  pending = options.whole(1),
+  downloads = options.whole(1),
+  requests_per_second = schema.client.requests_per_second,
+  max_attempts = options.default(options.whole(1), MAX_ATTEMPTS),
+  base_dir = options.filled,
+  dedupe = options.default(options.boolean, true),
+  store = options.filled,
+  lease = options.default(options.number(1, 86400), 60),
+  patience = options.default(options.number(0), 60),
+  retry_failed = options.default(options.boolean, false),
+  resubmit_unknown = options.default(options.boolean, false),
+})
+SCHEMA.name = nil
+
+-- What is not said follows from what is.
+local function settle(checked)
+  local all = checked.concurrency
+  checked.uploads = checked.uploads or math.min(UPLOADS, all or UPLOADS)
+  checked.downloads = checked.downloads
+    or math.min(DOWNLOADS, all or DOWNLOADS)
+  checked.pending = checked.pending or all or PENDING
+  checked.concurrency = all
+    or checked.uploads + checked.pending + checked.downloads
+  checked.output_dir = checked.output_dir:gsub("(.)/+$", "%1")
+  return checked
+end
+
+---@class camb.BatchItem
+---@field index integer?     # its place in the sources; nil: from an earlier run
+---@field source string      # as it was given, or what stands for it
+---@field stems { foreground: string, background: string }? # paths
+---@field error camb.Error?
+---@field task_id string?
+---@field run_id integer|string?
+---@field skipped boolean?   # with a store: it had ended before
+
+--- Items in the order in which they end: call it, or iterate over it.
+---@class camb.Batch
+local Batch = {}
+Batch.__index = Batch
+Batch.__name = "camb.Batch"
+
+--- The next item; nil at the end.
+---@return camb.BatchItem?
+function Batch:__call()
+  local item = self.run:next(2)
+  return item -- no tail call: an error has to find the caller's line
+end
+
+--- Stop everything on our side, and give back what is held.  The service has no
+--- cancel: its tasks go on.  Twice is fine.
+function Batch:close()
+  self.run:stop()
+end
+
+Batch.__close = Batch.close
+
+-- The last resort where an iteration was left early.
+local function collect_garbage(self)
+  local new = rawget(_G, "newproxy") -- Lua 5.1, whose tables have no __gc
+  if new then
+    local proxy, inner = new(true), self.run
+    getmetatable(proxy).__gc = function()
+      pcall(inner.stop, inner)
+    end
+    self.proxy = proxy
+  end
+end
+
+function Batch:__gc()
+  pcall(self.run.stop, self.run)
+end
+
+local function journal_of(work)
+  if work.options.store then
+    return require("camb.batch.journal").new(work)
+  end
+  return memory.new(work)
+end
+
+--- For the client: begin a batch; see client:batch.
+function batch.new(client, given, given_options, level)
+  local checked = settle(options.check(given_options, SCHEMA, level + 1))
+  local found = sources.new(given, checked, level + 1)
+  if checked.requests_per_second then
+    client.session:limit_rate(checked.requests_per_second)
+  end
+  local self = setmetatable({ run = run.new(client, checked, found) }, Batch)
+  collect_garbage(self)
+  self.run:start(journal_of(self.run))
+  return self
+end
+
+return batch

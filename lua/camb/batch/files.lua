@@ -1,0 +1,143 @@
+--- Files by a pattern of the shell ("*", "?", "[…]", and "**" for any depth of
+--- folders), or all recordings below a folder; in the order of their names.
+
+local core = require "camb.core"
+
+local files = {}
+
+local function extensions()
+  local known = { wave = true, mp4 = true, adts = true }
+  for index = 1, math.huge do
+    local _, extension, _, accepted = core.format(index)
+    if not extension then
+      return known
+    elseif accepted then
+      known[extension] = true
+    end
+  end
+end
+
+--- Extensions that recordings which the service takes are named with.
+files.EXTENSIONS = extensions()
+
+--- True when the name ends like a recording that the service takes.
+---@param name string
+---@return boolean
+function files.is_recording(name)
+  local extension = name:match("%.(%w+)$")
+  return extension ~= nil and files.EXTENSIONS[extension:lower()] == true
+end
+
+local function join(folder, name)
+  if folder == "" or folder:sub(-1) == "/" then
+    return folder .. name
+  end
+  return folder .. "/" .. name
+end
+
+local function list(folder)
+  local names, is_folder = core.list_folder(folder == "" and "." or folder)
+  return names or {}, names and is_folder or {}
+end
+
+local function add_file(path, found)
+  if core.stat(path) == "file" then
+    found[#found + 1] = path
+  end
+end
+
+local walk
+
+-- "**": this folder, and every one below that is not hidden.
+local function walk_deep(folder, segments, at, found)
+  walk(folder, segments, at + 1, found)
+  local names, is_folder = list(folder)
+  for _, name in ipairs(names) do
+    local path = join(folder, name)
+    if is_folder[name] and name:sub(1, 1) ~= "." then
+      walk_deep(path, segments, at, found)
+    end
+  end
+end
+
+local function walk_names(folder, segments, at, found)
+  local names = list(folder)
+  for _, name in ipairs(names) do
+    local path = join(folder, name)
+    if core.matches(segments[at], name) then
+      walk(path, segments, at + 1, found)
+    end
+  end
+end
+
+local function is_pattern(segment)
+  return segment:find("[*?%[]") ~= nil
+end
+
+function walk(path, segments, at, found)
+  local segment = segments[at]
+  if not segment then
+    add_file(path, found)
+  elseif segment == "**" and at == #segments then
+    walk_deep(path, { [at] = "**", [at + 1] = "*" }, at, found)
+  elseif segment == "**" then
+    walk_deep(path, segments, at, found)
+  elseif is_pattern(segment) then
+    walk_names(path, segments, at, found)
+  else
+    walk(join(path, (segment:gsub("\\(.)", "%1"))), segments, at + 1, found)
+  end
+end
+
+local function split(pattern)
+  local segments = {}
+  for segment in pattern:gmatch("[^/]+") do
+    segments[#segments + 1] = segment
+  end
+  return segments
+end
+
+-- The folder that every path of the pattern is below of.
+local function fixed_part(root, segments)
+  local folder = root
+  for i = 1, #segments - 1 do
+    if is_pattern(segments[i]) then
+      break
+    end
+    folder = join(folder, segments[i])
+  end
+  return folder
+end
+
+local function recordings_below(folder)
+  local found = {}
+  walk_deep(folder, { "**", "*" }, 1, found)
+  local kept = {}
+  for _, path in ipairs(found) do
+    if files.is_recording(path) then
+      kept[#kept + 1] = path
+    end
+  end
+  return kept
+end
+
+--- The paths that `pattern` stands for: a file, a folder (the recordings below
+--- it) or a pattern; and the folder that they are relative to.
+---@param pattern string
+---@return string[] paths
+---@return string base
+function files.find(pattern)
+  local kind = core.stat(pattern)
+  if kind == "folder" then
+    return recordings_below((pattern:gsub("(.)/+$", "%1"))), pattern
+  elseif kind then
+    return { pattern }, pattern:match("^(.*/)") or ""
+  end
+  local root = pattern:match("^/+") and "/" or ""
+  local segments = split(pattern)
+  local found = {}
+  walk(root, segments, 1, found)
+  return found, fixed_part(root, segments)
+end
+
+return files

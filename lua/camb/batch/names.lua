@@ -1,0 +1,137 @@
+--- Where a source's stems go: the folders of the sources are mirrored below
+--- `output_dir`, and nothing leads out of it.
+
+local core = require "camb.core"
+local files = require "camb.batch.files"
+local source = require "camb.source"
+
+local names = {}
+
+local function is_plain(path)
+  return not source.is_url(path)
+end
+
+--- A path by its parts, without "." and with ".." only where it leads out.
+---@param path string
+---@return string[] parts
+---@return boolean is_absolute
+function names.parts(path)
+  local parts = {}
+  local is_absolute = path:sub(1, 1) == "/"
+  for part in path:gmatch("[^/]+") do
+    if part == ".." and parts[#parts] and parts[#parts] ~= ".." then
+      parts[#parts] = nil
+    elseif part ~= "." and not (part == ".." and is_absolute) then
+      parts[#parts + 1] = part
+    end
+  end
+  return parts, is_absolute
+end
+
+--- The path without detours; "" is where we are.
+---@param path string
+---@return string
+function names.normal(path)
+  local parts, is_absolute = names.parts(path)
+  return (is_absolute and "/" or "") .. table.concat(parts, "/")
+end
+
+--- The folder that both are below of; nil when there is none.
+---@param a string # as names.normal gives it
+---@param b string
+---@return string?
+function names.common(a, b)
+  local ours, is_absolute = names.parts(a)
+  local theirs, is_theirs_absolute = names.parts(b)
+  if is_absolute ~= is_theirs_absolute then
+    return nil
+  end
+  local shared = {}
+  for i, part in ipairs(ours) do
+    if part ~= theirs[i] then
+      break
+    end
+    shared[i] = part
+  end
+  -- "../a" and "b" have no folder in common that is known by name
+  if not is_absolute and (ours[#shared + 1] == ".."
+    or theirs[#shared + 1] == "..")
+  then
+    return nil
+  end
+  return (is_absolute and "/" or "") .. table.concat(shared, "/")
+end
+
+local function safe(part)
+  part = part:gsub("[%c\\]", "_")
+  return part == ".." and "__" or part
+end
+
+local function parts_below(path, base)
+  local parts, is_absolute = names.parts(path)
+  local above, is_base_absolute = names.parts(base or "")
+  if is_absolute ~= is_base_absolute then
+    return parts
+  end
+  for i, part in ipairs(above) do
+    if parts[i] ~= part then
+      return parts
+    end
+  end
+  local below = {}
+  for i = #above + 1, #parts do
+    below[#below + 1] = parts[i]
+  end
+  return below
+end
+
+local function url_parts(url)
+  local rest = url:gsub("^%w+://", ""):gsub("[?#].*$", "")
+  local parts = names.parts((rest:gsub("^[^/]*@", "")))
+  if #parts < 2 then
+    parts[#parts + 1] = "audio"
+  end
+  return parts
+end
+
+--- The folder below `output_dir` (with its "/", or "") and the file's name that
+--- mirror `path`.
+---@param path string
+---@param base string? # the folder that is mirrored
+---@return string folder
+---@return string file
+function names.mirror(path, base)
+  local parts = is_plain(path) and parts_below(path, base) or url_parts(path)
+  local folder = ""
+  for i = 1, #parts - 1 do
+    folder = folder .. safe(parts[i]) .. "/"
+  end
+  return folder, safe(parts[#parts] or "audio")
+end
+
+--- The file's name without the extension of a recording.
+---@param file string
+---@return string
+function names.stem(file)
+  local stem = file:match("^(.+)%.%w+$")
+  return stem and files.is_recording(file) and stem or file
+end
+
+--- True when the folder of `path` has another recording whose stems would take
+--- the same names: then the extension has to tell them apart.
+---@param path string
+---@return boolean
+function names.has_sibling(path)
+  if not is_plain(path) then
+    return false
+  end
+  local stem, own = path:match("^(.+)%.(%w+)$")
+  for extension in pairs(stem and files.EXTENSIONS or {}) do
+    if extension ~= own and core.stat(stem .. "." .. extension) then
+      return true
+    end
+  end
+  return false
+end
+
+return names

@@ -1,0 +1,282 @@
+--- The sources of a batch: one after the other, each with the name that its
+--- stems get.
+
+local files = require "camb.batch.files"
+local json = require "camb.json"
+local names = require "camb.batch.names"
+local options = require "camb.options"
+local schema = require "camb.schema"
+local source = require "camb.source"
+
+local sources = {}
+
+---@class camb.BatchEntry
+---@field source camb.Source
+---@field name string?                # of its stems, in its mirrored folder
+---@field output_dir string?          # instead of the mirrored folder
+---@field project_name string?
+---@field project_description string?
+---@field folder_id integer|string?
+
+local ENTRY = {
+  source = {},
+  name = options.filled,
+  output_dir = options.filled,
+  project_name = schema.submit.project_name,
+  project_description = schema.submit.project_description,
+  folder_id = schema.submit.folder_id,
+}
+
+--- The options of an entry that are sent with it.
+sources.SENT = { "project_name", "project_description", "folder_id" }
+
+local function quote(text)
+  return '"' .. text:gsub('[%c"\\]', function(character)
+    return ("\\u%04x"):format(character:byte())
+  end) .. '"'
+end
+
+--- What is sent with the file, as JSON in which the same is always the same.
+---@param own table   # comes before
+---@param others table
+---@return string? # nil: nothing
+function sources.sent_text(own, others)
+  local fields = {}
+  for _, name in ipairs(sources.SENT) do
+    local value = own[name]
+    if value == nil then
+      value = others[name]
+    end
+    if value ~= nil then
+      local text = name == "folder_id" and json.digits(json.integer(value))
+        or quote(value)
+      fields[#fields + 1] = ('"%s":%s'):format(name, text)
+    end
+  end
+  return #fields > 0 and "{" .. table.concat(fields, ",") .. "}" or nil
+end
+
+-- An entry of what a caller gave: its own table, or a source by itself.
+local function check_entry(given, has_store, level)
+  local entry = { source = given }
+  if type(given) == "table" and given.source ~= nil then
+    entry = options.check(given, ENTRY, level + 1)
+    if entry.name and (entry.name:find("[/\\]") or entry.name:find("^%.+$"))
+    then
+      error("option 'name' is one file's name, without folders", level + 1)
+    end
+  end
+  entry.checked = source.check(entry.source, level + 1)
+  if has_store and not entry.checked.path then
+    error("source: with a store it has to be a path or a URL, which another "
+      .. "run finds again", level + 1)
+  end
+  return entry
+end
+
+local function folder_of(path)
+  return names.normal(path:match("^(.*/)") or "")
+end
+
+local function path_of(given)
+  if type(given) == "table" and given.source ~= nil then
+    given = given.source
+  end
+  if type(given) == "table" then
+    given = given.path
+  end
+  return type(given) == "string" and not source.is_url(given) and given or nil
+end
+
+local function base_of(list, base)
+  for _, given in ipairs(list) do
+    local path = path_of(given)
+    if path and base == nil then
+      base = folder_of(path)
+    elseif path and base then
+      base = names.common(base, folder_of(path)) or false
+    end
+  end
+  return base or nil
+end
+
+---@class camb.BatchSources
+local Sources = {}
+Sources.__index = Sources
+
+local function new(take, options_given)
+  return setmetatable({
+    take = take,
+    index = 0,
+    base = options_given.base_dir,
+    output_dir = options_given.output_dir,
+    has_store = options_given.store ~= nil,
+  }, Sources)
+end
+
+-- The stems' folder and name of an entry, were it the only one.
+function Sources:place(entry)
+  local checked = entry.checked
+  local given = checked.path or checked.filename
+  local folder, file = "", "audio"
+  if given then
+    folder, file = names.mirror(given, self.base)
+  end
+  if not checked.path then
+    folder = ""
+  end
+  entry.folder = entry.output_dir
+    or (self.output_dir .. "/" .. folder):gsub("/$", "")
+  return entry.name or names.stem(file), file
+end
+
+local function count_up(counts, key)
+  counts[key] = (counts[key] or 0) + 1
+  return counts[key]
+end
+
+-- A list is known from the beginning: which of its names would be the same,
+-- and which sources come again.
+function Sources:look_ahead(list)
+  local seen, paths = {}, {}
+  self.clashes, self.copies = {}, {}
+  for i, given in ipairs(list) do
+    local entry = check_entry(given, self.has_store, 5)
+    local name = self:place(entry)
+    local full = entry.folder .. "/" .. name
+    local path = entry.checked.path
+    local copy = path and count_up(paths, full .. "\n" .. names.normal(path))
+    if copy and copy > 1 then
+      self.copies[i] = copy
+    elseif count_up(seen, full) > 1 then
+      self.clashes[full] = true
+    end
+  end
+end
+
+function Sources:clash(entry, name)
+  if self.clashes then
+    return self.clashes[entry.folder .. "/" .. name]
+  end
+  return entry.checked.path and names.has_sibling(entry.checked.path)
+end
+
+-- What a store knows the job by: another run finds it by the same.
+local function key_of(entry, given_name, copy)
+  local path = entry.checked.path
+  if not path then
+    return nil
+  end
+  local key = source.is_url(path) and path or names.normal(path)
+  if given_name then
+    key = key .. "\t" .. given_name
+  end
+  return copy and ("%s\t%d"):format(key, copy) or key
+end
+
+-- More than there can be: the text of an error gets no line, which is for the
+-- iteration to add.
+local NO_LEVEL = 1000
+
+--- The next source; a nil entry at the end.
+---@return boolean ok      # false: the iterator raised, or it gave no source
+---@return any entry       # checked, label, index, key, folder, name, …; or why
+---@return boolean? is_misuse
+function Sources:next()
+  local ok, given = pcall(self.take)
+  if not ok or given == nil then
+    return ok, given
+  end
+  self.index = self.index + 1
+  local entry
+  ok, entry = pcall(check_entry, given, self.has_store, NO_LEVEL)
+  if not ok then
+    return false, entry, true
+  end
+  local given_name, copy = entry.name, self.copies and self.copies[self.index]
+  local name, file = self:place(entry)
+  if not given_name and self:clash(entry, name) then
+    name = file
+  end
+  entry.name = copy and ("%s-%d"):format(name, copy) or name
+  entry.index = self.index
+  entry.label = source.label(entry.checked)
+  entry.key = key_of(entry, given_name, copy)
+  return true, entry
+end
+
+local function is_below(path, folder)
+  path = names.normal(path)
+  return path:sub(1, #folder + 1) == folder .. "/"
+end
+
+--- The files that `words` (files, folders, patterns) stand for, but for stems
+--- in `output_dir`; those that stand for nothing are in `missing`.
+---@param words string[]
+---@param output_dir string
+---@return string[] list
+---@return string? base    # the folder that they are all below of
+---@return string[] missing
+function sources.expand(words, output_dir)
+  local list, base, missing = {}, nil, {}
+  local own = names.normal(output_dir)
+  for _, word in ipairs(words) do
+    if source.is_url(word) then
+      list[#list + 1] = word
+    else
+      local paths, above = files.find(word)
+      local before = #list
+      for _, path in ipairs(paths) do
+        if own == "" or path == word or not is_below(path, own) then
+          list[#list + 1] = path
+        end
+      end
+      if #list == before then
+        missing[#missing + 1] = word
+      elseif base == nil then
+        base = names.normal(above)
+      elseif base then
+        base = names.common(base, names.normal(above)) or false
+      end
+    end
+  end
+  return list, base or nil, missing
+end
+
+local function over(list)
+  local i = 0
+  return function()
+    i = i + 1
+    return list[i]
+  end
+end
+
+--- The sources `given`: a list, an iterator, or a pattern.
+---@param given string|camb.Source[]|fun(): any
+---@param checked table # base_dir, output_dir, store
+---@param level integer # as for `error`, seen from the caller
+---@return camb.BatchSources
+function sources.new(given, checked, level)
+  if type(given) == "function" then
+    return new(given, checked)
+  elseif type(given) == "string" then
+    options.check_value("sources", given, options.filled, level + 1)
+    local list, base, missing = sources.expand({ given }, checked.output_dir)
+    local self = new(over(list), checked)
+    self.base = self.base or base
+    self.missing = missing[1]
+    self:look_ahead(list)
+    self.is_list = true
+    return self
+  elseif type(given) ~= "table" then
+    error(("sources: a list, an iterator or a pattern expected, got %s"):format(
+      type(given)), level + 1)
+  end
+  local self = new(over(given), checked)
+  self.base = self.base or base_of(given)
+  self:look_ahead(given)
+  self.is_list = true
+  return self
+end
+
+return sources

@@ -1,0 +1,201 @@
+--- What a batch does with one job: upload, poll, result, download.  Uploads
+--- and downloads are coroutines, as many as may run at a time; the tasks that
+--- wait at the service share one, and so do the requests for results.
+
+local call = require "camb.call"
+local download = require "camb.download"
+local inbox = require "camb.inbox"
+local result = require "camb.result"
+local scheduler = require "camb.scheduler"
+local submit = require "camb.submit"
+local wait = require "camb.wait"
+
+local steps = {}
+
+-- Runs that are ready within so many seconds are asked for together.
+local GATHER = 0.02
+-- How many at most, in one request.
+local MOST = 500
+
+--- Send the source of `job`, whose state `submitting` is durable.
+function steps.upload(run, job)
+  if run.closed then
+    return
+  end
+  job.inbox = inbox.new(run.client)
+  local reply, err = submit.run(job, job.checked, job.options)
+  job.inbox:close()
+  job.inbox = nil
+  job:forget_source()
+  if run.closed then
+    return
+  end
+  run.uploading = run.uploading - 1
+  run.journal:settle(job, err)
+  if reply then
+    run.journal:put("submitted", job)
+    steps.poll(run, job)
+  else
+    run.occupied = run.occupied - 1
+    run:fail(job, err)
+  end
+  run:look_again()
+end
+
+local function end_poll(run, job)
+  run.polled[job.poll:id()] = nil
+  run.polls:drop(job.poll)
+  job.poll, job.last, job.inbox = nil, nil, nil
+  run.occupied = run.occupied - 1
+  run.room:notify()
+end
+
+-- One coroutine hears of all tasks; it ends when no task waits.
+local function follow(run)
+  while next(run.polled) do
+    local event = run.polls:next()
+    if not event or run.closed then
+      break
+    end
+    local job = run.polled[event[1]]
+    if job then
+      local ready, err = wait.hear(job, job.poll, event, job.last)
+      if (ready or err) and not run.closed then
+        end_poll(run, job)
+        if ready then
+          run.journal:put("finished", job)
+          steps.collect(run, job)
+        else
+          run:fail(job, err)
+        end
+      end
+    end
+  end
+  run.following = false
+end
+
+--- Wait for the end of the task of `job`.
+function steps.poll(run, job)
+  job.inbox = run.polls
+  local transfer, err = wait.begin(job, job.options)
+  if not transfer then
+    job.inbox = nil
+    run.occupied = run.occupied - 1
+    run:fail(job, err)
+    return
+  end
+  job.poll, job.last = transfer, {}
+  run.polled[transfer:id()] = job
+  if not run.following then
+    run.following = true
+    run:spawn(follow)
+  end
+end
+
+local function take(list, most)
+  if #list <= most then
+    return list, {}
+  end
+  local taken, left = {}, {}
+  for i, job in ipairs(list) do
+    if i <= most then
+      taken[i] = job
+    else
+      left[i - most] = job
+    end
+  end
+  return taken, left
+end
+
+-- One request for all; where that fails each asks for itself.
+local function ask_together(run, jobs)
+  local ids, deadline = {}, nil
+  for i, job in ipairs(jobs) do
+    ids[i] = job.run_id
+    deadline = job.deadline and math.min(job.deadline, deadline or math.huge)
+      or deadline
+  end
+  local operation = call.new(run.client, run.options)
+  operation.on_event, operation.deadline = nil, deadline
+  run.asking = operation
+  local map, err = result.many(operation, ids, run.options)
+  run.asking = nil
+  operation.inbox:close()
+  for _, job in ipairs(map and jobs or {}) do
+    job.urls = map[job.run_id]
+  end
+  -- a service without this operation is not asked for it again
+  run.asks_singly = err ~= nil and (err.kind == "not_found"
+    or err.kind == "validation" or err.kind == "protocol")
+end
+
+local function collect(run)
+  while #run.ready > 0 and not run.closed do
+    if #run.ready < MOST then
+      scheduler.sleep_for(run.client, GATHER)
+    end
+    local jobs
+    jobs, run.ready = take(run.ready, MOST)
+    if #jobs > 1 and not run.asks_singly and not run.closed then
+      ask_together(run, jobs)
+    end
+    for _, job in ipairs(not run.closed and jobs or {}) do
+      steps.download(run, job)
+    end
+  end
+  run.collecting = false
+end
+
+--- The run of `job` is ready: ask for its URLs, with those of others.
+function steps.collect(run, job)
+  run.ready[#run.ready + 1] = job
+  if not run.collecting then
+    run.collecting = true
+    run:spawn(collect)
+  end
+end
+
+local function fetch(run, job)
+  job.inbox = inbox.new(run.client)
+  local urls, stems, err = job.urls, nil, nil
+  job.urls = nil
+  if not urls then
+    urls, err = result.one(job)
+  end
+  if urls then
+    stems, err = download.run(job, urls, job, job.name, function()
+      return result.one(job)
+    end)
+  end
+  job.inbox:close()
+  job.inbox = nil
+  if run.closed then
+    return
+  elseif stems then
+    run:finish(job, stems)
+  else
+    run:fail(job, err)
+  end
+end
+
+local function fetch_all(run)
+  while run.first_download <= run.last_download and not run.closed do
+    local job = run.downloads[run.first_download]
+    run.downloads[run.first_download] = nil
+    run.first_download = run.first_download + 1
+    fetch(run, job)
+  end
+  run.downloading = run.downloading - 1
+end
+
+--- Fetch the stems of `job`, in its turn.
+function steps.download(run, job)
+  run.last_download = run.last_download + 1
+  run.downloads[run.last_download] = job
+  if run.downloading < run.options.downloads then
+    run.downloading = run.downloading + 1
+    run:spawn(fetch_all)
+  end
+end
+
+return steps

@@ -1,0 +1,534 @@
+-- Batches without a store.
+
+local camb = require "camb"
+local stage = require "spec.support.stage"
+local takes = require "spec.support.takes"
+local workspace = require "spec.support.workspace"
+
+local function requests(server, method, pattern)
+  local found = {}
+  for _, request in ipairs(server:requests()) do
+    if request.method == method and request.path:find(pattern) then
+      found[#found + 1] = request
+    end
+  end
+  return found
+end
+
+-- The most of the intervals that held at one time.
+local function most_at_once(marks)
+  table.sort(marks, function(a, b)
+    return a.time < b.time or (a.time == b.time and a.change < b.change)
+  end)
+  local now, most = 0, 0
+  for _, mark in ipairs(marks) do
+    now = now + mark.change
+    most = math.max(most, now)
+  end
+  return most
+end
+
+describe("client:batch", function()
+  local server, client, folder, out
+
+  before_each(function()
+    folder = workspace.folder()
+    out = folder .. "/stems"
+    server = nil
+  end)
+
+  after_each(function()
+    if server then
+      stage.close(server, client, folder)
+    else
+      workspace.remove(folder)
+    end
+  end)
+
+  local function open(server_options, client_options)
+    server_options = server_options or {}
+    server_options.engine = takes.engine(folder)
+    server_options.workers = 4
+    local other
+    server, client, other = stage.open(server_options, client_options)
+    workspace.remove(other)
+  end
+
+  local function options(more)
+    local all = { output_dir = out, interval = 0.05 }
+    for name, value in pairs(more or {}) do
+      all[name] = value
+    end
+    return all
+  end
+
+  -- Every item, by its index.
+  local function all_of(sources, more)
+    local items, order = {}, {}
+    for item in client:batch(sources, options(more)) do
+      items[item.index or #items + 1] = item
+      order[#order + 1] = item.index
+    end
+    return items, order
+  end
+
+  local function stems_below(path)
+    local text = workspace.run(("cd '%s' && find . -type f | sort"):format(path))
+    local names = {}
+    for name in text:gmatch("%./([^\n]+)") do
+      names[#names + 1] = name
+    end
+    return names
+  end
+
+  it("gives every source its stems, in a plain script", function()
+    open()
+    local paths = takes.make(folder .. "/in", 20)
+    local items, order = all_of(paths)
+    assert.equal(20, #order)
+    for i, path in ipairs(paths) do
+      assert.equal(path, items[i].source)
+      assert.is_nil(items[i].error)
+      assert.equal(("%s/take%03d.foreground.wav"):format(out, i),
+        items[i].stems.foreground)
+      assert.equal(takes.wav(i), workspace.read(items[i].stems.background))
+      assert.is_string(items[i].task_id)
+      assert.equal("integer", math.type(items[i].run_id))
+    end
+    assert.equal(20, server:stats().uploads)
+    assert.equal(40, #workspace.list(out))
+  end)
+
+  it("does the same inside of camb.run, and leaves the time to others",
+    function()
+      open()
+      local paths = takes.make(folder .. "/in", 6)
+      local ticks, count = 0, 0
+      camb.run(function()
+        local ended = false
+        camb.spawn(function()
+          while not ended do
+            camb.sleep(0.005)
+            ticks = ticks + 1
+          end
+        end)
+        for item in client:batch(paths, options()) do
+          assert(item.stems, item.error)
+          count = count + 1
+        end
+        ended = true
+      end)
+      assert.equal(6, count)
+      assert.is_true(ticks > 5)
+    end)
+
+  it("reports in the order in which jobs end", function()
+    open()
+    local paths = takes.make(folder .. "/in", 5)
+    server:fault({ step = "status", reply = { status = "PENDING" }, times = 6 })
+    server:fault({ step = "submit", status = 429, retry_after = 1, times = 1 })
+    local _, order = all_of(paths, { concurrency = 5 })
+    table.sort(order)
+    assert.same({ 1, 2, 3, 4, 5 }, order)
+  end)
+
+  it("goes on with the others where a file fails", function()
+    open()
+    local paths = takes.make(folder .. "/in", 4)
+    paths[5] = workspace.write(folder .. "/in/notes.wav", "not audio")
+    paths[6] = folder .. "/in/nowhere.wav"
+    os.remove(paths[2])
+    local items = all_of(paths)
+    assert.equal("source", items[5].error.kind)
+    assert.equal("file", items[6].error.kind)
+    assert.equal("file", items[2].error.kind)
+    for _, i in ipairs({ 1, 3, 4 }) do
+      assert(items[i].stems, items[i].error)
+    end
+    assert.equal(3, server:stats().uploads)
+  end)
+
+  it("knows the task of every error that comes after the upload", function()
+    open()
+    local paths = takes.make(folder .. "/in", 3)
+    server:fault({ step = "status", reply = { status = "ERROR",
+      exception_reason = "PROCESSING_ERROR" }, times = 1 })
+    local failed = 0
+    for _, item in ipairs((all_of(paths))) do
+      if item.error then
+        failed = failed + 1
+        assert.equal("task_failed", item.error.kind)
+        assert.equal(item.task_id, item.error.task_id)
+        assert.is_false(item.error.retryable)
+      end
+    end
+    assert.equal(1, failed)
+  end)
+
+  it("takes a folder, a pattern, and patterns of any depth", function()
+    open()
+    takes.make(folder .. "/in/a", 2)
+    takes.make(folder .. "/in/b/c", 1)
+    workspace.write(folder .. "/in/notes.txt", "not audio")
+    for _, case in ipairs({
+      { folder .. "/in", { "a/take001", "a/take002", "b/c/take001" } },
+      { folder .. "/in/**/*.wav",
+        { "a/take001", "a/take002", "b/c/take001" } },
+      { folder .. "/in/*/take00[12].wav", { "a/take001", "a/take002" } },
+      { folder .. "/in/a/take002.wav", { "take002" } },
+    }) do
+      workspace.remove(out)
+      local items = all_of(case[1], { dedupe = false })
+      assert.equal(#case[2], #items)
+      local expected = {}
+      for _, name in ipairs(case[2]) do
+        expected[#expected + 1] = name .. ".background.wav"
+        expected[#expected + 1] = name .. ".foreground.wav"
+      end
+      assert.same(expected, stems_below(out))
+    end
+  end)
+
+  it("says so where a pattern stands for nothing", function()
+    open()
+    local items = all_of(folder .. "/*.wav")
+    assert.equal("source", items[1].error.kind)
+    assert.matches("stands for no file", items[1].error.message)
+  end)
+
+  it("does not take its own stems for sources", function()
+    open()
+    takes.make(folder .. "/in", 2)
+    out = folder .. "/in/stems"
+    assert.equal(2, #all_of(folder .. "/in"))
+    assert.equal(2, #all_of(folder .. "/in/**/*.wav", { overwrite = true }))
+    assert.equal(4, #stems_below(out))
+  end)
+
+  it("mirrors the folders of its sources, so that no names collide",
+    function()
+      open()
+      takes.make(folder .. "/in/a", 1)
+      takes.make(folder .. "/in/b", 1)
+      local wav = workspace.read(folder .. "/in/a/take001.wav")
+      workspace.write(folder .. "/in/b/take001.mp3", wav)
+      local items = all_of({ folder .. "/in/a/take001.wav",
+        folder .. "/in/b/take001.wav", folder .. "/in/b/take001.mp3" })
+      assert.equal(3, #items)
+      assert.same({
+        "a/take001.background.wav", "a/take001.foreground.wav",
+        "b/take001.mp3.background.wav", "b/take001.mp3.foreground.wav",
+        "b/take001.wav.background.wav", "b/take001.wav.foreground.wav",
+      }, stems_below(out))
+    end)
+
+  it("never leaves output_dir, whatever the sources are called", function()
+    open()
+    takes.make(folder .. "/in", 1)
+    local path = folder .. "/in/take001.wav"
+    local sources = { ("../"):rep(30) .. path:sub(2), path }
+    local at = 0
+    for item in client:batch(function()
+      at = at + 1
+      return sources[at]
+    end, options({ output_dir = out .. "/deep" })) do
+      assert(item.stems, item.error)
+      assert.equal(1, (item.stems.foreground:find(out .. "/deep/", 1, true)))
+      assert.is_nil(item.stems.foreground:find("..", 1, true))
+    end
+    assert.same({ "deep" }, workspace.list(out))
+  end)
+
+  it("lets an entry have a name, a folder and a form of its own", function()
+    open()
+    local paths = takes.make(folder .. "/in", 2)
+    local items = all_of({
+      { source = paths[1], name = "one", project_name = "own" },
+      { source = { data = takes.wav(9), filename = "memory.wav" },
+        output_dir = folder .. "/other" },
+      paths[2],
+    }, { project_name = "all" })
+    assert.equal(out .. "/one.foreground.wav", items[1].stems.foreground)
+    assert.equal(folder .. "/other/memory.foreground.wav",
+      items[2].stems.foreground)
+    local projects = {}
+    for _, request in ipairs(requests(server, "POST", "separation$")) do
+      projects[request.file.name] = request.fields.project_name
+    end
+    assert.same({ ["take001.wav"] = "own", ["memory.wav"] = "all",
+      ["take002.wav"] = "all" }, projects)
+  end)
+
+  it("uploads the same content once, and gives each its stems", function()
+    open()
+    local paths = takes.make(folder .. "/in", 3)
+    workspace.write(folder .. "/in/copy.wav", takes.wav(1))
+    paths[4], paths[5] = folder .. "/in/copy.wav", paths[2]
+    local items = all_of(paths)
+    for i = 1, 5 do
+      assert(items[i].stems, items[i].error)
+    end
+    assert.equal(3, server:stats().uploads)
+    assert.equal(items[1].task_id, items[4].task_id)
+    assert.equal(items[2].task_id, items[5].task_id)
+    assert.equal(takes.wav(1), workspace.read(items[4].stems.foreground))
+    assert.equal(takes.wav(2), workspace.read(items[5].stems.foreground))
+    assert.equal(10, #workspace.list(out))
+  end)
+
+  it("uploads the same content again where the form differs, or when told",
+    function()
+      open()
+      local paths = takes.make(folder .. "/in", 1)
+      all_of({ { source = paths[1], name = "a" },
+        { source = paths[1], name = "b", project_name = "p" } })
+      assert.equal(2, server:stats().uploads)
+      all_of({ { source = paths[1], name = "c" },
+        { source = paths[1], name = "d" } }, { dedupe = false })
+      assert.equal(4, server:stats().uploads)
+    end)
+
+  it("sends a file itself where the upload of its twin has failed", function()
+    open()
+    local paths = takes.make(folder .. "/in", 1)
+    workspace.write(folder .. "/in/copy.wav", takes.wav(1))
+    paths[2] = folder .. "/in/copy.wav"
+    server:fault({ step = "submit", status = 422, times = 1 })
+    local items = all_of(paths, { concurrency = 1 })
+    assert.equal("validation", items[1].error.kind)
+    assert(items[2].stems, items[2].error)
+  end)
+
+  it("finds stems that exist before anything is sent", function()
+    open()
+    local paths = takes.make(folder .. "/in", 2)
+    workspace.run(("mkdir -p '%s'"):format(out))
+    workspace.write(out .. "/take001.foreground.wav", "mine")
+    local items = all_of(paths)
+    assert.equal("file", items[1].error.kind)
+    assert.matches("exists already", items[1].error.message)
+    assert(items[2].stems, items[2].error)
+    assert.equal(1, server:stats().uploads)
+    assert.equal("mine", workspace.read(out .. "/take001.foreground.wav"))
+  end)
+
+  it("keeps to its bounds for uploads, waiting tasks and downloads", function()
+    open({ processing = 0.1 })
+    local paths = takes.make(folder .. "/in", 24)
+    local marks = { uploads = {}, pending = {}, downloads = {}, jobs = {} }
+    local function mark(what, change)
+      table.insert(marks[what], { time = #marks[what], change = change })
+    end
+    local down = {}
+    local count = 0
+    for item in client:batch(paths, options({ uploads = 2, pending = 5,
+      downloads = 3, concurrency = 9, on_event = function(event)
+        if event.name == "upload_started" then
+          mark("uploads", 1)
+          mark("pending", 1)
+          mark("jobs", 1)
+        elseif event.name == "submitted" then
+          mark("uploads", -1)
+        elseif event.name == "run_ready" then
+          mark("pending", -1)
+        elseif event.name == "download_started" and not down[event.source] then
+          down[event.source] = true
+          mark("downloads", 1)
+        elseif event.name == "finished" then
+          mark("downloads", -1)
+        end
+      end })) do
+      assert(item.stems, item.error)
+      mark("jobs", -1)
+      count = count + 1
+    end
+    assert.equal(24, count)
+    assert.equal(2, most_at_once(marks.uploads))
+    assert.equal(5, most_at_once(marks.pending))
+    assert.is_true(most_at_once(marks.downloads) <= 3)
+    assert.is_true(most_at_once(marks.jobs) <= 9)
+  end)
+
+  it("asks for many runs in one request, and singly where that fails",
+    function()
+      open()
+      local paths = takes.make(folder .. "/in", 32)
+      all_of(paths, { uploads = 8, pending = 32 })
+      local together = #requests(server, "POST", "results$")
+      local singly = #requests(server, "GET", "result/")
+      assert.is_true(together > 0)
+      assert.is_true(together + singly < 24, together .. "+" .. singly)
+      server:fault({ step = "results", status = 404, times = 100 })
+      local items = all_of(paths, { overwrite = true, uploads = 8,
+        pending = 32 })
+      for i = 1, 32 do
+        assert(items[i].stems, items[i].error)
+      end
+      assert.equal(together + 1, #requests(server, "POST", "results$"))
+    end)
+
+  it("pulls from an iterator only as jobs end", function()
+    open()
+    local paths = takes.make(folder .. "/in", 30)
+    local pulled, taken, ahead = 0, 0, 0
+    for item in client:batch(function()
+      pulled = pulled + 1
+      ahead = math.max(ahead, pulled - taken)
+      return paths[pulled]
+    end, options({ concurrency = 4 })) do
+      assert(item.stems, item.error)
+      taken = taken + 1
+    end
+    assert.equal(30, taken)
+    assert.is_true(ahead <= 5)
+  end)
+
+  it("tells its listener of every step, with the source", function()
+    open()
+    local paths = takes.make(folder .. "/in", 3)
+    local names = {}
+    all_of(paths, { on_event = function(event)
+      names[event.source] = names[event.source] or {}
+      names[event.source][event.name] = true
+    end })
+    for _, path in ipairs(paths) do
+      for _, name in ipairs({ "upload_started", "submitted", "run_ready",
+        "download_started", "downloaded", "finished" }) do
+        assert.is_true(names[path][name], name)
+      end
+    end
+  end)
+
+  it("stops everything when the loop is left early", function()
+    open({ processing = 0.2 })
+    local paths = takes.make(folder .. "/in", 40)
+    for item in client:batch(paths, options({ uploads = 4 })) do
+      assert(item.stems, item.error)
+      if item then
+        break
+      end
+    end
+    assert.equal(0, client.session:active())
+    local uploads = server:stats().uploads
+    camb.sleep(0.3)
+    assert.equal(uploads, server:stats().uploads)
+    for _, name in ipairs(workspace.list(out)) do
+      assert.is_nil(name:find("%.part$"))
+    end
+    -- and the names are free again
+    local items = all_of(paths, { overwrite = true })
+    for i = 1, 40 do
+      assert(items[i].stems, items[i].error)
+    end
+  end)
+
+  it("stops by close, and when it is forgotten", function()
+    open({ processing = math.huge })
+    local paths = takes.make(folder .. "/in", 3)
+    local batch = client:batch(paths, options())
+    assert.equal("camb.Batch", getmetatable(batch).__name)
+    batch:close()
+    batch:close()
+    assert.is_nil(batch())
+    assert.equal(0, client.session:active())
+    batch = client:batch(paths, options()) -- luacheck: ignore
+    camb.sleep(0.1)
+    assert.is_true(client.session:active() > 0)
+    batch = nil -- luacheck: ignore
+    collectgarbage()
+    collectgarbage()
+    assert.equal(0, client.session:active())
+  end)
+
+  it("ends with an error for each job when the client is closed", function()
+    open({ processing = math.huge })
+    local paths = takes.make(folder .. "/in", 3)
+    local kinds = {}
+    for item in client:batch(paths, options({ on_event = function(event)
+      if event.name == "submitted" then
+        client:close()
+      end
+    end })) do
+      kinds[#kinds + 1] = item.error.kind
+    end
+    assert.same({ "cancelled", "cancelled", "cancelled" }, kinds)
+  end)
+
+  it("raises what its listener or its iterator raises, where it is iterated",
+    function()
+      open()
+      local paths = takes.make(folder .. "/in", 4)
+      local ok, problem = pcall(all_of, paths, { on_event = function(event)
+        if event.name == "submitted" then
+          error("no more", 0)
+        end
+      end })
+      assert.is_false(ok)
+      assert.equal("no more", problem)
+      assert.equal(0, client.session:active())
+      ok, problem = pcall(all_of, function()
+        error("torn tape", 0)
+      end)
+      assert.is_false(ok)
+      assert.equal("torn tape", problem)
+    end)
+
+  it("raises at the caller's line where it is misused", function()
+    open()
+    local here = debug.getinfo(1, "l").currentline
+    for _, case in ipairs({
+      { 7, nil, "sources: a list, an iterator or a pattern expected" },
+      { { 7 }, nil, "source: path or table expected, got number" },
+      { { "" }, nil, "option 'source' is empty" },
+      { {}, { concurency = 1 }, "unknown option 'concurency' %(is it "
+        .. "'concurrency'%?%)" },
+      { {}, { uploads = 0 }, "option 'uploads' must be a whole number" },
+      { { { source = "a", name = "a/b" } }, nil, "without folders" },
+      { { { data = "x" } }, { store = "x.db" }, "with a store it has to be" },
+    }) do
+      local ok, problem = pcall(function()
+        local batch = client:batch(case[1], case[2])
+        return batch
+      end)
+      assert.is_false(ok)
+      assert.matches(("^spec/batch_spec.lua:%d: "):format(here + 12), problem)
+      assert.matches(case[3], problem)
+    end
+    local at = 0
+    local ok, problem = pcall(function()
+      for _ in client:batch(function()
+        at = at + 1
+        return at == 1 and {} or nil
+      end, options()) do
+        error("not reached", 0)
+      end
+    end)
+    assert.is_false(ok)
+    assert.matches("^spec/batch_spec.lua:%d+: source: exactly one", problem)
+    assert.equal(0, server:stats().uploads)
+  end)
+
+  it("needs no more memory for 1,000 jobs than for 200", function()
+    open()
+    local path = takes.make(folder .. "/in", 1)[1]
+    local function memory_after(count)
+      local at, peak = 0, 0
+      for item in client:batch(function()
+        at = at + 1
+        return at <= count and { source = path, name = "n" .. at % 100 } or nil
+      end, options({ overwrite = true, uploads = 8, downloads = 8,
+        dedupe = true })) do
+        assert(item.stems, item.error)
+        if at % 50 == 0 then
+          collectgarbage()
+          peak = math.max(peak, collectgarbage("count"))
+        end
+      end
+      return peak
+    end
+    memory_after(100)
+    local few = memory_after(200)
+    local many = memory_after(1000)
+    assert.is_true(many - few < 100, ("%.0f KiB"):format(many - few))
+  end)
+end)

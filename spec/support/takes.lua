@@ -1,0 +1,41 @@
+--- Recordings for batches: small, as many as wanted, each different, behind an
+--- engine that costs next to nothing.
+
+local workspace = require "spec.support.workspace"
+
+local takes = {}
+
+local RATE = 8000
+
+--- A WAV of mono noise; the same seed gives the same bytes.
+function takes.wav(seed, samples)
+  samples = samples or 400
+  local state, bytes = seed, {}
+  for i = 1, 2 * samples do
+    state = (state * 1103515245 + 12345) % 2 ^ 31
+    bytes[i] = string.char(math.floor(state / 65536) % 256)
+  end
+  return "RIFF" .. string.pack("<I4", 36 + 2 * samples) .. "WAVEfmt "
+    .. string.pack("<I4I2I2I4I4I2I2", 16, 1, 1, RATE, 2 * RATE, 2, 16)
+    .. "data" .. string.pack("<I4", 2 * samples) .. table.concat(bytes)
+end
+
+--- Write recordings 1 to `count` into `folder`; their paths.
+function takes.make(folder, count, samples)
+  workspace.run(("mkdir -p '%s'"):format(folder))
+  local paths = {}
+  for i = 1, count do
+    paths[i] = workspace.write(("%s/take%03d.wav"):format(folder, i),
+      takes.wav(i, samples and samples + i))
+  end
+  return paths
+end
+
+--- An engine for the sandbox, which leaves the recording twice.
+function takes.engine(folder)
+  local path = workspace.write(folder .. "/engine.sh",
+    'cp "$1" "$2/foreground.wav"; cp "$1" "$2/background.wav"\n')
+  return "sh " .. path
+end
+
+return takes
