@@ -46,7 +46,7 @@ end
 ---@class camb.BatchItem
 ---@field index integer?     # its place in the sources; nil: from an earlier run
 ---@field source string      # as it was given, or what stands for it
----@field stems { foreground: string, background: string }? # paths
+---@field stems table?      # foreground, background: paths
 ---@field error camb.Error?
 ---@field task_id string?
 ---@field run_id integer|string?
