@@ -190,6 +190,18 @@ describe("a source that was cut off", function()
     end
   end)
 
+  it("says how many samples are clipped, where its floats are too loud",
+    function()
+      local path = make("loud.wav", "-f lavfi -i 'aevalsrc=if(mod(n\\,100)\\,"
+        .. "0.5\\,1.25)|0.99:s=44100:d=1' -c:a pcm_f32le")
+      local figures = assert(separate(path))
+      assert.equal("441 samples of the source beyond full scale were clipped",
+        figures.message)
+      local problem = audio.compare(path, folder .. "/foreground.flac",
+        folder .. "/background.flac", 24)
+      assert.is_nil(problem)
+    end)
+
   it("says where it is damaged in the middle", function()
     local bytes = workspace.read(make("damaged.flac", "-i CUT -c:a flac"))
     local middle = #bytes // 2
@@ -258,7 +270,7 @@ end)
 
 describe("a video", function()
   for _, case in ipairs{ { "mp4", "-c:v mpeg4 -c:a aac" },
-    { "mkv", "-c:v mpeg4 -c:a flac" }, { "avi", "-c:v mpeg4 -c:a libmp3lame" },
+    { "mkv", "-c:v mpeg4 -c:a flac" }, { "webm", "-c:v libvpx -c:a libopus" }, { "avi", "-c:v mpeg4 -c:a libmp3lame" },
     { "mov", "-c:v mpeg4 -c:a pcm_s16le" } } do
     local extension, codecs = table.unpack(case)
     it("gives its sound: " .. extension, function()

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <libavutil/mem.h>
 #include <libswresample/swresample.h>
@@ -26,10 +27,11 @@ struct Decoder {
   int room;    /* in 'samples', per channel */
   int pending; /* 'frame' is decoded and not yet handed out */
   int draining;
-  int damaged;   /* packets that could not be decoded */
-  int cut;       /* the newest packet is one of them */
-  int64_t count; /* samples handed out, per channel */
-  double limit;  /* seconds; 0: none */
+  int damaged;     /* packets that could not be decoded */
+  int cut;         /* the newest packet is one of them */
+  int64_t count;   /* samples handed out, per channel */
+  int64_t clipped; /* of all channels, beyond full scale */
+  double limit;    /* seconds; 0: none */
 };
 
 /* --- frames --------------------------------------------------------------- */
@@ -208,11 +210,12 @@ static int adapt_rest (Decoder *d, AVFrame **frame) {
 
 /* Not a number becomes silence; lrint alone would make it a full-scale click.
 ** 24 bits go by way of 32, as FFmpeg's own conversion does. */
-static int32_t quantise (double value, int bits) {
+static int32_t quantise (double value, int bits, int64_t *clipped) {
   double scale = bits == 16 ? 32768.0 : 2147483648.0;
   double scaled = value * scale;
   if (isnan(scaled))
     return 0;
+  *clipped += scaled < -scale || scaled > scale;
   scaled = fmin(fmax(scaled, -scale), scale - 1);
   return bits == 16 ? (int32_t)lrint(scaled) : (int32_t)(llrint(scaled) >> 8);
 }
@@ -225,8 +228,8 @@ static int32_t quantise (double value, int bits) {
   break
 
 /* One channel, to every 'channels'-th integer of 'out'. */
-static void convert_channel (const Decoder *d, const uint8_t *plane,
-                             size_t stride, int n, int32_t *out) {
+static void convert_channel (Decoder *d, const uint8_t *plane, size_t stride,
+                             int n, int32_t *out) {
   int bits = d->format.bits;
   size_t channels = (size_t)d->format.channels;
   switch (av_get_packed_sample_fmt(d->kind)) {
@@ -239,9 +242,9 @@ static void convert_channel (const Decoder *d, const uint8_t *plane,
   case AV_SAMPLE_FMT_S64:
     EACH_SAMPLE(int64_t, v >> (64 - bits));
   case AV_SAMPLE_FMT_FLT:
-    EACH_SAMPLE(float, quantise(v, bits));
+    EACH_SAMPLE(float, quantise(v, bits, &d->clipped));
   case AV_SAMPLE_FMT_DBL:
-    EACH_SAMPLE(double, quantise(v, bits));
+    EACH_SAMPLE(double, quantise(v, bits, &d->clipped));
   default: /* decoders give no other kind */
     EACH_SAMPLE(uint8_t, 0 * v);
   }
@@ -380,6 +383,16 @@ static double missing_seconds (const Decoder *d) {
   return missing > slack(d) ? missing : 0;
 }
 
+static void remark_clipping (const Decoder *d, char *message, size_t size) {
+  size_t used = strlen(message);
+  if (d->clipped > 0)
+    snprintf(message + used, size - used,
+             "%s%" PRId64 " sample%s of the source beyond full scale %s "
+             "clipped",
+             used > 0 ? "; " : "", d->clipped, d->clipped == 1 ? "" : "s",
+             d->clipped == 1 ? "was" : "were");
+}
+
 void decoder_remark (const Decoder *d, char *message, size_t size) {
   double missing = missing_seconds(d);
   double length = seconds_so_far(d);
@@ -399,6 +412,7 @@ void decoder_remark (const Decoder *d, char *message, size_t size) {
              "the source is damaged in %d place%s: what could "
              "be decoded was separated",
              d->damaged, d->damaged == 1 ? "" : "s");
+  remark_clipping(d, message, size);
 }
 
 void decoder_close (Decoder *d) {

@@ -39,7 +39,8 @@ void decoder_convert (Decoder *d, int rate, int bits);
 ** what can be decoded is decoded). */
 int decoder_read (Decoder *d, const int32_t **samples, Fault *fault);
 
-/* After the end: one sentence on what was missing or damaged, or "". */
+/* After the end: one sentence on what was missing, damaged or clipped, or
+** "". */
 void decoder_remark (const Decoder *d, char *message, size_t size);
 
 void decoder_close (Decoder *d);
