@@ -114,16 +114,19 @@ local function long_mp3(folder, minutes)
 end
 
 local function speed(folder)
-  printf("\nMP3 in, FLAC out, 44.1 kHz stereo")
-  printf("%-10s %8s %8s %8s %8s %10s", "length", "workers", "seconds", "cpu",
-    "x play", "peak MB")
+  printf("\nMP3 in, FLAC out, 44.1 kHz stereo; one worker is pinned to a core")
+  printf("%-10s %8s %8s %8s %8s %10s %8s", "length", "workers", "seconds",
+    "cpu", "x play", "peak MB", "sum")
   for _, minutes in ipairs{ 10, 60 } do
     local path = long_mp3(folder, minutes)
-    for _, workers in ipairs{ 1, 2 } do
-      local f = assert(engine.separate(path, folder .. "/foreground.flac",
-        folder .. "/background.flac", "--workers " .. workers))
-      printf("%-10s %8d %8.1f %8.1f %8.1f %10.1f", minutes .. " min", workers,
-        f.seconds, f.cpu, f.speed, f.peak_mb)
+    local foreground = folder .. "/foreground.flac"
+    local background = folder .. "/background.flac"
+    for _, workers in ipairs{ 1, 4 } do
+      local f = assert(engine.separate(path, foreground, background,
+        "--workers " .. workers, workers == 1 and "taskset -c 0"))
+      printf("%-10s %8d %8.1f %8.1f %8.1f %10.1f %8s", minutes .. " min",
+        workers, f.seconds, f.cpu, f.speed, f.peak_mb,
+        audio.has_sum(path, foreground, background) and "exact" or "WRONG")
     end
   end
 end

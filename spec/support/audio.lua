@@ -161,6 +161,16 @@ function audio.sum_problem(whole, one, other)
   end
 end
 
+--- True when two 16-bit stems sum to the file that they came from, whatever
+--- its length.  A float holds every sum of two such samples.
+function audio.has_sum(source, foreground, background)
+  local hash = " -c:a pcm_s16le -f md5 -"
+  local run = "ffmpeg -nostdin -v error -i %s "
+  return shell((run .. hash):format(quote(source))) == shell((run .. "-i %s "
+    .. "-filter_complex amix=inputs=2:normalize=0" .. hash):format(
+      quote(foreground), quote(background)))
+end
+
 --- Two stems against the file that they came from: why they are not whole, or
 --- nil when rate, channels and length are the source's and they sum to it
 --- exactly.

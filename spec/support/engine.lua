@@ -37,9 +37,11 @@ end
 ---@param foreground string
 ---@param background string
 ---@param words string? # such as "--workers 2"
-function engine.separate(input, foreground, background, words)
-  local output, status = workspace.run(("timeout 600 '%s' '%s' '%s' '%s' %s")
-    :format(engine.program(), input, foreground, background, words or ""))
+---@param before string? # a command to run it by, such as "taskset -c 0"
+function engine.separate(input, foreground, background, words, before)
+  local output, status = workspace.run(("timeout 1800 %s '%s' '%s' '%s' '%s' %s")
+    :format(before or "", engine.program(), input, foreground, background,
+      words or ""))
   if status == 1 then
     return nil, output:match "^([%u_]+): (.-)\n"
   end
