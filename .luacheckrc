@@ -9,3 +9,4 @@ ignore = { "581" } -- `not (x > 0)` refuses NaN, `x <= 0` would not
 -- The titles of specs are sentences.
 files["spec"] = { std = "max+busted", max_line_length = 100 }
 files["examples"] = { std = "max" }
+files["spec/fuzz/corpus"] = { max_line_length = false }

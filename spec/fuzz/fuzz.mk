@@ -11,7 +11,10 @@ FUZZES       ?= $(FUZZ_C) $(FUZZ_LUA)
 FUZZ_CC      = clang $(WARNINGS) -D_GNU_SOURCE -Icsrc -O2 -g -MMD -MP \
   -fno-omit-frame-pointer -fsanitize=address,undefined \
   -fno-sanitize-recover=undefined
-FUZZ_RUN     = nice env ASAN_OPTIONS=allocator_may_return_null=1:quarantine_size_mb=4 \
+# Small files come and go: where there is memory for them, not on the disk.
+FUZZ_TMP     = $(shell [ -w /dev/shm ] && echo /dev/shm || echo /tmp)
+FUZZ_RUN     = nice env TMPDIR=$(FUZZ_TMP) \
+  ASAN_OPTIONS=allocator_may_return_null=1:quarantine_size_mb=4 \
   $(FUZZ)/$(1) $(FUZZ)/corpus/$(1) $(FUZZ)/seeds/$(1) -artifact_prefix=$(FUZZ)/$(1)- \
   -max_total_time=$(FUZZ_SECONDS) -timeout=25 -rss_limit_mb=3000 -print_final_stats=1
 
