@@ -227,10 +227,10 @@ define interpreter
 endef
 
 # Specs find in SANITIZER which one it is, where they measure what it changes,
-# such as the memory of the process; what is tagged #timed holds an upper bound
-# of time and runs without a sanitizer only.  Valgrind leaves out what is tagged #slow,
-# and the specs that separate whole recordings or compute on samples in Lua:
-# minutes each, in code that the others run as well.
+# such as the memory of the process.  Some run in `make test` alone: #build,
+# #slow, #kill, and #timed, which holds an upper bound of time.  Valgrind leaves
+# out those that separate whole recordings or compute on samples in Lua, too:
+# minutes each, in code that the others run as well.  TSan runs what has threads.
 SANITIZERS = sanitize-asan sanitize-valgrind sanitize-tsan
 VALGRIND_SPECS ?= $(filter-out $(patsubst %,spec/%_spec.lua,engine engine_% \
   formats),$(wildcard spec/*_spec.lua))
@@ -256,9 +256,10 @@ $(COVERAGE_SO): spec/support/coverage.c
 # $(call sanitized,FOLDER,CFLAGS,FLAGS): build everything there.
 sanitized = $(AGAIN) all bench-programs BUILD=$(1) CC=gcc CFLAGS="$(2)" \
   EXTRA_CFLAGS="$(3)"
-# $(call checked,FOLDER,OPTIONS AND SPECS): run specs in that build.
+# $(call checked,FOLDER,SPECS): run specs in that build.
 checked = $(MAKE) --no-print-directory run-test BUILD=$(1) LUA=$(notdir $(LUA)) \
-  SPECS="--exclude-tags=build --exclude-tags=timed --exclude-tags=kill $(2)"
+  SPECS="$(UNCHECKED:%=--exclude-tags=%) $(2)"
+UNCHECKED = build timed slow kill
 
 sanitize-asan: $(PRELOAD) $(COVERAGE_SO)
 	$(call interpreter,$(ASAN),$(ASAN_RUN))
@@ -275,12 +276,12 @@ sanitize-tsan: $(PRELOAD)
 	$(call interpreter,$(TSAN),$(TSAN_RUN))
 	$(call step,$(call sanitized,$(TSAN),-O1 -g,-fsanitize=thread) && \
 	  SANITIZER=tsan TSAN_OPTIONS=halt_on_error=1:io_sync=0 \
-	  $(call checked,$(TSAN),--exclude-tags=slow $(TSAN_SPECS)))
+	  $(call checked,$(TSAN),$(TSAN_SPECS)))
 
 sanitize-valgrind: $(PRELOAD)
 	$(call interpreter,$(VALGRIND),$(VALGRIND_RUN))
 	$(call step,$(call sanitized,$(VALGRIND),-O2 -g) && SANITIZER=valgrind \
-	  $(call checked,$(VALGRIND),--exclude-tags=slow $(VALGRIND_SPECS)))
+	  $(call checked,$(VALGRIND),$(VALGRIND_SPECS)))
 
 COVERAGES = coverage-csrc coverage-lua
 .PHONY: coverage $(COVERAGES)
