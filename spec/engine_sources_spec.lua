@@ -270,7 +270,8 @@ end)
 
 describe("a video", function()
   for _, case in ipairs{ { "mp4", "-c:v mpeg4 -c:a aac" },
-    { "mkv", "-c:v mpeg4 -c:a flac" }, { "webm", "-c:v libvpx -c:a libopus" }, { "avi", "-c:v mpeg4 -c:a libmp3lame" },
+    { "mkv", "-c:v mpeg4 -c:a flac" }, { "webm", "-c:v libvpx -c:a libopus" },
+    { "avi", "-c:v mpeg4 -c:a libmp3lame" },
     { "mov", "-c:v mpeg4 -c:a pcm_s16le" } } do
     local extension, codecs = table.unpack(case)
     it("gives its sound: " .. extension, function()
