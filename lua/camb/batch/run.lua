@@ -370,7 +370,7 @@ end
 
 --- The store cannot be had now: tell of the pause.
 function Run:tell_pause(err, seconds)
-  local work = setmetatable({}, self.metatable)
+  local work = setmetatable({ source = "the store" }, self.metatable)
   work:emit("retrying", { step = "store", reason = err.message,
     next_in = seconds })
 end

@@ -1,4 +1,4 @@
---- The command line: `camb separate` and `camb serve`.
+--- The command line: `camb separate`, `camb batch` and `camb serve`.
 
 local argparse = require "argparse"
 local camb = require "camb"
@@ -24,11 +24,8 @@ local function seconds(text)
   return value
 end
 
-local function add_separate(parser)
-  local command = parser:command("separate",
-    "Separate recordings into foreground and background.")
-  command:argument("file", "A WAV, MP3, FLAC, AAC or M4A file, or its URL.")
-    :args("+")
+-- What every command that separates takes.
+local function add_separation(command)
   command:option("-o --output-dir", "Where the stems go."):default(".")
     :argname("DIR")
   command:option("--api-key",
@@ -49,8 +46,6 @@ local function add_separate(parser)
     "What separates there: builtin, or a command with {input} and "
     .. "{output_dir}."):argname("COMMAND")
   command:flag("--overwrite", "Replace stems that exist.")
-  command:option("-j --jobs", "How many files at a time."):default("4")
-    :convert(whole(1)):argname("N")
   command:option("--interval", "Seconds between two polls."):convert(seconds)
     :argname("S")
   command:option("--max-attempts", "Polls before giving up waiting.")
@@ -62,6 +57,38 @@ local function add_separate(parser)
     :argname("TEXT")
   command:option("--folder-id", "Folder of the dashboard."):convert(whole(0))
     :argname("ID")
+end
+
+local function add_separate(parser)
+  local command = parser:command("separate",
+    "Separate recordings into foreground and background.")
+  command:argument("file", "A WAV, MP3, FLAC, AAC or M4A file, or its URL.")
+    :args("+")
+  command:option("-j --jobs", "How many files at a time."):default("4")
+    :convert(whole(1)):argname("N")
+  add_separation(command)
+end
+
+local function add_batch(parser)
+  local command = parser:command("batch",
+    "Separate many recordings, and go on after whatever stopped it.")
+  command:argument("source", "A file, a folder, a pattern such as "
+    .. "'takes/**/*.wav', or a URL."):args("*")
+  command:option("--store", "Keep every job there: a file (SQLite), or a URL "
+    .. "such as postgres://user@host/database for many machines.")
+    :argname("STORE")
+  command:flag("--status", "Print what became of the jobs in the store.")
+  command:flag("--retry-failed", "Begin failed jobs again, from where they can "
+    .. "go on.")
+  command:flag("--resubmit-unknown", "Send files again of which nobody knows "
+    .. "whether the service has accepted them: this may cost twice.")
+  command:option("-j --jobs", "How many files go up, and come down, at a time.")
+    :default("4"):convert(whole(1)):argname("N")
+  command:option("--pending", "How many tasks may wait at the service.")
+    :convert(whole(1)):argname("N")
+  command:option("--requests-per-second", "The most that the service is asked.")
+    :convert(seconds):argname("N")
+  add_separation(command)
 end
 
 local function add_serve(parser)
@@ -110,6 +137,7 @@ local function build_parser()
   parser:command_target("command")
   parser:require_command(true)
   add_separate(parser)
+  add_batch(parser)
   add_serve(parser)
   return parser
 end

@@ -81,20 +81,37 @@ function Progress:show(text)
   self.has_line = true
 end
 
---- A listener for on_event.
+-- Say the event's words, unless they were `said` before; the words.
+local function tell(self, event, said)
+  local words = WORDS[event.name] and WORDS[event.name](event)
+  if not words then
+    return said
+  end
+  if self.is_terminal then
+    self:show(("[%d/%d] %s: %s"):format(self.ended, self.total, event.source,
+      words))
+  elseif not IS_FREQUENT[event.name] and words ~= said then
+    io.stderr:write(("%s: %s\n"):format(event.source, words))
+    return words
+  end
+  return said
+end
+
+--- A listener for on_event, of one file.
 function Progress:listener()
   local said
   return function(event)
-    local words = WORDS[event.name] and WORDS[event.name](event)
-    if not words then
-      return
-    end
-    if self.is_terminal then
-      self:show(("[%d/%d] %s: %s"):format(self.ended, self.total, event.source,
-        words))
-    elseif not IS_FREQUENT[event.name] and words ~= said then
-      said = words
-      io.stderr:write(("%s: %s\n"):format(event.source, words))
+    said = tell(self, event, said)
+  end
+end
+
+--- A listener for the on_event of a batch.
+function Progress:batch_listener()
+  local said = {}
+  return function(event)
+    said[event.source] = tell(self, event, said[event.source])
+    if event.name == "finished" or event.name == "failed" then
+      said[event.source] = nil
     end
   end
 end

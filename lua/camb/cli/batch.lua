@@ -1,0 +1,168 @@
+--- `camb batch`: many files, and with a store a batch that can be stopped and
+--- gone on with at any time, by any number of machines.
+
+local core = require "camb.core"
+local progress = require "camb.cli.progress"
+local session = require "camb.cli.session"
+local sources = require "camb.batch.sources"
+
+local batch = {}
+
+-- How to run it again, as far as it matters.
+local function again(arguments)
+  return ("camb batch --store %s"):format(arguments.store)
+end
+
+local function open_store(arguments)
+  local found, store = pcall(require, "camb.store")
+  if not found then
+    return nil, store
+  end
+  if not store.is_url(arguments.store) and not core.stat(arguments.store) then
+    return nil, ("there is no store %s"):format(arguments.store)
+  end
+  local jobs, err = store.open(arguments.store)
+  return jobs, err and err.message
+end
+
+local STATES = { "intended", "submitting", "submitted", "finished",
+  "downloaded", "failed", "unknown_outcome" }
+
+local function print_reasons(jobs, state)
+  for row in jobs:each({ state = state }) do
+    print(("%s: %s: %s"):format(state, row.source, row.error or "no reason"))
+    if row.task_id then
+      print(("%s: %s: its task is %s"):format(state, row.source, row.task_id))
+    end
+  end
+end
+
+--- How many jobs are in which state, and why some failed.
+local function print_status(arguments)
+  local jobs, problem = open_store(arguments)
+  if not jobs then
+    return session.complain(problem)
+  end
+  local ok, err = pcall(function()
+    local counts = assert(jobs:count())
+    for _, state in ipairs(STATES) do
+      if counts[state] then
+        print(("%-16s%d"):format(state, counts[state]))
+      end
+    end
+    print_reasons(jobs, "failed")
+    print_reasons(jobs, "unknown_outcome")
+  end)
+  jobs:close()
+  if not ok then
+    return session.complain(err.message or err)
+  end
+  return 0
+end
+
+local function options_of(arguments, report, base)
+  local options = session.options(arguments, report:batch_listener())
+  options.uploads, options.downloads = arguments.jobs, arguments.jobs
+  options.pending = arguments.pending
+  options.base_dir = base ~= "" and base or nil
+  options.store = arguments.store
+  options.retry_failed = arguments.retry_failed or nil
+  options.resubmit_unknown = arguments.resubmit_unknown or nil
+  return options
+end
+
+-- Whoever reads this has a store to go on with, or nothing was promised.
+local function say_how_to_go_on(arguments, unfinished)
+  if not arguments.store then
+    return
+  elseif unfinished then
+    io.stderr:write("camb: it goes on from where it was with: ",
+      again(arguments), "\n")
+  else
+    io.stderr:write("camb: what failed can be begun again with: ",
+      again(arguments), " --retry-failed\n")
+  end
+end
+
+local function work(client, arguments)
+  local list, base, missing = sources.expand(arguments.source,
+    arguments.output_dir)
+  local report = progress.new(#list)
+  local failures = #missing
+  for _, word in ipairs(missing) do
+    io.stderr:write(("camb: \"%s\" stands for no file\n"):format(word))
+  end
+  local running
+  local ok, problem = pcall(function()
+    running = client:batch(list, options_of(arguments, report, base))
+    for item in running do
+      if item.error then
+        report:failed(item.source or arguments.store, item.error)
+        failures = failures + 1
+      else
+        report:done(item.stems)
+      end
+    end
+  end)
+  if running then
+    running:close()
+  end
+  report:clear()
+  if not ok then -- an interrupt, or a value that no option takes
+    session.complain(problem)
+    say_how_to_go_on(arguments, true)
+    return 1
+  elseif failures > 0 then
+    say_how_to_go_on(arguments, false)
+    return 1
+  end
+  return 0
+end
+
+-- A sandbox for a store has to be there again, tasks and all, when the store
+-- is gone on with.
+local function sandbox_of(arguments)
+  if not arguments.sandbox or not arguments.store then
+    return nil
+  end
+  local folder = arguments.store .. ".sandbox"
+  core.make_folder(folder)
+  local file = io.open(folder .. "/port")
+  local port = file and tonumber(file:read("*a"))
+  if file then
+    file:close()
+  end
+  return { data_dir = folder .. "/data", port = port }, folder .. "/port"
+end
+
+-- Remember the port for the next time.
+local function keep_port(path, client)
+  local port = client.base_url:match(":(%d+)/")
+  local file = path and io.open(path, "w")
+  if file then
+    file:write(port)
+    file:close()
+  end
+end
+
+--- Run it; the exit status is 0 only when every file's stems are whole.
+---@param arguments table
+---@return integer status
+function batch.run(arguments)
+  local needs_store = arguments.status or arguments.retry_failed
+    or arguments.resubmit_unknown
+  if needs_store and not arguments.store then
+    return session.complain("this needs --store: nothing else is remembered")
+  elseif arguments.status then
+    return print_status(arguments)
+  elseif #arguments.source == 0 and not arguments.store then
+    return session.complain("which files? Name some, or a --store with jobs")
+  end
+  local more, port_path = sandbox_of(arguments)
+  return session.run(arguments, function(client)
+    keep_port(port_path, client)
+    return work(client, arguments)
+  end, more)
+end
+
+return batch

@@ -1,0 +1,98 @@
+--- What the commands that separate share: a client, with a sandbox behind it
+--- where one is asked for, for as long as they run.
+
+local camb = require "camb"
+
+local session = {}
+
+-- An error's words without the place in our sources.
+local function plain(problem)
+  return (tostring(problem):gsub("^[^ ]+:%d+: ", ""))
+end
+
+--- Say what went wrong.
+---@return integer status # for os.exit
+function session.complain(problem)
+  io.stderr:write("camb: ", plain(problem), "\n")
+  return 1
+end
+
+local function start_sandbox(arguments, more)
+  local found, sandbox = pcall(require, "camb.sandbox")
+  if not found then
+    return nil, "--sandbox needs the rock camb-sandbox"
+  end
+  local options = { engine = arguments.engine,
+    workers = arguments.jobs < 2 and 1 or 2 }
+  for name, value in pairs(more or {}) do
+    options[name] = value
+  end
+  local ok, server, err = pcall(sandbox.start, options)
+  if not ok then
+    return nil, server
+  elseif not server then
+    return nil, err.message
+  end
+  return server
+end
+
+local function open_client(arguments, server)
+  local ok, client = pcall(camb.client, {
+    api_key = server and server.api_key or arguments.api_key,
+    base_url = server and server.base_url or arguments.base_url,
+    proxy = arguments.proxy,
+    ca_file = arguments.ca_file,
+    requests_per_second = arguments.requests_per_second,
+    max_connections = 2 * arguments.jobs,
+  })
+  if not ok then
+    return nil, client
+  end
+  return client
+end
+
+--- The options of a separation that stand on the command line.
+function session.options(arguments, listener)
+  return {
+    output_dir = arguments.output_dir,
+    overwrite = arguments.overwrite,
+    interval = arguments.interval or (arguments.sandbox and 0.5) or nil,
+    max_attempts = arguments.max_attempts
+      or (arguments.sandbox and 36000) or nil,
+    deadline = arguments.deadline,
+    project_name = arguments.project_name,
+    project_description = arguments.project_description,
+    folder_id = arguments.folder_id,
+    on_event = listener,
+  }
+end
+
+--- Run `work(client, arguments)`, which gives the exit status.
+---@param arguments table
+---@param work fun(client: camb.Client, arguments: table): integer
+---@param more table? # further options of the sandbox
+---@return integer status
+function session.run(arguments, work, more)
+  local server, client, problem
+  if arguments.engine and not arguments.sandbox then
+    problem = "--engine goes with --sandbox: the service has its own engine"
+  elseif arguments.sandbox then
+    server, problem = start_sandbox(arguments, more)
+  end
+  if not problem then
+    client, problem = open_client(arguments, server)
+  end
+  local status
+  if client then
+    status = work(client, arguments)
+    client:close()
+  else
+    status = session.complain(problem)
+  end
+  if server then
+    server:stop()
+  end
+  return status
+end
+
+return session
