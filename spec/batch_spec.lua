@@ -409,6 +409,7 @@ describe("client:batch", function()
       end
     end
     assert.equal(0, client.session:active())
+    camb.sleep(0.3) -- what had been sent whole is counted by now
     local uploads = server:stats().uploads
     camb.sleep(0.3)
     assert.equal(uploads, server:stats().uploads)
