@@ -154,7 +154,8 @@ demo: deps ## Separate examples/mix.flac by the sandbox.
 # The suite, in this build.  Specs find LUA and BUILD in their environment.
 SPECS ?= spec
 BUSTED = $(ENV_LUA) $(ENV_C) $(ENV_PATH) LUA=$(LUA) BUILD=$(BUILD) \
-  $(LUA) spec/support/busted.lua --pattern=_spec --output=plainTerminal
+  $(LUA) spec/support/busted.lua --helper=spec/support/slowest.lua \
+  --pattern=_spec --output=plainTerminal
 
 .PHONY: test run-test
 test: test-deps ## Run the specs; SPECS=spec/x_spec.lua for some of them.
