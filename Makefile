@@ -57,6 +57,7 @@ OBJ        = $(BUILD)/obj/$(notdir $(LUA))
 MODULES    = $(BUILD)/lib/$(notdir $(LUA))
 CORE_SO    = $(MODULES)/camb/core.so
 SANDBOX_SO = $(MODULES)/camb/sandbox/core.so
+SUPPORT_SO = $(MODULES)/spec/support/system.so
 COMMAND    = $(BUILD)/bin/camb
 CORE_O     = $(CORE_C:csrc/%.c=$(OBJ)/%.o)
 ENGINE_O   = $(ENGINE_C:csrc/%.c=$(OBJ)/%.o)
@@ -161,8 +162,14 @@ BUSTED = $(ENV_LUA) $(ENV_C) $(ENV_PATH) LUA=$(LUA) BUILD=$(BUILD) \
 test: test-deps ## Run the specs; SPECS=spec/x_spec.lua for some of them.
 	@$(AGAIN) all
 	@$(MAKE) --no-print-directory run-test
-run-test:
+run-test: $(SUPPORT_SO)
 	@$(BUSTED) $(SPECS)
+
+# What specs need of the system: forks, and peers that only the kernel plays.
+$(SUPPORT_SO): spec/support/system.c
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) $(LUA_CFLAGS) $(SHARED) \
+	  $(EXTRA_CFLAGS) -o $@ $<
 
 # $(call step,COMMANDS): how long they took, and a verdict in one line, which
 # .ci/run counts.
@@ -318,6 +325,16 @@ $(BUILD)/bench/service: LIBS = $(shell pkg-config --libs libmicrohttpd)
 $(BUILD)/bench/%: spec/bench/%.c
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS) -lpthread -lm
+
+# Jobs among faults by chance, for long; not a part of any other target.
+SECONDS ?= 60
+JOBS    ?= 200
+SEED    ?=
+.PHONY: soak
+soak: test-deps ## Run JOBS jobs at a time for SECONDS under random faults.
+	@$(AGAIN) all
+	@$(ENV_LUA) $(ENV_C) LUA=$(LUA) $(LUA) spec/soak/soak.lua $(SECONDS) \
+	  $(JOBS) $(SEED)
 
 # Recordings that spec/bench/separation mixes, 110 MB.  The weights are fitted
 # on others: spec/bench/weights/fit.py needs python3-numpy fillets-ng-data

@@ -48,45 +48,6 @@ describe("a hostile reply", function()
     return client:result(1001)
   end
 
-  for name, case in pairs({
-    ["of HTML with status 200"] = { "protocol", { html = true, status = 200 } },
-    ["that is invalid JSON"] = { "protocol", { body = '{"status":' } },
-    ["of the wrong types"] = { "protocol", { reply = { status = 7 } } },
-    ["that is a list"] = { "protocol", { reply = { "SUCCESS", "x" } } },
-    ["with a run id that is no integer"] =
-      { "protocol", { reply = { status = "SUCCESS", run_id = "seven" } } },
-    ["10,000 deep"] = { "protocol", { json_depth = 10000, status = 200 } },
-    ["of 100 MB"] = { "protocol", { json_size = 10 ^ 8, status = 200 } },
-    ["that is a gzip bomb"] = { "protocol", { gzip_bomb = 10 ^ 9 } },
-    ["with endless headers"] = { "protocol", { endless_headers = true } },
-    ["cut in its headers"] = { "network", { raw = "HTTP/1.1 200 O",
-      close = true } },
-    ["cut in its body"] = { "network", { reply = { status = "PENDING" },
-      truncate = 5 } },
-    ["with a wrong Content-Length"] = { "network",
-      { reply = { status = "PENDING" }, content_length = 1000 } },
-    ["a byte at a time"] = { "network", { reply = { status = "PENDING" },
-      slow = "body", pace = 1 } },
-    ["whose headers drip"] = { "network", { reply = { status = "PENDING" },
-      slow = "headers", pace = 1 } },
-    ["that never comes"] = { "network", { silence = true } },
-    ["that is a reset"] = { "network", { reset = true } },
-    ["that sends elsewhere"] = { "protocol", { status = 302,
-      redirect = "http://127.0.0.1:9/x" } },
-    ["that sends to a file"] = { "protocol", { status = 307,
-      redirect = "file:///etc/passwd" } },
-  }) do
-    local kind, fault = case[1], case[2]
-    it(name .. " to a status request: " .. kind, function()
-      fault.step = "status"
-      fails(kind, fault, status)
-    end)
-    it(name .. " to a result request: " .. kind, function()
-      fault.step = "result"
-      fails(kind, fault, result)
-    end)
-  end
-
   it("is survived while polling, and named when it never ends", function()
     for _, fault in ipairs({ { html = true, status = 200 },
       { body = "{", status = 200 }, { reply = { status = 7 } } }) do

@@ -25,43 +25,6 @@ describe("the paid upload", function()
     return #server:requests()
   end
 
-  -- Faults after which a task may exist: one request, and nobody knows.
-  for name, fault in pairs({
-    ["a connection reset after the upload"] = { reset = true },
-    ["a connection closed after the upload"] = { close = true },
-    ["a task that was made, and its reply lost to a reset"] =
-      { at = "accepted", reset = true },
-    ["a task that was made, and its reply lost to a close"] =
-      { at = "accepted", close = true },
-    ["a 500"] = { status = 500, body = "oops" },
-    ["a 502 from a proxy"] = { status = 502, html = true },
-    ["a 503 without Retry-After"] = { status = 503 },
-    ["a 504 though the task was made"] = { at = "accepted", status = 504 },
-    ["a page of HTML with status 200"] = { status = 200, html = true },
-    ["an empty reply with status 200"] = { status = 200, empty = true },
-    ["a reply without a task id"] = { reply = { id = 7 } },
-    ["a reply that ends in the middle"] =
-      { at = "accepted", reply = { task_id = "x" }, truncate = 3 },
-    ["a reply that is no HTTP"] = { raw = "HELO there\r\n\r\n", close = true },
-    ["endless headers"] = { endless_headers = true },
-    ["a gzip bomb"] = { status = 200, gzip_bomb = 2 ^ 27 },
-    ["a reply of 100 MB"] = { status = 200, json_size = 10 ^ 8 },
-    ["a reply that is 10,000 deep"] = { status = 200, json_depth = 10000 },
-  }) do
-    for kind, source in pairs({ small = small(), large = MIX }) do
-      it(("is sent once before %s (%s)"):format(name, kind), function()
-        fault.step = "submit"
-        server:fault(fault)
-        local task, err = client:submit(source)
-        assert.is_nil(task)
-        assert.equal("unknown_outcome", err.kind)
-        assert.is_false(err.retryable)
-        assert.equal(1, posts())
-        assert.is_true(server:stats().uploads <= 1)
-      end)
-    end
-  end
-
   -- The service says goodbye and takes the rest all the same.
   it("is sent once before a close that comes while it is sent", function()
     server:fault({ step = "submit", at = "body", after = 2 ^ 19, close = true })

@@ -166,6 +166,11 @@ static int l_upload (lua_State *L) {
   return box->transfer != NULL ? 1 : pusherrno(L, errno);
 }
 
+static int l_is_own (lua_State *L) {
+  lua_pushboolean(L, session_is_own(checksession(L, 1)));
+  return 1;
+}
+
 static int l_step (lua_State *L) {
   Session *s = checksession(L, 1);
   if (session_step(s, optms(L, 2)) != 0)
@@ -279,13 +284,19 @@ int l_wait (lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg methods[] = {
-  {"request", l_request}, {"upload", l_upload},
-  {"poll", l_poll},       {"download", l_download},
-  {"step", l_step},       {"next", l_next},
-  {"fd", l_fd},           {"timeout", l_timeout},
-  {"active", l_active},   {"limit_rate", l_limit_rate},
-  {"close", l_close},     {NULL, NULL}};
+static const luaL_Reg methods[] = {{"request", l_request},
+                                   {"upload", l_upload},
+                                   {"poll", l_poll},
+                                   {"download", l_download},
+                                   {"is_own", l_is_own},
+                                   {"step", l_step},
+                                   {"next", l_next},
+                                   {"fd", l_fd},
+                                   {"timeout", l_timeout},
+                                   {"active", l_active},
+                                   {"limit_rate", l_limit_rate},
+                                   {"close", l_close},
+                                   {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__gc", l_close},
                                        {"__close", l_close},

@@ -2,6 +2,7 @@
 
 #include "binding/handles.h"
 
+#include "core/request.h"
 #include "core/download.h"
 #include "core/poll.h"
 #include "core/upload.h"
@@ -85,6 +86,16 @@ static int l_continue (lua_State *L) {
   return 1;
 }
 
+/* Seconds until a request whose reply is of no use is made again; nil: it is
+** not. */
+static int l_again (lua_State *L) {
+  int64_t ms = request_again(checkkind(L, KIND_REQUEST));
+  if (ms < 0)
+    return 0;
+  lua_pushnumber(L, (lua_Number)ms / 1000);
+  return 1;
+}
+
 static int l_feed (lua_State *L) {
   Transfer *t = checkkind(L, KIND_UPLOAD);
   size_t size;
@@ -128,6 +139,7 @@ static const luaL_Reg methods[] = {{"id", l_id},
                                    {"path", l_path},
                                    {"bytes", l_bytes},
                                    {"continue", l_continue},
+                                   {"again", l_again},
                                    {"feed", l_feed},
                                    {"is_sent", l_is_sent},
                                    {"listen", l_listen},

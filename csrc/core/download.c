@@ -30,7 +30,7 @@ typedef struct Download {
   bool changed;        /* a 206 of another file than the bytes are of */
   bool bad_range;      /* a 206 for other bytes than were asked for */
   int64_t total;       /* bytes of the whole stem; -1: not said */
-  int64_t from;        /* bytes that were there when the attempt began */
+  int64_t most;        /* bytes when the retries began anew last */
   int budget;          /* retries to begin with */
   char validator[128]; /* strong ETag or Last-Modified of those bytes */
   Digest digest;
@@ -65,7 +65,6 @@ static bool begin_whole (Download *d, const Exchange *x) {
   if (!digest_find(x->repr_digest, d->expected))
     d->expected[0] = '\0';
   d->disk = d->file.size != 0 ? partfile_restart(&d->file) : PART_OK;
-  d->from = 0;
   return d->disk == PART_OK;
 }
 
@@ -157,7 +156,6 @@ static int prepare (Transfer *t, Exchange *x) {
                   strerror(errno));
     return -1;
   }
-  d->from = d->file.size;
   session_limit_stall(t->session, x);
   follow_redirects(t, x->easy);
   curl_easy_setopt(x->easy, CURLOPT_BUFFERSIZE, DOWNLOAD_BUFFER);
@@ -205,10 +203,20 @@ static void begin_anew (Download *d, Exchange *x) {
     transfer_retry(t, x, CURLE_PARTIAL_FILE);
 }
 
+/* Without a Content-Length it may have been cut in its headers. */
+static void complete_empty (Download *d, Exchange *x) {
+  curl_off_t length = -1;
+  curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+  if (length == 0)
+    transfer_fail(&d->base, NULL, FAILURE_PROTOCOL, "the stem is empty");
+  else
+    transfer_retry(&d->base, x, CURLE_GOT_NOTHING);
+}
+
 static void complete (Download *d, Exchange *x) {
   PartStatus status;
   if (d->file.size == 0 || !d->begun) {
-    transfer_fail(&d->base, NULL, FAILURE_PROTOCOL, "the stem is empty");
+    complete_empty(d, x);
     return;
   }
   if (!is_intact(d)) {
@@ -224,10 +232,13 @@ static void complete (Download *d, Exchange *x) {
   transfer_succeed(&d->base, x);
 }
 
-/* Bytes won are worth patience: the count of retries begins again. */
+/* Bytes won are worth patience: the count of retries begins again.  Those that
+** had to be thrown away do not count a second time. */
 static void resume (Download *d, Exchange *x, CURLcode code) {
-  if (d->file.size - d->from >= GAIN)
+  if (d->file.size - d->most >= GAIN) {
     d->base.retries = d->budget;
+    d->most = d->file.size;
+  }
   transfer_retry(&d->base, x, code);
 }
 

@@ -61,6 +61,7 @@ static PartStatus open_locked (PartFile *p) {
 }
 
 PartStatus partfile_open (PartFile *p, const char *base) {
+  p->owner = getpid();
   p->base = strdup(base);
   p->part = join(base, "part");
   if (p->base == NULL || p->part == NULL) {
@@ -184,7 +185,8 @@ PartStatus partfile_commit (PartFile *p, bool overwrite) {
 
 void partfile_close (PartFile *p) {
   if (p->fd >= 0) {
-    unlink(p->part);
+    if (p->owner == getpid())
+      unlink(p->part);
     close(p->fd);
   }
   p->fd = -1;

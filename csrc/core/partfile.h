@@ -8,11 +8,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "format.h"
 
 typedef struct PartFile {
-  int fd; /* -1: not open */
+  int fd;      /* -1: not open */
+  pid_t owner; /* who opened it */
   char *base;
   char *part;
   char *path;   /* the final name, once committed */
@@ -44,8 +46,9 @@ PartStatus partfile_restart (PartFile *p);
 ** when 'overwrite'.  Closed afterwards, and 'path' is set. */
 PartStatus partfile_commit (PartFile *p, bool overwrite);
 
-/* Close it, and remove it if it was not committed.  Frees what 'p' holds;
-** safe when nothing is open. */
+/* Close it, and remove it if it was not committed; a child of fork leaves its
+** parent's file where it is.  Frees what 'p' holds; safe when nothing is
+** open. */
 void partfile_close (PartFile *p);
 
 #endif

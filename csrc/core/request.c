@@ -44,6 +44,16 @@ static void finish (Transfer *t, Exchange *x, CURLcode code) {
     transfer_fail_exchange(t, x, code);
 }
 
+int64_t request_again (Transfer *t) {
+  int64_t ms = backoff_ms(t->attempts);
+  if (t->session == NULL || t->retries <= 0 || !transfer_may_wait(t, ms) ||
+      transfer_revive(t, t->url) != 0)
+    return -1;
+  t->retries--;
+  transfer_start_in(t, ms);
+  return ms;
+}
+
 static void destroy (Transfer *t) {
   free(((Request *)t)->body);
 }

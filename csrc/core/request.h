@@ -16,4 +16,9 @@ typedef struct RequestOptions {
 ** NULL with errno EINVAL (the URL), EACCES (another origin) or ENOMEM. */
 Transfer *request_open (Session *s, const RequestOptions *options);
 
+/* Its reply came and is of no use: ask again after a pause.  Milliseconds until
+** then; -1 when no retry is left or the deadline forbids the pause, and nothing
+** has changed. */
+int64_t request_again (Transfer *t);
+
 #endif

@@ -42,13 +42,18 @@ struct Session {
   Lanes lanes;
 };
 
+bool session_is_own (const Session *s) {
+  return s->owner == getpid();
+}
+
 static int64_t next_due (const Session *s) {
   int64_t at = timers_next(&s->timers);
   return at < s->curl_at ? at : s->curl_at;
 }
 
+/* The alarm is one with the parent's in a child of fork. */
 static void set_alarm (Session *s) {
-  if (s->exported)
+  if (s->exported && session_is_own(s))
     poller_alarm(s->poller, s->events.count != 0 ? 1 : next_due(s));
 }
 
@@ -141,8 +146,10 @@ void session_close (Session *s) {
     return;
   while (s->transfers != NULL)
     transfer_orphan(s->transfers);
-  if (s->owner == getpid())
+  if (session_is_own(s))
     close_handles(s);
+  else
+    poller_close(s->poller); /* our descriptors only: it goes on */
   timers_free(&s->timers);
   events_free(&s->events);
   settings_free(&s->settings);
@@ -254,7 +261,7 @@ static void run_timers (Session *s) {
 }
 
 int session_step (Session *s, int ms) {
-  if (s->owner != getpid())
+  if (!session_is_own(s))
     return -1;
   run_sockets(s, shorter(ms, session_timeout_ms(s)));
   run_curl_timer(s);
@@ -382,7 +389,7 @@ CURLMcode session_start_exchange (Session *s, Exchange *x) {
 }
 
 void session_end_exchange (Session *s, Exchange *x) {
-  if (s->owner != getpid())
+  if (!session_is_own(s))
     return; /* see close_handles */
   if (x->runs) {
     curl_multi_remove_handle(s->multi, x->easy);

@@ -54,6 +54,9 @@ Session *session_open (const SessionOptions *options);
 ** the session.  NULL does nothing.  In a forked child only memory is freed. */
 void session_close (Session *s);
 
+/* False in a child of fork: a session cannot be shared by two processes. */
+bool session_is_own (const Session *s);
+
 /* Readable whenever session_step has something to do; -1 where the system has
 ** no such thing.  Owned by 's'. */
 int session_fd (Session *s);
@@ -63,8 +66,7 @@ int session_fd (Session *s);
 int session_timeout_ms (const Session *s);
 
 /* Run what is ready, blocking at most 'ms' (0: not at all, -1: no limit) and
-** not at all while events wait.  -1 in a forked child: a session cannot be
-** shared by two processes. */
+** not at all while events wait.  -1 when it is not this process's own. */
 int session_step (Session *s, int ms);
 
 /* The oldest event not yet taken, copied to 'event'; false when none waits. */

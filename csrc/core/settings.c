@@ -100,7 +100,18 @@ static int trust_only (CURL *easy, const char *ca_file) {
   return 0;
 }
 
+/* A name server that does not answer must not hold up a deadline: the thread
+** that asks it is left to itself. */
+static void leave_resolver (CURL *easy) {
+#if LIBCURL_VERSION_NUM >= 0x075700
+  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#else
+  (void)easy;
+#endif
+}
+
 int settings_apply (const Settings *s, CURL *easy) {
+  leave_resolver(easy);
   if (restrict_protocols(easy) != 0 ||
       set_text(easy, CURLOPT_USERAGENT, s->user_agent) != 0 ||
       set_text(easy, CURLOPT_PROXY, s->proxy) != 0 ||

@@ -390,8 +390,17 @@ static bool fail_proxy (Transfer *t, CURLcode code) {
   return true;
 }
 
+/* libcurl says of bytes that are no HTTP what it says of a redirect to another
+** protocol. */
+static bool is_no_http (const Transfer *t, CURLcode code) {
+  return code == CURLE_UNSUPPORTED_PROTOCOL &&
+         (t->http_status < 300 || t->http_status >= 400);
+}
+
 void transfer_finish (Transfer *t, CURLcode code) {
   t->http_status = exchange_status(t->exchange);
+  if (is_no_http(t, code))
+    code = CURLE_WEIRD_SERVER_REPLY;
   if (!fail_proxy(t, code))
     t->operation->finish(t, t->exchange, code);
 }

@@ -141,39 +141,58 @@ function Call:emit_retry(step, event)
   end
 end
 
-local function wait_for(self, box, step, transfer)
-  while true do
-    local event = box:next()
-    if not event then
-      return self:fail_cancelled(step)
-    elseif event[2] == "retry" then
-      self:emit_retry(step, event)
-    elseif event[2] == "done" then
-      break
-    end
-  end
+-- The reply of a transfer that is done.  One that cannot be read may be a
+-- proxy's: nil alone when it is asked for again.
+local function read_reply(self, step, transfer, read)
   if transfer:failure() then
     return self:fail_transfer(step, transfer)
   end
-  return transfer:body()
+  local reply, problem = read(transfer:body())
+  if reply then
+    return reply
+  end
+  local next_in = transfer:again()
+  if not next_in then
+    return self:fail({ kind = "protocol", step = step, message = problem,
+      http_status = transfer:status(), attempts = transfer:attempts() })
+  end
+  self:emit("retrying", { step = step, attempt = transfer:attempts(),
+    reason = self:clean(problem), next_in = next_in })
+end
+
+local function wait_for(self, box, step, transfer, read)
+  local reply, err
+  repeat
+    local event = box:next()
+    if not event then
+      reply, err = self:fail_cancelled(step)
+    elseif event[2] == "retry" then
+      self:emit_retry(step, event)
+    elseif event[2] == "done" then
+      reply, err = read_reply(self, step, transfer, read)
+    end
+  until reply or err
+  return reply, err
 end
 
 --- A small request, waited for beside whatever else the operation has under
---- way; the reply's text.
----@return string? text
+--- way.
+---@param step string
+---@param read fun(text: string): any, string? # the reply, or what is wrong
+---@param request table # url, body, headers
+---@return any reply # as `read` gave it
 ---@return camb.Error? err
-function Call:request(step, url, body, headers)
+function Call:request(step, read, request)
   local box = inbox.new(self.client)
-  local transfer, problem = self:open("request", { url = url, body = body,
-    headers = headers }, box)
+  local transfer, problem = self:open("request", request, box)
   if not transfer then
     return self:fail_open(step, failure.of_open(step, problem))
   end
   self.small = box
-  local text, err = wait_for(self, box, step, transfer)
+  local reply, err = wait_for(self, box, step, transfer, read)
   self.small = nil
   box:close()
-  return text, err
+  return reply, err
 end
 
 --- Stop the waiting of this operation, wherever it is.

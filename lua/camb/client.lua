@@ -124,6 +124,9 @@ function Client:check_open(level)
     error("not a client: call it with a colon, client:submit(…)", level)
   elseif self.closed then
     error("the client is closed", level)
+  elseif not self.session:is_own() then
+    error("a client cannot be used in a forked process: open a new one there",
+      level)
   end
 end
 

@@ -19,6 +19,7 @@ local KIND_OF_STATUS = {
   [413] = "source",
   [415] = "source",
   [422] = "validation",
+  [425] = "server",
   [429] = "rate_limited",
 }
 

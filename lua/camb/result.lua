@@ -8,22 +8,14 @@ local result = {}
 -- No limit is documented; this keeps replies far below ours.
 local IDS_PER_REQUEST = 500
 
-local function unexpected(call, step, problem)
-  return call:fail({ kind = "protocol", step = step, message = problem })
-end
-
 --- The URLs of the run `call.run_id`.
 ---@return table? urls # foreground_audio_url, background_audio_url, and more
 ---@return camb.Error? err
 function result.one(call)
-  local text, err = call:request("result",
-    api.result_url(call.client.base_url, call.run_id))
-  if not text then
-    return nil, err
-  end
-  local urls, problem = api.read_result(text)
+  local urls, err = call:request("result", api.read_result, {
+    url = api.result_url(call.client.base_url, call.run_id) })
   if not urls then
-    return unexpected(call, "result", problem)
+    return nil, err
   end
   urls.run_id = call.run_id
   return urls
@@ -34,15 +26,11 @@ local function some(call, run_ids, options, map)
   if options.traceparent then
     headers[2] = "traceparent: " .. options.traceparent
   end
-  local text, err = call:request("results",
-    api.results_url(call.client.base_url, options.run_id),
-    api.results_body(run_ids), headers)
-  if not text then
-    return nil, err
-  end
-  local results, problem = api.read_results(text)
+  local results, err = call:request("results", api.read_results, {
+    url = api.results_url(call.client.base_url, options.run_id),
+    body = api.results_body(run_ids), headers = headers })
   if not results then
-    return unexpected(call, "results", problem)
+    return nil, err
   end
   for _, run_id in ipairs(run_ids) do
     map[run_id] = results[json.digits(run_id)]

@@ -32,17 +32,9 @@ local function begin(self, checked)
 end
 
 local function ask(operation, id, run_id)
-  local text, err = operation:request("status",
-    api.status_url(operation.client.base_url, id, run_id))
-  if not text then
-    return nil, err
-  end
-  local status, problem = api.read_status(text)
-  if not status then
-    return operation:fail({ kind = "protocol", step = "status",
-      message = problem })
-  end
-  return status
+  return operation:request("status", api.read_status, {
+    url = api.status_url(operation.client.base_url, id, run_id),
+  })
 end
 
 --- Ask for the task's state once.

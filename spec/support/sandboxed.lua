@@ -57,7 +57,7 @@ end
 --- A finished task made by hand, as csrc/sandbox/task.h describes it.
 ---@return string folder # of the task
 function sandboxed.plant(data_dir, record, files)
-  local folder = data_dir .. "/tasks/planted"
+  local folder = data_dir .. "/tasks/" .. record.task_id
   workspace.run("mkdir -p " .. folder)
   workspace.write(folder .. "/task.json", cjson.encode(record))
   for name, bytes in pairs(files or {}) do

@@ -86,4 +86,17 @@ function workspace.starved()
   return tonumber(line:match("^%d+ (%d+)")) / 1e9
 end
 
+--- Let `peak` count from now on.
+function workspace.reset_peak()
+  workspace.write("/proc/self/clear_refs", "5")
+end
+
+--- The most resident memory since then, in KiB; see `memory`.
+function workspace.peak()
+  if os.getenv("SANITIZER") then
+    return 0
+  end
+  return tonumber(workspace.read("/proc/self/status"):match("VmHWM:%s*(%d+)"))
+end
+
 return workspace

@@ -1,0 +1,120 @@
+/* What specs need of the system and Lua does not have: processes, and peers
+** that the system alone plays.  Module spec.support.system. */
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "binding/compat.h"
+
+#define SMALL_WINDOW 4096
+
+static int fail (lua_State *L, const char *what) {
+  return luaL_error(L, "%s: %s", what, strerror(errno));
+}
+
+/* fork(): the child's id; 0 in the child. */
+static int l_fork (lua_State *L) {
+  pid_t pid = fork();
+  if (pid < 0)
+    return fail(L, "fork");
+  lua_pushinteger(L, (lua_Integer)pid);
+  return 1;
+}
+
+/* exit(status), without closing anything or running anybody's handlers. */
+static int l_exit (lua_State *L) {
+  _exit((int)luaL_checkinteger(L, 1));
+}
+
+/* wait(pid): its status, or minus the signal that killed it. */
+static int l_wait (lua_State *L) {
+  pid_t pid = (pid_t)luaL_checkinteger(L, 1);
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0)
+    if (errno != EINTR)
+      return fail(L, "waitpid");
+  lua_pushinteger(L, WIFSIGNALED(status) ? -WTERMSIG(status)
+                                         : WEXITSTATUS(status));
+  return 1;
+}
+
+/* kill(pid): by SIGKILL, at once. */
+static int l_kill (lua_State *L) {
+  if (kill((pid_t)luaL_checkinteger(L, 1), SIGKILL) != 0)
+    return fail(L, "kill");
+  return 0;
+}
+
+static struct sockaddr_in loopback (int port) {
+  struct sockaddr_in a;
+  memset(&a, 0, sizeof a);
+  a.sin_family = AF_INET;
+  a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  a.sin_port = htons((unsigned short)port);
+  return a;
+}
+
+/* listen(backlog): a descriptor and its port.  Nobody accepts: a client is
+** connected all the same and can send as much as a small window takes, then
+** nothing ever happens. */
+static int l_listen (lua_State *L) {
+  struct sockaddr_in a = loopback(0);
+  socklen_t size = sizeof a;
+  int window = SMALL_WINDOW;
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 ||
+      setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof window) != 0 ||
+      bind(fd, (struct sockaddr *)&a, sizeof a) != 0 ||
+      listen(fd, (int)luaL_checkinteger(L, 1)) != 0 ||
+      getsockname(fd, (struct sockaddr *)&a, &size) != 0)
+    return fail(L, "listen");
+  lua_pushinteger(L, fd);
+  lua_pushinteger(L, ntohs(a.sin_port));
+  return 2;
+}
+
+/* connect(port): a descriptor, without waiting for the connection. */
+static int l_connect (lua_State *L) {
+  struct sockaddr_in a = loopback((int)luaL_checkinteger(L, 1));
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0 || (connect(fd, (struct sockaddr *)&a, sizeof a) != 0 &&
+                 errno != EINPROGRESS))
+    return fail(L, "connect");
+  lua_pushinteger(L, fd);
+  return 1;
+}
+
+/* readable(fd, seconds): true once there is something to read. */
+static int l_readable (lua_State *L) {
+  struct pollfd p = {(int)luaL_checkinteger(L, 1), POLLIN, 0};
+  lua_pushboolean(L, poll(&p, 1, (int)(luaL_checknumber(L, 2) * 1000)) == 1);
+  return 1;
+}
+
+static int l_close (lua_State *L) {
+  close((int)luaL_checkinteger(L, 1));
+  return 0;
+}
+
+static const luaL_Reg functions[] = {
+  {"fork", l_fork},   {"exit", l_exit},         {"wait", l_wait},
+  {"kill", l_kill},   {"listen", l_listen},     {"connect", l_connect},
+  {"close", l_close}, {"readable", l_readable}, {NULL, NULL},
+};
+
+CAMB_EXPORT int luaopen_spec_support_system (lua_State *L);
+
+int luaopen_spec_support_system (lua_State *L) {
+  lua_newtable(L);
+  for (const luaL_Reg *f = functions; f->name != NULL; f++) {
+    lua_pushcfunction(L, f->func);
+    lua_setfield(L, -2, f->name);
+  }
+  return 1;
+}
