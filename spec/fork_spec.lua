@@ -2,21 +2,22 @@
 -- The child may drop it in any way, and the parent's transfers go on.
 
 local core = require "camb.core"
+local copied = require "spec.support.copied"
 local served = require "spec.support.served"
 local stage = require "spec.support.stage"
 local system = require "spec.support.system"
 local workspace = require "spec.support.workspace"
 
 -- More than the sockets between two processes take.
-local BYTES = "fLaC" .. ("0123456789abcdef"):rep(3 * 2 ^ 18)
+local SOURCE = copied.source("0123456789abcdef", 12 * 2 ^ 20)
 
 describe("after a fork", function()
   local folder, open, secure
 
   local function start(words)
     local data = ("%s/data-%d"):format(folder, #words)
-    local server = served.start(("--engine 'sh spec/soak/engine.sh' "
-      .. "--data-dir %s %s"):format(data, words))
+    local server = served.start(("--engine '%s' --data-dir %s %s")
+      :format(copied.ENGINE, data, words))
     server.uploads = function()
       return #workspace.list(data .. "/tasks")
     end
@@ -36,7 +37,7 @@ describe("after a fork", function()
   end)
 
   local function source()
-    return { data = BYTES, filename = "x.flac" }
+    return { data = SOURCE, filename = "x.wav" }
   end
 
   -- Run `child` in a process of its own; what it returned, or its problem.
@@ -85,8 +86,9 @@ describe("after a fork", function()
     client:close()
     assert(stems, tostring(err))
     assert.is_true(has_forked)
-    assert.is_true(workspace.read(stems.foreground) == BYTES)
-    assert.is_true(workspace.read(stems.background) == BYTES .. "background\n")
+    for stem, bytes in pairs(copied.stems(SOURCE)) do
+      assert.is_true(workspace.read(stems[stem]) == bytes)
+    end
     assert.equal(before + 1, server.uploads())
   end
 
@@ -142,7 +144,7 @@ describe("after a fork", function()
 
   it("the child can open a client of its own", function()
     local client <close> = stage.client(open)
-    local task = assert(client:submit({ data = "fLaC", filename = "x.flac" }))
+    local task = assert(client:submit({ data = copied.source("x", 4000) }))
     local id = in_child(function()
       local own <close> = stage.client(open)
       return assert(own:task(task.id):wait({ interval = 0.05,

@@ -4,6 +4,7 @@
 -- what is left at the end is what no job spoke of.
 -- Usage: server.lua FOLDER SEED, until FOLDER/stop is there.
 
+local copied = require "spec.support.copied"
 local core = require "camb.core"
 local sandbox = require "camb.sandbox"
 
@@ -90,7 +91,7 @@ end
 
 local server = assert(sandbox.start({
   data_dir = FOLDER .. "/data",
-  engine = "sh spec/soak/engine.sh",
+  engine = copied.ENGINE,
   workers = 4,
   processing = 2,
   url_lifetime = 4,
@@ -131,7 +132,7 @@ local wrong = assert(io.open(FOLDER .. "/wrong", "w"))
 
 local function remove(task)
   local path = task.foreground:match("^(.*)/")
-  for _, name in ipairs({ "foreground.flac", "background.flac", "input.flac",
+  for _, name in ipairs({ "foreground.wav", "background.wav", "input.wav",
     "task.json", "engine.log" }) do
     os.remove(path .. "/" .. name)
   end

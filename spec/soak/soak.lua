@@ -5,6 +5,7 @@
 
 local camb = require "camb"
 local cjson = require "cjson"
+local copied = require "spec.support.copied"
 local core = require "camb.core"
 local workspace = require "spec.support.workspace"
 
@@ -52,18 +53,18 @@ local function audio(name)
   elseif chance < 4 then
     size = math.random(100000, 300000)
   end
-  return ("fLaC" .. name .. "\n"):rep(math.ceil(size / (#name + 5)))
+  return copied.source(name .. "\n", size)
 end
 
 local function source_of(name, bytes)
   local chance = math.random(3)
   if chance == 1 then
-    return workspace.write(("%s/%s.flac"):format(folder, name), bytes)
+    return workspace.write(("%s/%s.wav"):format(folder, name), bytes)
   elseif chance == 2 then
-    return { data = bytes, filename = name .. ".flac" }
+    return { data = bytes, filename = name .. ".wav" }
   end
   local at = 1
-  return { size = #bytes, filename = name .. ".flac", read = function()
+  return { size = #bytes, filename = name .. ".wav", read = function()
     local piece = bytes:sub(at, at + 99999)
     at = at + #piece
     return piece ~= "" and piece or nil
@@ -72,8 +73,7 @@ end
 
 local function check_stems(name, stems, bytes)
   counts.stems = counts.stems + 1
-  for stem, wanted in pairs({ foreground = bytes,
-    background = bytes .. "background\n" }) do
+  for stem, wanted in pairs(copied.stems(bytes)) do
     if workspace.read(stems[stem]) ~= wanted then
       complain("%s: the %s of %s is not what was sent", name, stem,
         tostring(stems.task_id))
@@ -108,7 +108,7 @@ local function run_job(client, ledger, number)
   else
     note_error(ledger, name, err)
   end
-  os.remove(("%s/%s.flac"):format(folder, name))
+  os.remove(("%s/%s.wav"):format(folder, name))
 end
 
 local function report(seconds)
