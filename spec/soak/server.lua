@@ -133,7 +133,7 @@ local wrong = assert(io.open(FOLDER .. "/wrong", "w"))
 local function remove(task)
   local path = task.foreground:match("^(.*)/")
   for _, name in ipairs({ "foreground.wav", "background.wav", "input.wav",
-    "task.json", "engine.log" }) do
+    "task.json", "engine.err", "engine.out" }) do
     os.remove(path .. "/" .. name)
   end
   assert(os.remove(path))
