@@ -44,7 +44,7 @@ local function settle(checked)
 end
 
 ---@class camb.BatchItem
----@field index integer?     # its place in the sources; nil: from an earlier run
+---@field index integer?     # its place in the sources; nil: of an earlier run
 ---@field source string      # as it was given, or what stands for it
 ---@field stems table?      # foreground, background: paths
 ---@field error camb.Error?
