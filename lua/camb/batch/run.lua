@@ -243,6 +243,10 @@ local AFTER = {
   submitting = function(self, job)
     self:spawn(steps.upload, job)
   end,
+  -- not before: what is found under the stems' names is then known to be ours
+  finished = function(self, job)
+    steps.collect(self, job)
+  end,
   downloaded = function(self, job)
     self:deliver(job)
   end,

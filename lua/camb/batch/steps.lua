@@ -64,7 +64,6 @@ local function follow(run)
         end_poll(run, job)
         if ready then
           run.journal:put("finished", job)
-          steps.collect(run, job)
         else
           run:fail(job, err)
         end

@@ -10,7 +10,8 @@ local batch = {}
 
 -- How to run it again, as far as it matters.
 local function again(arguments)
-  return ("camb batch --store %s"):format(arguments.store)
+  return ("camb batch --store %s"):format((arguments.store:gsub(
+    "^(%w+://[^/@]-):[^/]*@", "%1@")))
 end
 
 local function open_store(arguments)

@@ -1,0 +1,108 @@
+-- Workers on one PostgreSQL, some of which are killed, while the database
+-- itself goes away and comes back.
+
+local core = require "camb.core"
+local killed = require "spec.support.killed"
+local postgres = require "spec.support.postgres"
+local sandbox = require "camb.sandbox"
+local takes = require "spec.support.takes"
+local workspace = require "spec.support.workspace"
+
+local CAMB = (os.getenv("BUILD") or "build") .. "/bin/camb"
+local FILES = 60
+local WORKERS = 4
+local KILLS = 12
+
+describe("a batch on PostgreSQL #slow #kill", function()
+  local folder, server, database, reason, url
+
+  setup(function()
+    database, reason = postgres.start()
+  end)
+
+  teardown(function()
+    if database then
+      database:remove()
+    end
+  end)
+
+  before_each(function()
+    if not database then
+      pending("a server: " .. reason)
+    end
+    folder = workspace.folder()
+    takes.make(folder .. "/in", FILES)
+    server = assert(sandbox.start({ workers = 2, request_log = 2 ^ 17,
+      engine = takes.engine(folder) }))
+    url = database:create()
+  end)
+
+  after_each(function()
+    server:stop()
+    workspace.remove(folder)
+  end)
+
+  local function command(more)
+    return ("CAMB_API_KEY=%s CAMB_BASE_URL=%s exec %s batch %s/in "
+      .. "--store '%s' -o %s/out --interval 0.05 -j 2 %s"):format(
+      server.api_key, server.base_url, CAMB, folder, url, folder, more or "")
+  end
+
+  -- Begin a worker; its status is written when it has ended.
+  local function begin(number)
+    local base = ("%s/worker%d"):format(folder, number)
+    workspace.write(base .. ".sh", ("echo $$ > %s.pid\n%s >>%s.log 2>&1\n")
+      :format(base, command(), base))
+    os.remove(base .. ".pid")
+    workspace.run(("(sh %s.sh; echo $? > %s.status) >/dev/null 2>&1 & true"):format(
+      base, base))
+    postgres.wait_for(function()
+      return (workspace.read(base .. ".pid") or ""):find("\n")
+    end, 30)
+    return { base = base, pid = workspace.read(base .. ".pid"):match("%d+") }
+  end
+
+  local function status_of(worker)
+    return (workspace.read(worker.base .. ".status") or ""):match("^(%d+)\n")
+  end
+
+  local function kill(worker)
+    workspace.run("kill -9 " .. worker.pid)
+    postgres.wait_for(function()
+      return status_of(worker)
+    end, 30)
+  end
+
+  it("loses nothing and pays for nothing twice, whoever is killed", function()
+    local seed = os.time()
+    math.randomseed(seed)
+    local workers, begun = {}, WORKERS
+    for i = 1, WORKERS do
+      workers[i] = begin(i)
+    end
+    for i = 1, KILLS do
+      core.wait(0.05 + 0.3 * math.random())
+      if i % 6 == 3 then
+        database:restart("immediate")
+      end
+      local place = math.random(WORKERS)
+      kill(workers[place])
+      begun = begun + 1
+      workers[place] = begin(begun)
+    end
+    for _, worker in ipairs(workers) do
+      postgres.wait_for(function()
+        return status_of(worker)
+      end, 90)
+    end
+    local out = folder .. "/out"
+    local ok, unknown, lost = pcall(killed.check, url, server, out, FILES, {})
+    assert(ok, ("seed %d: %s"):format(seed, tostring(unknown)))
+    local words, status = workspace.run("(" .. command("--resubmit-unknown")
+      .. ") 2>&1 >/dev/null")
+    assert.equal(0, status, words)
+    assert.same({}, (killed.check(url, server, out, FILES, unknown)))
+    io.stderr:write(("[%d kills, 2 restarts, %d unknown, seed %d]"):format(
+      KILLS, lost, seed))
+  end)
+end)
