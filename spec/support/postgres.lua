@@ -83,10 +83,18 @@ function Server:create()
     .. "?options=-csearch_path%%3D%s"):format(password, self.port, self.schema)
 end
 
+-- The shell waits for the end of its input, which comes when this process
+-- ends, in whatever way: then it stops the server and leaves nothing.
+local function keep(self)
+  return assert(io.popen(("trap '' INT HUP; cat > /dev/null; "
+    .. "%s > /dev/null 2>&1; rm -rf %s"):format(as_server(
+    ("%s/pg_ctl -D %s/data -m immediate -w stop"):format(self.bin,
+    self.folder)), self.folder), "w"))
+end
+
 --- Stop and leave nothing.
 function Server:remove()
-  self:stop("immediate")
-  workspace.remove(self.folder)
+  self.keeper:close()
 end
 
 --- Start one; nil and a reason where this machine cannot.
@@ -100,6 +108,7 @@ function postgres.start()
     folder = workspace.folder(),
     password = PASSWORD,
   }, Server)
+  self.keeper = keep(self)
   workspace.write(self.folder .. "/password", PASSWORD)
   local words, status = workspace.run(("chmod 755 %s; mkdir %s/data; "
     .. "if [ $(id -u) = 0 ]; then chown -R postgres %s; fi; %s"):format(
@@ -111,7 +120,7 @@ function postgres.start()
     started, words = self:start()
   end
   if not started then
-    workspace.remove(self.folder)
+    self:remove()
     return nil, "PostgreSQL does not start: " .. words
   end
   return self
