@@ -258,13 +258,13 @@ local function once()
   return true
 end
 
---- Do `fn(self, …)` and pass its outcome on; the operation ends with it.  Lua
---- 5.4 closes the loop's fourth value also when the loop is left by an error,
---- or by the end of its coroutine.
+--- Do `fn(self, a, b, c)` and pass its outcome on; the operation ends with it.
+--- Lua 5.4 closes the loop's fourth value also when the loop is left by an
+--- error, or by the end of its coroutine.
 ---@param fn fun(self: camb.Call, ...): any, camb.Error?
-function Call:run(fn, ...)
+function Call:run(fn, a, b, c)
   for _ in once, nil, nil, self do -- luacheck: ignore 512
-    return conclude(self, fn(self, ...))
+    return conclude(self, fn(self, a, b, c))
   end
 end
 

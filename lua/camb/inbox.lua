@@ -52,14 +52,25 @@ end
 --- The oldest event (as session:next has it), waited for; nil when the waiting
 --- was cancelled.
 function Inbox:next()
-  while not self.events do
-    if self.cancelled or not scheduler.wait(self.client, self) then
-      return nil
+  local is_cancelled
+  while not self.events and not is_cancelled do
+    is_cancelled = self.cancelled or scheduler.is_cancelled()
+    if not is_cancelled then
+      scheduler.wait(self.client, self)
     end
   end
+  scheduler.leave(self.client, self)
+  return self:take()
+end
+
+function Inbox:take()
+  local events = self.events
+  if not events then
+    return nil
+  end
+  local event = events[self.taken + 1]
   self.taken = self.taken + 1
-  local event = self.events[self.taken]
-  if self.taken == #self.events then
+  if self.taken == #events then
     self.events = nil
   end
   return event

@@ -105,7 +105,7 @@ local function finish(job, ok, ...)
   end
 end
 
--- Lua 5.1 cannot yield inside of pcall.
+-- Lua 5.1 cannot yield inside of pcall: an error is the loop's there.
 local protect = pcall
 if coroutine.wrap(function()
   return pcall(coroutine.yield, true)
@@ -118,17 +118,40 @@ end
 --- pcall, where a coroutine can yield inside of it; else just a call.
 scheduler.protect = protect
 
-local function work(job)
-  local fn, arguments = job.fn, job.arguments
-  job.fn, job.arguments = nil, nil
+local function enter(job)
   job.thread = coroutine.running()
   jobs[job.thread] = job
-  if job.cancelled then
-    return finish(job, false)
-  elseif arguments then
-    return finish(job, protect(fn, unpack(arguments, 1, arguments.n)))
+  return not job.cancelled
+end
+
+-- What the job calls; it keeps neither.
+local function take(job)
+  local fn, arguments = job.fn, job.arguments
+  job.fn, job.arguments = nil, nil
+  if arguments then
+    return fn, unpack(arguments, 1, arguments.n)
   end
-  return finish(job, protect(fn))
+  return fn
+end
+
+local function call(fn, ...)
+  return fn(...)
+end
+
+-- The built-in loop tells of errors itself: pcall would be a frame more on the
+-- stack of thousands.
+local function work_bare(job)
+  if not enter(job) then
+    return finish(job, false)
+  end
+  return finish(job, true, call(take(job)))
+end
+
+local function work(job)
+  if not enter(job) then
+    return finish(job, false)
+  end
+  return finish(job, protect(take(job)))
 end
 
 -- The coroutine was closed by somebody, or raised in Lua 5.1.
@@ -148,7 +171,7 @@ local function begin(host, group, fn, ...)
   if group then
     group.jobs[job] = true
   end
-  host.start(work, job)
+  host.start(host == builtin and work_bare or work, job)
   return job
 end
 
@@ -297,7 +320,7 @@ function scheduler.sleep(seconds)
   end
 end
 
-local function leave(client, host)
+local function stop_waiting(client, host)
   client.waiting = client.waiting - 1
   if client.waiting == 0 then
     host.detach(client)
@@ -313,31 +336,44 @@ local function block(client)
   client.waiting = client.waiting + 1
   builtin.attach(client)
   local ok, problem = pcall(builtin.turn)
-  leave(client, builtin)
+  stop_waiting(client, builtin)
   if not ok then
     error(problem, 0)
   end
 end
 
---- Wait until `box.waiter`, which is set meanwhile, is woken by something that
---- happens to `client`, or a while; false when the running job was cancelled.
+--- Wait until `box.waiter`, which is set now, is woken by something that
+--- happens to `client`, or a while: whoever waits looks again, then calls
+--- `leave`.
+--- A tail call leaves no frame on the stack of thousands that wait.
 ---@param client table
 ---@param box table
----@return boolean
 function scheduler.wait(client, box)
   local host = client.loop or builtin
   local thread = host.running()
   if not thread then
-    block(client)
-    return true
+    return block(client)
   end
   host.attach(client)
-  client.waiting = client.waiting + 1
-  box.waiter = thread
-  local alive = scheduler.suspend(host)
-  box.waiter = nil
-  leave(client, host)
-  return alive
+  if not box.waiter then
+    box.waiter = thread
+    client.waiting = client.waiting + 1
+  end
+  return host.suspend()
+end
+
+--- `box` is not waited for any more.  Twice is fine.
+function scheduler.leave(client, box)
+  if box.waiter then
+    box.waiter = nil
+    stop_waiting(client, client.loop or builtin)
+  end
+end
+
+--- Whether the running job was cancelled.
+function scheduler.is_cancelled()
+  local job = running_job()
+  return job ~= nil and job.cancelled == true
 end
 
 --- Let whoever waits for `box` go on.
@@ -352,8 +388,7 @@ end
 function scheduler.abandon(client, box)
   local thread = box.waiter
   if thread then
-    box.waiter = nil
-    leave(client, client.loop or builtin)
+    scheduler.leave(client, box)
     local job = jobs[thread]
     if job then
       job.cancelled = true

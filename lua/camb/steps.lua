@@ -40,7 +40,17 @@ function steps.download(call, urls, checked, name)
     call.run_id and renewal(call))
 end
 
-local function separate(call, checked_source, checked, name)
+local function finish(call, stems, err)
+  if stems then
+    call:emit("finished", { stems = redact.all(stems) })
+  elseif err.task_id then
+    err.retryable = false -- the same call would pay again
+  end
+  return stems, err
+end
+
+--- Upload, poll, fetch the URLs and, unless told not to, the stems.
+function steps.separate(call, checked_source, checked, name)
   local done, err = true, nil
   if checked.download then
     done, err = download.reserve(call, checked, name)
@@ -51,28 +61,15 @@ local function separate(call, checked_source, checked, name)
   if done then
     done, err = wait.run(call, checked)
   end
-  local urls
   if done then
-    urls, err = result.one(call)
+    done, err = result.one(call)
   end
-  if not urls then
-    return nil, err
-  elseif checked.download then
-    return download.run(call, urls, checked, name, renewal(call))
+  if done and checked.download then
+    done, err = download.run(call, done, checked, name, renewal(call))
+  elseif done then
+    done.task_id, done.run_id = call.task_id, call.run_id
   end
-  urls.task_id, urls.run_id = call.task_id, call.run_id
-  return urls
-end
-
---- Upload, poll, fetch the URLs and, unless told not to, the stems.
-function steps.separate(call, checked_source, checked, name)
-  local stems, err = separate(call, checked_source, checked, name)
-  if stems then
-    call:emit("finished", { stems = redact.all(stems) })
-  elseif err.task_id then
-    err.retryable = false -- the same call would pay again
-  end
-  return stems, err
+  return finish(call, done, err)
 end
 
 return steps

@@ -123,16 +123,17 @@ end
 
 local function follow(call, transfer)
   local last = {}
-  while true do
+  local run, err
+  repeat
     local event = call.inbox:next()
-    if not event then
-      return call:fail_cancelled("poll")
+    if event then
+      run, err = wait.hear(call, transfer, event, last)
+    else
+      run, err = call:fail_cancelled("poll")
     end
-    local run, err = wait.hear(call, transfer, event, last)
-    if run or err then
-      return run, err
-    end
-  end
+  until run or err
+  call.inbox:drop(transfer)
+  return run, err
 end
 
 --- Begin to poll for the end of the task `call.task_id`.
@@ -159,9 +160,7 @@ function wait.run(call, options)
   if not transfer then
     return nil, problem
   end
-  local run, err = follow(call, transfer)
-  call.inbox:drop(transfer)
-  return run, err
+  return follow(call, transfer)
 end
 
 return wait

@@ -54,12 +54,13 @@ end
 ---@param seconds number?
 function builtin.suspend(seconds)
   local thread = coroutine.running()
-  local entry = seconds and sleeping:add(thread, core.now() + seconds)
   state[thread] = "parked"
-  coroutine.yield()
-  if entry then
-    sleeping:remove(entry)
+  if not seconds then
+    return coroutine.yield()
   end
+  local entry = sleeping:add(thread, core.now() + seconds)
+  coroutine.yield()
+  sleeping:remove(entry)
 end
 
 --- Begin `fn(argument)` in a coroutine of its own, in the next turn.
