@@ -1,0 +1,54 @@
+-- In Copas: recordings are separated beside a thread of ours.
+--
+--   lua5.4 examples/with_copas.lua [FOLDER [FILE…]]
+--
+-- With CAMB_API_KEY set it uses the service, else camb's own sandbox.
+
+local camb = require "camb"
+local copas = require "copas"
+
+local folder = arg[1] or "stems"
+local files = { table.unpack(arg, 2) }
+if #files == 0 then
+  files = { "examples/mix.flac", "examples/ingredients/music.flac" }
+end
+
+local options = { loop = require "camb.loop.copas" }
+local server
+if not os.getenv("CAMB_API_KEY") then
+  server = assert(require("camb.sandbox").start())
+  options.base_url, options.api_key = server.base_url, server.api_key
+end
+local client = camb.client(options)
+
+local ticks, left, failures = 0, #files, 0
+
+local function separate(file)
+  local stems, err = client:separate(file, { output_dir = folder,
+    overwrite = true, interval = server and 0.5 or 5 })
+  if stems then
+    print(file, stems.foreground, stems.background)
+  else
+    failures = failures + 1
+    print(file, err.message)
+  end
+  left = left - 1
+end
+
+for _, file in ipairs(files) do
+  copas.addthread(separate, file)
+end
+copas.addthread(function()
+  while left > 0 do
+    copas.pause(0.1)
+    ticks = ticks + 1
+  end
+end)
+copas.loop()
+print(("the thread woke up %d times meanwhile"):format(ticks))
+
+client:close()
+if server then
+  server:stop()
+end
+os.exit(failures == 0 and 0 or 1)
