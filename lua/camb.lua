@@ -17,7 +17,7 @@ camb.VERSION = "dev"
 --- Open a client.  Its jobs share one key and one pool of connections.
 ---@param given table? # api_key, base_url, timeout, connect_timeout,
 ---  stall_timeout, retries, max_connections, requests_per_second, proxy,
----  ca_file, user_agent, headers, on_event
+---  ca_file, user_agent, headers, on_event, loop
 ---@return camb.Client
 function camb.client(given)
   local one = client.new(options.check(given, schema.client, 2), 2)
@@ -39,7 +39,7 @@ end
 local BOTH = options.join(schema.client, schema.separate)
 
 --- One call: upload, poll, download.  In a script it blocks; in a job of
---- camb.run it leaves the time to others.
+--- camb.run, or of the loop, it leaves the time to others.
 ---@param given_source camb.Source
 ---@param given table? # the options of camb.client and of client:separate
 ---@return table? stems # foreground, background: paths; the URLs, task_id,

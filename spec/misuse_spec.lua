@@ -170,6 +170,16 @@ describe("misuse", function()
     end)
   end)
 
+  it("refuses a loop that is none", function()
+    for _, loop in ipairs({ "luv", 7, {}, { running = print } }) do
+      raises("option 'loop' is not a loop, such as require "
+        .. '"camb.loop.cqueues"', function()
+          camb.client({ base_url = server.base_url, api_key = "x",
+            loop = loop })
+        end)
+    end
+  end)
+
   it("refuses jobs that are no functions", function()
     raises("camb.spawn: function expected, got nil", function()
       camb.spawn()
