@@ -10,3 +10,5 @@ ignore = { "581" } -- `not (x > 0)` refuses NaN, `x <= 0` would not
 files["spec"] = { std = "max+busted", max_line_length = 100 }
 files["examples"] = { std = "max" }
 files["spec/fuzz/corpus"] = { max_line_length = false }
+-- What the program sets, and what it calls.
+files["spec/torture"] = { std = "max", max_line_length = 100, ignore = { "1" } }

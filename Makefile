@@ -313,6 +313,43 @@ CHECKS = $(SANITIZERS) $(LINTS) $(TORTURES) $(FUZZES:%=fuzz-%) $(COVERAGES)
 check: check-deps ## All of lint, sanitize, coverage and fuzz, side by side.
 	@$(AGAIN) -k --output-sync=target $(CHECKS)
 
+# Memory is refused: to a Lua state, to C and libcurl, to the sandbox; and the
+# collector never rests.  TORTURE=all refuses every request once, in half an
+# hour; otherwise it is every so manyth, in two minutes.
+TORTURE  ?= some
+TORTURED  = $(BUILD)/torture
+TORTURES  = torture-lua torture-malloc torture-sandbox torture-collect \
+  torture-gc
+WRAPPED   = malloc calloc realloc free strdup strndup \
+  $(shell sed -n 's/^LENT.[^,]*, \([A-Za-z0-9_]*\),.*/\1/p' \
+  spec/torture/allocate.c) json_pack
+comma     = ,
+TORTURE_RUN = env $(ENV_LUA) LUA_CPATH="$(abspath $(TORTURED))/lib/$(notdir \
+  $(LUA))/?.so;$${LUA_CPATH:-;}" ASAN_OPTIONS=detect_leaks=1 \
+  LSAN_OPTIONS=suppressions=spec/torture/leaks.supp:print_suppressions=0 \
+  $(TORTURED)/torture
+GC_SPECS = $(patsubst %,spec/%_spec.lua,api client errors money scheduler stems)
+.PHONY: torture torture-build $(TORTURES)
+torture: check-deps ## Refuse memory everywhere; TORTURE=all for every request.
+	@$(MAKE) --no-print-directory -k $(TORTURES)
+
+torture-build:
+	@$(AGAIN) core sandbox BUILD=$(TORTURED) CC=gcc \
+	  CFLAGS="-O1 -g -fno-omit-frame-pointer" EXTRA_CFLAGS="$(ASAN_FLAGS)" \
+	  LDFLAGS="$(patsubst %,-Wl$(comma)--wrap=%,$(WRAPPED))"
+	@gcc $(WARNINGS) -D_GNU_SOURCE -O1 -g $(ASAN_FLAGS) -rdynamic \
+	  $(LUA_CFLAGS) $(CORE_CFLAGS) $(SANDBOX_CFLAGS) -o $(TORTURED)/torture \
+	  spec/torture/*.c $(shell pkg-config --libs $(LUA_PC)) $(CORE_LIBS) \
+	  $(SANDBOX_LIBS)
+
+torture-lua torture-malloc torture-collect: torture-%: torture-build
+	$(call step,$(TORTURE_RUN) spec/torture/main.lua $* $(TORTURE))
+torture-sandbox: torture-build
+	$(call step,$(TORTURE_RUN) spec/torture/sandbox.lua $(TORTURE))
+torture-gc:
+	$(call step,$(AGAIN) all && CAMB_GC=1000 $(MAKE) --no-print-directory \
+	  run-test SPECS="--exclude-tags=timed $(GC_SPECS)")
+
 # Programs that print figures.  A C program that needs more than libc says here
 # what it is linked with.
 BENCHES ?= $(wildcard spec/bench/*.lua)

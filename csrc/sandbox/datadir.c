@@ -75,20 +75,23 @@ static bool make_inside (DataDir *d, Failure *why) {
   return true;
 }
 
-static bool read_key (DataDir *d) {
+static bool read_key (DataDir *d, bool *is_closed) {
   char *path = files_join(d->path, SECRET);
   int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   bool ok = fd >= 0 && read(fd, d->key, KEY_BYTES) == KEY_BYTES;
+  *is_closed = fd < 0 && errno != ENOENT;
   if (fd >= 0)
     close(fd);
   free(path);
   return ok;
 }
 
+/* Where the key is but cannot be read now, a new one would void all URLs. */
 static bool load_key (DataDir *d, Failure *why) {
-  if (read_key(d))
+  bool is_closed;
+  if (read_key(d, &is_closed))
     return true;
-  if (secret_random(d->key, KEY_BYTES) &&
+  if (!is_closed && secret_random(d->key, KEY_BYTES) &&
       files_replace(d->path, SECRET, d->key, KEY_BYTES, d->kept) == 0)
     return true;
   return fail(why, "file", "cannot write to the folder '%s': %s", d->path,
@@ -105,6 +108,8 @@ int64_t datadir_last_run (const DataDir *d) {
   int64_t run = 0;
   char *path = files_join(d->path, LAST_RUN);
   FILE *file = path == NULL ? NULL : fopen(path, "re");
+  if (file == NULL && errno != ENOENT)
+    run = -1;
   if (file != NULL) {
     if (fscanf(file, "%" SCNd64, &run) != 1)
       run = 0;

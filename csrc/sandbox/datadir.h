@@ -22,7 +22,7 @@ typedef struct DataDir {
 ** datadir_close and datadir_free are due in both cases. */
 bool datadir_open (DataDir *d, const char *path, Failure *why);
 
-/* The highest run id written down, 0 when none is. */
+/* The highest run id written down, 0 when none is, -1 when that cannot be read. */
 int64_t datadir_last_run (const DataDir *d);
 
 /* Write it down.  -1 and errno on failure. */

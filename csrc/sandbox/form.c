@@ -2,6 +2,7 @@
 
 #include "sandbox/form.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -46,20 +47,27 @@ void form_refuse (Form *f, FormFault why) {
 
 /* UTF-8 without NULs: anything else could not be told from its own prefix, or
 ** not be written down. */
-static bool is_text (const char *bytes, size_t n) {
+static FormFault check_text (const char *bytes, size_t n) {
   json_t *string;
   if (n == 0)
-    return true;
+    return FORM_FINE;
+  errno = 0;
   string = json_stringn(bytes, n);
+  if (string == NULL && errno == ENOMEM)
+    return FORM_NOT_STORED;
   json_decref(string);
-  return string != NULL && memchr(bytes, '\0', n) == NULL;
+  return string != NULL && memchr(bytes, '\0', n) == NULL ? FORM_FINE
+                                                          : FORM_MALFORMED;
 }
 
 static void end_field (Form *f) {
   Pairs *fields = &f->request->record->fields;
   size_t n = strlen(f->name);
-  if (!is_text(f->name, n) || !is_text(f->value, f->used))
-    form_refuse(f, FORM_MALFORMED);
+  FormFault why = check_text(f->name, n);
+  if (why == FORM_FINE)
+    why = check_text(f->value, f->used);
+  if (why != FORM_FINE)
+    form_refuse(f, why);
   else if (fields->used + n + f->used > FIELDS_MAX)
     form_refuse(f, FORM_TOO_LARGE);
   else if (!pairs_add(fields, f->name, n, f->value, f->used))
@@ -170,9 +178,10 @@ Form *form_new (Request *r) {
   f->request = r;
   if (type == NULL || strncasecmp(type, "multipart/form-data", 19) != 0)
     return f;
+  errno = 0;
   f->parser = MHD_create_post_processor(r->connection, BUFFER, on_part, f);
   if (f->parser == NULL)
-    f->fault = FORM_MALFORMED;
+    f->fault = errno == ENOMEM ? FORM_NOT_STORED : FORM_MALFORMED;
   return f;
 }
 

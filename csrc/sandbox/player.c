@@ -101,13 +101,13 @@ static void step_all (Player *p) {
 }
 
 static void *run (void *context) {
+  const struct timespec a_while = {0, 10000000};
   Player *p = context;
-  while (fetch_fresh(p) && wait_all(p))
-    step_all(p);
-  pthread_mutex_lock(&p->mutex);
-  p->stopping = true;
-  pthread_mutex_unlock(&p->mutex);
-  fetch_fresh(p);
+  while (fetch_fresh(p))
+    if (wait_all(p))
+      step_all(p);
+    else
+      nanosleep(&a_while, NULL); /* it may be there again then */
   while (p->plays != NULL) {
     Play *x = p->plays;
     p->plays = x->next;

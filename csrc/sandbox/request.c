@@ -114,6 +114,8 @@ static enum MHD_Result meet (Request *r, const char *method) {
   MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, on_header,
                               &r->record->headers);
   r->operation = r->record->method == NULL ? &unknown_operation : route_find(r);
+  if (r->record->method == NULL || r->no_memory)
+    return MHD_NO; /* a task that is only not found now is not unknown */
   atomic_fetch_add(&r->server->stats.requests[r->operation->id], 1);
   r->fault = faults_take(r->server->faults, r->operation->id, r->record->path);
   if (is_due(r, AT_HEADERS))

@@ -18,6 +18,7 @@ typedef struct Request {
   bool begun;                 /* the operation's begin was called */
   const char *allow;          /* of a 405: the methods the path has */
   char *argument;             /* the path's last part, decoded; may be NULL */
+  bool no_memory;             /* for that, or for the headers' record */
   Record *record;             /* NULL once it is in the log */
   void *state;                /* the operation's own */
   Fault *fault;               /* taken for it; NULL: none, or given back */

@@ -2,6 +2,7 @@
 
 #include "sandbox/result.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,12 +20,15 @@ typedef struct Body {
   size_t used, size;
 } Body;
 
+bool result_is_known (Server *s, int64_t run_id) {
+  const Task *t = store_run(s->store, run_id);
+  return t != NULL && atomic_load(&t->ended);
+}
+
 json_t *result_urls (Server *s, int64_t run_id) {
   const Task *t = store_run(s->store, run_id);
   char *foreground, *background;
   json_t *urls = NULL;
-  if (t == NULL || !atomic_load(&t->ended))
-    return NULL;
   foreground = stem_url(s, t, FOREGROUND);
   background = stem_url(s, t, BACKGROUND);
   if (foreground != NULL && background != NULL)
@@ -94,8 +98,9 @@ static json_t *parse (const Request *r, json_t *problems) {
     reply_problem(problems, "body", NULL, "value is not a valid dict",
                   "type_error.dict");
   else {
+    errno = 0;
     value = json_loadb(b->bytes, b->used, JSON_DECODE_ANY, &error);
-    if (value == NULL)
+    if (value == NULL && errno != ENOMEM)
       problem_decode(problems, &error);
   }
   return value;
@@ -135,10 +140,14 @@ static json_t *collect (Server *s, json_t *list, json_t *problems) {
       problem_item(problems, index);
       continue;
     }
+    if (!result_is_known(s, run))
+      continue;
     urls = result_urls(s, run);
     snprintf(key, sizeof key, "%" PRId64, run);
-    if (urls != NULL)
-      json_object_set_new(map, key, urls);
+    if (json_object_set_new(map, key, urls) != 0) {
+      json_decref(map);
+      return NULL; /* no memory: better no reply than one that lacks a run */
+    }
   }
   return map;
 }

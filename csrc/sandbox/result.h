@@ -7,8 +7,11 @@
 
 #include "sandbox/server.h"
 
-/* {"foreground_audio_url": …, "background_audio_url": …} with fresh URLs;
-** NULL when there is no such run. */
+/* True when there is such a run. */
+bool result_is_known (Server *s, int64_t run_id);
+
+/* {"foreground_audio_url": …, "background_audio_url": …} with fresh URLs, for a
+** run that is known; NULL when there is no memory. */
 json_t *result_urls (Server *s, int64_t run_id);
 
 #endif

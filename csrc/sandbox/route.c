@@ -2,6 +2,7 @@
 
 #include "sandbox/route.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "sandbox/reply.h"
@@ -45,8 +46,10 @@ static const Operation *find_api (Request *r) {
       r->allow = route->method;
       return &unknown_operation;
     }
-    if (argument != NULL)
+    if (argument != NULL) {
       r->argument = target_decode(argument, strlen(argument));
+      r->no_memory = r->argument == NULL && errno == ENOMEM;
+    }
     return route->operation;
   }
   return &unknown_operation;

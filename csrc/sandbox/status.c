@@ -47,9 +47,9 @@ static enum MHD_Result tell_result (Request *r) {
   if (json_array_size(problems) > 0)
     return reply_invalid(r, problems);
   json_decref(problems);
-  urls = result_urls(r->server, run);
-  if (urls == NULL)
+  if (!result_is_known(r->server, run))
     return reply_detail(r, MHD_HTTP_NOT_FOUND, "Run not found");
+  urls = result_urls(r->server, run);
   return reply_json(r, MHD_HTTP_OK, urls);
 }
 

@@ -74,23 +74,28 @@ static void take_in (Store *s, Task *t) {
     insert(s, &s->by_run, t, compare_runs);
 }
 
-static void scan (Store *s) {
+/* False when memory runs out: a task that is passed over would be lost. */
+static bool scan (Store *s) {
   DIR *folder = opendir(s->dir.tasks);
   struct dirent *entry;
-  if (folder == NULL)
-    return;
-  while ((entry = readdir(folder)) != NULL) {
+  bool ok = folder != NULL;
+  if (!ok)
+    return false;
+  while (ok && (entry = readdir(folder)) != NULL) {
     char *path;
     Task *t;
     if (entry->d_name[0] == '.')
       continue;
+    errno = 0;
     path = files_join(s->dir.tasks, entry->d_name);
     t = path == NULL || !files_is_folder(path) ? NULL : task_read(path);
+    ok = errno != ENOMEM;
     if (t != NULL)
       take_in(s, t);
     free(path);
   }
   closedir(folder);
+  return ok;
 }
 
 Store *store_open (const char *data_dir, Failure *why) {
@@ -106,9 +111,14 @@ Store *store_open (const char *data_dir, Failure *why) {
     return NULL;
   }
   s->last_run = datadir_last_run(&s->dir);
+  if (s->last_run < 0 || !scan(s)) {
+    fail(why, "file", "cannot read the folder '%s': %s", s->dir.path,
+         strerror(errno));
+    store_free(s);
+    return NULL;
+  }
   if (s->last_run < FIRST_RUN - 1)
     s->last_run = FIRST_RUN - 1;
-  scan(s);
   return s;
 }
 
@@ -123,6 +133,7 @@ const uint8_t *store_key (const Store *s) {
 /* twalk gives its callback no context, hence twalk_r; it visits every node
 ** with children three times. */
 typedef struct Pending {
+  bool failed; /* no memory */
   Task **list;
   size_t count, size;
 } Pending;
@@ -135,8 +146,10 @@ static void collect (const void *node, VISIT visit, void *context) {
   if (p->count == p->size) {
     size_t size = p->size ? 2 * p->size : 64;
     Task **list = realloc(p->list, size * sizeof *list);
-    if (list == NULL)
+    if (list == NULL) {
+      p->failed = true;
       return;
+    }
     p->list = list;
     p->size = size;
   }
@@ -148,8 +161,8 @@ static int by_age (const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-Task *store_pending (Store *s) {
-  Pending p = {NULL, 0, 0};
+bool store_pending (Store *s, Task **list) {
+  Pending p = {false, NULL, 0, 0};
   Task *first = NULL;
   twalk_r(s->by_id, collect, &p);
   if (p.count > 0)
@@ -160,7 +173,8 @@ Task *store_pending (Store *s) {
     first = t;
   }
   free(p.list);
-  return first;
+  *list = first;
+  return !p.failed;
 }
 
 char *store_upload_folder (Store *s) {

@@ -26,9 +26,10 @@ Store *store_open (const char *data_dir, Failure *why);
 const char *store_folder (const Store *s);
 const uint8_t *store_key (const Store *s);
 
-/* The pending tasks, oldest first, linked by 'next'.  Only right after
-** store_open: later the workers own these links. */
-Task *store_pending (Store *s);
+/* The pending tasks, oldest first, linked by 'next'; false when there is no
+** memory to find them all.  Only right after store_open: later the workers own
+** these links. */
+bool store_pending (Store *s, Task **list);
 
 /* A fresh folder for an upload; free() it.  NULL and errno on failure. */
 char *store_upload_folder (Store *s);

@@ -94,7 +94,11 @@ static json_t *fields_of (const Request *r) {
   size_t at = 0;
   Pair p;
   while (pairs_next(&r->record->fields, &at, &p))
-    json_object_set_new(fields, p.name, json_stringn(p.value, p.length));
+    if (json_object_set_new(fields, p.name, json_stringn(p.value, p.length)) !=
+        0) {
+      json_decref(fields);
+      return NULL;
+    }
   return fields;
 }
 
@@ -163,6 +167,8 @@ static enum MHD_Result finish (Request *r) {
   if (json_array_size(problems) > 0)
     return reply_invalid(r, problems);
   json_decref(problems);
+  if (form_upload(r->state) == NULL)
+    return MHD_NO; /* there was no memory to say that it is missing */
   return accept_upload(r);
 }
 

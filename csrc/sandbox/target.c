@@ -46,6 +46,7 @@ char *target_decode (const char *text, size_t n) {
   if (strlen(out) == (size_t)(to - out))
     return out;
   free(out);
+  errno = EILSEQ;
   return NULL;
 }
 

@@ -35,6 +35,7 @@ function call.new(client, options, source)
     on_event = options.on_event,
     source = source,
     inbox = inbox.new(client),
+    opened = false, -- the transfer that was opened last; see Call:open
   }, Call)
 end
 
@@ -121,6 +122,9 @@ function Call:open(kind, request, box)
   if not transfer then
     return nil, problem, is_busy
   end
+  -- Needs no memory, as the field is there: when `watch` finds none the upload
+  -- is closed with the operation, and not sent by a later step.
+  self.opened = transfer
   return (box or self.inbox):watch(transfer)
 end
 
@@ -210,8 +214,8 @@ function Call:claim(path)
   if claimed[path] then
     return false
   end
-  claimed[path] = self
   self.claim_path = path
+  claimed[path] = self
   return true
 end
 
@@ -235,6 +239,9 @@ end
 --- Give back whatever the operation holds.  Twice is fine.
 function Call:close()
   self.inbox:close()
+  if self.opened then
+    self.opened:close()
+  end
   if self.small then
     self.small:close()
   end

@@ -371,11 +371,11 @@ function Client:close()
   end
   scheduler.host(self).detach(self)
   self.closed = true
-  for _, inbox in pairs(self.inboxes) do
+  self.session:close() -- first: to wake somebody may take memory
+  for id, inbox in pairs(self.inboxes) do
+    self.inboxes[id] = nil
     inbox:cancel()
   end
-  self.inboxes = {}
-  self.session:close()
 end
 
 Client.__close = Client.close

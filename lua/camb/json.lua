@@ -66,7 +66,9 @@ function json.decode(text)
     text = protect_integers(text)
   end
   local ok, value = pcall(cjson.decode, text)
-  if not ok then
+  if not ok and value == "not enough memory" then
+    error(value, 0) -- Lua's own, which says nothing about the text
+  elseif not ok then
     return nil, (tostring(value):gsub("^.-:%d+: ", ""))
   elseif value == cjson.null then
     return nil
