@@ -1,5 +1,6 @@
---- Files of the same content, which one upload is enough for.  Contents are
---- compared only where two files have the same size.
+--- Files of the same content, which one upload is enough for.  A file is read
+--- only where another one has its size, and read whole only where a few pieces
+--- of them are alike, too.
 
 local core = require "camb.core"
 local hash = require "camb.batch.hash"
@@ -13,49 +14,89 @@ Twins.__index = Twins
 
 local twins = {}
 
+-- Files of one size are a group, and those of the same pieces are.  A group
+-- that has one member only knows no more of it.
 function twins.new(client)
-  return setmetatable({ client = client, by_size = {}, order = {}, at = 0 },
-    Twins)
+  return setmetatable({ client = client, by_size = {}, by_pieces = {},
+    by_content = {}, order = {}, at = 0 }, Twins)
+end
+
+-- Let `known` join the group of `key`; the group, if others are in it, and the
+-- one that had been alone.
+local function join(self, index, key, known)
+  local group = self[index][key]
+  known[index] = key
+  if not group then
+    self[index][key] = { count = 1, alone = known }
+    return nil
+  end
+  local other = group.alone
+  group.count, group.alone = group.count + 1, nil
+  return group, other
+end
+
+local function part(self, index, known)
+  local key = known[index]
+  local group = key and self[index][key]
+  if group then
+    group.count = group.count - 1
+    if group.count == 0 then
+      self[index][key] = nil
+    end
+  end
 end
 
 local function forget(self, known)
-  local same_size = self.by_size[known.size]
-  for i, one in ipairs(same_size) do
-    if one == known then
-      table.remove(same_size, i)
-      break
-    end
-  end
-  if #same_size == 0 then
-    self.by_size[known.size] = nil
+  if known.is_gone then
+    return
   end
   known.is_gone = true
+  part(self, "by_size", known)
+  part(self, "by_pieces", known)
+  if known.content and self.by_content[known.content] == known then
+    self.by_content[known.content] = nil
+  end
 end
 
-local function remember(self, job, sha256)
-  local known = { path = job.checked.path, size = job.size, mtime = job.mtime,
-    sha256 = sha256, options_text = job.options_text }
-  self.by_size[job.size] = self.by_size[job.size] or {}
-  table.insert(self.by_size[job.size], known)
+local function remember(self, known)
   self.at = self.at % MOST + 1
   local oldest = self.order[self.at]
-  if oldest and not oldest.is_gone then
+  if oldest then
     forget(self, oldest)
   end
   self.order[self.at] = known
-  job.known = known
 end
 
--- The sum of a file that came before, if it still is what was sent.
-local function sum_of(self, known)
-  if not known.sha256 then
-    local kind, size, mtime = core.stat(known.path)
-    if kind ~= "file" or size ~= known.size or mtime ~= known.mtime then
-      return nil
-    end
-    known.sha256 = hash.of_file(self.client, known.path)
+-- True while the file is what it was when it was sent.
+local function is_same_file(known)
+  local kind, size, mtime = core.stat(known.path)
+  return kind == "file" and size == known.size and mtime == known.mtime
+end
+
+-- One that came before with the content and the options of `known`.
+local function compare_content(self, known)
+  local sum = hash.of_file(self.client, known.path)
+  if not sum or known.is_gone then
+    return nil
   end
-  return known.sha256
+  local content = sum .. known.options_text
+  local same = self.by_content[content]
+  if not same then
+    self.by_content[content], known.content = known, content
+  end
+  return same
+end
+
+local function compare_pieces(self, known)
+  local pieces = hash.of_pieces(known.path, known.size)
+  if not pieces then
+    return nil
+  end
+  local group, other = join(self, "by_pieces", pieces, known)
+  if other and is_same_file(other) then
+    compare_content(self, other)
+  end
+  return group and compare_content(self, known)
 end
 
 --- A file that came before with the content and the options of `job`, in
@@ -63,33 +104,32 @@ end
 ---@param job table # size, mtime, checked, options_text
 ---@return table? known
 function Twins:find(job)
-  local same_size = self.by_size[job.size]
-  if not same_size then
-    return remember(self, job)
+  local known = { path = job.checked.path, size = job.size, mtime = job.mtime,
+    options_text = job.options_text or "" }
+  local group, other = join(self, "by_size", known.size, known)
+  if other and is_same_file(other) then
+    compare_pieces(self, other)
   end
-  local sha256 = job.sha256 or hash.of_file(self.client, job.checked.path)
-  job.sha256 = sha256
-  for _, known in ipairs(same_size) do
-    if sha256 and known.options_text == job.options_text
-      and sum_of(self, known) == sha256
-    then
-      return known
-    end
+  local same = group and compare_pieces(self, known)
+  if same then
+    forget(self, known)
+    return same
   end
-  return remember(self, job, sha256)
+  remember(self, known)
+  job.known = known
+  return nil
 end
 
 --- The upload of `job` has ended.
 function Twins:settle(job, err)
   local known = job.known
   job.known = nil
-  if not known then
-    return
-  end
-  known.task_id = job.task_id
-  known.error = err and err.kind == "unknown_outcome" and err or nil
-  if not known.task_id and not known.error and not known.is_gone then
-    forget(self, known)
+  if known then
+    known.task_id = job.task_id
+    known.error = err and err.kind == "unknown_outcome" and err or nil
+    if not known.task_id and not known.error then
+      forget(self, known)
+    end
   end
 end
 
