@@ -19,6 +19,8 @@ local journal = {}
 
 -- Seconds between two attempts at a store that cannot be written.
 local PAUSE = 0.5
+-- Seconds for which SQLite may block for another process that writes.
+local BUSY = 0.2
 -- Seconds between two looks for jobs that other workers may have left.
 local IDLE = 1
 -- Jobs claimed at a time.
@@ -193,10 +195,11 @@ local function renew(self)
   end
 end
 
-local function open(self)
+local function open_once(self)
   local client, options = self.run.client, self.run.options
   local jobs, err = store.open(options.store, {
     lease = options.lease,
+    busy_timeout = BUSY,
     base_url = client.base_url,
     patience = options.patience,
     sleep = function(seconds)
@@ -210,6 +213,19 @@ local function open(self)
     end,
   })
   self.store = jobs
+  return jobs, err
+end
+
+local function open(self)
+  local give_up = core.now() + self.run.options.patience
+  local jobs, err = open_once(self)
+  while not jobs and err.retryable and core.now() < give_up do
+    self.run:tell_pause(err, PAUSE)
+    if not scheduler.sleep_for(self.run.client, PAUSE) or self.run.closed then
+      return nil, err
+    end
+    jobs, err = open_once(self)
+  end
   return jobs, err
 end
 

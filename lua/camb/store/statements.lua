@@ -157,11 +157,15 @@ statements.failed = "UPDATE camb_jobs SET state = 'failed'" .. ENDED
 statements.unknown = "UPDATE camb_jobs SET state = 'unknown_outcome'" .. ENDED
   .. "('intended', 'submitting', 'unknown_outcome')"
 
--- Back to where the job can go on.
+-- Back to where the job can go on.  A file that is yet to be sent may be another
+-- one than it was.
 statements.retry = [[UPDATE camb_jobs SET
   state = CASE WHEN COALESCE(task_id, '') = '' THEN 'intended'
     WHEN COALESCE(run_id, '') = '' THEN 'submitted' ELSE 'finished' END,
   sent = CASE WHEN COALESCE(task_id, '') = '' THEN NULL ELSE sent END,
+  size = CASE WHEN COALESCE(task_id, '') = '' THEN NULL ELSE size END,
+  mtime = CASE WHEN COALESCE(task_id, '') = '' THEN NULL ELSE mtime END,
+  sha256 = CASE WHEN COALESCE(task_id, '') = '' THEN NULL ELSE sha256 END,
   task_id = CASE WHEN task_id = '' THEN NULL ELSE task_id END,
   run_id = CASE WHEN COALESCE(task_id, '') = '' OR run_id = '' THEN NULL
     ELSE run_id END,

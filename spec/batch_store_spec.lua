@@ -1,0 +1,439 @@
+-- Batches with a store in SQLite: they go on from wherever they were left, and
+-- whatever goes wrong with the store, nothing is sent that it does not know of.
+
+local core = require "camb.core"
+local stage = require "spec.support.stage"
+local store = require "camb.store"
+local takes = require "spec.support.takes"
+local workspace = require "spec.support.workspace"
+
+local BUILD = os.getenv("BUILD") or "build"
+local LUA = os.getenv("LUA") or "lua5.4"
+
+describe("a batch with a store", function()
+  local server, client, folder, out, path
+
+  before_each(function()
+    folder = workspace.folder()
+    out, path = folder .. "/stems", folder .. "/batch.db"
+    local other
+    server, client, other = stage.open({ engine = takes.engine(folder),
+      workers = 4 })
+    workspace.remove(other)
+  end)
+
+  after_each(function()
+    stage.close(server, client, folder)
+  end)
+
+  local function options(more)
+    local all = { output_dir = out, interval = 0.05, store = path }
+    for name, value in pairs(more or {}) do
+      all[name] = value
+    end
+    return all
+  end
+
+  -- Every item, by its index.
+  local function all_of(sources, more)
+    local items = {}
+    for item in client:batch(sources, options(more)) do
+      items[item.index or -#items - 1] = item
+    end
+    return items
+  end
+
+  local function change(sql)
+    local jobs <close> = assert(store.open(path))
+    return assert(jobs.session:write(function(conn)
+      return conn:run(sql)
+    end))
+  end
+
+  local function counts()
+    local jobs <close> = assert(store.open(path))
+    return assert(jobs:count())
+  end
+
+  local function key_of(source)
+    return source
+  end
+
+  it("does nothing twice when it is run again", function()
+    local paths = takes.make(folder .. "/in", 8)
+    for run = 1, 3 do
+      local items = all_of(paths)
+      for i = 1, 8 do
+        assert(items[i].stems, items[i].error)
+        assert.equal(run > 1 or nil, items[i].skipped)
+        assert.equal(takes.wav(i), workspace.read(items[i].stems.foreground))
+      end
+      assert.equal(8, server:stats().uploads)
+    end
+    assert.same({ downloaded = 8 }, counts())
+    assert.equal(16, server:stats().requests.stem)
+  end)
+
+  it("goes on from every state that a job can be left in", function()
+    local paths = takes.make(folder .. "/in", 6)
+    local task = assert(client:submit(paths[2]))
+    local ready = assert(assert(client:submit(paths[3])):wait({
+      interval = 0.05 }))
+    local before = server:stats().uploads
+    local gone = assert(store.open(path, { lease = 1,
+      base_url = client.base_url }))
+    local rows = {}
+    for i, source in ipairs(paths) do
+      rows[i] = { key = key_of(source), source = source, output_dir = out,
+        name = source:match("([^/]+)%.wav$") }
+    end
+    assert(gone:add(rows))
+    assert.equal(6, #assert(gone:claim(6)))
+    for i = 2, 5 do
+      assert(gone:submitting(rows[i].key))
+    end
+    assert(gone:submitted(rows[2].key, task.id))
+    assert(gone:submitted(rows[3].key, ready.task_id))
+    assert(gone:finished(rows[3].key, ready.id))
+    assert(gone:failed(rows[5].key, { kind = "validation",
+      message = "refused" }))
+    gone.session:close() -- as a process that was killed leaves it
+    local items = all_of(paths)
+    for _, i in ipairs({ 1, 2, 3, 6 }) do
+      assert(items[i].stems, items[i].error)
+      assert.equal(takes.wav(i), workspace.read(items[i].stems.background))
+    end
+    assert.equal(task.id, items[2].task_id)
+    assert.equal(ready.id, items[3].run_id)
+    assert.equal("unknown_outcome", items[4].error.kind)
+    assert.equal("validation", items[5].error.kind)
+    assert.is_true(items[5].skipped)
+    assert.equal(before + 2, server:stats().uploads)
+    assert.same({ downloaded = 4, failed = 1, unknown_outcome = 1 }, counts())
+    -- each is begun again only when that is asked for
+    items = all_of(paths)
+    assert.equal("unknown_outcome", items[4].error.kind)
+    items = all_of(paths, { retry_failed = true })
+    assert(items[5].stems, items[5].error)
+    assert.equal("unknown_outcome", items[4].error.kind)
+    items = all_of(paths, { resubmit_unknown = true })
+    assert(items[4].stems, items[4].error)
+    assert.equal(before + 4, server:stats().uploads)
+    assert.same({ downloaded = 6 }, counts())
+  end)
+
+  it("works on the jobs of the store where no sources are given", function()
+    local paths = takes.make(folder .. "/in", 3)
+    local first = client:batch(paths, options({ uploads = 1 }))
+    assert(first().stems)
+    first:close()
+    local left = 0
+    for item in client:batch({}, options()) do
+      assert(item.stems, item.error)
+      assert.is_nil(item.index)
+      left = left + 1
+    end
+    assert.is_true(left > 0)
+    assert.same({ downloaded = 3 }, counts())
+    assert.equal(3, server:stats().uploads)
+  end)
+
+  it("fetches stems again that are gone, and sends nothing for that",
+    function()
+      local paths = takes.make(folder .. "/in", 2)
+      local items = all_of(paths)
+      os.remove(items[2].stems.foreground)
+      items = all_of(paths)
+      assert.is_true(items[1].skipped)
+      assert.equal(takes.wav(2), workspace.read(items[2].stems.foreground))
+      assert.equal(2, server:stats().uploads)
+    end)
+
+  it("pays for a content once, also when it comes again another day",
+    function()
+      local paths = takes.make(folder .. "/in", 2)
+      all_of(paths)
+      paths[3] = workspace.write(folder .. "/in/copy.wav", takes.wav(1))
+      local items = all_of(paths)
+      assert(items[3].stems, items[3].error)
+      assert.equal(takes.wav(1), workspace.read(items[3].stems.foreground))
+      assert.equal(items[1].task_id, items[3].task_id)
+      assert.equal(2, server:stats().uploads)
+    end)
+
+  it("takes names and forms from the store, whatever is asked for later",
+    function()
+      local paths = takes.make(folder .. "/in", 2)
+      local first = client:batch(paths, options({ uploads = 1,
+        project_name = "first" }))
+      assert(first().stems)
+      first:close()
+      for item in client:batch(paths, options({ project_name = "second",
+        output_dir = folder .. "/elsewhere" })) do
+        assert(item.stems, item.error)
+        assert.equal(1, (item.stems.foreground:find(out, 1, true)))
+      end
+      for _, request in ipairs(server:requests()) do
+        if request.file then
+          assert.equal("first", request.fields.project_name)
+        end
+      end
+    end)
+
+  it("refuses a source that has changed or is gone since, unless it was sent",
+    function()
+      local paths = takes.make(folder .. "/in", 4)
+      local items = all_of(paths, { uploads = 1, on_event = function(event)
+        if event.name == "submitted" and event.source == paths[1] then
+          workspace.write(paths[2], takes.wav(99, 500))
+          os.remove(paths[3])
+          os.remove(paths[1])
+        end
+      end })
+      assert(items[1].stems, items[1].error)
+      assert.equal("source", items[2].error.kind)
+      assert.matches("has changed since", items[2].error.message)
+      assert.equal("file", items[3].error.kind)
+      assert(items[4].stems, items[4].error)
+      assert.equal(2, server:stats().uploads)
+      -- found again, it goes on
+      workspace.write(paths[3], takes.wav(3))
+    end)
+
+  it("says that the output folder cannot be written, and sends nothing",
+    function()
+      local paths = takes.make(folder .. "/in", 2)
+      workspace.write(out, "a file is in the way")
+      local items = all_of(paths)
+      assert.equal("file", items[1].error.kind)
+      assert.matches("cannot be made", items[2].error.message)
+      assert.equal(0, server:stats().uploads)
+      os.remove(out)
+      items = all_of(paths, { retry_failed = true })
+      assert(items[1].stems and items[2].stems, items[1].error)
+    end)
+
+  it("refuses a store of a newer version, of another service, or no store",
+    function()
+      local paths = takes.make(folder .. "/in", 1)
+      local function refusal(words)
+        local items = all_of(paths)
+        assert.matches(words, items[-1].error.message)
+        assert.is_nil(items[1])
+      end
+      workspace.write(path, ("not a database "):rep(100))
+      refusal("is not an SQLite database")
+      os.remove(path)
+      all_of({})
+      change("UPDATE camb_meta SET value = 'http://other/apis' "
+        .. "WHERE name = 'base_url'")
+      refusal("belongs to the service at")
+      os.execute("rm -f " .. path .. "*")
+      all_of({})
+      change("UPDATE camb_meta SET value = '99' WHERE name = 'schema'")
+      refusal("written by a newer camb")
+      assert.equal(0, server:stats().uploads)
+    end)
+
+  -- A second handle that keeps everybody else from writing.
+  local function lock()
+    local jobs = assert(store.open(path))
+    jobs:begin()
+    assert(jobs:add({ { key = "lock", source = "lock" } }))
+    return jobs
+  end
+
+  it("waits for a store that another process is writing to", function()
+    local paths = takes.make(folder .. "/in", 3)
+    all_of({})
+    local held, pauses = lock(), 0
+    local items = all_of(paths, { on_event = function(event)
+      if event.step == "store" then
+        pauses = pauses + 1
+        assert.equal(0, server:stats().uploads)
+        if pauses == 2 then
+          held:close()
+        end
+      end
+    end })
+    for i = 1, 3 do
+      assert(items[i].stems, items[i].error)
+    end
+    assert.equal(2, pauses)
+    assert.equal(3, server:stats().uploads)
+  end)
+
+  it("sends nothing while the store cannot say so first", function()
+    local paths = takes.make(folder .. "/in", 3)
+    all_of({})
+    local held
+    local events = 0
+    local items = all_of(function()
+      held = held or lock()
+      events = events + 1
+      return paths[events]
+    end, { patience = 1 })
+    held:close()
+    assert.is_not_nil(items[-1].error)
+    assert.matches("is locked by another process", items[-1].error.message)
+    assert.equal(0, server:stats().uploads)
+  end)
+
+  it("tells of the task that the store could not record, and stops",
+    function()
+      local paths = takes.make(folder .. "/in", 6)
+      local held
+      local items = all_of(paths, { uploads = 1, lease = 1, patience = 1,
+        on_event = function(event)
+          if event.name == "upload_started" then
+            held = held or lock()
+          end
+        end })
+      held:close()
+      local told
+      for _, item in pairs(items) do
+        assert.equal("store", item.error.kind)
+        told = told or item.error.task_id
+      end
+      assert.is_string(told)
+      assert.equal(1, server:stats().uploads)
+      -- the row says submitting, and nobody is there who could know more
+      items = all_of(paths)
+      local unknown = 0
+      for i = 1, 6 do
+        unknown = unknown + (items[i].error
+          and items[i].error.kind == "unknown_outcome" and 1 or 0)
+      end
+      assert.equal(1, unknown)
+      assert.equal(6, server:stats().uploads)
+    end)
+
+  it("neither loses nor doubles a job when the disk is full", function()
+    takes.make(folder .. "/in", 30)
+    workspace.write(folder .. "/batch.lua", ([[
+      local camb = require "camb"
+      local client = camb.client()
+      local bad = 0
+      for item in client:batch("%s/in", { store = "%s", output_dir = "%s",
+        interval = 0.05, patience = 0.5, retry_failed = true }) do
+        bad = bad + (item.error and 1 or 0)
+        if item.error then
+          print(item.error)
+        end
+      end
+      os.exit(bad > 0 and 1 or 0)
+    ]]):format(folder, path, out))
+    local command = ("CAMB_API_KEY=%s CAMB_BASE_URL=%s %s %s/batch.lua"):format(
+      server.api_key, server.base_url, LUA, folder)
+    local words, status = workspace.run(
+      "(trap '' XFSZ; ulimit -f 320; " .. command .. ")")
+    assert.equal(1, status, words)
+    assert.matches("the store %S+ ", words)
+    words, status = workspace.run(command)
+    local lost = counts().unknown_outcome or 0
+    assert.equal(lost > 0 and 1 or 0, status, words)
+    assert.equal(30, (counts().downloaded or 0) + lost)
+    local seen = {}
+    for _, request in ipairs(server:requests()) do
+      if request.file and request.status == 200 then
+        assert.is_nil(seen[request.file.name])
+        seen[request.file.name] = true
+      end
+    end
+  end)
+
+  it("gives everything back when the loop is left, and goes on", function()
+    local paths = takes.make(folder .. "/in", 30)
+    local taken = 0
+    for item in client:batch(paths, options({ pending = 8 })) do
+      assert(item.stems, item.error)
+      taken = taken + 1
+      if taken == 5 then
+        break
+      end
+    end
+    assert.is_nil(counts().submitting)
+    local jobs = assert(store.open(path))
+    for row in jobs:each() do
+      assert.is_nil(row.owner)
+    end
+    jobs:close()
+    local lost = counts().unknown_outcome or 0
+    local items = all_of(paths)
+    for i = 1, 30 do
+      assert.is_true(items[i].stems ~= nil
+        or items[i].error.kind == "unknown_outcome", items[i].error)
+    end
+    assert.is_true(lost <= 4)
+    assert.is_true(server:stats().uploads <= 30)
+    assert.equal(30 - lost, counts().downloaded)
+  end)
+
+  describe("by camb batch", function()
+    local function camb(words, ...)
+      return workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s %s/bin/camb "
+        .. "batch --interval 0.05 -o %s "):format(server.api_key,
+        server.base_url, BUILD, out) .. words:format(...))
+    end
+
+    it("prints the stems, keeps a status, and begins what failed again",
+      function()
+        takes.make(folder .. "/in", 3)
+        workspace.write(folder .. "/in/notes.wav", "not audio")
+        local words, status = camb("%s/in --store %s 2>/dev/null", folder, path)
+        assert.equal(1, status)
+        local stems = 0
+        for stem in words:gmatch("[^\n]+") do
+          assert.equal("file", core.stat(stem))
+          stems = stems + 1
+        end
+        assert.equal(6, stems)
+        words, status = camb("--status --store %s", path)
+        assert.equal(0, status)
+        assert.matches("downloaded%s+3\n", words)
+        assert.matches("failed%s+1\n", words)
+        assert.matches("failed: %S+notes.wav: the source %S+ is not audio",
+          words)
+        workspace.write(folder .. "/in/notes.wav", takes.wav(50))
+        words, status = camb("--retry-failed --store %s", path)
+        assert.equal(0, status, words)
+        assert.same({ downloaded = 4 }, counts())
+        assert.equal(4, server:stats().uploads)
+      end)
+
+    it("says in a sentence what is missing", function()
+      for words, sentence in pairs({
+        [""] = "camb: which files%? Name some",
+        ["--status"] = "camb: this needs %-%-store",
+        ["--status --store " .. folder .. "/none.db"] = "there is no store",
+        [folder .. "/none*.wav"] = "stands for no file",
+      }) do
+        local said, status = camb(words)
+        assert.equal(1, status)
+        assert.matches(sentence, said)
+      end
+    end)
+
+    it("leaves the store in order when it is interrupted, and says how to go "
+      .. "on", function()
+      takes.make(folder .. "/in", 40)
+      local words = workspace.run(([[
+        CAMB_API_KEY=%s CAMB_BASE_URL=%s %s/bin/camb batch %s/in -j 1 \
+          --interval 0.05 -o %s --store %s > %s/paths 2> %s/words & pid=$!
+        for i in $(seq 1000); do [ -s %s/paths ] && break; sleep 0.02; done
+        kill -INT $pid; wait $pid; echo status=$?; cat %s/words]]):format(
+        server.api_key, server.base_url, BUILD, folder, out, path, folder,
+        folder, folder, folder))
+      assert.matches("status=1\n", words)
+      assert.matches("camb: interrupted", words)
+      assert.matches("it goes on from where it was with: camb batch %-%-store",
+        words)
+      assert.is_nil(counts().submitting)
+      local said, status = camb("--store %s", path)
+      local lost = counts().unknown_outcome or 0
+      assert.equal(lost > 0 and 1 or 0, status, said)
+      assert.equal(40, (counts().downloaded or 0) + lost)
+      assert.is_true(server:stats().uploads <= 40)
+    end)
+  end)
+end)
