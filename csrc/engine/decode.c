@@ -3,7 +3,6 @@
 #include "engine/decode.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,6 +10,7 @@
 #include <libswresample/swresample.h>
 
 #include "engine/demux.h"
+#include "engine/samples.h"
 
 enum { MIN_RATE = 1000, MAX_RATE = 655350 }; /* FLAC's own upper limit */
 enum { MAX_IDLE = 1000 }; /* steps without progress before we give up */
@@ -208,48 +208,6 @@ static int adapt_rest (Decoder *d, AVFrame **frame) {
 
 /* --- integers ------------------------------------------------------------- */
 
-/* Not a number becomes silence; lrint alone would make it a full-scale click.
-** 24 bits go by way of 32, as FFmpeg's own conversion does. */
-static int32_t quantise (double value, int bits, int64_t *clipped) {
-  double scale = bits == 16 ? 32768.0 : 2147483648.0;
-  double scaled = value * scale;
-  if (isnan(scaled))
-    return 0;
-  *clipped += scaled < -scale || scaled > scale;
-  scaled = fmin(fmax(scaled, -scale), scale - 1);
-  return bits == 16 ? (int32_t)lrint(scaled) : (int32_t)(llrint(scaled) >> 8);
-}
-
-#define EACH_SAMPLE(type, expression)                                          \
-  for (int i = 0; i < n; i++) {                                                \
-    type v = ((const type *)plane)[(size_t)i * stride];                        \
-    out[(size_t)i * channels] = (int32_t)(expression);                         \
-  }                                                                            \
-  break
-
-/* One channel, to every 'channels'-th integer of 'out'. */
-static void convert_channel (Decoder *d, const uint8_t *plane, size_t stride,
-                             int n, int32_t *out) {
-  int bits = d->format.bits;
-  size_t channels = (size_t)d->format.channels;
-  switch (av_get_packed_sample_fmt(d->kind)) {
-  case AV_SAMPLE_FMT_U8:
-    EACH_SAMPLE(uint8_t, (v - 128) * 256);
-  case AV_SAMPLE_FMT_S16:
-    EACH_SAMPLE(int16_t, v);
-  case AV_SAMPLE_FMT_S32:
-    EACH_SAMPLE(int32_t, v >> (32 - bits));
-  case AV_SAMPLE_FMT_S64:
-    EACH_SAMPLE(int64_t, v >> (64 - bits));
-  case AV_SAMPLE_FMT_FLT:
-    EACH_SAMPLE(float, quantise(v, bits, &d->clipped));
-  case AV_SAMPLE_FMT_DBL:
-    EACH_SAMPLE(double, quantise(v, bits, &d->clipped));
-  default: /* decoders give no other kind */
-    EACH_SAMPLE(uint8_t, 0 * v);
-  }
-}
-
 static int make_room (Decoder *d, int n, Fault *fault) {
   if (n <= d->room)
     return 0;
@@ -266,14 +224,7 @@ static int make_room (Decoder *d, int n, Fault *fault) {
 static int hand_out (Decoder *d, const AVFrame *f, Fault *fault) {
   if (make_room(d, f->nb_samples, fault) < 0)
     return -1;
-  int planar = av_sample_fmt_is_planar(d->kind);
-  int size = av_get_bytes_per_sample(d->kind);
-  for (int c = 0; c < d->format.channels; c++) {
-    const uint8_t *plane =
-      planar ? f->extended_data[c] : f->extended_data[0] + c * size;
-    convert_channel(d, plane, planar ? 1 : (size_t)d->format.channels,
-                    f->nb_samples, d->samples + c);
-  }
+  d->clipped += samples_of_frame(f, d->format.bits, d->samples);
   d->count += f->nb_samples;
   return f->nb_samples;
 }
