@@ -4,7 +4,7 @@
 **
 ** --dump DIR also writes what the engine sees in the file's first segment: one
 ** DIR/<feature>.f32 for each feature, and DIR/mask.f32, as raw floats, frame
-** by frame, 1487 bins each. */
+** by frame, 1487 bins each; and DIR/weights, a line for each weight. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,12 +46,27 @@ static void die (const char *what) {
   exit(1);
 }
 
-static void write_plane (const Segment *s, const char *dir, const char *name) {
+static FILE *create (const char *dir, const char *name) {
   char path[4096];
-  snprintf(path, sizeof path, "%s/%s.f32", dir, name);
+  snprintf(path, sizeof path, "%s/%s", dir, name);
   FILE *file = fopen(path, "wb");
   if (file == NULL)
     die("cannot write the dump");
+  return file;
+}
+
+static void write_weights (const char *dir) {
+  FILE *file = create(dir, "weights");
+  fprintf(file, "bias %.4f\n", weights_fitted.bias);
+  for (int i = 0; i < FEATURES; i++)
+    fprintf(file, "%s %.4f\n", weights_names[i], weights_fitted.of[i]);
+  fclose(file);
+}
+
+static void write_plane (const Segment *s, const char *dir, const char *name) {
+  char file_name[64];
+  snprintf(file_name, sizeof file_name, "%s.f32", name);
+  FILE *file = create(dir, file_name);
   for (int t = 0; t < segment_frames(s); t++)
     fwrite(s->data + (size_t)t * GRID_ROW, sizeof(float), GRID_BINS, file);
   fclose(file);
@@ -110,6 +125,7 @@ static void dump (const char *path, const char *dir) {
   }
   run_masker(&samples, &plane, &weights_fitted, 0);
   write_plane(&plane, dir, "mask");
+  write_weights(dir);
   free(samples.data);
   free(plane.data);
 }
