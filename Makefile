@@ -294,7 +294,7 @@ sanitize-valgrind: $(PRELOAD)
 COVERAGES = coverage-csrc coverage-lua
 .PHONY: coverage $(COVERAGES)
 coverage: check-deps ## Run the specs under ASan and print what they cover.
-	@$(AGAIN) -k $(COVERAGES)
+	+@$(AGAIN) -k $(COVERAGES)
 coverage-csrc coverage-lua: sanitize-asan
 coverage-csrc:
 	$(call step,$(LUA) spec/support/coverage.lua c $(ASAN)/obj)
@@ -304,14 +304,14 @@ coverage-lua:
 include spec/fuzz/fuzz.mk
 .PHONY: fuzz
 fuzz: check-deps ## Fuzz each of FUZZES for FUZZ_SECONDS (60).
-	@$(AGAIN) -k $(FUZZES:%=fuzz-%)
+	+@$(AGAIN) -k $(FUZZES:%=fuzz-%)
 
 # The longest first.  What is tagged #timed runs in `make test` alone, so these
 # may run side by side; each has a folder of its own to build in.
 CHECKS = $(SANITIZERS) $(LINTS) $(TORTURES) $(FUZZES:%=fuzz-%) $(COVERAGES)
 .PHONY: check
 check: check-deps ## All of lint, sanitize, coverage and fuzz, side by side.
-	@$(AGAIN) -k --output-sync=target $(CHECKS)
+	+@$(AGAIN) -k --output-sync=target $(CHECKS)
 
 # Memory is refused: to a Lua state, to C and libcurl, to the sandbox; and the
 # collector never rests.  TORTURE=all refuses every request once, in half an

@@ -9,13 +9,22 @@ local function forget_own_modules()
   end
 end
 
+-- Other people's loops, which not every Lua has packages of.
+local HOSTS = { ["camb.loop.copas"] = "copas", ["camb.loop.cqueues"] = "cqueues",
+  ["camb.loop.luv"] = "luv" }
+
+local function runs_here(name)
+  return name ~= "camb.cli.command" -- it would run
+    and (not HOSTS[name] or pcall(require, HOSTS[name]))
+end
+
 for _, path in ipairs(arg) do
   local name = path:gsub("^lua/", ""):gsub("%.lua$", ""):gsub("/init$", "")
     :gsub("/", ".")
-  if name == "camb.cli.command" then -- it would run
-    assert(loadfile(path))
-  else
+  if runs_here(name) then
     forget_own_modules()
     require(name)
+  else
+    assert(loadfile(path))
   end
 end
