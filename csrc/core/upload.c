@@ -268,10 +268,14 @@ int upload_feed (Transfer *t, const char *data, size_t size) {
   if (t->done)
     return -1;
   if (s->at + (int64_t)(s->queue.size + size) > s->size ||
-      buffer_append(&s->queue, data, size) != 0) {
+      size > s->queue.limit - s->queue.size) {
     transfer_fail(t, NULL, FAILURE_SOURCE,
                   "it gives more than the %lld bytes it announced",
                   (long long)s->size);
+    return -1;
+  }
+  if (buffer_append(&s->queue, data, size) != 0) {
+    transfer_fail(t, NULL, FAILURE_MEMORY, "out of memory");
     return -1;
   }
   s->ended = size == 0;

@@ -74,7 +74,8 @@ paths["submit a reader"] = { uploads = 1, accepts = "unknown_outcome",
       end })
   end }
 
-paths["submit a URL"] = { uploads = 1, accepts = "unknown_outcome",
+-- libcurl 7.88 may lose the query of a URL: then the stem's host refuses it.
+paths["submit a URL"] = { uploads = 1, accepts = "forbidden",
   needs = use_pending, run = function()
   return client:submit(stem_url)
 end }
