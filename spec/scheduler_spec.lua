@@ -195,6 +195,30 @@ describe("jobs of one client", function()
     assert.are_not.equal(a, b)
   end)
 
+  it("are not kept waiting by many other clients that nothing happens to",
+    function()
+      server:fault({ step = "status", silence = true, times = 100 })
+      local others = {}
+      camb.run(function()
+        local id = assert(client:submit(MIX)).id
+        for i = 1, 70 do
+          others[i] = stage.client(server)
+          camb.spawn(function()
+            others[i]:task(id):wait({ interval = 1000 })
+          end)
+        end
+        while #server:requests() < 71 do
+          camb.sleep(0.02)
+        end
+        for _ = 1, 3 do
+          assert(client:submit(MIX, { deadline = 5 }))
+        end
+        for _, other in ipairs(others) do
+          other:close()
+        end
+      end)
+    end)
+
   it("stop an upload, a poll or a download when they are cancelled",
     function()
       for _, at in ipairs({ "upload_started", "submitted",

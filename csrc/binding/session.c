@@ -263,13 +263,12 @@ static int l_tostring (lua_State *L) {
 /* wait(seconds, session, …): until one of them needs a step.  Where a session
 ** has no descriptor this only sleeps, for its timeout or a tick at most. */
 #define TICK_MS 20
-#define WAIT_LIMIT 64
 
 int l_wait (lua_State *L) {
-  struct pollfd fds[WAIT_LIMIT];
-  nfds_t count = 0;
   int i, ms = optms(L, 1), top = lua_gettop(L);
-  for (i = 2; i <= top && count < WAIT_LIMIT; i++) {
+  struct pollfd *fds = lua_newuserdatauv(L, (size_t)top * sizeof *fds, 0);
+  nfds_t count = 0;
+  for (i = 2; i <= top; i++) {
     Session *s = checksession(L, i);
     int until = session_timeout_ms(s);
     int fd = session_fd(s);
