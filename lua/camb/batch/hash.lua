@@ -10,8 +10,8 @@ local hash = {}
 local SAMPLE = 2048
 
 --- The digits of a sum over the size, the beginning, the middle and the end of
---- a file of `size` bytes: where these differ, the files do.  nil when it cannot
---- be read.
+--- a file of `size` bytes: where these differ, the files do.  nil when it
+--- cannot be read.
 ---@param path string
 ---@param size integer
 ---@return string? digits

@@ -157,8 +157,8 @@ statements.failed = "UPDATE camb_jobs SET state = 'failed'" .. ENDED
 statements.unknown = "UPDATE camb_jobs SET state = 'unknown_outcome'" .. ENDED
   .. "('intended', 'submitting', 'unknown_outcome')"
 
--- Back to where the job can go on.  A file that is yet to be sent may be another
--- one than it was.
+-- Back to where the job can go on.  A file that is yet to be sent may be
+-- another one than it was.
 statements.retry = [[UPDATE camb_jobs SET
   state = CASE WHEN COALESCE(task_id, '') = '' THEN 'intended'
     WHEN COALESCE(run_id, '') = '' THEN 'submitted' ELSE 'finished' END,
