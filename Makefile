@@ -369,7 +369,7 @@ JOBS    ?= 200
 SEED    ?=
 .PHONY: soak
 soak: test-deps ## Run JOBS jobs at a time for SECONDS under random faults.
-	@$(AGAIN) all
+	@$(AGAIN) all $(SUPPORT_SO)
 	@$(ENV_LUA) $(ENV_C) LUA=$(LUA) $(LUA) spec/soak/soak.lua $(SECONDS) \
 	  $(JOBS) $(SEED)
 

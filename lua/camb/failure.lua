@@ -1,6 +1,7 @@
 --- From what the core says of a failed transfer to the error a person reads.
 
 local api = require "camb.api"
+local core = require "camb.core"
 local Error = require "camb.error"
 local redact = require "camb.redact"
 
@@ -69,13 +70,32 @@ local function subject(step, call)
   return ""
 end
 
-local function of_status(step, transfer, call, status, retry_after)
+-- Longer than the core waits where there is no deadline.
+local LONGEST_PAUSE = 120
+
+-- True when the pause that was asked for is why there was no other attempt.
+local function is_sent_away(call, retry_after)
+  if not retry_after or not call.deadline then
+    return retry_after ~= nil and retry_after > LONGEST_PAUSE
+  end
+  return core.now() + retry_after >= call.deadline
+end
+
+local function kind_of(call, status, retry_after)
   local kind = KIND_OF_STATUS[status]
     or (status >= 500 and "server")
     or "protocol"
+  if kind == "server" and is_sent_away(call, retry_after) then
+    return "rate_limited", "the service is not there for now"
+  end
+  return kind, SENTENCE[kind]
+end
+
+local function of_status(step, transfer, call, status, retry_after)
+  local kind, sentence = kind_of(call, status, retry_after)
   local words, detail = api.read_error(transfer:body())
   local is_stem = step == "download" or step == "source"
-  local sentence = is_stem and STEM_SENTENCE[kind] or SENTENCE[kind]
+  sentence = is_stem and STEM_SENTENCE[kind] or sentence
   local message = sentence .. subject(step, call) .. reply_words(status, words)
   if retry_after then
     message = message .. ("; it asks to come back in %d s"):format(retry_after)

@@ -74,7 +74,7 @@ local own = {
     function() return { cut = random(0, 300000) } end,
     function() return { cut = random(0, 300000) } end,
     function() return { cut = random(0, 300000) } end,
-    function() return { changed = true, cut = random(0, 1500) } end,
+    function() return { changed = true, cut = random(0, 600) } end,
     function() return { corrupt = true } end,
     function() return { expired = true } end,
     function() return { etag = '"another"', cut = random(0, 300000) } end,
@@ -133,7 +133,7 @@ local wrong = assert(io.open(FOLDER .. "/wrong", "w"))
 local function remove(task)
   local path = task.foreground:match("^(.*)/")
   for _, name in ipairs({ "foreground.wav", "background.wav", "input.wav",
-    "task.json", "engine.err", "engine.out" }) do
+    "task.json", "engine.log", "engine.err" }) do
     os.remove(path .. "/" .. name)
   end
   assert(os.remove(path))

@@ -1,7 +1,12 @@
 /* What specs need of the system and Lua does not have: processes, and peers
 ** that the system alone plays.  Module spec.support.system. */
 
+#include <dlfcn.h>
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -102,10 +107,39 @@ static int l_close (lua_State *L) {
   return 0;
 }
 
+/* trim(): give back the memory that is free, so that what is left is in use. */
+static int l_trim (lua_State *L) {
+  (void)L;
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+  return 0;
+}
+
+#define SLOW_SECONDS 5
+
+/* For programs that have this file preloaded: a name server that does not
+** answer for names that end in ".slow". */
+CAMB_EXPORT int getaddrinfo (const char *node, const char *service,
+                             const struct addrinfo *hints,
+                             struct addrinfo **result) {
+  typedef int Resolve(const char *, const char *, const struct addrinfo *,
+                      struct addrinfo **);
+  size_t n = node != NULL ? strlen(node) : 0;
+  Resolve *next;
+  if (n > 5 && strcmp(node + n - 5, ".slow") == 0) {
+    sleep(SLOW_SECONDS);
+    return EAI_AGAIN;
+  }
+  *(void **)&next = dlsym(RTLD_NEXT, "getaddrinfo");
+  return next(node, service, hints, result);
+}
+
 static const luaL_Reg functions[] = {
   {"fork", l_fork},   {"exit", l_exit},         {"wait", l_wait},
   {"kill", l_kill},   {"listen", l_listen},     {"connect", l_connect},
-  {"close", l_close}, {"readable", l_readable}, {NULL, NULL},
+  {"close", l_close}, {"readable", l_readable}, {"trim", l_trim},
+  {NULL, NULL},
 };
 
 CAMB_EXPORT int luaopen_spec_support_system (lua_State *L);
