@@ -277,7 +277,7 @@ row("bytes behind the announced stem", { body = matrix.AUDIO, longer = 1000 },
 row("a stem that is shorter than announced", { body = "fLaC", truncate = 2,
   headers = { ETag = '"x"' } }, { stem = survives("network") })
 
-describe("the fault matrix:", function()
+describe("the fault matrix #slow:", function()
   local folder, template
   local outcomes = {}
 

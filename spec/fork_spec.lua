@@ -11,7 +11,7 @@ local workspace = require "spec.support.workspace"
 -- More than the sockets between two processes take.
 local SOURCE = copied.source("0123456789abcdef", 12 * 2 ^ 20)
 
-describe("after a fork", function()
+describe("after a fork #slow", function()
   local folder, open, secure
 
   local function start(words)
@@ -62,10 +62,14 @@ describe("after a fork", function()
     ["steps the client"] = function(client)
       client:step(0)
     end,
-    ["collects everything"] = function(client)
-      os.exit(true, client ~= nil)
-    end,
   }
+  -- What libcurl holds cannot be freed in a child without speaking in the
+  -- parent's name, which the leak checkers would report.
+  if not os.getenv("SANITIZER") then
+    leave["collects everything"] = function(client)
+      os.exit(true, client ~= nil)
+    end
+  end
 
   -- Without retries, so that whatever the child breaks fails.
   local function separates_through(server, child, event_name)

@@ -104,6 +104,88 @@ describe("the paid upload", function()
     assert.equal(1, posts())
   end)
 
+  it("is byte for byte the same in every attempt", function()
+    local named = stage.client(server, { retries = 2,
+      headers = { ["Idempotency-Key"] = "7f3a" } })
+    server:fault({ step = "submit", status = 429, retry_after = 0 })
+    server:fault({ step = "submit", status = 408 })
+    assert(named:submit(small(), { project_name = " ä&=+% ", run_id = 5,
+      project_description = "two\nlines \"quoted\"", folder_id = 2 ^ 53,
+      traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    }))
+    local requests = server:requests()
+    assert.equal(3, #requests)
+    for _, request in ipairs(requests) do
+      assert.same(requests[1].fields, request.fields)
+      assert.same(requests[1].file, request.file)
+      assert.equal(requests[1].query, request.query)
+      request.headers["content-type"] = nil -- holds libcurl's boundary
+      assert.same(requests[1].headers, request.headers)
+      assert.equal("7f3a", request.headers["idempotency-key"])
+    end
+    assert.equal(" ä&=+% ", requests[3].fields.project_name)
+    assert.equal(1, server:stats().uploads)
+    named:close()
+  end)
+
+  -- A reader of 32 MiB, and what it has given.
+  local function reader()
+    local given = 0
+    return { size = 2 ^ 25, filename = "x.flac", read = function()
+      given = given + 1
+      return given <= 32 and ("fLaC" .. ("\0"):rep(2 ^ 20 - 4)) or nil
+    end }, function()
+      return given
+    end
+  end
+
+  it("is sent neither half nor twice when its reader was begun", function()
+    for _, fault in ipairs({ { at = "body", after = 2 ^ 22, reset = true },
+      { at = "body", after = 2 ^ 22, status = 429, retry_after = 0 },
+      { status = 503, retry_after = 0 }, { status = 408 } }) do
+      local source, given = reader()
+      local before = posts()
+      fault.step, fault.times = "submit", math.huge
+      server:fault(fault)
+      local task, err = client:submit(source)
+      assert.is_nil(task)
+      assert.not_equal("unknown_outcome", err.kind)
+      assert.equal(before + 1, posts(), tostring(err))
+      assert.is_true(given() <= 33)
+      assert.equal(0, server:stats().uploads)
+      server:clear_faults()
+    end
+  end)
+
+  it("is whole when it is refused before its reader is begun", function()
+    server:fault({ step = "submit", at = "headers", status = 429,
+      retry_after = 0 })
+    local task, err = client:submit((reader()))
+    assert.equal(task and 1 or 0, server:stats().uploads, tostring(err))
+    if task then
+      assert.equal(2 ^ 25, server:requests()[2].file.size)
+    end
+  end)
+
+  it("is sent again when its reader was not begun", function()
+    local source = reader()
+    local retries = 0
+    local port = server.base_url:match(":(%d+)/")
+    server:stop()
+    local late = stage.client(server, { retries = 3 })
+    assert(late:submit(source, { on_event = function(event)
+      if event.name == "retrying" then
+        retries = retries + 1
+        server = assert(sandbox.start({ port = tonumber(port),
+          processing = math.huge }))
+      end
+    end }))
+    assert.equal(1, retries)
+    assert.equal(1, server:stats().uploads)
+    assert.equal(2 ^ 25, server:requests()[1].file.size)
+    late:close()
+  end)
+
   it("is refused along a redirect, with the place named", function()
     for _, status in ipairs({ 301, 302, 303, 307, 308 }) do
       local other = assert(sandbox.start({}))

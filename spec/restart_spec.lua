@@ -13,7 +13,7 @@ local ROUNDS = 4
 local LARGE = copied.source("0123456789abcdef", 24 * 2 ^ 20)
 local SMALL = copied.source("0123456789abcdef", 100000)
 
-describe("a sandbox that is killed and started again", function()
+describe("a sandbox that is killed and started again #slow", function()
   local folder, server
 
   local function free_port()
