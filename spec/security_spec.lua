@@ -67,9 +67,12 @@ describe("the key", function()
     folder = workspace.folder()
   end)
 
+  -- There are none where a spec could not begin.
   after_each(function()
-    server:stop()
-    other:stop()
+    if server then
+      server:stop()
+      other:stop()
+    end
     workspace.remove(folder)
   end)
 
