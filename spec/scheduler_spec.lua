@@ -1,4 +1,5 @@
 local camb = require "camb"
+local core = require "camb.core"
 local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
 
@@ -95,6 +96,20 @@ describe("camb.run", function()
     end)
     assert.is_false(ok)
     assert.equal("camb.run: every job waits for another one", problem)
+  end)
+
+  it("ends its jobs before it raises what is wrong with them", function()
+    local kinds = {}
+    pcall(camb.run, function()
+      local jobs = {}
+      for i = 1, 2 do
+        jobs[i] = camb.spawn(function()
+          local _, err = jobs[3 - i]:join()
+          kinds[i] = err.kind
+        end)
+      end
+    end)
+    assert.same({ "cancelled", "cancelled" }, kinds)
   end)
 
   it("ends a cancelled job's sleep at once", function()
@@ -195,7 +210,7 @@ describe("jobs of one client", function()
     assert.are_not.equal(a, b)
   end)
 
-  it("are not kept waiting by many other clients that nothing happens to",
+  it("are not kept waiting by many clients that nothing happens to #timed",
     function()
       server:fault({ step = "status", silence = true, times = 100 })
       local others = {}
@@ -210,9 +225,11 @@ describe("jobs of one client", function()
         while #server:requests() < 71 do
           camb.sleep(0.02)
         end
+        local before = core.now()
         for _ = 1, 3 do
-          assert(client:submit(MIX, { deadline = 5 }))
+          assert(client:submit(MIX))
         end
+        assert.is_true(core.now() - before < 5)
         for _, other in ipairs(others) do
           other:close()
         end
