@@ -158,12 +158,24 @@ BUSTED = $(ENV_LUA) $(ENV_C) $(ENV_PATH) LUA=$(LUA) BUILD=$(BUILD) \
   $(LUA) spec/support/busted.lua --helper=spec/support/slowest.lua \
   --pattern=_spec --output=plainTerminal
 
+# With COVER=1 specs write down which lines of Lua they run; .ci/run does so here
+# and under ASan, where the lines of C are counted as well.
+COVERED     = $(abspath $(BUILD))/coverage
+COVERAGE_SO = $(abspath $(BUILD))/coverage.so
+COVERING    = COVERAGE=$(COVERED) \
+  LUA_INIT_5_4="package.loadlib('$(COVERAGE_SO)', 'luaopen_coverage')()"
+
+$(COVERAGE_SO): spec/support/coverage.c
+	@mkdir -p $(@D)
+	$(call quiet,LD)gcc $(WARNINGS) -D_GNU_SOURCE $(LUA_CFLAGS) -fPIC -shared \
+	  -o $@ $<
+
 .PHONY: test run-test
 test: test-deps ## Run the specs; SPECS=spec/x_spec.lua for some of them.
-	@$(AGAIN) all
+	@$(AGAIN) all $(if $(COVER),$(COVERAGE_SO))
 	@$(MAKE) --no-print-directory run-test
 run-test: $(SUPPORT_SO)
-	@$(BUSTED) $(SPECS)
+	@$(if $(COVER),$(COVERING)) $(BUSTED) $(SPECS)
 
 # What specs need of the system: forks, and peers that only the kernel plays.
 $(SUPPORT_SO): spec/support/system.c
@@ -251,16 +263,6 @@ $(PRELOAD): spec/support/preload.c
 	@mkdir -p $(@D)
 	$(call quiet,LD)gcc $(WARNINGS) -D_GNU_SOURCE -fPIC -shared -o $@ $<
 
-# Which lines ran is counted while the specs run under ASan: it takes no run of
-# its own.
-COVERED     = $(abspath $(BUILD))/coverage
-COVERAGE_SO = $(abspath $(BUILD))/coverage.so
-
-$(COVERAGE_SO): spec/support/coverage.c
-	@mkdir -p $(@D)
-	$(call quiet,LD)gcc $(WARNINGS) -D_GNU_SOURCE $(LUA_CFLAGS) -fPIC -shared \
-	  -o $@ $<
-
 # $(call sanitized,FOLDER,CFLAGS,FLAGS): build everything there.
 sanitized = $(AGAIN) all bench-programs BUILD=$(1) CC=gcc CFLAGS="$(2)" \
   EXTRA_CFLAGS="$(3)"
@@ -271,13 +273,10 @@ UNCHECKED = build timed slow kill
 
 sanitize-asan: $(PRELOAD) $(COVERAGE_SO)
 	$(call interpreter,$(ASAN),$(ASAN_RUN))
-	@rm -rf $(COVERED)
-	@mkdir -p $(COVERED)
 	$(call step,$(call sanitized,$(ASAN),-O1 -g -fno-omit-frame-pointer,\
 	  $(ASAN_FLAGS) --coverage) && find $(ASAN) -name '*.gcda' -delete && \
 	  SANITIZER=asan ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 \
-	  UBSAN_OPTIONS=print_stacktrace=1 COVERAGE=$(COVERED) LUA_INIT_5_4="\
-	    package.loadlib('$(COVERAGE_SO)', 'luaopen_coverage')()" \
+	  UBSAN_OPTIONS=print_stacktrace=1 $(COVERING) \
 	  $(call checked,$(ASAN),$(SPECS)))
 
 sanitize-tsan: $(PRELOAD)
@@ -294,6 +293,7 @@ sanitize-valgrind: $(PRELOAD)
 COVERAGES = coverage-csrc coverage-lua
 .PHONY: coverage $(COVERAGES)
 coverage: check-deps ## Run the specs under ASan and print what they cover.
+	@rm -rf $(COVERED)
 	+@$(AGAIN) -k $(COVERAGES)
 coverage-csrc coverage-lua: sanitize-asan
 coverage-csrc:

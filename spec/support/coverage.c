@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <lauxlib.h>
@@ -56,6 +57,7 @@ static void on_line (lua_State *L, lua_Debug *ar) {
 static void save (void) {
   char name[PATH_SIZE];
   FILE *out;
+  mkdir(getenv("COVERAGE"), 0777);
   snprintf(name, sizeof name, "%s/lua-%d", getenv("COVERAGE"), (int)getpid());
   out = fopen(name, "a");
   for (int i = 0; out != NULL && i < FILES; i++)
