@@ -13,6 +13,7 @@
 #include "sandbox/separate.h"
 
 #define NEVER INT64_MAX
+#define THREADS_MAX 4 /* for one file; each takes 60 MB */
 
 struct Crew {
   Store *store;
@@ -93,10 +94,11 @@ static void *work (void *context) {
   return NULL;
 }
 
-/* Many tasks at once share the processors, one alone gets them all. */
+/* Many tasks at once share the processors, one alone gets them all, up to the
+** memory of so many threads. */
 static int threads_for_each (int count) {
-  long processors = sysconf(_SC_NPROCESSORS_ONLN);
-  return processors > count ? (int)(processors / count) : 1;
+  long threads = sysconf(_SC_NPROCESSORS_ONLN) / count;
+  return threads < 1 ? 1 : threads > THREADS_MAX ? THREADS_MAX : (int)threads;
 }
 
 static void make_clock (Crew *c) {

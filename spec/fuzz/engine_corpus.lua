@@ -19,6 +19,7 @@ local FORMATS = {
   flac24 = "-c:a flac -sample_fmt s32 -ar 96000 -t 0.02 -f flac",
   mp3 = "-ac 2 -c:a libmp3lame -b:a 64k -ar 44100 -f mp3",
   aac = "-c:a aac -b:a 48k -ar 44100 -f adts",
+  aac22 = "-c:a aac -b:a 32k -ar 22050 -ac 1 -f adts",
   m4a = "-c:a aac -b:a 48k -ar 44100 -f ipod",
   alac = "-c:a alac -f ipod",
   fragments = "-c:a aac -b:a 48k -movflags frag_keyframe+empty_moov -f mp4",
@@ -69,3 +70,14 @@ assert(os.execute("mkdir -p '" .. folder .. "'"))
 for name, words in pairs(FORMATS) do
   write_seed(folder .. "/" .. name, name, words)
 end
+
+-- One that changes its rate and its channels on the way, twice.
+local function read(name)
+  local file = assert(io.open(folder .. "/" .. name, "rb"))
+  local bytes = file:read "a"
+  file:close()
+  return bytes
+end
+local file = assert(io.open(folder .. "/joined", "wb"))
+file:write(read "aac", read "aac22":sub(2), read "aac":sub(2))
+file:close()
