@@ -84,13 +84,16 @@ static int l_stat (lua_State *L) {
   return 3;
 }
 
-/* existing(base) -> the path of a file "<base>.<extension>" of any of the
-** formats; nil when there is none */
+/* existing(base, other_than?) -> the path of a file "<base>.<extension>" of any
+** of the formats' extensions, but for the one given; nil when there is none */
 static int l_existing (lua_State *L) {
   const char *base = checkpath(L, 1);
+  const char *other_than = luaL_optstring(L, 2, "");
   const Format *format;
   struct stat info;
   for (size_t i = 0; (format = format_at(i)) != NULL; i++) {
+    if (strcmp(format->extension, other_than) == 0)
+      continue;
     lua_pushfstring(L, "%s.%s", base, format->extension);
     if (stat(lua_tostring(L, -1), &info) == 0)
       return 1;

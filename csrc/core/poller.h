@@ -5,6 +5,7 @@
 #ifndef CAMB_POLLER_H
 #define CAMB_POLLER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #if !defined(CAMB_POLLER_EPOLL) && !defined(CAMB_POLLER_KQUEUE) &&             \
@@ -40,8 +41,9 @@ void poller_close (Poller *p);
 int poller_fd (const Poller *p);
 
 /* Watch 'fd' for 'events' from now on, instead of what was watched before;
-** 0 stops watching.  A descriptor that is gone already is not an error. */
-int poller_watch (Poller *p, int fd, int events);
+** 0 stops watching.  A descriptor that is gone already is not an error.
+** 'is_new': it was not watched before, probably. */
+int poller_watch (Poller *p, int fd, int events, bool is_new);
 
 /* Make poller_fd readable at 'at' (clock_ms), CLOCK_NEVER: at no time. */
 void poller_alarm (Poller *p, int64_t at);

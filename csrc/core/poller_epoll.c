@@ -56,7 +56,7 @@ int poller_fd (const Poller *p) {
   return p->epoll;
 }
 
-int poller_watch (Poller *p, int fd, int events) {
+int poller_watch (Poller *p, int fd, int events, bool is_new) {
   struct epoll_event event;
   memset(&event, 0, sizeof event);
   event.data.fd = fd;
@@ -68,6 +68,8 @@ int poller_watch (Poller *p, int fd, int events) {
     epoll_ctl(p->epoll, EPOLL_CTL_DEL, fd, &event); /* may be closed already */
     return 0;
   }
+  if (is_new && epoll_ctl(p->epoll, EPOLL_CTL_ADD, fd, &event) == 0)
+    return 0;
   /* A number may stand for another socket than last time: no state is kept
   ** of it, the kernel is asked. */
   if (epoll_ctl(p->epoll, EPOLL_CTL_MOD, fd, &event) == 0)

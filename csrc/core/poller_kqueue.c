@@ -58,9 +58,10 @@ static int change (Poller *p, int fd, int filter, int wanted) {
   return -1;
 }
 
-int poller_watch (Poller *p, int fd, int events) {
+int poller_watch (Poller *p, int fd, int events, bool is_new) {
   int in = change(p, fd, EVFILT_READ, events & POLLER_IN);
   int out = change(p, fd, EVFILT_WRITE, events & POLLER_OUT);
+  (void)is_new;
   return in != 0 || out != 0 ? -1 : 0;
 }
 

@@ -49,8 +49,9 @@ static int grow (Poller *p) {
   return 0;
 }
 
-int poller_watch (Poller *p, int fd, int events) {
+int poller_watch (Poller *p, int fd, int events, bool is_new) {
   int i = find(p, fd);
+  (void)is_new;
   if (events == 0) {
     if (i < p->count)
       p->fds[i] = p->fds[--p->count];

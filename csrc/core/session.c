@@ -64,12 +64,13 @@ static int on_socket (CURL *easy, curl_socket_t fd, int what, void *arg,
   Session *s = arg;
   int events = 0;
   (void)easy;
-  (void)known;
   if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
     events |= POLLER_IN;
   if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
     events |= POLLER_OUT;
-  return poller_watch(s->poller, (int)fd, events);
+  if (known == NULL && events != 0)
+    curl_multi_assign(s->multi, fd, s); /* forgotten with the socket */
+  return poller_watch(s->poller, (int)fd, events, known == NULL);
 }
 
 static int on_timer (CURLM *multi, long ms, void *arg) {

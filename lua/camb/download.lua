@@ -83,7 +83,9 @@ local function begin(call, stem, base, url, options)
         and ('"%s.part" is being written by another process'):format(base)
         or ('"%s.part" cannot be written: %s'):format(base, reason) })
   end
-  call:emit("download_started", { stem = stem })
+  if call:has_listener() then
+    call:emit("download_started", { stem = stem })
+  end
   return { transfer = transfer, stem = stem }
 end
 
@@ -108,8 +110,10 @@ end
 
 local function land(call, part, stems)
   stems[part.stem] = part.transfer:path()
-  call:emit("downloaded", { stem = part.stem, path = stems[part.stem],
-    bytes = part.transfer:bytes() })
+  if call:has_listener() then
+    call:emit("downloaded", { stem = part.stem, path = stems[part.stem],
+      bytes = part.transfer:bytes() })
+  end
 end
 
 local function fail(call, part)

@@ -8,6 +8,7 @@ local json = {}
 
 -- lua-cjson reads numbers as doubles, which hold 15 digits for sure.
 local EXACT_DIGITS = 15
+local LONG = ("%d"):rep(EXACT_DIGITS + 1)
 
 local function quote_if_long(number)
   if #number > EXACT_DIGITS and number:find("^%-?%d+$") then
@@ -62,7 +63,7 @@ end
 ---@return any value # nil for null
 ---@return string? problem # set when `text` is no JSON
 function json.decode(text)
-  if text:find(("%d"):rep(EXACT_DIGITS + 1)) then
+  if text:find(LONG) then
     text = protect_integers(text)
   end
   local ok, value = pcall(cjson.decode, text)

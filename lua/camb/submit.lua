@@ -91,8 +91,10 @@ local function send(call, prepared, options)
       message = ('the source "%s" cannot be sent: %s'):format(
         prepared.path or "given", problem) })
   end
-  call:emit("upload_started", { total = prepared.size,
-    filename = prepared.filename })
+  if call:has_listener() then
+    call:emit("upload_started", { total = prepared.size,
+      filename = prepared.filename })
+  end
   local text, err = wait(call, transfer, prepared)
   if not text then
     return nil, err

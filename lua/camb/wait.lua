@@ -88,6 +88,9 @@ local function read(call, transfer, last)
 end
 
 local function tell_polled(call, event, last, meaning)
+  if not call:has_listener() then
+    return
+  end
   call:emit("polled", { status = last.word, attempt = event[3],
     next_in = (not meaning or meaning == "pending") and event[5] or nil,
     problem = last.problem })

@@ -126,12 +126,7 @@ function names.has_sibling(path)
     return false
   end
   local stem, own = path:match("^(.+)%.(%w+)$")
-  for extension in pairs(stem and files.EXTENSIONS or {}) do
-    if extension ~= own and core.stat(stem .. "." .. extension) then
-      return true
-    end
-  end
-  return false
+  return stem ~= nil and core.existing(stem, own) ~= nil
 end
 
 return names

@@ -1,6 +1,6 @@
 --- Files of the same content, which one upload is enough for.  A file is read
---- only where another one has its size, and read whole only where a few pieces
---- of them are alike, too.
+--- only where another one has its size, and read whole only where a piece of
+--- them is alike, too.
 
 local core = require "camb.core"
 local hash = require "camb.batch.hash"
@@ -14,10 +14,10 @@ Twins.__index = Twins
 
 local twins = {}
 
--- Files of one size are a group, and those of the same pieces are.  A group
+-- Files of one size are a group, and those of the same piece are.  A group
 -- that has one member only knows no more of it.
 function twins.new(client)
-  return setmetatable({ client = client, by_size = {}, by_pieces = {},
+  return setmetatable({ client = client, by_size = {}, by_piece = {},
     by_content = {}, order = {}, at = 0 }, Twins)
 end
 
@@ -52,7 +52,7 @@ local function forget(self, known)
   end
   known.is_gone = true
   part(self, "by_size", known)
-  part(self, "by_pieces", known)
+  part(self, "by_piece", known)
   if known.content and self.by_content[known.content] == known then
     self.by_content[known.content] = nil
   end
@@ -87,12 +87,12 @@ local function compare_content(self, known)
   return same
 end
 
-local function compare_pieces(self, known)
-  local pieces = hash.of_pieces(known.path, known.size)
-  if not pieces then
+local function compare_piece(self, known)
+  local piece = hash.of_piece(known.path, known.size)
+  if not piece then
     return nil
   end
-  local group, other = join(self, "by_pieces", pieces, known)
+  local group, other = join(self, "by_piece", piece, known)
   if other and is_same_file(other) then
     compare_content(self, other)
   end
@@ -108,9 +108,9 @@ function Twins:find(job)
     options_text = job.options_text or "" }
   local group, other = join(self, "by_size", known.size, known)
   if other and is_same_file(other) then
-    compare_pieces(self, other)
+    compare_piece(self, other)
   end
-  local same = group and compare_pieces(self, known)
+  local same = group and compare_piece(self, known)
   if same then
     forget(self, known)
     return same
