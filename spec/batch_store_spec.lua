@@ -123,8 +123,8 @@ describe("a batch with a store", function()
   end)
 
   it("works on the jobs of the store where no sources are given", function()
-    local paths = takes.make(folder .. "/in", 3)
-    local first = client:batch(paths, options({ uploads = 1 }))
+    local paths = takes.make(folder .. "/in", 12)
+    local first = client:batch(paths, options({ uploads = 1, pending = 1 }))
     assert(first().stems)
     first:close()
     local left = 0
@@ -134,8 +134,8 @@ describe("a batch with a store", function()
       left = left + 1
     end
     assert.is_true(left > 0)
-    assert.same({ downloaded = 3 }, counts())
-    assert.equal(3, server:stats().uploads)
+    assert.same({ downloaded = 12 }, counts())
+    assert.equal(12, server:stats().uploads)
   end)
 
   it("fetches stems again that are gone, and sends nothing for that",

@@ -72,6 +72,17 @@ local function options_of(arguments, report, base)
   return options
 end
 
+-- How many jobs of the store have not come to their stems, of this run or of
+-- earlier ones.
+local function count_failed(arguments)
+  local jobs = arguments.store and open_store(arguments)
+  local counts = jobs and jobs:count()
+  if jobs then
+    jobs:close()
+  end
+  return counts and (counts.failed or 0) + (counts.unknown_outcome or 0) or 0
+end
+
 -- Whoever reads this has a store to go on with, or nothing was promised.
 local function say_how_to_go_on(arguments, unfinished)
   if not arguments.store then
@@ -80,8 +91,8 @@ local function say_how_to_go_on(arguments, unfinished)
     io.stderr:write("camb: it goes on from where it was with: ",
       again(arguments), "\n")
   else
-    io.stderr:write("camb: what failed can be begun again with: ",
-      again(arguments), " --retry-failed\n")
+    io.stderr:write("camb: what failed is told by --status, and begun again "
+      .. "with: ", again(arguments), " --retry-failed\n")
   end
 end
 
@@ -113,7 +124,7 @@ local function work(client, arguments)
     session.complain(problem)
     say_how_to_go_on(arguments, true)
     return 1
-  elseif failures > 0 then
+  elseif failures > 0 or count_failed(arguments) > 0 then
     say_how_to_go_on(arguments, false)
     return 1
   end
