@@ -105,4 +105,13 @@ describe("a batch on PostgreSQL #slow #kill", function()
     io.stderr:write(("[%d kills, 2 restarts, %d unknown, seed %d]"):format(
       KILLS, lost, seed))
   end)
+
+  it("is shown by an example that runs as it stands", function()
+    local words, status = workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s "
+      .. "INTERVAL=0.05 %s examples/postgres.lua '%s' %s/in %s/out"):format(
+      server.api_key, server.base_url, os.getenv("LUA") or "lua5.4", url,
+      folder, folder))
+    assert.equal(0, status, words)
+    killed.check(url, server, folder .. "/out", FILES, {})
+  end)
 end)

@@ -436,4 +436,16 @@ describe("a batch with a store", function()
       assert.is_true(server:stats().uploads <= 40)
     end)
   end)
+
+  it("is shown by an example that runs as it stands", function()
+    local paths = takes.make(folder .. "/in", 2)
+    local words, status = workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s %s "
+      .. "examples/batch.lua '%s/in/*.wav' %s %s"):format(server.api_key,
+      server.base_url, LUA, folder, out, path))
+    assert.equal(0, status, words)
+    for i in ipairs(paths) do
+      assert.equal(takes.wav(i),
+        workspace.read(("%s/take%03d.foreground.wav"):format(out, i)))
+    end
+  end)
 end)

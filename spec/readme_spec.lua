@@ -28,7 +28,8 @@ end
 local function promised(text)
   local _, separations = text:gsub("[.:]separate%f[%W]", "")
   local _, downloads = text:gsub("[.:]download%f[%W]", "")
-  return separations + downloads
+  local _, patterns = text:gsub(':batch%("%*%.wav"', "")
+  return separations + downloads + patterns
 end
 
 --- Every pair of stems below a folder, as paths.
