@@ -74,7 +74,7 @@ function json.decode(text)
   elseif value == cjson.null then
     return nil
   end
-  return drop_nulls(value)
+  return text:find("null", 1, true) and drop_nulls(value) or value
 end
 
 local function exact_number(value)
