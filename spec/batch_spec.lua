@@ -122,6 +122,25 @@ describe("client:batch", function()
       assert.is_true(ticks > 5)
     end)
 
+  it("does the same in somebody else's loop", function()
+    local found, cqueues = pcall(require, "cqueues")
+    if not found then
+      pending("cqueues is not installed")
+    end
+    open(nil, { loop = require("camb.loop.cqueues") })
+    local paths = takes.make(folder .. "/in", 6)
+    local count = 0
+    local loop = cqueues.new()
+    loop:wrap(function()
+      for item in client:batch(paths, options()) do
+        assert(item.stems, item.error)
+        count = count + 1
+      end
+    end)
+    assert(loop:loop())
+    assert.equal(6, count)
+  end)
+
   it("reports in the order in which jobs end", function()
     open()
     local paths = takes.make(folder .. "/in", 5)

@@ -1,7 +1,9 @@
 -- Batches with a store in SQLite: they go on from wherever they were left, and
 -- whatever goes wrong with the store, nothing is sent that it does not know of.
 
+local camb = require "camb"
 local core = require "camb.core"
+local sandbox = require "camb.sandbox"
 local stage = require "spec.support.stage"
 local store = require "camb.store"
 local takes = require "spec.support.takes"
@@ -342,6 +344,59 @@ describe("a batch with a store", function()
     end
   end)
 
+  it("leaves the jobs to whoever took them over after its lease", function()
+    stage.close(server, client, folder)
+    folder = workspace.folder()
+    out, path = folder .. "/stems", folder .. "/batch.db"
+    server = assert(sandbox.start({ engine = takes.engine(folder),
+      workers = 4, processing = 1 }))
+    client = stage.client(server)
+    local paths = takes.make(folder .. "/in", 6)
+    workspace.write(folder .. "/worker.lua", ([[
+      local camb = require "camb"
+      local client = camb.client()
+      for item in client:batch("%s/in", { store = "%s", output_dir = "%s",
+        interval = 0.05, lease = 1, on_event = function(event)
+          if event.name == "submitted" then
+            io.write(event.source, "\n")
+            io.flush()
+          end
+        end }) do
+        print(item.error or "item")
+      end
+      print("ended")
+    ]]):format(folder, path, out))
+    local log = folder .. "/log"
+    local pid = workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s %s "
+      .. "%s/worker.lua > %s 2>&1 & echo $!"):format(server.api_key,
+      server.base_url, LUA, folder, log)):match("%d+")
+    local function wait_for(what)
+      for _ = 1, 1500 do
+        if workspace.read(log):find(what) then
+          return
+        end
+        camb.sleep(0.02)
+      end
+      error(what .. " did not come: " .. workspace.read(log))
+    end
+    wait_for("take006.wav\n")
+    workspace.run("kill -STOP " .. pid)
+    local items = all_of(paths)
+    for i = 1, 6 do
+      assert(items[i].stems, items[i].error)
+    end
+    local before = core.time()
+    workspace.run("kill -CONT " .. pid)
+    wait_for("ended\n")
+    assert.is_nil(workspace.read(log):find("item\n"))
+    assert.equal(6, server:stats().uploads)
+    for _, name in ipairs(workspace.list(out)) do
+      local _, _, written = core.stat(out .. "/" .. name)
+      assert.is_true(written < before)
+    end
+    assert.equal(12, #workspace.list(out))
+  end)
+
   it("gives everything back when the loop is left, and goes on", function()
     local paths = takes.make(folder .. "/in", 30)
     local taken = 0
@@ -370,7 +425,7 @@ describe("a batch with a store", function()
   end)
 
   describe("by camb batch", function()
-    local function camb(words, ...)
+    local function camb_batch(words, ...)
       return workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s %s/bin/camb "
         .. "batch --interval 0.05 -o %s "):format(server.api_key,
         server.base_url, BUILD, out) .. words:format(...))
@@ -380,7 +435,7 @@ describe("a batch with a store", function()
       function()
         takes.make(folder .. "/in", 3)
         workspace.write(folder .. "/in/notes.wav", "not audio")
-        local words, status = camb("%s/in --store %s 2>/dev/null", folder, path)
+        local words, status = camb_batch("%s/in --store %s 2>/dev/null", folder, path)
         assert.equal(1, status)
         local stems = 0
         for stem in words:gmatch("[^\n]+") do
@@ -388,14 +443,14 @@ describe("a batch with a store", function()
           stems = stems + 1
         end
         assert.equal(6, stems)
-        words, status = camb("--status --store %s", path)
+        words, status = camb_batch("--status --store %s", path)
         assert.equal(0, status)
         assert.matches("downloaded%s+3\n", words)
         assert.matches("failed%s+1\n", words)
         assert.matches("failed: %S+notes.wav: the source %S+ is not audio",
           words)
         workspace.write(folder .. "/in/notes.wav", takes.wav(50))
-        words, status = camb("--retry-failed --store %s", path)
+        words, status = camb_batch("--retry-failed --store %s", path)
         assert.equal(0, status, words)
         assert.same({ downloaded = 4 }, counts())
         assert.equal(4, server:stats().uploads)
@@ -408,7 +463,7 @@ describe("a batch with a store", function()
         ["--status --store " .. folder .. "/none.db"] = "there is no store",
         [folder .. "/none*.wav"] = "stands for no file",
       }) do
-        local said, status = camb(words)
+        local said, status = camb_batch(words)
         assert.equal(1, status)
         assert.matches(sentence, said)
       end
@@ -429,7 +484,7 @@ describe("a batch with a store", function()
       assert.matches("it goes on from where it was with: camb batch %-%-store",
         words)
       assert.is_nil(counts().submitting)
-      local said, status = camb("--store %s", path)
+      local said, status = camb_batch("--store %s", path)
       local lost = counts().unknown_outcome or 0
       assert.equal(lost > 0 and 1 or 0, status, said)
       assert.equal(40, (counts().downloaded or 0) + lost)
