@@ -76,6 +76,22 @@ describe("a batch with a store", function()
     assert.equal(16, server:stats().requests.stem)
   end)
 
+  it("keeps the SHA-256 of each stem, also of one that came in two pieces",
+    function()
+      local paths = takes.make(folder .. "/in", 2)
+      server:fault({ step = "stem", cut = 100, times = 1 })
+      for _ = 1, 2 do
+        for _, item in ipairs(all_of(paths)) do
+          for _, stem in ipairs({ "foreground", "background" }) do
+            local found = workspace.run(("sha256sum < '%s'"):format(
+              item.stems[stem])):match("^%x+")
+            assert.equal(found, item.stems[stem .. "_sha256"])
+          end
+        end
+      end
+      assert.equal(5, server:stats().requests.stem)
+    end)
+
   it("goes on from every state that a job can be left in", function()
     local paths = takes.make(folder .. "/in", 6)
     local task = assert(client:submit(paths[2]))

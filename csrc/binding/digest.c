@@ -22,17 +22,13 @@ static int l_add (lua_State *L) {
 
 /* finish() -> 64 digits; the digest begins again */
 static int l_finish (lua_State *L) {
-  static const char digits[] = "0123456789abcdef";
   Digest *d = luaL_checkudata(L, 1, DIGEST_T);
-  unsigned char bytes[32];
-  char text[64];
-  digest_bytes(d, bytes);
-  for (int i = 0; i < 32; i++) {
-    text[2 * i] = digits[bytes[i] >> 4];
-    text[2 * i + 1] = digits[bytes[i] & 15];
-  }
+  unsigned char sum[DIGEST_BYTES];
+  char text[DIGEST_HEX];
+  digest_end(d, sum);
+  digest_hex(sum, text);
   digest_begin(d);
-  lua_pushlstring(L, text, sizeof text);
+  lua_pushstring(L, text);
   return 1;
 }
 

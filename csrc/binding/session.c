@@ -123,6 +123,7 @@ static int l_download (lua_State *L) {
   o.path = field_string(L, 2, "path");
   luaL_argcheck(L, o.path != NULL, 2, "path is missing");
   o.overwrite = field_boolean(L, 2, "overwrite");
+  o.hash = field_boolean(L, 2, "hash");
   box = newtransfer(L, KIND_DOWNLOAD);
   box->transfer = download_open(s, &o, &file_error);
   return box->transfer != NULL ? 1 : pusherrno(L, errno);

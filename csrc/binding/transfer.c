@@ -3,6 +3,7 @@
 #include "binding/handles.h"
 
 #include "core/request.h"
+#include "core/digest.h"
 #include "core/download.h"
 #include "core/poll.h"
 #include "core/upload.h"
@@ -96,6 +97,17 @@ static int l_again (lua_State *L) {
   return 1;
 }
 
+/* sha256() -> hexadecimal digits; nil where `hash` was not set */
+static int l_sha256_of (lua_State *L) {
+  const unsigned char *sum = download_sha256(checkkind(L, KIND_DOWNLOAD));
+  char text[DIGEST_HEX];
+  if (sum == NULL)
+    return 0;
+  digest_hex(sum, text);
+  lua_pushstring(L, text);
+  return 1;
+}
+
 static int l_feed (lua_State *L) {
   Transfer *t = checkkind(L, KIND_UPLOAD);
   size_t size;
@@ -131,20 +143,12 @@ static int l_tostring (lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"id", l_id},
-                                   {"failure", l_failure},
-                                   {"body", l_body},
-                                   {"status", l_status},
-                                   {"attempts", l_attempts},
-                                   {"path", l_path},
-                                   {"bytes", l_bytes},
-                                   {"continue", l_continue},
-                                   {"again", l_again},
-                                   {"feed", l_feed},
-                                   {"is_sent", l_is_sent},
-                                   {"listen", l_listen},
-                                   {"close", l_close},
-                                   {NULL, NULL}};
+static const luaL_Reg methods[] = {
+  {"id", l_id},         {"failure", l_failure},   {"body", l_body},
+  {"status", l_status}, {"attempts", l_attempts}, {"path", l_path},
+  {"bytes", l_bytes},   {"sha256", l_sha256_of},  {"continue", l_continue},
+  {"again", l_again},   {"feed", l_feed},         {"is_sent", l_is_sent},
+  {"listen", l_listen}, {"close", l_close},       {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__gc", l_close},
                                        {"__close", l_close},

@@ -109,10 +109,19 @@ static void pad (Digest *d) {
   digest_add(d, length, sizeof length);
 }
 
-/* RFC 4648 4, of 32 bytes. */
-static void encode (const unsigned char bytes[33], char out[DIGEST_TEXT]) {
+void digest_end (Digest *d, unsigned char out[DIGEST_BYTES]) {
+  pad(d);
+  for (int i = 0; i < DIGEST_BYTES; i++)
+    out[i] = (unsigned char)(d->state[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+/* RFC 4648 4 */
+void digest_base64 (const unsigned char digest[DIGEST_BYTES],
+                    char out[DIGEST_TEXT]) {
   static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                 "abcdefghijklmnopqrstuvwxyz0123456789+/";
+  unsigned char padded[DIGEST_BYTES + 1] = {0}, *bytes = padded;
+  memcpy(padded, digest, DIGEST_BYTES);
   for (int i = 0; i < 11; i++, bytes += 3, out += 4) {
     uint32_t three =
       (uint32_t)bytes[0] << 16 | (uint32_t)bytes[1] << 8 | bytes[2];
@@ -123,16 +132,14 @@ static void encode (const unsigned char bytes[33], char out[DIGEST_TEXT]) {
   *out = '\0';
 }
 
-void digest_bytes (Digest *d, unsigned char out[32]) {
-  pad(d);
-  for (int i = 0; i < 32; i++)
-    out[i] = (unsigned char)(d->state[i / 4] >> (24 - 8 * (i % 4)));
-}
-
-void digest_end (Digest *d, char out[DIGEST_TEXT]) {
-  unsigned char bytes[33] = {0};
-  digest_bytes(d, bytes);
-  encode(bytes, out);
+void digest_hex (const unsigned char digest[DIGEST_BYTES],
+                 char out[DIGEST_HEX]) {
+  static const char digits[] = "0123456789abcdef";
+  for (int i = 0; i < DIGEST_BYTES; i++) {
+    *out++ = digits[digest[i] >> 4];
+    *out++ = digits[digest[i] & 15];
+  }
+  *out = '\0';
 }
 
 bool digest_find (const char *header, char out[DIGEST_TEXT]) {

@@ -15,7 +15,9 @@ typedef struct Digest {
   unsigned char block[64];
 } Digest;
 
+#define DIGEST_BYTES 32
 #define DIGEST_TEXT 45 /* a digest in base64, and its NUL */
+#define DIGEST_HEX 65  /* in hexadecimal digits, and its NUL */
 
 /* Begin. */
 void digest_begin (Digest *d);
@@ -23,11 +25,14 @@ void digest_begin (Digest *d);
 /* Take 'size' bytes. */
 void digest_add (Digest *d, const void *data, size_t size);
 
-/* End, and write the digest's 32 bytes.  'd' has to begin again. */
-void digest_bytes (Digest *d, unsigned char out[32]);
+/* End, and write the digest.  'd' has to begin again. */
+void digest_end (Digest *d, unsigned char out[DIGEST_BYTES]);
 
-/* End, and write the digest in base64.  'd' has to begin again. */
-void digest_end (Digest *d, char out[DIGEST_TEXT]);
+/* A digest in base64, or in hexadecimal digits. */
+void digest_base64 (const unsigned char digest[DIGEST_BYTES],
+                    char out[DIGEST_TEXT]);
+void digest_hex (const unsigned char digest[DIGEST_BYTES],
+                 char out[DIGEST_HEX]);
 
 /* The SHA-256 in a header's value, such as "sha-256=:…:, md5=:…:"; false when
 ** it names none. */

@@ -33,9 +33,11 @@ typedef struct Download {
   int64_t most;        /* bytes when the retries began anew last */
   int budget;          /* retries to begin with */
   char validator[128]; /* strong ETag or Last-Modified of those bytes */
+  bool hash; /* the digest is wanted, whether or not one is expected */
   Digest digest;
-  char expected[DIGEST_TEXT]; /* "" when the server gives no digest */
-  struct curl_slist *range;   /* headers of a resuming attempt */
+  unsigned char sum[DIGEST_BYTES]; /* of the whole stem */
+  char expected[DIGEST_TEXT];      /* "" when the server gives no digest */
+  struct curl_slist *range;        /* headers of a resuming attempt */
 } Download;
 
 /* "bytes FIRST-LAST/TOTAL" */
@@ -101,7 +103,7 @@ static size_t on_body (char *data, size_t one, size_t size, void *arg) {
     if (!(status == 200 ? begin_whole(d, x) : begin_range(d, x)))
       return 0;
   }
-  if (d->expected[0] != '\0')
+  if (d->hash || d->expected[0] != '\0')
     digest_add(&d->digest, data, size);
   d->disk = partfile_write(&d->file, data, size);
   d->disk_error = errno;
@@ -185,9 +187,11 @@ static void fail_disk (Download *d, PartStatus status, int error) {
 
 static bool is_intact (Download *d) {
   char found[DIGEST_TEXT];
+  if (d->hash || d->expected[0] != '\0')
+    digest_end(&d->digest, d->sum);
   if (d->expected[0] == '\0')
     return true;
-  digest_end(&d->digest, found);
+  digest_base64(d->sum, found);
   return strcmp(found, d->expected) == 0;
 }
 
@@ -282,6 +286,7 @@ Transfer *download_open (Session *s, const DownloadOptions *options,
   d->file.fd = -1;
   d->base.operation = &operation;
   d->overwrite = options->overwrite;
+  d->hash = options->hash;
   d->budget = options->transfer.retries;
   d->total = -1;
   status = partfile_open(&d->file, options->path);
@@ -307,6 +312,11 @@ int download_continue (Transfer *t, const char *url) {
 const char *download_path (const Transfer *t) {
   const Download *d = (const Download *)t;
   return d->file.fd < 0 ? d->file.path : NULL;
+}
+
+const unsigned char *download_sha256 (const Transfer *t) {
+  const Download *d = (const Download *)t;
+  return d->hash && d->file.fd < 0 ? d->sum : NULL;
 }
 
 int64_t download_bytes (const Transfer *t) {

@@ -12,6 +12,7 @@ typedef struct DownloadOptions {
   const char *path; /* final name without the extension, which comes from the
                     ** content: "stems/mix.foreground" */
   bool overwrite;   /* replace a file of that name */
+  bool hash;        /* compute its SHA-256 for download_sha256 */
 } DownloadOptions;
 
 /* Begin it in 's'.  NULL with errno: EINVAL (the URL), ENOMEM, or why the file
@@ -25,6 +26,10 @@ int download_continue (Transfer *t, const char *url);
 
 /* The finished file's path, NULL before that.  Owned by 't'. */
 const char *download_path (const Transfer *t);
+
+/* The SHA-256 of the finished file, 32 bytes; NULL before that, and where 'hash'
+** did not ask for it.  Owned by 't'. */
+const unsigned char *download_sha256 (const Transfer *t);
 
 /* Bytes of the stem so far. */
 int64_t download_bytes (const Transfer *t);

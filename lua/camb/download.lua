@@ -75,6 +75,7 @@ local function begin(call, stem, base, url, options)
     url = url,
     path = base,
     overwrite = options.overwrite,
+    hash = options.hash,
     progress = call:has_listener(),
   })
   if not transfer then
@@ -110,6 +111,7 @@ end
 
 local function land(call, part, stems)
   stems[part.stem] = part.transfer:path()
+  stems[part.stem .. "_sha256"] = part.transfer:sha256()
   if call:has_listener() then
     call:emit("downloaded", { stem = part.stem, path = stems[part.stem],
       bytes = part.transfer:bytes() })

@@ -76,8 +76,10 @@ function WRITE.downloaded(jobs, job)
   local ok, err = jobs:downloaded(job.key, {
     foreground = job.stems.foreground,
     foreground_size = foreground_size,
+    foreground_sha256 = job.stems.foreground_sha256,
     background = job.stems.background,
     background_size = background_size,
+    background_sha256 = job.stems.background_sha256,
   })
   return ok and "downloaded", err
 end

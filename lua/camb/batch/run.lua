@@ -44,6 +44,7 @@ local function methods_of(self)
     run = self,
     on_event = self.options.on_event,
     overwrite = self.options.overwrite,
+    hash = self.options.store ~= nil,
     options = self.options,
     tell = tell,
     fail_with = fail_with,
