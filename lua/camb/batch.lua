@@ -46,7 +46,8 @@ end
 ---@class camb.BatchItem
 ---@field index integer?     # its place in the sources; nil: of an earlier run
 ---@field source string      # as it was given, or what stands for it
----@field stems table?      # foreground, background: paths
+---@field stems table?      # foreground, background: paths; with a store
+---  foreground_sha256, background_sha256, too
 ---@field error camb.Error?
 ---@field task_id string?
 ---@field run_id integer|string?
