@@ -2,23 +2,24 @@
 --- that concerns the store: what was noted in a turn of the loop becomes one
 --- transaction, and only then `run:recorded` says that it is so.
 
+local claims = require "camb.batch.claims"
 local condition = require "camb.condition"
 local core = require "camb.core"
 local Error = require "camb.error"
 local enlist = require "camb.batch.enlist"
 local hash = require "camb.batch.hash"
-local json = require "camb.json"
 local scheduler = require "camb.scheduler"
-local sources = require "camb.batch.sources"
 local store = require "camb.store"
+local writes = require "camb.batch.writes"
 
 local Journal = {}
 Journal.__index = Journal
+for name, method in pairs(claims) do
+  Journal[name] = method
+end
 
 local journal = {}
 
--- Seconds between two attempts at a store that cannot be written.
-local PAUSE = 0.5
 -- Seconds for which SQLite may block for another process that writes.
 local BUSY = 0.2
 -- Seconds between two looks for jobs that other workers may have left.
@@ -37,124 +38,6 @@ function journal.new(run)
     answers = condition.new(run.client),
     renewed = core.now(),
   }, Journal)
-end
-
--- What is to be done in the transaction for each kind of note: an outcome (a
--- state for run:recorded, or what `settle` knows), or nil and an error.
-local WRITE = {}
-
-function WRITE.submitting(jobs, job)
-  if job.sha256 then
-    local same, err = jobs:find_same(job.sha256, job.options_text)
-    if err then
-      return nil, err
-    elseif same and same.key ~= job.key and not same.task_id then
-      return "parked"
-    elseif same and same.key ~= job.key then
-      job.twin = same.task_id
-      local ok, problem = jobs:submitted(job.key, same.task_id)
-      return ok and "adopted", problem
-    end
-  end
-  local ok, err = jobs:submitting(job.key, job)
-  return ok and "submitting", err
-end
-
-function WRITE.submitted(jobs, job)
-  local ok, err = jobs:submitted(job.key, job.task_id)
-  return ok and "submitted", err
-end
-
-function WRITE.finished(jobs, job)
-  local ok, err = jobs:finished(job.key, job.run_id)
-  return ok and "finished", err
-end
-
-function WRITE.downloaded(jobs, job)
-  local _, foreground_size = core.stat(job.stems.foreground)
-  local _, background_size = core.stat(job.stems.background)
-  local ok, err = jobs:downloaded(job.key, {
-    foreground = job.stems.foreground,
-    foreground_size = foreground_size,
-    foreground_sha256 = job.stems.foreground_sha256,
-    background = job.stems.background,
-    background_size = background_size,
-    background_sha256 = job.stems.background_sha256,
-  })
-  return ok and "downloaded", err
-end
-
-function WRITE.failed(jobs, job)
-  local ok, err
-  if job.error.kind == "cancelled" then
-    ok, err = jobs:release(job.key)
-  else
-    ok, err = jobs:failed(job.key, job.error)
-  end
-  return ok and "failed", err
-end
-
-function WRITE.release(jobs, job)
-  local ok, err = jobs:release(job.key)
-  return ok and "release", err
-end
-
-function WRITE.ask(jobs, question)
-  local answer, err = question.fn(jobs)
-  question.answer = answer
-  return (answer ~= nil or not err) and "ask", err
-end
-
--- One attempt at the transaction; the outcome of each note, or nil and why
--- nothing of it holds.
-local function attempt(self, notes)
-  local jobs, outcomes = self.store, {}
-  jobs:begin()
-  for i = 1, #notes, 2 do
-    local outcome, err = WRITE[notes[i]](jobs, notes[i + 1])
-    outcomes[i], outcomes[i + 1] = outcome or "refused", err
-  end
-  local ok, err = jobs:commit()
-  if ok then
-    return outcomes
-  elseif not err.is_lost then
-    return nil, err
-  end
-  local lost = {}
-  for _, key in ipairs(err.keys or {}) do
-    lost[key] = true
-  end
-  for i = 1, #notes, 2 do
-    if lost[notes[i + 1].key] then
-      outcomes[i], outcomes[i + 1] = "refused", err
-    end
-  end
-  return outcomes
-end
-
--- PostgreSQL commits what came before a claim: then a group cannot be tried
--- again as a whole, so questions come behind it.
-local function without_questions(notes)
-  local rest, questions = {}, {}
-  for i = 1, #notes, 2 do
-    local to = notes[i] == "ask" and questions or rest
-    to[#to + 1], to[#to + 2] = notes[i], notes[i + 1]
-  end
-  return rest, questions
-end
-
--- What could not be written is tried again while there is patience.
-local function write(self, notes)
-  local give_up = core.now() + self.run.options.patience
-  local outcomes, err = attempt(self, notes)
-  while not outcomes and core.now() < give_up and not self.run.closed do
-    self.run:tell_pause(err, PAUSE)
-    scheduler.sleep_for(self.run.client, PAUSE)
-    if not self.run.closed then
-      outcomes, err = attempt(self, notes)
-    end
-  end
-  return outcomes, err
 end
 
 -- Tell of what is durable now.
@@ -222,8 +105,9 @@ local function open(self)
   local give_up = core.now() + self.run.options.patience
   local jobs, err = open_once(self)
   while not jobs and err.retryable and core.now() < give_up do
-    self.run:tell_pause(err, PAUSE)
-    if not scheduler.sleep_for(self.run.client, PAUSE) or self.run.closed then
+    self.run:tell_pause(err, writes.PAUSE)
+    scheduler.sleep_for(self.run.client, writes.PAUSE)
+    if self.run.closed then
       return nil, err
     end
     jobs, err = open_once(self)
@@ -256,7 +140,7 @@ end
 local function write_all(self, notes)
   local run = self.run
   self.writing = notes
-  local outcomes, err = write(self, notes)
+  local outcomes, err = writes.write(self, notes)
   if run.closed then
     return false
   elseif not outcomes then
@@ -273,7 +157,12 @@ local function keep(run, self)
   if ok then
     ok, err = reopen_ended(self)
   end
-  if not ok then
+  if run.closed then
+    if self.store then
+      self.store:close()
+    end
+    return
+  elseif not ok then
     run:break_down(err)
     return
   end
@@ -285,7 +174,7 @@ local function keep(run, self)
     local notes, questions = self.notes, nil
     self.notes = {}
     if store.is_url(run.options.store) then
-      notes, questions = without_questions(notes)
+      notes, questions = writes.apart(notes)
     end
     if not write_all(self, notes) or not write_all(self, questions or {}) then
       return
@@ -348,108 +237,6 @@ end
 function Journal:settle() -- luacheck: ignore
 end
 
-local function sent_options(self, text)
-  local batch = self.run.options
-  local known = text and json.decode(text) or {}
-  if sources.sent_text({}, batch) == text then
-    return nil
-  end
-  local own = {}
-  for name, value in pairs(batch) do
-    own[name] = value
-  end
-  for _, name in ipairs(sources.SENT) do
-    own[name] = known[name]
-  end
-  return own
-end
-
-local function job_of(self, row)
-  local index = self.known[row.key]
-  self.known[row.key] = nil
-  return setmetatable({
-    index = index,
-    key = row.key,
-    state = row.state,
-    source = row.source,
-    checked = { path = row.source },
-    name = row.name,
-    output_dir = row.output_dir,
-    options = sent_options(self, row.options),
-    options_text = row.options,
-    was = row.mtime and { size = row.size, mtime = row.mtime } or nil,
-    task_id = row.task_id,
-    run_id = row.run_id,
-    error = row.state == "unknown_outcome" and store.error_of(row) or nil,
-  }, self.run.metatable)
-end
-
---- A job that is done but for its stems, which are no longer what they were.
-function Journal:revive(row)
-  local job = job_of(self, row)
-  job.is_apart = true -- its row says already what it will be
-  table.insert(self.claimed, 1, job)
-  self.run.room:notify()
-end
-
---- From now on jobs may be claimed.
-function Journal:open_claims()
-  self.is_claiming, self.has_new = true, true
-  self.run.room:notify()
-end
-
-local function claim(self)
-  local run = self.run
-  local room = run.options.concurrency - run.held
-  local rows = self:ask(function(jobs)
-    return jobs:claim(math.max(1, math.min(room, MOST_CLAIMED)))
-  end)
-  for _, row in ipairs(rows or {}) do
-    self.claimed[#self.claimed + 1] = job_of(self, row)
-  end
-end
-
-local OPEN = { "intended", "submitting", "submitted", "finished" }
-
--- True when nobody has anything left to do.
-local function is_exhausted(self)
-  local counts = self:ask(function(jobs)
-    return jobs:count()
-  end)
-  for _, state in ipairs(counts and OPEN or {}) do
-    if counts[state] then
-      return false
-    end
-  end
-  return counts ~= nil
-end
-
---- The next job; nil when there is none, false when the caller is to look
---- again at what else there is to do.
-function Journal:next()
-  local run = self.run
-  if #self.claimed == 0 and not run.closed and self.is_claiming
-    and (self.has_new or core.now() - (self.looked or 0) >= IDLE)
-  then
-    self.has_new, self.looked = false, core.now()
-    claim(self)
-    self.has_new = #self.claimed > 0
-  end
-  local job = table.remove(self.claimed, 1)
-  if job then
-    return job
-  elseif run.closed or run.problem then
-    return nil
-  elseif not self.is_enlisted then
-    self.is_hungry = true
-    run.room:notify()
-  elseif run.busy == 0 and is_exhausted(self) then
-    return nil
-  end
-  run.room:wait()
-  return false
-end
-
 -- Whether the service may have the source of `job`, whose row says submitting.
 local function may_be_sent(job)
   for id, transfer in pairs(job.inbox or {}) do
@@ -481,7 +268,7 @@ local function write_rest(self)
   for _, notes in ipairs({ self.writing or {}, self.notes }) do
     for i = 1, #notes, 2 do
       if notes[i] ~= "submitting" and notes[i] ~= "ask" then
-        WRITE[notes[i]](self.store, notes[i + 1])
+        writes.kinds[notes[i]](self.store, notes[i + 1])
       end
     end
   end

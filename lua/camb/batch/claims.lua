@@ -1,0 +1,119 @@
+--- Where the jobs of a batch with a store come from: they are claimed, a few at
+--- a time, as there is room for them.
+
+local core = require "camb.core"
+local json = require "camb.json"
+local sources = require "camb.batch.sources"
+local store = require "camb.store"
+
+-- Methods of the journal.
+local Claims = {}
+
+-- Seconds between two looks for jobs that other workers may have left.
+local IDLE = 1
+-- Jobs claimed at a time.
+local MOST_CLAIMED = 32
+
+local function sent_options(self, text)
+  local batch = self.run.options
+  local known = text and json.decode(text) or {}
+  if sources.sent_text({}, batch) == text then
+    return nil
+  end
+  local own = {}
+  for name, value in pairs(batch) do
+    own[name] = value
+  end
+  for _, name in ipairs(sources.SENT) do
+    own[name] = known[name]
+  end
+  return own
+end
+
+local function job_of(self, row)
+  local index = self.known[row.key]
+  self.known[row.key] = nil
+  return setmetatable({
+    index = index,
+    key = row.key,
+    state = row.state,
+    source = row.source,
+    checked = { path = row.source },
+    name = row.name,
+    output_dir = row.output_dir,
+    options = sent_options(self, row.options),
+    options_text = row.options,
+    was = row.mtime and { size = row.size, mtime = row.mtime } or nil,
+    task_id = row.task_id,
+    run_id = row.run_id,
+    error = row.state == "unknown_outcome" and store.error_of(row) or nil,
+  }, self.run.metatable)
+end
+
+--- A job that is done but for its stems, which are no longer what they were.
+function Claims:revive(row)
+  local job = job_of(self, row)
+  job.is_apart = true -- its row says already what it will be
+  table.insert(self.claimed, 1, job)
+  self.run.room:notify()
+end
+
+--- From now on jobs may be claimed.
+function Claims:open_claims()
+  self.is_claiming, self.has_new = true, true
+  self.run.room:notify()
+end
+
+local function claim(self)
+  local run = self.run
+  local room = run.options.concurrency - run.held
+  local rows = self:ask(function(jobs)
+    return jobs:claim(math.max(1, math.min(room, MOST_CLAIMED)))
+  end)
+  for _, row in ipairs(rows or {}) do
+    self.claimed[#self.claimed + 1] = job_of(self, row)
+  end
+end
+
+local OPEN = { "intended", "submitting", "submitted", "finished" }
+
+-- True when nobody has anything left to do.
+local function is_exhausted(self)
+  local counts = self:ask(function(jobs)
+    return jobs:count()
+  end)
+  for _, state in ipairs(counts and OPEN or {}) do
+    if counts[state] then
+      return false
+    end
+  end
+  return counts ~= nil
+end
+
+--- The next job; nil when there is none, false when the caller is to look
+--- again at what else there is to do.
+function Claims:next()
+  local run = self.run
+  if #self.claimed == 0 and not run.closed and self.is_claiming
+    and (self.has_new or core.now() - (self.looked or 0) >= IDLE)
+  then
+    self.has_new, self.looked = false, core.now()
+    claim(self)
+    self.has_new = #self.claimed > 0
+  end
+  local job = table.remove(self.claimed, 1)
+  if job then
+    return job
+  elseif run.closed or run.problem then
+    return nil
+  elseif not self.is_enlisted then
+    self.is_hungry = true
+    run.room:notify()
+  elseif run.busy == 0 and is_exhausted(self) then
+    return nil
+  end
+  run.room:wait()
+  return false
+end
+
+return Claims

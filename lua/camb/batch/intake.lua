@@ -1,0 +1,162 @@
+--- How jobs come into a batch: looked at before money is spent, and taken up
+--- again at whatever state they were left.
+
+local core = require "camb.core"
+local download = require "camb.download"
+local failure = require "camb.failure"
+local source = require "camb.source"
+local sources = require "camb.batch.sources"
+local steps = require "camb.batch.steps"
+
+-- Methods of the batch's run.
+local Intake = {}
+
+-- Where an entry has options of its own to send, they come before the batch's.
+local function own_options(self, given)
+  local own
+  for _, name in ipairs(sources.SENT) do
+    if given[name] ~= nil then
+      own = own or setmetatable({}, { __index = self.options })
+      own[name] = given[name]
+    end
+  end
+  return own
+end
+
+--- A job of the entry of a source.
+function Intake:job_of(entry)
+  local options = own_options(self, entry)
+  return setmetatable({
+    index = entry.index,
+    source = entry.label,
+    checked = entry.checked,
+    name = entry.name,
+    output_dir = entry.folder,
+    options = options, -- nil: the batch's
+    options_text = sources.sent_text(entry, self.options),
+  }, self.metatable)
+end
+
+-- A look at the file, as far as the batch needs one: its size and its age.
+local function look_at(job)
+  local path = job.checked.path
+  if not path or source.is_url(path) then
+    return true
+  end
+  local kind, size, mtime = core.stat(path)
+  if kind == "file" then
+    if job.was and (job.was.size ~= size or job.was.mtime ~= mtime) then
+      return job:fail({ kind = "source", step = "submit", path = path,
+        message = ('the source "%s" has changed since it became part of the '
+          .. "batch"):format(path) })
+    end
+    job.size, job.mtime = size, mtime
+  end
+  return true
+end
+
+-- Everything that can be found wrong is found before money is spent.
+function Intake:prepare(job)
+  local ok, err = true, nil
+  if not job.claim_path then
+    ok, err = download.reserve(job, job, job.name)
+  end
+  if ok then
+    ok, err = look_at(job)
+  end
+  if not ok then
+    self:fail(job, err)
+    return
+  end
+  self.uploading, self.occupied = self.uploading + 1, self.occupied + 1
+  self.journal:put("submitting", job)
+end
+
+-- What is there already was written by this job, before a kill.
+local function reserve_again(self, job)
+  job.overwrite = true
+  local ok, err = download.reserve(job, job, job.name)
+  if not ok then
+    self:fail(job, err)
+  end
+  return ok
+end
+
+--- Take in a job, at whatever state it was left.
+function Intake:admit(job)
+  if not self.active[job] then
+    self.active[job] = true
+    self.busy, self.held = self.busy + 1, self.held + 1
+    job.deadline = self.options.deadline
+      and core.now() + self.options.deadline
+  end
+  if job.state == "unknown_outcome" then
+    self.journal:put("release", job)
+  elseif job.state == "submitted" then
+    if reserve_again(self, job) then
+      self.occupied = self.occupied + 1
+      steps.poll(self, job)
+    end
+  elseif job.state == "finished" then
+    if reserve_again(self, job) then
+      steps.collect(self, job)
+    end
+  else
+    self:prepare(job)
+  end
+end
+
+--- The content of `job` was sent before: as `task_id`, with `err`, or it is
+--- being sent now (neither).
+function Intake:follow_twin(job, task_id, err)
+  self.uploading = self.uploading - 1
+  if task_id then
+    job.task_id = task_id
+    steps.poll(self, job)
+  else
+    self.occupied = self.occupied - 1
+    if err then
+      self:fail(job, failure.make({ kind = err.kind, message = err.message,
+        step = "submit" }))
+    else
+      self.parked[#self.parked + 1] = job
+    end
+  end
+  self.room:notify()
+end
+
+local function unpark(self)
+  local job = self.unpark and table.remove(self.parked, 1)
+  self.unpark = self.unpark and #self.parked > 0
+  return job or nil
+end
+
+--- The body of a coroutine: jobs come in while there is room, until the journal
+--- has no more.
+function Intake:feed()
+  while not self.closed and not self.problem do
+    while not self:has_room() do
+      if not self.room:wait() or self.closed then
+        return
+      end
+    end
+    local job = unpark(self) or self.journal:next()
+    if job then
+      self:admit(job)
+    elseif job == nil and #self.parked == 0 then
+      break
+    elseif job == nil and not self.room:wait() then
+      return
+    end
+  end
+  while self.busy > 0 and not self.closed do
+    if not self.room:wait() then
+      return
+    end
+  end
+  if not self.closed and not self.problem then
+    self:stop()
+  end
+end
+
+return Intake
