@@ -2,6 +2,7 @@
 ---
 ---   client.lua batch BASE_URL SOURCES JOBS CONCURRENCY INTERVAL FOLDER [STORE]
 ---   client.lua polls BASE_URL TASKS INTERVAL SECONDS
+---   client.lua pending BASE_URL JOBS INTERVAL SECONDS FOLDER
 ---
 --- Prints the most memory that the process had.
 
@@ -38,7 +39,30 @@ local function polls(tasks, interval, seconds)
   end)
 end
 
-if what == "batch" then
+-- A batch of which every job waits at the service.
+local function pending(jobs, interval, seconds, output_dir)
+  local begun = 0
+  local waiting = client:batch(function()
+    begun = begun + 1
+    return begun <= jobs and { name = tostring(begun), source = {
+      data = "RIFF\4\0\0\0WAVE" .. begun, filename = "take.wav" } } or nil
+  end, { pending = jobs, uploads = 8, interval = interval,
+    max_attempts = 1000000, output_dir = output_dir })
+  camb.run(function()
+    camb.spawn(function()
+      waiting() -- its first item never comes
+    end)
+    while begun < jobs do
+      camb.sleep(0.1)
+    end
+    camb.sleep(seconds)
+    waiting:close()
+  end)
+end
+
+if what == "pending" then
+  pending(tonumber(arg[3]), tonumber(arg[4]), tonumber(arg[5]), arg[6])
+elseif what == "batch" then
   batch(arg[3], tonumber(arg[4]), tonumber(arg[5]), tonumber(arg[6]), arg[7],
     arg[8])
 else
