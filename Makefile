@@ -158,8 +158,8 @@ BUSTED = $(ENV_LUA) $(ENV_C) $(ENV_PATH) LUA=$(LUA) BUILD=$(BUILD) \
   $(LUA) spec/support/busted.lua --helper=spec/support/slowest.lua \
   --pattern=_spec --output=plainTerminal
 
-# With COVER=1 specs write down which lines of Lua they run; .ci/run does so here
-# and under ASan, where the lines of C are counted as well.
+# Which lines of Lua run is written down by specs under ASan, where the lines of
+# C are counted as well.
 COVERED     = $(abspath $(BUILD))/coverage
 COVERAGE_SO = $(abspath $(BUILD))/coverage.so
 COVERING    = COVERAGE=$(COVERED) \
@@ -170,12 +170,28 @@ $(COVERAGE_SO): spec/support/coverage.c
 	$(call quiet,LD)gcc $(WARNINGS) -D_GNU_SOURCE $(LUA_CFLAGS) -fPIC -shared \
 	  -o $@ $<
 
-.PHONY: test run-test
+# Each file in a process of its own, as many at a time as there are processors;
+# then what holds an upper bound of time, alone.
+FILES = $(wildcard spec/*_spec.lua)
+EACH  = $(FILES:spec/%_spec.lua=each-%)
+TIMED = $(shell grep -l '\#timed' $(FILES))
+LOG   = $(BUILD)/test.log
+
+.PHONY: test run-test run-all run-timed $(EACH)
 test: test-deps ## Run the specs; SPECS=spec/x_spec.lua for some of them.
-	@$(AGAIN) all $(if $(COVER),$(COVERAGE_SO))
-	@$(MAKE) --no-print-directory run-test
+	@$(AGAIN) all $(SUPPORT_SO)
+	@$(MAKE) --no-print-directory $(if $(filter spec,$(SPECS)),run-all,run-test)
 run-test: $(SUPPORT_SO)
-	@$(if $(COVER),$(COVERING)) $(BUSTED) $(SPECS)
+	@$(BUSTED) $(SPECS)
+run-all:
+	@{ $(AGAIN) -k --output-sync=target $(EACH); \
+	   $(MAKE) --no-print-directory run-timed; } 2>&1 | tee $(LOG)
+	@$(LUA) spec/support/total.lua $(LOG) $(words $(EACH) run-timed)
+$(EACH): each-%:
+	@echo "spec/$*_spec.lua"
+	@$(BUSTED) --exclude-tags=timed spec/$*_spec.lua
+run-timed:
+	@$(BUSTED) --tags=timed $(TIMED)
 
 # What specs need of the system: forks, and peers that only the kernel plays.
 $(SUPPORT_SO): spec/support/system.c
@@ -301,7 +317,7 @@ coverage-csrc:
 coverage-lua:
 	$(call step,$(LUA) spec/support/coverage.lua lua $(COVERED) $(LUA_FILES))
 
-include spec/fuzz/fuzz.mk
+-include spec/fuzz/fuzz.mk
 .PHONY: fuzz
 fuzz: check-deps ## Fuzz each of FUZZES for FUZZ_SECONDS (60).
 	+@$(AGAIN) -k $(FUZZES:%=fuzz-%)

@@ -186,7 +186,9 @@ describe("jobs", function()
       camb.sleep(0)
       camb.sleep(0)
       collectgarbage()
-      assert.is_true((collectgarbage("count") - before) / COUNT < 2)
+      if not os.getenv("COVERAGE") then -- which gives each coroutine a hook
+        assert.is_true((collectgarbage("count") - before) / COUNT < 2)
+      end
       local clock = os.clock()
       camb.sleep(0.3)
       assert.is_true(os.clock() - clock < 0.05)

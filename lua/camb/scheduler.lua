@@ -237,6 +237,7 @@ function scheduler.run(fn, ...)
     local ok, problem = pcall(run_group, group)
     if not ok then
       end_group(group)
+      raise_failed(group) -- others may wait in vain for one that failed
       error(problem, 0)
     end
   end
