@@ -179,7 +179,7 @@ LOG   = $(BUILD)/test.log
 
 .PHONY: test run-test run-all run-timed $(EACH)
 test: test-deps ## Run the specs; SPECS=spec/x_spec.lua for some of them.
-	@$(AGAIN) all $(SUPPORT_SO)
+	@$(AGAIN) all bench-programs $(SUPPORT_SO)
 	@$(MAKE) --no-print-directory $(if $(filter spec,$(SPECS)),run-all,run-test)
 run-test: $(SUPPORT_SO)
 	@$(BUSTED) $(SPECS)
@@ -385,7 +385,7 @@ JOBS    ?= 200
 SEED    ?=
 .PHONY: soak
 soak: test-deps ## Run JOBS jobs at a time for SECONDS under random faults.
-	@$(AGAIN) all $(SUPPORT_SO)
+	@$(AGAIN) all bench-programs $(SUPPORT_SO)
 	@$(ENV_LUA) $(ENV_C) LUA=$(LUA) $(LUA) spec/soak/soak.lua $(SECONDS) \
 	  $(JOBS) $(SEED)
 
