@@ -64,10 +64,9 @@ ENGINE_O   = $(ENGINE_C:csrc/%.c=$(OBJ)/%.o)
 SANDBOX_O  = $(SANDBOX_C:csrc/%.c=$(OBJ)/%.o)
 
 # What was installed only now is not known to a make that runs already, so the
-# targets that install begin a second one; it uses every processor, unless the
-# first was told how many.
-AGAIN = $(MAKE) --no-print-directory \
-  $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
+# targets that install begin a second one; it uses every processor.
+CORES = $(shell getconf _NPROCESSORS_ONLN)
+AGAIN = $(MAKE) --no-print-directory -j$(CORES)
 
 # `make V=1` shows the commands.
 ifndef V
@@ -187,9 +186,10 @@ run-all:
 	@{ $(AGAIN) -k --output-sync=target $(EACH); \
 	   $(MAKE) --no-print-directory run-timed; } 2>&1 | tee $(LOG)
 	@$(LUA) spec/support/total.lua $(LOG) $(words $(EACH) run-timed)
+EXCEPT = timed
 $(EACH): each-%:
 	@echo "spec/$*_spec.lua"
-	@$(BUSTED) --exclude-tags=timed spec/$*_spec.lua
+	@$(BUSTED) $(EXCEPT:%=--exclude-tags=%) spec/$*_spec.lua
 run-timed:
 	@$(BUSTED) --tags=timed $(TIMED)
 
@@ -282,10 +282,9 @@ $(PRELOAD): spec/support/preload.c
 # $(call sanitized,FOLDER,CFLAGS,FLAGS): build everything there.
 sanitized = $(AGAIN) all bench-programs BUILD=$(1) CC=gcc CFLAGS="$(2)" \
   EXTRA_CFLAGS="$(3)"
-# $(call checked,FOLDER,SPECS): run specs in that build.
-checked = $(MAKE) --no-print-directory run-test BUILD=$(1) LUA=$(notdir $(LUA)) \
-  SPECS="$(UNCHECKED:%=--exclude-tags=%) $(2)"
-UNCHECKED = build timed slow kill
+# $(call checked,FOLDER,FILES): run specs in that build.
+checked = $(AGAIN) -k --output-sync=target BUILD=$(1) LUA=$(notdir $(LUA)) \
+  EXCEPT="build timed slow kill" $(patsubst spec/%_spec.lua,each-%,$(2))
 
 sanitize-asan: $(PRELOAD) $(COVERAGE_SO)
 	$(call interpreter,$(ASAN),$(ASAN_RUN))
@@ -293,7 +292,7 @@ sanitize-asan: $(PRELOAD) $(COVERAGE_SO)
 	  $(ASAN_FLAGS) --coverage) && find $(ASAN) -name '*.gcda' -delete && \
 	  SANITIZER=asan ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 \
 	  UBSAN_OPTIONS=print_stacktrace=1 $(COVERING) \
-	  $(call checked,$(ASAN),$(SPECS)))
+	  $(call checked,$(ASAN),$(if $(filter spec,$(SPECS)),$(FILES),$(SPECS))))
 
 sanitize-tsan: $(PRELOAD)
 	$(call interpreter,$(TSAN),$(TSAN_RUN))
@@ -322,12 +321,14 @@ coverage-lua:
 fuzz: check-deps ## Fuzz each of FUZZES for FUZZ_SECONDS (60).
 	+@$(AGAIN) -k $(FUZZES:%=fuzz-%)
 
-# The longest first.  What is tagged #timed runs in `make test` alone, so these
+# The longest first, more of them at a time than there are processors: some wait
+# more than they compute.  What is tagged #timed runs in `make test` alone, so these
 # may run side by side; each has a folder of its own to build in.
 CHECKS = $(SANITIZERS) $(LINTS) $(TORTURES) $(FUZZES:%=fuzz-%) $(COVERAGES)
 .PHONY: check
 check: check-deps ## All of lint, sanitize, coverage and fuzz, side by side.
-	+@$(AGAIN) -k --output-sync=target $(CHECKS)
+	@$(MAKE) --no-print-directory -k -j$$(($(CORES) + 3)) --output-sync=target \
+	  $(CHECKS)
 
 # Memory is refused: to a Lua state, to C and libcurl, to the sandbox; and the
 # collector never rests.  TORTURE=all refuses every request once, in half an
