@@ -106,6 +106,22 @@ describe("a batch on PostgreSQL #slow #kill", function()
       KILLS, lost, seed))
   end)
 
+  it("waits for a database that is away for ten seconds", function()
+    local worker = begin(1)
+    postgres.wait_for(function()
+      return server:stats().uploads > 5
+    end, 30)
+    database:stop("immediate")
+    core.wait(10)
+    assert.is_nil(status_of(worker))
+    assert(database:start())
+    postgres.wait_for(function()
+      return status_of(worker)
+    end, 60)
+    assert.equal("0", status_of(worker), workspace.read(worker.base .. ".log"))
+    assert.same({}, (killed.check(url, server, folder .. "/out", FILES, {})))
+  end)
+
   it("is shown by an example that runs as it stands", function()
     local words, status = workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s "
       .. "INTERVAL=0.05 %s examples/postgres.lua '%s' %s/in %s/out"):format(

@@ -41,6 +41,15 @@ describe("the command camb", function()
       assert.is_nil(output:find("\r", 1, true))
     end)
 
+  it("says what the service remarks on a task that has succeeded", function()
+    workspace.write(folder .. "/cut.flac", workspace.read(MIX):sub(1, 60000))
+    local output, status = camb("separate %s/cut.flac --sandbox -o %s", folder,
+      folder)
+    assert.equal(0, status)
+    assert.matches("cut.flac: the service remarks: the source ends early: "
+      .. "[^\n]+\n", output)
+  end)
+
   it("goes on with the other files when one fails, and exits with 1",
     function()
       workspace.write(folder .. "/notes.wav", "not audio")

@@ -51,7 +51,8 @@ end
 --- kind "timeout" that holds the task id; the task may still finish.
 ---@param given { interval: number?, max_attempts: integer?, deadline: number?,
 ---  run_id: integer?, on_event: fun(event: camb.Event)? }?
----@return { id: integer|string, task_id: string }? run
+---@return { id: integer|string, task_id: string, message: string? }? run # and
+---  what the service remarks
 ---@return camb.Error? err
 function Task:wait(given)
   self.client:check_open(3)

@@ -45,10 +45,13 @@ local function end_well(call, status)
       message = ('the task ended as %s without a run id'):format(
         status.status) })
   end
+  local remark = words_of(status)
   call.run_id = status.run_id
-  call:emit("run_ready")
+  if call:has_listener() then
+    call:emit("run_ready", { message = call:clean(remark) })
+  end
   return { id = status.run_id, task_id = call.task_id, status = status.status,
-    raw = status.raw }
+    message = remark, raw = status.raw }
 end
 
 local function give_up(call, transfer, last)

@@ -44,6 +44,9 @@ local WORDS = {
   polled = function(event)
     return event.status and "the service says " .. event.status
   end,
+  run_ready = function(event)
+    return event.message and "the service remarks: " .. event.message
+  end,
   download_started = function(event)
     return "downloading the " .. event.stem
   end,
