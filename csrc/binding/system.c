@@ -144,6 +144,17 @@ static int l_escape (lua_State *L) {
   return 1;
 }
 
+/* has_digits(text, n) -> whether it holds n digits in a row */
+static int l_has_digits (lua_State *L) {
+  size_t size, row = 0;
+  const char *text = luaL_checklstring(L, 1, &size), *end = text + size;
+  lua_Integer n = luaL_checkinteger(L, 2);
+  for (; text < end && (lua_Integer)row < n; text++)
+    row = *text >= '0' && *text <= '9' ? row + 1 : 0;
+  lua_pushboolean(L, (lua_Integer)row >= n);
+  return 1;
+}
+
 /* url_problem(url) -> nil, or why it may not be requested */
 static int l_url_problem (lua_State *L) {
   size_t size;
@@ -172,6 +183,7 @@ const luaL_Reg system_functions[] = {{"now", l_now},
                                      {"existing", l_existing},
                                      {"make_folder", l_make_folder},
                                      {"escape", l_escape},
+                                     {"has_digits", l_has_digits},
                                      {"url_problem", l_url_problem},
                                      {"is_terminal", l_is_terminal},
                                      {"library", l_library},

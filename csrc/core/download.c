@@ -273,7 +273,8 @@ static void destroy (Transfer *t) {
   partfile_close(&((Download *)t)->file);
 }
 
-static const Operation operation = {prepare, finish, NULL, cleanup, destroy};
+static const Operation operation = {prepare, finish,  NULL,
+                                    cleanup, destroy, false};
 
 Transfer *download_open (Session *s, const DownloadOptions *options,
                          int *file_error) {

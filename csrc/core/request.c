@@ -58,7 +58,8 @@ static void destroy (Transfer *t) {
   free(((Request *)t)->body);
 }
 
-static const Operation operation = {prepare, finish, NULL, NULL, destroy};
+static const Operation operation = {prepare, finish,  NULL,
+                                    NULL,    destroy, false};
 
 Transfer *request_open (Session *s, const RequestOptions *options) {
   Request *r = calloc(1, sizeof *r);

@@ -316,8 +316,8 @@ int session_join (Session *s, Transfer *t, const char *url) {
   char *origin = NULL;
   int status = 0;
   if (known == NULL) {
-    if (url_problem(url) != NULL)
-      return errno;
+    if (!url_is_clean(url))
+      return EINVAL;
     origin = url_origin(url);
     if (origin == NULL)
       return errno;
@@ -355,23 +355,43 @@ int session_post (Session *s, const Event *event) {
   return 0;
 }
 
-Exchange *session_exchange (Session *s, Transfer *t) {
-  Exchange *x = s->pool;
+/* One that was set up for 'kind', if there is one, else any. */
+static Exchange *take_pooled (Session *s, const Operation *kind) {
+  Exchange **at = &s->pool, *x;
+  while (*at != NULL && (*at)->set_for != kind)
+    at = &(*at)->next;
+  if (*at == NULL)
+    at = &s->pool;
+  x = *at;
   if (x != NULL) {
-    s->pool = x->next;
+    *at = x->next;
     s->pooled--;
-  } else {
-    x = exchange_open();
-    if (x == NULL)
-      return NULL;
   }
-  x->owner = t;
-  x->next = NULL;
+  return x;
+}
+
+static int set_up (Session *s, Exchange *x, const Operation *kind) {
+  if (x->set_for == kind)
+    return 0;
+  if (x->set_for != NULL)
+    exchange_reset(x);
   curl_easy_setopt(x->easy, CURLOPT_SHARE, s->share);
-  if (settings_apply(&s->settings, x->easy) == 0 &&
+  return settings_apply(&s->settings, x->easy);
+}
+
+Exchange *session_exchange (Session *s, Transfer *t) {
+  Exchange *x = take_pooled(s, t->operation);
+  if (x == NULL)
+    x = exchange_open();
+  if (x == NULL)
+    return NULL;
+  x->next = NULL;
+  if (set_up(s, x, t->operation) == 0 &&
       settings_set_headers(&s->settings, x, t->headers, t->api) == 0 &&
-      curl_easy_setopt(x->easy, CURLOPT_URL, t->url) == CURLE_OK)
+      curl_easy_setopt(x->easy, CURLOPT_URL, t->url) == CURLE_OK) {
+    x->owner = t;
     return x;
+  }
   exchange_close(x);
   return NULL;
 }
@@ -401,7 +421,12 @@ void session_end_exchange (Session *s, Exchange *x) {
     exchange_close(x);
     return;
   }
-  exchange_reset(x);
+  if (x->owner->operation->is_uniform) {
+    x->set_for = x->owner->operation;
+    exchange_clear(x);
+  } else {
+    exchange_reset(x);
+  }
   x->next = s->pool;
   s->pool = x;
   s->pooled++;

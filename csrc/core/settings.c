@@ -59,13 +59,9 @@ void settings_free (Settings *s) {
 /* Nearly every request goes below base_url, which was parsed once. */
 const char *settings_origin_of (const Settings *s, const char *url) {
   size_t n = strlen(s->base_url);
-  const unsigned char *c = (const unsigned char *)url;
   if (strncmp(url, s->base_url, n) != 0 || url[n] != '/')
     return NULL;
-  for (; *c != '\0'; c++)
-    if (*c <= ' ' || *c == 0x7F)
-      return NULL;
-  return s->origin;
+  return url_is_clean(url) ? s->origin : NULL;
 }
 
 static int restrict_protocols (CURL *easy) {

@@ -11,7 +11,7 @@
 #include "session_private.h"
 #include "source.h"
 
-#define UPLOAD_BUFFER (512L << 10)
+#define UPLOAD_BUFFER (512L << 10) /* at most, where there is as much */
 
 typedef struct Upload {
   Transfer base;
@@ -96,6 +96,10 @@ static int make_mime (Upload *u, Exchange *x) {
   return add_part(u, u->part, NULL);
 }
 
+static long buffer_size (const Upload *u) {
+  return u->source.size < UPLOAD_BUFFER ? (long)u->source.size : UPLOAD_BUFFER;
+}
+
 static int prepare (Transfer *t, Exchange *x) {
   Upload *u = (Upload *)t;
   u->paused = u->whole = false;
@@ -111,7 +115,7 @@ static int prepare (Transfer *t, Exchange *x) {
   exchange_keep_body(x);
   curl_easy_setopt(x->easy, CURLOPT_ACCEPT_ENCODING, "");
   curl_easy_setopt(x->easy, CURLOPT_MIMEPOST, u->mime);
-  curl_easy_setopt(x->easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER);
+  curl_easy_setopt(x->easy, CURLOPT_UPLOAD_BUFFERSIZE, buffer_size(u));
   curl_easy_setopt(x->easy, CURLOPT_XFERINFOFUNCTION, on_progress);
   curl_easy_setopt(x->easy, CURLOPT_XFERINFODATA, u);
   curl_easy_setopt(x->easy, CURLOPT_NOPROGRESS, 0L);
@@ -200,7 +204,8 @@ static void destroy (Transfer *t) {
   source_close(&u->source);
 }
 
-static const Operation operation = {prepare, finish, expire, cleanup, destroy};
+static const Operation operation = {prepare, finish,  expire,
+                                    cleanup, destroy, false};
 
 static int copy_fields (Upload *u, const UploadField *fields) {
   size_t i, count = 0;

@@ -39,15 +39,20 @@ static void release (char *scheme, char *host, char *port) {
   curl_free(port);
 }
 
+bool url_is_clean (const char *url) {
+  const unsigned char *c = (const unsigned char *)url;
+  while (*c > ' ' && *c != 0x7F)
+    c++;
+  return *c == '\0';
+}
+
 const char *url_problem (const char *url) {
   char *scheme = NULL, *host = NULL, *port = NULL;
-  const unsigned char *c;
   int error;
-  for (c = (const unsigned char *)url; *c != '\0'; c++)
-    if (*c <= ' ' || *c == 0x7F) {
-      errno = EINVAL;
-      return "it holds a space or a control character";
-    }
+  if (!url_is_clean(url)) {
+    errno = EINVAL;
+    return "it holds a space or a control character";
+  }
   error = split(url, &scheme, &host, &port);
   release(scheme, host, port);
   if (error == 0)

@@ -3,6 +3,11 @@
 #ifndef CAMB_URL_H
 #define CAMB_URL_H
 
+#include <stdbool.h>
+
+/* True when 'url' holds no space and no control character. */
+bool url_is_clean (const char *url);
+
 /* Why 'url' may not be requested, as a phrase ("it is not an absolute http or
 ** https URL"), or NULL when it may.  Static text; errno is EINVAL, or ENOMEM
 ** where it could not even be read. */

@@ -1,6 +1,8 @@
 --- JSON by a private lua-cjson, so that no setting of the host program's
 --- reaches us: null becomes nil, and integers of any length stay exact.
 
+local core = require "camb.core"
+
 local cjson = require("cjson").new()
 cjson.decode_invalid_numbers(false)
 
@@ -8,7 +10,6 @@ local json = {}
 
 -- lua-cjson reads numbers as doubles, which hold 15 digits for sure.
 local EXACT_DIGITS = 15
-local LONG = ("%d"):rep(EXACT_DIGITS + 1)
 
 local function quote_if_long(number)
   if #number > EXACT_DIGITS and number:find("^%-?%d+$") then
@@ -63,7 +64,7 @@ end
 ---@return any value # nil for null
 ---@return string? problem # set when `text` is no JSON
 function json.decode(text)
-  if text:find(LONG) then
+  if core.has_digits(text, EXACT_DIGITS + 1) then
     text = protect_integers(text)
   end
   local ok, value = pcall(cjson.decode, text)

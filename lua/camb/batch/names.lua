@@ -32,6 +32,11 @@ end
 ---@param path string
 ---@return string
 function names.normal(path)
+  if not path:find("^%.") and not path:find("/.", 1, true)
+    and not path:find("//", 1, true) and path:byte(-1) ~= 47
+  then
+    return path
+  end
   local parts, is_absolute = names.parts(path)
   return (is_absolute and "/" or "") .. table.concat(parts, "/")
 end
@@ -63,7 +68,9 @@ function names.common(a, b)
 end
 
 local function safe(part)
-  part = part:gsub("[%c\\]", "_")
+  if part:find("[%c\\]") then
+    part = part:gsub("[%c\\]", "_")
+  end
   return part == ".." and "__" or part
 end
 

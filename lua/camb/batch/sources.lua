@@ -114,19 +114,34 @@ local function new(take, options_given)
   }, Sources)
 end
 
+-- The folder of the stems of `path`, and the file's name.  Sources of one
+-- folder come one after another: what became of it is kept.
+function Sources:mirror(path)
+  local above, last
+  if not source.is_url(path) then
+    above, last = path:match("^(.*/)([^/%c\\]+)$")
+  end
+  if above and above == self.last_above and not last:find("^%.") then
+    return self.last_folder, last
+  end
+  local folder, file = names.mirror(path, self.base)
+  folder = (self.output_dir .. "/" .. folder):gsub("/$", "")
+  if above and last == file then
+    self.last_above, self.last_folder = above, folder
+  end
+  return folder, file
+end
+
 -- The stems' folder and name of an entry, were it the only one.
 function Sources:place(entry)
   local checked = entry.checked
-  local given = checked.path or checked.filename
-  local folder, file = "", "audio"
-  if given then
-    folder, file = names.mirror(given, self.base)
+  local folder, file = self.output_dir, "audio"
+  if checked.path then
+    folder, file = self:mirror(checked.path)
+  elseif checked.filename then
+    file = select(2, names.mirror(checked.filename, self.base))
   end
-  if not checked.path then
-    folder = ""
-  end
-  entry.folder = entry.output_dir
-    or (self.output_dir .. "/" .. folder):gsub("/$", "")
+  entry.folder = entry.output_dir or folder
   return entry.name or names.stem(file), file
 end
 
@@ -201,7 +216,7 @@ function Sources:next()
   entry.name = copy and ("%s-%d"):format(name, copy) or name
   entry.index = self.index
   entry.label = source.label(entry.checked)
-  entry.key = key_of(entry, given_name, copy)
+  entry.key = self.has_store and key_of(entry, given_name, copy) or nil
   return true, entry
 end
 
