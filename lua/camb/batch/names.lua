@@ -33,7 +33,7 @@ end
 ---@return string
 function names.normal(path)
   if not path:find("^%.") and not path:find("/.", 1, true)
-    and not path:find("//", 1, true) and path:byte(-1) ~= 47
+    and not path:find("//", 1, true) and path:sub(-1) ~= "/"
   then
     return path
   end
