@@ -307,6 +307,20 @@ describe("client:batch", function()
       assert.equal(4, server:stats().uploads)
     end)
 
+  it("waits for one upload with many that have its content, while others end",
+    function()
+      open()
+      local paths = takes.make(folder .. "/in", 4)
+      local long = takes.wav(1) .. ("\0"):rep(4 * 2 ^ 20)
+      for i = 1, 3 do
+        workspace.write(paths[i], long) -- the fourth is sent in less time
+      end
+      for _, item in ipairs(all_of(paths)) do
+        assert(item.stems, item.error)
+      end
+      assert.equal(2, server:stats().uploads)
+    end)
+
   it("sends a file itself where the upload of its twin has failed", function()
     open()
     local paths = takes.make(folder .. "/in", 1)

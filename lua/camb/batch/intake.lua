@@ -126,9 +126,10 @@ function Intake:follow_twin(job, task_id, err)
 end
 
 local function unpark(self)
-  local job = self.unpark and table.remove(self.parked, 1)
-  self.unpark = self.unpark and #self.parked > 0
-  return job or nil
+  if self.unpark > 0 then
+    self.unpark = self.unpark - 1
+    return table.remove(self.parked, 1)
+  end
 end
 
 --- The body of a coroutine: jobs come in while there is room, until the journal

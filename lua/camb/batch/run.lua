@@ -64,6 +64,7 @@ function run.new(client, options, given)
     occupied = 0,  -- uploading, or waiting at the service
     active = {},
     parked = {},   -- jobs that wait for the upload of the same content
+    unpark = 0,    -- how many of them are to be looked at again
     polls = inbox.new(client),
     polled = {},   -- by the poll's id
     ready = {},    -- runs that are ready, to be asked for
@@ -118,7 +119,7 @@ end
 
 --- Let those go on that wait for another one's upload.
 function Run:look_again()
-  self.unpark = #self.parked > 0
+  self.unpark = #self.parked -- each once: it may have to wait on
   self.room:notify()
 end
 
@@ -276,7 +277,7 @@ function Run:stop()
     stop_transfers(self, self.asking)
   end
   self.polls:stop()
-  self.active, self.polled, self.parked = {}, {}, {}
+  self.active, self.polled, self.parked, self.unpark = {}, {}, {}, 0
   self.room:notify()
   self.news:notify()
 end
