@@ -187,7 +187,7 @@ run-all:
 	   $(MAKE) --no-print-directory run-timed; } 2>&1 | tee $(LOG)
 	@$(LUA) spec/support/total.lua $(LOG) $(words $(EACH) run-timed)
 EXCEPT = timed
-$(EACH): each-%:
+$(EACH): each-%: $(SUPPORT_SO)
 	@echo "spec/$*_spec.lua"
 	@$(BUSTED) $(EXCEPT:%=--exclude-tags=%) spec/$*_spec.lua
 run-timed:

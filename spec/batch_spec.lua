@@ -311,7 +311,7 @@ describe("client:batch", function()
     function()
       open()
       local paths = takes.make(folder .. "/in", 4)
-      local long = takes.wav(1) .. ("\0"):rep(4 * 2 ^ 20)
+      local long = takes.wav(1) .. ("\0"):rep(2 ^ 20)
       for i = 1, 3 do
         workspace.write(paths[i], long) -- the fourth is sent in less time
       end

@@ -74,18 +74,8 @@ end
 
 Batch.__close = Batch.close
 
--- The last resort where an iteration was left early.
-local function collect_garbage(self)
-  local new = rawget(_G, "newproxy") -- Lua 5.1, whose tables have no __gc
-  if new then
-    local proxy, inner = new(true), self.run
-    getmetatable(proxy).__gc = function()
-      pcall(inner.stop, inner)
-    end
-    self.proxy = proxy
-  end
-end
-
+-- The last resort where an iteration was left early.  Lua 5.1 and LuaJIT, whose
+-- tables have no __gc, have to close it.
 function Batch:__gc()
   pcall(self.run.stop, self.run)
 end
@@ -105,7 +95,6 @@ function batch.new(client, given, given_options, level)
     client.session:limit_rate(checked.requests_per_second)
   end
   local self = setmetatable({ run = run.new(client, checked, found) }, Batch)
-  collect_garbage(self)
   self.run:start(journal_of(self.run))
   return self
 end

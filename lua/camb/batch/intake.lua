@@ -142,7 +142,9 @@ function Intake:feed()
       end
     end
     local job = unpark(self) or self.journal:next()
-    if job then
+    if self.closed then
+      return -- it was closed meanwhile: nothing more is begun
+    elseif job then
       self:admit(job)
     elseif job == nil and #self.parked == 0 then
       break
