@@ -272,11 +272,11 @@ endef
 # Specs find in SANITIZER which one it is, where they measure what it changes,
 # such as the memory of the process.  Some run in `make test` alone: #build,
 # #slow, #kill, and #timed, which holds an upper bound of time.  Valgrind leaves
-# out those that separate whole recordings or compute on samples in Lua, too:
-# minutes each, in code that the others run as well.  TSan runs what has threads.
+# out those that separate whole recordings, compute on samples or ask databases
+# in Lua, too: minutes each, in C that the others run as well.  TSan runs what has threads.
 SANITIZERS = sanitize-asan sanitize-valgrind sanitize-tsan
 VALGRIND_SPECS ?= $(filter-out $(patsubst %,spec/%_spec.lua,engine engine_% \
-  formats),$(wildcard spec/*_spec.lua))
+  formats batch_store store cli control readme),$(wildcard spec/*_spec.lua))
 TSAN_SPECS ?= $(wildcard spec/sandbox*_spec.lua) spec/faults_spec.lua
 .PHONY: sanitize $(SANITIZERS)
 sanitize: check-deps ## Run the specs under ASan and UBSan, TSan, valgrind.

@@ -37,7 +37,7 @@ describe("the pace of a client", function()
     stage.close(server, client, folder)
   end)
 
-  it("is its requests_per_second, for all jobs together and polls too",
+  it("is its requests_per_second, for all jobs together and polls too #timed",
     function()
       server, client, folder = stage.open({ processing = math.huge },
         { requests_per_second = 50 })
@@ -55,7 +55,7 @@ describe("the pace of a client", function()
       assert.is_true(densest(times, 0.2) <= 12)
     end)
 
-  it("does not slow stems down, which come from elsewhere", function()
+  it("does not slow stems down, which come from elsewhere #timed", function()
     server, client, folder = stage.open(nil, { requests_per_second = 20 })
     assert(client:separate(MIX, { output_dir = folder, interval = 0.1 }))
     local stems = {}
