@@ -273,8 +273,7 @@ static void destroy (Transfer *t) {
   partfile_close(&((Download *)t)->file);
 }
 
-static const Operation operation = {prepare, finish,  NULL,
-                                    cleanup, destroy, false};
+static const Operation operation = {prepare, finish, NULL, cleanup, destroy};
 
 Transfer *download_open (Session *s, const DownloadOptions *options,
                          int *file_error) {

@@ -18,7 +18,7 @@ static const char *value_of (const char *line, size_t size, const char *name,
                              size_t *length) {
   size_t n = strlen(name);
   const char *end = line + size;
-  if (size <= n || line[n] != ':' || strncasecmp(line, name, n) != 0)
+  if (size <= n || strncasecmp(line, name, n) != 0 || line[n] != ':')
     return NULL;
   line += n + 1;
   while (line < end && (*line == ' ' || *line == '\t'))
@@ -99,6 +99,7 @@ size_t exchange_on_body (char *data, size_t one, size_t size, void *arg) {
 }
 
 static void configure (Exchange *x) {
+  x->error[0] = '\0';
   curl_easy_setopt(x->easy, CURLOPT_PRIVATE, x);
   curl_easy_setopt(x->easy, CURLOPT_ERRORBUFFER, x->error);
   curl_easy_setopt(x->easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -137,20 +138,14 @@ void exchange_close (Exchange *x) {
   free(x);
 }
 
-void exchange_clear (Exchange *x) {
+void exchange_reset (Exchange *x) {
+  curl_easy_reset(x->easy);
   drop_headers(x);
   buffer_free(&x->body);
   x->owner = NULL;
   x->discarded = 0;
   x->overflow = x->no_memory = false;
-  x->error[0] = '\0';
   forget_reply(x);
-}
-
-void exchange_reset (Exchange *x) {
-  curl_easy_reset(x->easy);
-  exchange_clear(x);
-  x->set_for = NULL;
   configure(x);
 }
 

@@ -18,8 +18,7 @@
 typedef struct Exchange {
   CURL *easy;
   struct Transfer *owner;
-  struct Exchange *next;           /* in the pool */
-  const struct Operation *set_for; /* in the pool: NULL, nothing is set */
+  struct Exchange *next; /* in the pool */
   struct curl_slist *headers;
   bool runs;           /* in the multi handle */
   bool shared_headers; /* 'headers' belongs to the session */
@@ -43,9 +42,6 @@ Exchange *exchange_open (void);
 
 /* Free it.  Not while its handle is in a multi handle.  NULL does nothing. */
 void exchange_close (Exchange *x);
-
-/* Forget the reply and the headers; what is set for libcurl stays. */
-void exchange_clear (Exchange *x);
 
 /* Back to the state after exchange_open; connections are the multi's. */
 void exchange_reset (Exchange *x);

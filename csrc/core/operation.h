@@ -25,9 +25,6 @@ typedef struct Operation {
   void (*cleanup)(Transfer *t);
   /* Free the operation's own fields, not 't'. */
   void (*destroy)(Transfer *t);
-  /* 'prepare' sets the same options for every transfer: a handle that it has
-  ** set up serves the next one of the kind as it is. */
-  bool is_uniform;
 } Operation;
 
 struct Transfer {

@@ -109,7 +109,7 @@ static void destroy (Transfer *t) {
   (void)t;
 }
 
-static const Operation operation = {prepare, finish, NULL, NULL, destroy, true};
+static const Operation operation = {prepare, finish, NULL, NULL, destroy};
 
 Transfer *poll_open (Session *s, const PollOptions *options) {
   Poll *p = calloc(1, sizeof *p);

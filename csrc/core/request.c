@@ -58,8 +58,7 @@ static void destroy (Transfer *t) {
   free(((Request *)t)->body);
 }
 
-static const Operation operation = {prepare, finish,  NULL,
-                                    NULL,    destroy, false};
+static const Operation operation = {prepare, finish, NULL, NULL, destroy};
 
 Transfer *request_open (Session *s, const RequestOptions *options) {
   Request *r = calloc(1, sizeof *r);

@@ -316,8 +316,8 @@ int session_join (Session *s, Transfer *t, const char *url) {
   char *origin = NULL;
   int status = 0;
   if (known == NULL) {
-    if (!url_is_clean(url))
-      return EINVAL;
+    if (url_problem(url) != NULL)
+      return errno;
     origin = url_origin(url);
     if (origin == NULL)
       return errno;
@@ -355,43 +355,23 @@ int session_post (Session *s, const Event *event) {
   return 0;
 }
 
-/* One that was set up for 'kind', if there is one, else any. */
-static Exchange *take_pooled (Session *s, const Operation *kind) {
-  Exchange **at = &s->pool, *x;
-  while (*at != NULL && (*at)->set_for != kind)
-    at = &(*at)->next;
-  if (*at == NULL)
-    at = &s->pool;
-  x = *at;
-  if (x != NULL) {
-    *at = x->next;
-    s->pooled--;
-  }
-  return x;
-}
-
-static int set_up (Session *s, Exchange *x, const Operation *kind) {
-  if (x->set_for == kind)
-    return 0;
-  if (x->set_for != NULL)
-    exchange_reset(x);
-  curl_easy_setopt(x->easy, CURLOPT_SHARE, s->share);
-  return settings_apply(&s->settings, x->easy);
-}
-
 Exchange *session_exchange (Session *s, Transfer *t) {
-  Exchange *x = take_pooled(s, t->operation);
-  if (x == NULL)
+  Exchange *x = s->pool;
+  if (x != NULL) {
+    s->pool = x->next;
+    s->pooled--;
+  } else {
     x = exchange_open();
-  if (x == NULL)
-    return NULL;
-  x->next = NULL;
-  if (set_up(s, x, t->operation) == 0 &&
-      settings_set_headers(&s->settings, x, t->headers, t->api) == 0 &&
-      curl_easy_setopt(x->easy, CURLOPT_URL, t->url) == CURLE_OK) {
-    x->owner = t;
-    return x;
+    if (x == NULL)
+      return NULL;
   }
+  x->owner = t;
+  x->next = NULL;
+  curl_easy_setopt(x->easy, CURLOPT_SHARE, s->share);
+  if (settings_apply(&s->settings, x->easy) == 0 &&
+      settings_set_headers(&s->settings, x, t->headers, t->api) == 0 &&
+      curl_easy_setopt(x->easy, CURLOPT_URL, t->url) == CURLE_OK)
+    return x;
   exchange_close(x);
   return NULL;
 }
@@ -421,12 +401,7 @@ void session_end_exchange (Session *s, Exchange *x) {
     exchange_close(x);
     return;
   }
-  if (x->owner->operation->is_uniform) {
-    x->set_for = x->owner->operation;
-    exchange_clear(x);
-  } else {
-    exchange_reset(x);
-  }
+  exchange_reset(x);
   x->next = s->pool;
   s->pool = x;
   s->pooled++;

@@ -204,8 +204,7 @@ static void destroy (Transfer *t) {
   source_close(&u->source);
 }
 
-static const Operation operation = {prepare, finish,  expire,
-                                    cleanup, destroy, false};
+static const Operation operation = {prepare, finish, expire, cleanup, destroy};
 
 static int copy_fields (Upload *u, const UploadField *fields) {
   size_t i, count = 0;
