@@ -461,6 +461,24 @@ describe("a batch with a store", function()
     assert.equal(30 - lost, counts().downloaded)
   end)
 
+  it("knows that an upload which was put off is not under way", function()
+    local paths = takes.make(folder .. "/in", 1)
+    server:fault({ step = "submit", status = 429, retry_after = 100 })
+    local list
+    list = client:batch(paths, options({ on_event = function(event)
+      if event.name == "retrying" then
+        list:close()
+      end
+    end }))
+    assert.is_nil(list())
+    assert.same({ intended = 1 }, counts())
+    assert.equal(1, server:stats().requests.submit)
+    client:close()
+    client = stage.client(server) -- this one does not wait for 100 s
+    assert(all_of(paths)[1].stems)
+    assert.equal(1, server:stats().uploads)
+  end)
+
   describe("by camb batch", function()
     local function camb_batch(words, ...)
       return workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s %s/bin/camb "

@@ -1,6 +1,7 @@
 -- The paid upload is sent once, and again only where the service cannot have
 -- accepted it.  The sandbox counts the uploads that it accepted.
 
+local camb = require "camb"
 local sandbox = require "camb.sandbox"
 local stage = require "spec.support.stage"
 
@@ -90,6 +91,85 @@ describe("the paid upload", function()
       assert.equal(#bytes, requests[2].file.size)
     end)
   end
+
+  -- The head of a reply says that nothing was accepted; what becomes of its
+  -- body cannot make that unknown.
+  local heads = {
+    [408] = { status = 408 },
+    [429] = { status = 429, retry_after = 0 },
+    [503] = { retry_after = 0 },
+    [302] = { redirect = "http://127.0.0.1:9/x" },
+    [307] = { status = 307, redirect = "file:///x" },
+    [401] = { status = 401 },
+    [425] = { status = 425 },
+  }
+  local ENDS = { [302] = "protocol", [307] = "protocol",
+    [401] = "authentication", [425] = "server" }
+
+  local function headed(status, more)
+    local fault = { step = "submit", reply = { padding = "x" }, truncate = 5 }
+    for key, value in pairs(heads[status]) do
+      fault[key] = value
+    end
+    for key, value in pairs(more) do
+      fault[key] = value
+    end
+    return fault
+  end
+
+  -- Side by side: each fault is met by one of them.
+  for ending, more in pairs({
+    ["breaks off"] = { close = true },
+    ["is reset"] = { reset = true },
+    ["stalls"] = { silence = true },
+  }) do
+    it(("is refused by a reply whose body %s"):format(ending), function()
+      local hasty = stage.client(server, { stall_timeout = 1, retries = 3 })
+      local kinds = {}
+      camb.run(function()
+        for status in pairs(heads) do
+          server:fault(headed(status, more))
+          camb.spawn(function()
+            local task, err = hasty:submit(small())
+            if not task then
+              kinds[err.http_status or 0] = err.kind
+            end
+          end)
+        end
+      end)
+      assert.same(ENDS, kinds)
+      assert.equal(10, posts())
+      assert.equal(3, server:stats().uploads)
+      hasty:close()
+    end)
+  end
+
+  it("is refused by a reply whose body comes after the deadline", function()
+    for status in pairs(heads) do
+      server:fault(headed(status, { silence = true }))
+      local task, err = client:submit(small(), { deadline = 0.3 })
+      assert.is_nil(task)
+      assert.equal(ENDS[status] or status == 408 and "server"
+        or "rate_limited", err.kind, tostring(err))
+      assert.equal(status, err.http_status)
+    end
+    assert.equal(0, server:stats().uploads)
+  end)
+
+  -- 64 MiB: more than the sockets' buffers take.
+  it("is in doubt once a reply has begun, though it was not sent whole",
+    function()
+      for _, status in ipairs({ 200, 502 }) do
+        server:fault({ step = "submit", at = "body", after = 1,
+          status = status, reply = { padding = "x" }, truncate = 5,
+          silence = true })
+        local task, err = client:submit({ data = "fLaC" .. ("\0"):rep(2 ^ 26),
+          filename = "x.flac" }, { deadline = 1 })
+        assert.is_nil(task)
+        assert.equal("unknown_outcome", err.kind, tostring(err))
+        assert.equal(status, err.http_status)
+      end
+    end)
 
   it("is not sent half when its reader cannot be rewound", function()
     local given = 0

@@ -147,13 +147,35 @@ static void fail_source (Upload *u, Exchange *x) {
                   (long long)u->source.at, (long long)u->source.size);
 }
 
+/* Not accepted, whatever becomes of the rest of the reply: 408, 429 and 503
+** with Retry-After for now, any other 3xx and 4xx for good. */
+static bool is_put_off (const Exchange *x) {
+  long status = exchange_status(x);
+  return status == 408 || status == 429 ||
+         (status == 503 && x->has_retry_after);
+}
+
+static bool is_refused (const Exchange *x) {
+  long status = exchange_status(x);
+  return is_put_off(x) || (status >= 300 && status < 500);
+}
+
+static bool may_be_accepted (const Upload *u, const Exchange *x) {
+  return !is_refused(x) && (exchange_status(x) >= 200 || sent_whole(u, x));
+}
+
+static void finish_refused (Upload *u, Exchange *x) {
+  Transfer *t = &u->base;
+  u->whole = false;
+  if (is_put_off(x) && !x->overflow && source_can_rewind(&u->source))
+    transfer_retry(t, x, CURLE_OK);
+  else
+    transfer_fail_exchange(t, x, CURLE_OK);
+}
+
 static void finish_broken (Upload *u, Exchange *x, CURLcode code) {
   Transfer *t = &u->base;
-  if (code == CURLE_ABORTED_BY_CALLBACK)
-    fail_source(u, x);
-  else if (t->http_status >= 400 && t->http_status < 500)
-    transfer_fail_exchange(t, x, CURLE_OK); /* refused before the end */
-  else if (sent_whole(u, x) || t->http_status >= 200)
+  if (may_be_accepted(u, x))
     transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME, "%s",
                   code == CURLE_SEND_FAIL_REWIND ? "the connection broke"
                                                  : exchange_error(x, code));
@@ -166,25 +188,25 @@ static void finish_broken (Upload *u, Exchange *x, CURLcode code) {
 
 static void finish (Transfer *t, Exchange *x, CURLcode code) {
   Upload *u = (Upload *)t;
-  long status = t->http_status;
-  bool refused =
-    status == 408 || status == 429 || (status == 503 && x->has_retry_after);
-  if (code != CURLE_OK) {
+  if (code == CURLE_ABORTED_BY_CALLBACK) {
+    fail_source(u, x);
+  } else if (is_refused(x)) {
+    finish_refused(u, x);
+  } else if (code != CURLE_OK) {
     finish_broken(u, x, code);
-  } else if (status >= 200 && status < 300) {
+  } else if (t->http_status >= 200 && t->http_status < 300) {
     transfer_progress(t, u->source.size, u->source.size, true);
     transfer_succeed(t, x);
-  } else if (refused && source_can_rewind(&u->source)) {
-    transfer_retry(t, x, code);
-  } else if (!refused && status >= 500) {
-    transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME, "HTTP %ld", status);
   } else {
-    transfer_fail_exchange(t, x, code);
+    transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME, "HTTP %ld", t->http_status);
   }
 }
 
 static void expire (Transfer *t, Exchange *x) {
-  if (x != NULL && sent_whole((Upload *)t, x))
+  const Upload *u = (const Upload *)t;
+  if (x != NULL && is_refused(x))
+    transfer_fail_exchange(t, x, CURLE_OK);
+  else if (x != NULL && may_be_accepted(u, x))
     transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME,
                   "the deadline passed before the reply");
   else
@@ -295,5 +317,5 @@ int upload_feed (Transfer *t, const char *data, size_t size) {
 
 bool upload_is_sent (const Transfer *t) {
   const Upload *u = (const Upload *)t;
-  return u->whole || (t->exchange != NULL && sent_whole(u, t->exchange));
+  return t->exchange != NULL ? may_be_accepted(u, t->exchange) : u->whole;
 }
