@@ -108,6 +108,7 @@ function client.new(checked, level)
     on_event = checked.on_event,
     loop = checked.loop,
     waiting = 0, -- how many wait for it in its loop
+    place = false, -- in camb's own loop
     inboxes = {},
   }, Client)
   self.audio_separation = operations.new(self)

@@ -45,8 +45,8 @@ end
 
 --- Add `thread`, to be woken at `at`; the entry is for `remove`.
 function Sleepers:add(thread, at)
-  local entry = { thread = thread, at = at }
-  rise(self, #self + 1, entry)
+  local entry = { thread = thread, at = at, place = #self + 1 }
+  rise(self, entry.place, entry)
   return entry
 end
 
@@ -56,7 +56,7 @@ function Sleepers:remove(entry)
   if not i then
     return
   end
-  entry.place = nil
+  entry.place = false
   self[#self] = nil
   if last ~= entry then
     rise(self, i, last)

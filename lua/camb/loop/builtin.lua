@@ -21,8 +21,11 @@ local current
 local state = setmetatable({}, { __mode = "k" })
 -- What a coroutine that has not begun begins with.
 local beginning = setmetatable({}, { __mode = "k" })
--- Those to resume, in the order of their waking.
-local ready, first, last = {}, 1, 0
+-- Those to resume, in the order of their waking: a ring with room for all of
+-- ours, so that to wake one takes no memory.
+local ring, size = {}, 0
+local first, count = 1, 0
+local alive = 0
 local sleeping = sleepers.new()
 -- The clients that are waited for, and their sessions at the same places.
 local clients, sessions = {}, {}
@@ -40,29 +43,49 @@ function builtin.current()
   return current
 end
 
-local function make_ready(thread)
-  state[thread] = "ready"
-  last = last + 1
-  ready[last] = thread
+-- Room for one more; what has come round in the ring moves behind its end.
+local function make_room()
+  if alive < size then
+    return
+  end
+  local more = math.max(16, size)
+  for i = size + 1, size + more do
+    ring[i] = false
+  end
+  for i = 1, first + count - 1 - size do
+    ring[size + i], ring[i] = ring[i], false
+  end
+  size = size + more
 end
 
 --- Let a coroutine that is suspended go on in the next turn.
 ---@param thread thread
 function builtin.wake(thread)
   if state[thread] == "parked" then
-    make_ready(thread)
+    state[thread] = "ready"
+    local place = first + count
+    ring[place <= size and place or place - size] = thread
+    count = count + 1
   end
+end
+
+local function take_ready()
+  local thread = ring[first]
+  ring[first] = false
+  first, count = first < size and first + 1 or 1, count - 1
+  return thread
 end
 
 --- Suspend the running coroutine until it is woken, or for `seconds`.
 ---@param seconds number?
 function builtin.suspend(seconds)
   local thread = coroutine.running()
-  state[thread] = "parked"
   if not seconds then
+    state[thread] = "parked"
     return coroutine.yield()
   end
   local entry = sleeping:add(thread, core.now() + seconds)
+  state[thread] = "parked"
   coroutine.yield()
   sleeping:remove(entry)
 end
@@ -72,12 +95,15 @@ end
 ---@param argument any
 function builtin.start(fn, argument)
   local thread = coroutine.create(fn)
-  beginning[thread] = argument
-  make_ready(thread)
+  make_room()
+  beginning[thread], state[thread] = argument, "parked"
+  alive = alive + 1
+  builtin.wake(thread)
 end
 
---- Called with a coroutine that did not return, and why, which is nothing for
---- one that was closed; set by the scheduler.
+--- Called with a coroutine that did not return, why, which is nothing for one
+--- that was closed, and the argument of one that maybe did not begin; set by
+--- camb.job.
 function builtin.on_failure() end
 
 local function resume(thread)
@@ -89,10 +115,11 @@ local function resume(thread)
   local ok, problem = coroutine.resume(thread, argument)
   current = before
   if coroutine.status(thread) == "dead" then
-    state[thread] = nil
+    state[thread], alive = nil, alive - 1
     if not ok then
       close(thread)
-      builtin.on_failure(thread, not is_closed and problem or nil)
+      builtin.on_failure(thread, not is_closed and problem or nil,
+        argument)
     end
   end
 end
@@ -100,17 +127,11 @@ end
 --- Let those go on who were woken until now.  A job may make a turn itself, so
 --- this has to bear a call from within.
 function builtin.run_ready()
-  for _ = first, last do
-    local thread = ready[first]
-    if not thread then
+  for _ = 1, count do
+    if count == 0 then
       return
     end
-    ready[first] = nil
-    first = first + 1
-    if first > last then
-      first, last = 1, 0
-    end
-    resume(thread)
+    resume(take_ready())
   end
 end
 
@@ -126,8 +147,10 @@ end
 --- Step `client` in every turn from now on.
 function builtin.attach(client)
   if not client.place then
-    client.place = #clients + 1
-    clients[client.place], sessions[client.place] = client, client.session
+    local place = #clients + 1
+    sessions[place] = client.session
+    clients[place] = client
+    client.place = place
   end
 end
 
@@ -138,7 +161,7 @@ function builtin.detach(client)
     clients[place], sessions[place] = clients[top], sessions[top]
     clients[place].place = place
     clients[top], sessions[top] = nil, nil
-    client.place = nil
+    client.place = false
   end
 end
 
@@ -146,7 +169,7 @@ end
 --- no end to them.
 ---@return number?
 function builtin.timeout()
-  if last > 0 then
+  if count > 0 then
     return 0
   end
   local at = sleeping:next_at()
@@ -158,7 +181,7 @@ local function step_clients(seconds)
     clients[1]:pump(seconds)
     return
   end
-  core.wait(seconds, unpack(sessions))
+  core.wait(seconds, unpack(sessions, 1, #clients))
   for i = #clients, 1, -1 do
     clients[i]:pump(0)
   end
