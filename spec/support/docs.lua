@@ -7,7 +7,7 @@ local ROOMS = {
   { title = "Operations", file = "lua/camb/operations.lua",
     owner = "Operations" },
   { title = "Task", file = "lua/camb/task.lua", owner = "Task" },
-  { title = "Job", file = "lua/camb/scheduler.lua", owner = "Job" },
+  { title = "Job", file = "lua/camb/job.lua", owner = "Job" },
   { title = "camb.store", file = "lua/camb/store.lua", owner = "store" },
   { title = "Store", file = "lua/camb/store.lua", owner = "Store" },
   { title = "Store", file = "lua/camb/store/claims.lua", owner = "Claims" },
