@@ -4,6 +4,7 @@
 #include "binding/handles.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -91,13 +92,21 @@ static int l_existing (lua_State *L) {
   const char *other_than = luaL_optstring(L, 2, "");
   const Format *format;
   struct stat info;
+  char path[PATH_MAX]; /* what is longer cannot exist */
+  size_t size = strlen(base) + 1;
+  if (size >= sizeof path)
+    return 0;
+  memcpy(path, base, size);
+  path[size - 1] = '.';
   for (size_t i = 0; (format = format_at(i)) != NULL; i++) {
-    if (strcmp(format->extension, other_than) == 0)
+    size_t room = strlen(format->extension) + 1;
+    if (size + room > sizeof path || strcmp(format->extension, other_than) == 0)
       continue;
-    lua_pushfstring(L, "%s.%s", base, format->extension);
-    if (stat(lua_tostring(L, -1), &info) == 0)
+    memcpy(path + size, format->extension, room);
+    if (stat(path, &info) == 0) {
+      lua_pushstring(L, path);
       return 1;
-    lua_pop(L, 1);
+    }
   }
   return 0;
 }

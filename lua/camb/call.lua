@@ -27,21 +27,22 @@ local claimed = setmetatable({}, { __mode = "v" })
 --- What every operation can do, for those that are made elsewhere.
 call.methods = Call
 
+--- True when events of an operation with `options` reach anybody.
+function call.has_listener(client, options)
+  return options.on_event ~= nil or client.on_event ~= nil
+end
+
 --- Begin an operation of `client`; `options.deadline` counts from now.
 function call.new(client, options, source)
   return setmetatable({
     client = client,
     deadline = options.deadline and core.now() + options.deadline,
     on_event = options.on_event,
+    has_listener = call.has_listener(client, options),
     source = source,
     inbox = inbox.new(client),
     opened = false, -- the transfer that was opened last; see Call:open
   }, Call)
-end
-
---- True when events reach anybody.
-function Call:has_listener()
-  return self.on_event ~= nil or self.client.on_event ~= nil
 end
 
 -- A listener that raises ends the operation, and nothing is left running.
@@ -59,7 +60,7 @@ end
 ---@param name string
 ---@param fields table?
 function Call:emit(name, fields)
-  if not self:has_listener() then
+  if not self.has_listener then
     return
   end
   local event = fields or {}
@@ -139,7 +140,7 @@ end
 
 --- Tell of an attempt that will be made again.
 function Call:emit_retry(step, event)
-  if self:has_listener() then
+  if self.has_listener then
     self:emit("retrying", { step = step, attempt = event[3],
       reason = self:clean(event[4]), next_in = event[5] })
   end

@@ -323,7 +323,7 @@ function Client:pump(seconds)
     end
     local inbox = inboxes[id]
     if inbox then
-      inbox:push(id, kind, a, b, c, d)
+      inbox:push({ id, kind, a, b, c, d })
     end
   end
 end

@@ -5,13 +5,17 @@ local core = require "camb.core"
 local download = {}
 
 local STEMS = { "foreground", "background" }
+local URL = { foreground = "foreground_audio_url",
+  background = "background_audio_url" }
+local SHA256 = { foreground = "foreground_sha256",
+  background = "background_sha256" }
 
 -- Statuses by which a stem's host may mean that its URL has expired.
 local EXPIRED = { [400] = true, [401] = true, [403] = true, [404] = true,
   [410] = true }
 
 local function base_path(folder, name, stem)
-  return ("%s/%s.%s"):format(folder, name, stem)
+  return folder .. "/" .. name .. "." .. stem
 end
 
 local function make_folders(path)
@@ -76,7 +80,7 @@ local function begin(call, stem, base, url, options)
     path = base,
     overwrite = options.overwrite,
     hash = options.hash,
-    progress = call:has_listener(),
+    progress = call.has_listener,
   })
   if not transfer then
     return call:fail_open("download", { kind = "file", path = base,
@@ -84,7 +88,7 @@ local function begin(call, stem, base, url, options)
         and ('"%s.part" is being written by another process'):format(base)
         or ('"%s.part" cannot be written: %s'):format(base, reason) })
   end
-  if call:has_listener() then
+  if call.has_listener then
     call:emit("download_started", { stem = stem })
   end
   return { transfer = transfer, stem = stem }
@@ -98,11 +102,11 @@ local function refresh(call, part, urls, renew)
   end
   part.renewed = true
   local fresh = renew()
-  local url = fresh and fresh[part.stem .. "_audio_url"]
+  local url = fresh and fresh[URL[part.stem]]
   if not url or not part.transfer["continue"](part.transfer, url) then
     return false
   end
-  urls[part.stem .. "_audio_url"] = url
+  urls[URL[part.stem]] = url
   call:emit("retrying", { step = "download", stem = part.stem,
     reason = ("HTTP %d: the URL is asked for again"):format(status),
     attempt = part.transfer:attempts(), next_in = 0 })
@@ -111,8 +115,8 @@ end
 
 local function land(call, part, stems)
   stems[part.stem] = part.transfer:path()
-  stems[part.stem .. "_sha256"] = part.transfer:sha256()
-  if call:has_listener() then
+  stems[SHA256[part.stem]] = part.transfer:sha256()
+  if call.has_listener then
     call:emit("downloaded", { stem = part.stem, path = stems[part.stem],
       bytes = part.transfer:bytes() })
   end
@@ -129,7 +133,11 @@ local function fail(call, part)
 end
 
 local function follow(call, parts, urls, renew)
-  local stems, left = {}, #STEMS
+  local left = #STEMS
+  -- nil: only room for what comes
+  local stems = { foreground = nil, foreground_sha256 = nil,
+    foreground_audio_url = nil, background = nil, background_sha256 = nil,
+    background_audio_url = nil, task_id = call.task_id, run_id = call.run_id }
   while left > 0 do
     local event = call.inbox:next()
     if not event then
@@ -162,7 +170,7 @@ function download.run(call, urls, options, name, renew)
   for _, stem in ipairs(STEMS) do
     local part, err = begin(call, stem,
       base_path(options.output_dir, name, stem),
-      urls[stem .. "_audio_url"], options)
+      urls[URL[stem]], options)
     if not part then
       return nil, err
     end
@@ -174,7 +182,6 @@ function download.run(call, urls, options, name, renew)
   end
   stems.foreground_audio_url = urls.foreground_audio_url
   stems.background_audio_url = urls.background_audio_url
-  stems.task_id, stems.run_id = call.task_id, call.run_id
   return stems
 end
 

@@ -3,8 +3,8 @@
 
 local scheduler = require "camb.scheduler"
 
--- Thousands of them wait at once, so there is a list only while it holds
--- something, and the transfers stand beside the fields, by their ids.
+-- Thousands of them wait at once, so the transfers stand beside the fields, by
+-- their ids, and the events are a list by their field `after`.
 ---@class camb.Inbox
 local Inbox = {}
 Inbox.__index = Inbox
@@ -13,7 +13,12 @@ local inbox = {}
 
 --- A new inbox at `client`.
 function inbox.new(client)
-  return setmetatable({ client = client }, Inbox)
+  return setmetatable({
+    client = client,
+    event = nil, -- the oldest; nil makes room in the table for what comes
+    last = nil,  -- the youngest, while there is any
+    waiter = nil,
+  }, Inbox)
 end
 
 --- Hear of `transfer` from now on, and close it with this inbox.
@@ -33,13 +38,13 @@ function Inbox:drop(transfer)
 end
 
 --- Called by the client's step.
-function Inbox:push(...)
-  local events = self.events
-  if not events then
-    events = {}
-    self.events, self.taken = events, 0
+function Inbox:push(event)
+  if self.event then
+    self.last.after = event
+  else
+    self.event = event
   end
-  events[#events + 1] = { ... }
+  self.last = event
   scheduler.notify(self.client, self)
 end
 
@@ -53,26 +58,15 @@ end
 --- was cancelled.
 function Inbox:next()
   local is_cancelled
-  while not self.events and not is_cancelled do
+  while not self.event and not is_cancelled do
     is_cancelled = self.cancelled or scheduler.is_cancelled()
     if not is_cancelled then
       scheduler.wait(self.client, self)
     end
   end
   scheduler.leave(self.client, self)
-  return self:take()
-end
-
-function Inbox:take()
-  local events = self.events
-  if not events then
-    return nil
-  end
-  local event = events[self.taken + 1]
-  self.taken = self.taken + 1
-  if self.taken == #events then
-    self.events = nil
-  end
+  local event = self.event
+  self.event = event and event.after
   return event
 end
 

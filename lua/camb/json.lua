@@ -51,7 +51,7 @@ local function drop_nulls(value)
     for key, item in pairs(value) do
       if item == cjson.null then
         value[key] = nil
-      else
+      elseif type(item) == "table" then
         drop_nulls(item)
       end
     end

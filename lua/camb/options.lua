@@ -10,13 +10,14 @@ local options = {}
 
 -- What may stand in a header, a form field or a path without changing them.
 local function control_free(value)
-  if value:find("%z") then
+  if not value:find("%c") then
+    return nil
+  elseif value:find("%z") then
     return "holds a NUL byte"
   elseif value:find("[\r\n]") then
     return "holds a line break"
-  elseif value:find("%c") then
-    return "holds a control character"
   end
+  return "holds a control character"
 end
 
 local function text(extra)

@@ -72,7 +72,11 @@ function source.label(checked)
 end
 
 local function basename(path)
-  return (path:gsub("[?#].*$", "")):match("([^/\\]+)[/\\]*$") or "audio"
+  if path:find("[?#]") then
+    path = path:gsub("[?#].*$", "")
+  end
+  return path:match("^.*[/\\]([^/\\]+)$") or path:match("([^/\\]+)[/\\]*$")
+    or "audio"
 end
 
 --- What its stems are named after: the file's name without its extension, and
@@ -170,9 +174,10 @@ end
 
 local function upload_name(checked, extension)
   local name = basename(checked.filename or checked.path or "audio")
-  local has = name:match("%.([%w]+)$")
-  local aliases = ALIASES[extension] or { [extension] = true }
-  if has and aliases[has:lower()] then
+  local has = name:match("^.*%.(%w+)$")
+  local aliases = ALIASES[extension]
+  if has and (has:lower() == extension or aliases and aliases[has:lower()])
+  then
     return name
   end
   for index = 1, math.huge do

@@ -80,7 +80,7 @@ local function open(call, prepared, options)
     path = prepared.path,
     data = prepared.data,
     size = prepared.size,
-    progress = call:has_listener(),
+    progress = call.has_listener,
   })
 end
 
@@ -91,7 +91,7 @@ local function send(call, prepared, options)
       message = ('the source "%s" cannot be sent: %s'):format(
         prepared.path or "given", problem) })
   end
-  if call:has_listener() then
+  if call.has_listener then
     call:emit("upload_started", { total = prepared.size,
       filename = prepared.filename })
   end

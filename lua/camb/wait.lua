@@ -47,7 +47,7 @@ local function end_well(call, status)
   end
   local remark = words_of(status)
   call.run_id = status.run_id
-  if call:has_listener() then
+  if call.has_listener then
     call:emit("run_ready", { message = call:clean(remark) })
   end
   return { id = status.run_id, task_id = call.task_id, status = status.status,
@@ -91,7 +91,7 @@ local function read(call, transfer, last)
 end
 
 local function tell_polled(call, event, last, meaning)
-  if not call:has_listener() then
+  if not call.has_listener then
     return
   end
   call:emit("polled", { status = last.word, attempt = event[3],
@@ -150,7 +150,7 @@ function wait.begin(call, options)
     url = api.status_url(call.client.base_url, call.task_id, options.run_id),
     interval = options.interval,
     max_attempts = options.max_attempts,
-    listen = call:has_listener(),
+    listen = call.has_listener,
   })
   if not transfer then
     return call:fail_open("poll", failure.of_open("poll", problem))

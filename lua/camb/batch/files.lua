@@ -24,7 +24,7 @@ files.EXTENSIONS = extensions()
 ---@param name string
 ---@return boolean
 function files.is_recording(name)
-  local extension = name:match("%.(%w+)$")
+  local extension = name:match("^.*%.(%w+)$")
   return extension ~= nil and files.EXTENSIONS[extension:lower()] == true
 end
 

@@ -34,6 +34,9 @@ function Intake:job_of(entry)
     output_dir = entry.folder,
     options = options, -- nil: the batch's
     options_text = sources.sent_text(entry, self.options),
+    -- only room for what comes, in one piece
+    claim_path = nil, size = nil, mtime = nil, known = nil, inbox = nil,
+    opened = nil, task_id = nil, poll = nil, last = nil,
   }, self.metatable)
 end
 
@@ -122,7 +125,7 @@ function Intake:follow_twin(job, task_id, err)
       self.parked[#self.parked + 1] = job
     end
   end
-  self.room:notify()
+  self:make_room()
 end
 
 local function unpark(self)

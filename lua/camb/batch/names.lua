@@ -120,8 +120,8 @@ end
 ---@param file string
 ---@return string
 function names.stem(file)
-  local stem = file:match("^(.+)%.%w+$")
-  return stem and files.is_recording(file) and stem or file
+  local stem, extension = file:match("^(.+)%.(%w+)$")
+  return stem and files.EXTENSIONS[extension:lower()] and stem or file
 end
 
 --- True when the folder of `path` has another recording whose stems would take

@@ -36,17 +36,20 @@ local function tell(job, listener, event)
 end
 
 -- What all jobs of the batch have in common: as operations of the client.
-local function methods_of(self)
-  local common = {
-    client = self.client,
-    run = self,
-    on_event = self.options.on_event,
-    overwrite = self.options.overwrite,
-    hash = self.options.store ~= nil,
-    options = self.options,
-    tell = tell,
-  }
-  return { __index = setmetatable(common, { __index = call.methods }) }
+local function metatable_of(self)
+  local common = {}
+  for name, method in pairs(call.methods) do
+    common[name] = method
+  end
+  common.client = self.client
+  common.run = self
+  common.on_event = self.options.on_event
+  common.has_listener = call.has_listener(self.client, self.options)
+  common.overwrite = self.options.overwrite
+  common.hash = self.options.store ~= nil
+  common.options = self.options
+  common.tell = tell
+  return { __index = common }
 end
 
 --- A batch of `client`; nothing happens before `start`.
@@ -78,7 +81,7 @@ function run.new(client, options, given)
     room = condition.new(client), -- something ended, or left
     news = condition.new(client), -- an item, or the end
   }, Run)
-  self.metatable = methods_of(self)
+  self.metatable = metatable_of(self)
   return self
 end
 
@@ -117,10 +120,21 @@ function Run:has_room()
     and self.occupied < options.pending
 end
 
+--- Something ended, or left: another job may begin, or all have ended.
+function Run:make_room()
+  if self.held < self.options.concurrency or self.busy == 0 then
+    self.room:notify()
+  end
+end
+
 --- Let those go on that wait for another one's upload.
 function Run:look_again()
   self.unpark = #self.parked -- each once: it may have to wait on
-  self.room:notify()
+  if self.unpark > 0 then
+    self.room:notify()
+  else
+    self:make_room()
+  end
 end
 
 -- A job of which `state` is durable now.
@@ -191,7 +205,7 @@ function Run:give_up(job)
   job:let_go()
   self.active[job] = nil
   self.busy = self.busy - 1
-  self.room:notify()
+  self:make_room()
 end
 
 --- Add an item to those that wait to be taken.
@@ -242,7 +256,7 @@ function Run:next(level)
       self.items[self.first_item] = nil
       self.first_item = self.first_item + 1
       self.held = self.held - 1
-      self.room:notify()
+      self:make_room()
       return item
     elseif self.closed then
       return nil

@@ -58,7 +58,9 @@ end
 
 -- An entry of what a caller gave: its own table, or a source by itself.
 local function check_entry(given, has_store, level)
-  local entry = { source = given }
+  -- nil: only room for what comes
+  local entry = { source = given, checked = nil, folder = nil, name = nil,
+    index = nil, label = nil, key = nil }
   if type(given) == "table" and given.source ~= nil then
     entry = options.check(given, ENTRY, level + 1)
     if entry.name and (entry.name:find("[/\\]") or entry.name:find("^%.+$"))

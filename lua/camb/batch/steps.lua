@@ -47,7 +47,7 @@ local function end_poll(run, job)
   run.polls:drop(job.poll)
   job.poll, job.last, job.inbox = nil, nil, nil
   run.occupied = run.occupied - 1
-  run.room:notify()
+  run:make_room()
 end
 
 -- One coroutine hears of all tasks; it ends when no task waits.
@@ -83,7 +83,7 @@ function steps.poll(run, job)
     run:fail(job, err)
     return
   end
-  job.poll, job.last = transfer, {}
+  job.poll, job.last = transfer, { word = nil } -- room for it
   run.polled[transfer:id()] = job
   if not run.following then
     run.following = true
@@ -116,6 +116,7 @@ local function ask_together(run, jobs)
   end
   local operation = call.new(run.client, run.options)
   operation.on_event, operation.deadline = nil, deadline
+  operation.has_listener = run.client.on_event ~= nil
   run.asking = operation
   local map, err = result.many(operation, ids, run.options)
   run.asking = nil

@@ -124,14 +124,27 @@ local function resume(thread)
   end
 end
 
---- Let those go on who were woken until now.  A job may make a turn itself, so
---- this has to bear a call from within.
-function builtin.run_ready()
+-- How often in a turn those go on who were woken meanwhile: more than a job
+-- takes to hand on to the next, and not for ever.
+local ROUNDS = 4
+
+-- Let those go on who were woken until now.
+local function run_round()
   for _ = 1, count do
     if count == 0 then
       return
     end
     resume(take_ready())
+  end
+end
+
+--- Let those go on who were woken, and whom they wake.  A job may make a turn
+--- itself, so this has to bear a call from within.
+function builtin.run_ready()
+  local rounds = 0
+  while count > 0 and rounds < ROUNDS do
+    run_round()
+    rounds = rounds + 1
   end
 end
 
