@@ -1,4 +1,5 @@
 local camb = require "camb"
+local core = require "camb.core"
 local sandbox = require "camb.sandbox"
 local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
@@ -365,5 +366,19 @@ describe("a client", function()
     assert.equal("number", type(client:pollfd()))
     assert.equal("r", client:events())
     client:step(0)
+  end)
+
+  it("leaves its host alone when an idle connection is closed", function()
+    assert(client:submit(MIX))
+    assert.equal("number", type(client:pollfd()))
+    server:stop()
+    local slept, tries = 0, 0
+    while slept < 0.1 and tries < 100 do
+      client:step(0)
+      local before = core.now()
+      core.wait(0.1, client.session)
+      slept, tries = core.now() - before, tries + 1
+    end
+    assert.is_true(slept >= 0.1)
   end)
 end)

@@ -15,6 +15,7 @@
 #include "session_private.h"
 #include "settings.h"
 #include "url.h"
+#include "watches.h"
 
 #define READY_BATCH 64
 #define POOL_LIMIT 16 /* exchanges kept for reuse */
@@ -23,6 +24,8 @@ struct Session {
   CURLM *multi;
   CURLSH *share; /* of TLS sessions, so that connections resume them */
   Poller *poller;
+  Watches watches;
+  bool steps;    /* session_step is at work, and tells the poller at its end */
   bool exported; /* the descriptor was handed out: keep its alarm set */
   pid_t owner;
   Timers timers;
@@ -60,17 +63,31 @@ static void set_alarm (Session *s) {
 /* libcurl's callbacks only take notes: calling libcurl from here would recurse
 ** without end. */
 static int on_socket (CURL *easy, curl_socket_t fd, int what, void *arg,
-                      void *known) {
+                      void *unused) {
   Session *s = arg;
   int events = 0;
   (void)easy;
+  (void)unused;
   if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
     events |= POLLER_IN;
   if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
     events |= POLLER_OUT;
-  if (known == NULL && events != 0)
-    curl_multi_assign(s->multi, fd, s); /* forgotten with the socket */
-  return poller_watch(s->poller, (int)fd, events, known == NULL);
+  if (watches_set(&s->watches, (int)fd, events) != 0)
+    return -1;
+  return s->steps ? 0 : watches_apply(&s->watches);
+}
+
+static int on_opened (void *arg, curl_socket_t fd, curlsocktype purpose) {
+  Session *s = arg;
+  (void)purpose;
+  watches_begin(&s->watches, (int)fd);
+  return CURL_SOCKOPT_OK;
+}
+
+static int on_close (void *arg, curl_socket_t fd) {
+  Session *s = arg;
+  watches_end(&s->watches, (int)fd);
+  return close((int)fd);
 }
 
 static int on_timer (CURLM *multi, long ms, void *arg) {
@@ -104,6 +121,7 @@ static int open_handles (Session *s) {
   s->share = curl_share_init();
   if (s->poller == NULL || s->share == NULL)
     return -1;
+  watches_open(&s->watches, s->poller);
   curl_share_setopt(s->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
   return open_multi(s);
 }
@@ -151,6 +169,7 @@ void session_close (Session *s) {
     close_handles(s);
   else
     poller_close(s->poller); /* our descriptors only: it goes on */
+  watches_free(&s->watches);
   timers_free(&s->timers);
   events_free(&s->events);
   settings_free(&s->settings);
@@ -190,7 +209,7 @@ static void act (Session *s, curl_socket_t fd, int mask) {
 
 static void run_sockets (Session *s, int ms) {
   Ready ready[READY_BATCH];
-  int i, n = poller_wait(s->poller, ms, ready, READY_BATCH);
+  int i, n = watches_wait(&s->watches, ms, ready, READY_BATCH);
   for (i = 0; i < n; i++) {
     int mask = 0;
     if (ready[i].events & POLLER_IN)
@@ -264,12 +283,17 @@ static void run_timers (Session *s) {
 int session_step (Session *s, int ms) {
   if (!session_is_own(s))
     return -1;
+  s->steps = true;
   run_sockets(s, shorter(ms, session_timeout_ms(s)));
   run_curl_timer(s);
   run_messages(s);
   run_breakdown(s);
   renew(s);
   run_timers(s);
+  s->steps = false;
+  if (watches_apply(&s->watches) != 0)
+    s->broken = true;
+  run_breakdown(s);
   set_alarm(s);
   return 0;
 }
@@ -368,6 +392,10 @@ Exchange *session_exchange (Session *s, Transfer *t) {
   x->owner = t;
   x->next = NULL;
   curl_easy_setopt(x->easy, CURLOPT_SHARE, s->share);
+  curl_easy_setopt(x->easy, CURLOPT_SOCKOPTFUNCTION, on_opened);
+  curl_easy_setopt(x->easy, CURLOPT_SOCKOPTDATA, s);
+  curl_easy_setopt(x->easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+  curl_easy_setopt(x->easy, CURLOPT_CLOSESOCKETDATA, s);
   if (settings_apply(&s->settings, x->easy) == 0 &&
       settings_set_headers(&s->settings, x, t->headers, t->api) == 0 &&
       curl_easy_setopt(x->easy, CURLOPT_URL, t->url) == CURLE_OK)
