@@ -15,17 +15,14 @@ local SAMPLE = 2048
 ---@param size integer
 ---@return string? digits
 function hash.of_piece(path, size)
-  local file = io.open(path, "rb")
-  if not file then
+  local digest = core.sha256(path)
+  if not digest then
     return nil
   end
-  file:setvbuf("no") -- a buffer would read more than is asked for
-  local digest = core.sha256()
   digest:add(("%.0f:"):format(size))
-  local at = file:seek("set", math.floor(size / 2))
-  digest:add(at and file:read(SAMPLE) or "")
-  file:close()
-  return digest:finish()
+  local ok = digest:read(math.floor(size / 2), SAMPLE)
+  local digits = digest:finish()
+  return ok and digits
 end
 
 --- The digits of the file's SHA-256; nil when it cannot be read, or the running
@@ -34,22 +31,17 @@ end
 ---@param path string
 ---@return string? digits
 function hash.of_file(client, path)
-  local file = io.open(path, "rb")
-  if not file then
+  local digest = core.sha256(path)
+  if not digest then
     return nil
   end
-  local digest = core.sha256()
-  local piece = file:read(PIECE)
-  while piece do
-    digest:add(piece)
-    piece = #piece == PIECE and file:read(PIECE) or nil
-    if piece and not scheduler.sleep_for(client, 0) then
-      file:close()
-      return nil
-    end
+  local at, got = 0, digest:read(0, PIECE)
+  while got == PIECE do
+    at = at + got
+    got = scheduler.sleep_for(client, 0) and digest:read(at, PIECE) or nil
   end
-  file:close()
-  return digest:finish()
+  local digits = digest:finish()
+  return got and digits
 end
 
 return hash

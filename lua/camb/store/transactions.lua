@@ -71,7 +71,7 @@ end
 function Session:text_problem(value)
   if type(value) ~= "string" then
     return nil
-  elseif value:find("%z") then
+  elseif value:find("\0", 1, true) then
     return "holds a NUL byte"
   end
   return self.backend.text_problem(value)
