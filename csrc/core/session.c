@@ -271,6 +271,13 @@ static void run_breakdown (Session *s) {
   }
 }
 
+static void run_curl (Session *s) {
+  run_curl_timer(s);
+  run_messages(s);
+  run_breakdown(s);
+  renew(s);
+}
+
 static void run_timers (Session *s) {
   int64_t now = clock_ms();
   Timer *timer;
@@ -285,11 +292,9 @@ int session_step (Session *s, int ms) {
     return -1;
   s->steps = true;
   run_sockets(s, shorter(ms, session_timeout_ms(s)));
-  run_curl_timer(s);
-  run_messages(s);
-  run_breakdown(s);
-  renew(s);
+  run_curl(s);
   run_timers(s);
+  run_curl(s); /* what has begun goes out at once */
   s->steps = false;
   if (watches_apply(&s->watches) != 0)
     s->broken = true;
