@@ -43,6 +43,15 @@ describe("the paid upload", function()
     assert.equal(1, posts())
   end)
 
+  it("is in doubt without a status where only a 100 came", function()
+    server:fault({ step = "submit", reset = true })
+    local task, err = client:submit(
+      { data = "fLaC" .. ("\0"):rep(2 ^ 22), filename = "x.flac" })
+    assert.is_nil(task)
+    assert.equal("unknown_outcome", err.kind)
+    assert.is_nil(err.http_status)
+  end)
+
   -- libcurl sends a body again by itself when a kept connection turns out to
   -- be dead; on such a connection the answer may be lost just as well.
   it("is sent once on a connection that served before", function()

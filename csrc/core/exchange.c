@@ -157,7 +157,7 @@ void exchange_keep_body (Exchange *x) {
 long exchange_status (const Exchange *x) {
   long status = 0;
   curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
-  return status;
+  return status < 200 ? 0 : status; /* 100 Continue is no reply */
 }
 
 bool exchange_is_multiplexed (const Exchange *x) {

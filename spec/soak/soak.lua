@@ -19,7 +19,7 @@ local MEMORY_SLACK = 16 * 1024 -- KiB
 local folder = workspace.folder()
 local output, tasks = folder .. "/stems", folder .. "/data/tasks"
 local problems = {}
-local counts = { jobs = 0, stems = 0, retries = 0 }
+local counts = { jobs = 0, stems = 0, retries = 0, late = 0 }
 local kinds = {}
 local done = assert(io.open(folder .. "/done", "w")) -- for the server
 local latest = 0 -- seconds that a job took beyond its deadline
@@ -88,12 +88,8 @@ end
 -- What an error says is compared with the server's folder in the end.
 local function note_error(ledger, name, err)
   kinds[err.kind] = (kinds[err.kind] or 0) + 1
-  local kind = err.kind
-  if err.message:find("the deadline passed before the reply", 1, true) then
-    kind = kind .. "-in-time" -- whatever the reply is, it was not waited for
-  end
-  ledger:write(("%s %s %s %s\n"):format(name, kind, err.step or "-",
-    err.task_id or "-"))
+  ledger:write(("%s %s %s %s %d %s\n"):format(name, err.kind, err.step or "-",
+    err.task_id or "-", err.http_status or 0, err.message))
 end
 
 local function run_job(client, ledger, number)
@@ -175,8 +171,28 @@ local function read_uploads()
 end
 
 -- After these nobody can know: no reply, one of a proxy, or one without an id.
+-- A 503 has Retry-After here, so that it is clear to who has seen it.
 local function is_unclear(status)
   return status == 0 or status >= 500 or status >= 200 and status < 300
+end
+
+-- The server notes what it answers, also when the client has gone: where that
+-- saw no head of a reply before its deadline, or for `stall_timeout`, it cannot
+-- know what the server did.
+local function is_given_up(status, message)
+  return status == 0 and (message:find("the deadline passed before the reply",
+    1, true) or message:find("Operation too slow", 1, true)) ~= nil
+end
+
+local function check_unknown(name, status, message, statuses)
+  local last = statuses and statuses[#statuses]
+  local is_clear = not last or not is_unclear(last)
+  if is_clear and is_given_up(status, message) then
+    counts.late = counts.late + 1
+  elseif is_clear or not is_unclear(status) or status == 503 then
+    complain("%s is no unknown_outcome: its last upload got %s, of which it "
+      .. "saw %d: %s", name, tostring(last), status, message)
+  end
 end
 
 -- Each upload that the server accepted and no stems came of has to be named by
@@ -192,20 +208,16 @@ local function check_errors(ledger_path)
     end
     left[name] = id
   end
-  for name, kind, step, id in workspace.read(ledger_path)
-    :gmatch("(%S+) (%S+) (%S+) (%S+)\n") do
+  for name, kind, step, id, status, message in workspace.read(ledger_path)
+    :gmatch("(%S+) (%S+) (%S+) (%S+) (%d+) ([^\n]*)\n") do
     if id ~= "-" and left[name] ~= id then
       complain("%s ended as %s with task %s, but %s is there", name, kind, id,
         tostring(left[name]))
-    elseif id == "-" and left[name] and not kind:find("^unknown_outcome") then
+    elseif id == "-" and left[name] and kind ~= "unknown_outcome" then
       complain("%s ended as %s (%s), but task %s is there", name, kind, step,
         left[name])
     elseif kind == "unknown_outcome" then
-      local last = uploads[name] and uploads[name][#uploads[name]]
-      if not last or not is_unclear(last) then
-        complain("%s is no unknown_outcome: its last upload got %s", name,
-          tostring(last))
-      end
+      check_unknown(name, tonumber(status), message, uploads[name])
     end
     left[name] = nil
   end
@@ -248,9 +260,10 @@ end
 if memory_after - memory > MEMORY_SLACK then
   complain("memory grew from %d to %d KiB", memory, memory_after)
 end
-print(("%s uploads accepted, latest job %.2f s beyond its deadline, "
-  .. "descriptors %d and %d, memory %d and %d KiB, %d problems"):format(
-  tostring(uploads), latest, descriptors, descriptors_after, memory,
+print(("%s uploads accepted, %d answered too late, latest job %.2f s beyond "
+  .. "its deadline (starved for %.2f s), descriptors %d and %d, "
+  .. "memory %d and %d KiB, %d problems"):format(tostring(uploads), counts.late,
+  latest, workspace.starved(), descriptors, descriptors_after, memory,
   memory_after, #problems))
 if #problems == 0 then
   workspace.remove(folder)
