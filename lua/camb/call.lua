@@ -237,14 +237,15 @@ function Call:let_go()
   self:forget_source()
 end
 
---- Give back whatever the operation holds.  Twice is fine.
-function Call:close()
-  self.inbox:close()
+--- Give back whatever the operation holds, after an error or without.  Twice is
+--- fine.
+function Call:close(problem)
+  self.inbox:close(problem)
   if self.opened then
     self.opened:close()
   end
   if self.small then
-    self.small:close()
+    self.small:close(problem)
   end
   self:let_go()
   if self.owns_client then

@@ -310,12 +310,7 @@ function Client:batch(sources, given)
   return batch, nil, nil, batch
 end
 
---- For the loop: run what is ready and wake whoever waits for it; blocks no
---- longer than `seconds`.
----@package
-function Client:pump(seconds)
-  local session, inboxes = self.session, self.inboxes
-  session:step(seconds)
+local function deliver(session, inboxes)
   while true do
     local id, kind, a, b, c, d = session:next()
     if not id then
@@ -324,6 +319,20 @@ function Client:pump(seconds)
     local inbox = inboxes[id]
     if inbox then
       inbox:push({ id, kind, a, b, c, d })
+    end
+  end
+end
+
+--- For the loop: run what is ready and wake whoever waits for it; blocks no
+--- longer than `seconds`.
+---@package
+function Client:pump(seconds)
+  local inboxes = self.inboxes
+  self.session:step(seconds)
+  local ok, problem = pcall(deliver, self.session, inboxes)
+  if not ok then -- no memory for an event: nobody may wait for it
+    for _, inbox in pairs(inboxes) do
+      inbox:fail(problem)
     end
   end
 end

@@ -4,7 +4,8 @@
 local scheduler = require "camb.scheduler"
 
 -- Thousands of them wait at once, so the transfers stand beside the fields, by
--- their ids, and the events are a list by their field `after`.
+-- their ids, and the events are a list by their field `after`.  The fields are
+-- there from the beginning: stopping it takes no memory.
 ---@class camb.Inbox
 local Inbox = {}
 Inbox.__index = Inbox
@@ -15,9 +16,11 @@ local inbox = {}
 function inbox.new(client)
   return setmetatable({
     client = client,
-    event = nil, -- the oldest; nil makes room in the table for what comes
-    last = nil,  -- the youngest, while there is any
-    waiter = nil,
+    event = false, -- the oldest
+    last = false,  -- the youngest, while there is any
+    waiter = false,
+    cancelled = false,
+    problem = false,
   }, Inbox)
 end
 
@@ -54,6 +57,12 @@ function Inbox:cancel()
   scheduler.notify(self.client, self)
 end
 
+--- An event may be lost: `next` raises `problem` from now on.
+function Inbox:fail(problem)
+  self.problem = problem
+  self:cancel()
+end
+
 --- The oldest event (as session:next has it), waited for; nil when the waiting
 --- was cancelled.
 function Inbox:next()
@@ -65,8 +74,11 @@ function Inbox:next()
     end
   end
   scheduler.leave(self.client, self)
-  local event = self.event
-  self.event = event and event.after
+  if self.problem then
+    error(self.problem, 0)
+  end
+  local event = self.event or nil
+  self.event = event and event.after or false
   return event
 end
 
@@ -86,9 +98,14 @@ function Inbox:stop()
   drop_all(self)
 end
 
---- Close every transfer; nothing is heard of them afterwards.
-function Inbox:close()
-  scheduler.abandon(self.client, self)
+--- Close every transfer; nothing is heard of them afterwards.  `problem` is
+--- what was raised, if anything: without it, whoever waits was closed.
+function Inbox:close(problem)
+  if problem == nil then
+    scheduler.abandon(self.client, self)
+  else
+    scheduler.leave(self.client, self)
+  end
   drop_all(self)
 end
 

@@ -58,6 +58,7 @@ function job.group(host)
     waiter = false, -- who is woken by the last end
     failed = false, -- the first one, and the others after it
     last_failed = false,
+    next = false, -- of those that could not be ended yet
   }
 end
 
@@ -248,7 +249,7 @@ end
 --- Stop the job's waiting: what it waits for returns nil and an error of kind
 --- "cancelled".  A job that never ran does not begin.
 function Job:cancel()
-  if self.status == "running" and not self.cancelled then
+  if self.status == "running" then
     self.cancelled = true
     if self.thread then
       self.group.host.wake(self.thread)

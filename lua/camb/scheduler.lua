@@ -57,8 +57,20 @@ end
 -- What went wrong with the loop itself ends its jobs, too.
 local function end_group(group)
   job.cancel_all(group)
-  while group.running > 0 and builtin.timeout() == 0 do
-    builtin.run_ready()
+  repeat
+    local goes_on = group.running > 0 and builtin.run_ready()
+  until not goes_on
+end
+
+-- Groups that could not be ended, as memory ran out: it is tried again.
+local unended = false
+
+local function end_rest()
+  local group = unended
+  while group do
+    end_group(group)
+    group = group.next
+    unended = group
   end
 end
 
@@ -71,17 +83,16 @@ function scheduler.run(fn, ...)
   if type(fn) ~= "function" then
     error("camb.run: function expected, got " .. type(fn), 2)
   end
+  end_rest()
   local group = job.group(builtin)
   local main = job.begin(group, fn, ...)
-  if builtin.running() then
-    wait_for_group(group)
-  else
-    local ok, problem = pcall(run_group, group)
-    if not ok then
-      end_group(group)
-      job.raise_unseen(group) -- others may wait in vain for one that failed
-      error(problem, 0)
-    end
+  local ok, problem = job.protect(
+    builtin.running() and wait_for_group or run_group, group)
+  if not ok then
+    group.next, unended = unended, group
+    end_rest()
+    job.raise_unseen(group) -- others may wait in vain for one that failed
+    error(problem, 0)
   end
   job.raise_unseen(group)
   return main:join()
@@ -177,6 +188,7 @@ local function block(client)
     client:pump()
     return
   end
+  end_rest()
   client.waiting = client.waiting + 1
   builtin.attach(client)
   local ok, problem = pcall(builtin.turn)
@@ -209,7 +221,7 @@ end
 --- `box` is not waited for any more.  Twice is fine.
 function scheduler.leave(client, box)
   if box.waiter then
-    box.waiter = nil
+    box.waiter = false
     stop_waiting(client, client.loop or builtin)
   end
 end
@@ -242,6 +254,7 @@ end
 ---@param client table
 ---@param seconds number?
 function scheduler.step(client, seconds)
+  end_rest()
   builtin.attach(client)
   local ok, problem = pcall(builtin.turn, seconds)
   if client.waiting == 0 then

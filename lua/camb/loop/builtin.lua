@@ -69,13 +69,6 @@ function builtin.wake(thread)
   end
 end
 
-local function take_ready()
-  local thread = ring[first]
-  ring[first] = false
-  first, count = first < size and first + 1 or 1, count - 1
-  return thread
-end
-
 --- Suspend the running coroutine until it is woken, or for `seconds`.
 ---@param seconds number?
 function builtin.suspend(seconds)
@@ -106,21 +99,34 @@ end
 --- camb.job.
 function builtin.on_failure() end
 
-local function resume(thread)
-  local before, argument = current, beginning[thread]
-  beginning[thread] = nil
-  state[thread] = "running"
-  current = thread
+-- Where a call fails for lack of memory, `current` and its state tell of it.
+local function resume_next()
+  local thread, before = ring[first], current
+  ring[first] = false
+  first, count = first < size and first + 1 or 1, count - 1
+  state[thread], current = "running", thread
   local is_closed = coroutine.status(thread) == "dead"
-  local ok, problem = coroutine.resume(thread, argument)
-  current = before
+  local ok, problem = coroutine.resume(thread, beginning[thread])
   if coroutine.status(thread) == "dead" then
-    state[thread], alive = nil, alive - 1
     if not ok then
       close(thread)
       builtin.on_failure(thread, not is_closed and problem or nil,
-        argument)
+        beginning[thread])
     end
+    state[thread], alive = nil, alive - 1
+  end
+  beginning[thread], current = nil, before
+end
+
+-- One that was about to be resumed, or had just ended.
+local function take_up_broken()
+  if current and state[current] == "running"
+    and coroutine.status(current) ~= "running"
+    and coroutine.status(current) ~= "normal"
+  then
+    state[current] = "parked"
+    builtin.wake(current)
+    current = builtin.running()
   end
 end
 
@@ -131,21 +137,23 @@ local ROUNDS = 4
 -- Let those go on who were woken until now.
 local function run_round()
   for _ = 1, count do
-    if count == 0 then
-      return
+    if count > 0 then
+      resume_next()
     end
-    resume(take_ready())
   end
 end
 
 --- Let those go on who were woken, and whom they wake.  A job may make a turn
---- itself, so this has to bear a call from within.
+--- itself, so this has to bear a call from within.  False when nobody was.
+---@return boolean
 function builtin.run_ready()
+  take_up_broken()
   local rounds = 0
   while count > 0 and rounds < ROUNDS do
     run_round()
     rounds = rounds + 1
   end
+  return rounds > 0
 end
 
 local function wake_sleepers()
