@@ -57,6 +57,23 @@ describe("a condition", function()
     end)
   end)
 
+  it("is waited for as long as is said, and what comes later is another's",
+    function()
+      camb.run(function()
+        local news, began = condition.new(), core.now()
+        assert.is_true(news:wait(0.05))
+        assert.is_true(core.now() - began >= 0.05)
+        local next_one = camb.spawn(news.wait, news)
+        camb.sleep(0)
+        news:notify(1)
+        assert.is_true((next_one:join()))
+        local patient = camb.spawn(news.wait, news, 3600)
+        camb.sleep(0)
+        news:notify(1)
+        assert.is_true((patient:join()))
+      end)
+    end)
+
   it("is waited for outside of all jobs, which run meanwhile", function()
     local news, count = condition.new(), 0
     for i = 1, 3 do

@@ -1,6 +1,7 @@
 --- What a coroutine waits for until another one says that it is so.
 
 local builtin = require "camb.loop.builtin"
+local core = require "camb.core"
 local scheduler = require "camb.scheduler"
 
 local condition = {}
@@ -28,17 +29,22 @@ local function turn(host)
 end
 
 --- Wait for the next `notify`.  False when the running job was cancelled.
+---@param seconds number? # in a coroutine of the loop: for so long at most
 ---@return boolean
-function Condition:wait()
+function Condition:wait(seconds)
   local thread = self.host.running()
   local waiter, place = thread or {}, self.last + 1
+  local till = seconds and core.now() + seconds
   self.last, self[place] = place, waiter
   while self[place] == waiter do -- another one may have come to its place
     if not thread then
       turn(self.host)
-    elseif not scheduler.suspend(self.host) then
+    elseif not scheduler.suspend(self.host, till and till - core.now()) then
       self:leave(place, waiter)
       return false
+    elseif till and core.now() >= till and self[place] == waiter then
+      self[place] = nil
+      return true
     end
   end
   return true

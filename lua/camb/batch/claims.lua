@@ -11,8 +11,9 @@ local Claims = {}
 
 -- Seconds between two looks for jobs that other workers may have left.
 local IDLE = 1
--- Jobs claimed at a time.
-local MOST_CLAIMED = 32
+-- Jobs claimed at a time, and the share of `concurrency` that is claimed also
+-- where there is room for fewer: each claim is a transaction.
+local MOST_CLAIMED, AHEAD = 32, 0.25
 
 local function sent_options(self, text)
   local batch = self.run.options
@@ -66,9 +67,11 @@ end
 
 local function claim(self)
   local run = self.run
-  local room = run.options.concurrency - run.held
+  local concurrency = run.options.concurrency
+  local most = math.max(1, concurrency - run.held,
+    math.floor(concurrency * AHEAD))
   local rows = self:ask(function(jobs)
-    return jobs:claim(math.max(1, math.min(room, MOST_CLAIMED)))
+    return jobs:claim(math.min(most, MOST_CLAIMED))
   end)
   for _, row in ipairs(rows or {}) do
     self.claimed[#self.claimed + 1] = job_of(self, row)

@@ -22,6 +22,11 @@ local journal = {}
 
 -- Seconds for which SQLite may block for another process that writes.
 local BUSY = 0.2
+-- Seconds for which notes wait for others, to share a transaction: each is a
+-- write that the disk has to confirm.
+local GATHER = 0.005
+-- Notes that do not wait: a kill would leave a task unknown, or a job waits.
+local URGENT = { submitted = true, ask = true }
 -- Seconds between two looks for jobs that other workers may have left.
 local IDLE = 1
 -- Jobs claimed at a time.
@@ -152,6 +157,25 @@ local function write_all(self, notes)
   return not run.closed
 end
 
+-- The notes that are there, once they are urgent or others had time to come;
+-- nil when the keeper is to end.
+local function gather(run, self)
+  if #self.notes == 0 and not self.keeper_news:wait() then
+    return nil
+  end
+  local till = core.now() + GATHER
+  while #self.notes > 0 and not self.is_urgent and not run.closed
+    and core.now() < till
+  do
+    if not self.keeper_news:wait(till - core.now()) then
+      return nil
+    end
+  end
+  local notes = self.notes
+  self.notes, self.is_urgent = {}, false
+  return notes
+end
+
 local function keep(run, self)
   local ok, err = open(self)
   if ok then
@@ -168,11 +192,10 @@ local function keep(run, self)
   end
   run:spawn(enlist.run, self)
   while not run.closed do
-    if #self.notes == 0 and not self.keeper_news:wait() then
+    local notes, questions = gather(run, self), nil
+    if not notes then
       return
     end
-    local notes, questions = self.notes, nil
-    self.notes = {}
     if store.is_url(run.options.store) then
       notes, questions = writes.apart(notes)
     end
@@ -202,7 +225,10 @@ end
 local function note(self, state, job)
   self.notes[#self.notes + 1] = state
   self.notes[#self.notes + 1] = job
-  self.keeper_news:notify()
+  self.is_urgent = self.is_urgent or URGENT[state]
+  if self.is_urgent or #self.notes == 2 then
+    self.keeper_news:notify()
+  end
 end
 
 --- Record that `job` is `state` now; `run:recorded` is called when it is.

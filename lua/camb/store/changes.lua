@@ -27,7 +27,8 @@ end
 local function change(self, key, name, made, ...)
   local values = { n = select("#", ...), ... }
   for i = 1, values.n do
-    local problem = self.session:text_problem(values[i])
+    local problem = type(values[i]) == "string"
+      and self.session:text_problem(values[i])
     if problem then
       return nil, Error.new({
         kind = "store",
