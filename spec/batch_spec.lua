@@ -345,6 +345,41 @@ describe("client:batch", function()
     assert.equal("mine", workspace.read(out .. "/take001.foreground.wav"))
   end)
 
+  it("finds stems that it wrote itself before it pays for them again",
+    function()
+      open()
+      local path = takes.make(folder .. "/in", 1)[1]
+      local left = 2
+      local items = all_of(function()
+        left = left - 1
+        return left >= 0 and path or nil
+      end, { concurrency = 1 })
+      assert(items[1].stems, items[1].error)
+      assert.matches("exists already", items[2].error.message)
+      assert.equal(1, server:stats().uploads)
+    end)
+
+  it("tells recordings of one name apart that appear while it runs", function()
+    open()
+    local paths = takes.make(folder .. "/in", 1)
+    local index = 0
+    local items = all_of(function()
+      index = index + 1
+      if index == 2 then
+        for _, extension in ipairs({ "wav", "flac" }) do
+          paths[#paths + 1] = folder .. "/in/late." .. extension
+          workspace.write(paths[#paths], takes.wav(7))
+        end
+      end
+      return paths[index]
+    end, { concurrency = 1 })
+    for i, name in ipairs({ "take001", "late.wav", "late.flac" }) do
+      assert(items[i].stems, items[i].error)
+      assert.equal(out .. folder .. "/in/" .. name .. ".foreground.wav",
+        items[i].stems.foreground)
+    end
+  end)
+
   it("keeps to its bounds for uploads, waiting tasks and downloads", function()
     open({ processing = 0.1 })
     local paths = takes.make(folder .. "/in", 24)

@@ -38,10 +38,13 @@ local function make_folders(path)
 end
 
 local function refuse_existing(call, options, name)
+  if options.overwrite then
+    return true
+  end
   for _, stem in ipairs(STEMS) do
     local base = base_path(options.output_dir, name, stem)
-    local path = core.existing(base)
-    if path and not options.overwrite then
+    local path = core.existing(call.folders, base)
+    if path then
       return call:fail({ kind = "file", step = "download", path = path,
         message = ('"%s" exists already: pass overwrite = true to replace it, '
           .. "or another output_dir"):format(path) })

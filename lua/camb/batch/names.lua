@@ -127,13 +127,14 @@ end
 --- True when the folder of `path` has another recording whose stems would take
 --- the same names: then the extension has to tell them apart.
 ---@param path string
+---@param folders userdata # of core.folders
 ---@return boolean
-function names.has_sibling(path)
+function names.has_sibling(path, folders)
   if not is_plain(path) then
     return false
   end
   local stem, own = path:match("^(.+)%.(%w+)$")
-  return stem ~= nil and core.existing(stem, own) ~= nil
+  return stem ~= nil and core.existing(folders, stem, own) ~= nil
 end
 
 return names
