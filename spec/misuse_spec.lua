@@ -215,6 +215,13 @@ describe("misuse", function()
       :format(folder), folder)
   end)
 
+  it("says that a path is a pipe, and waits for nobody to write", function()
+    local path = folder .. "/pipe.wav"
+    workspace.run(("mkfifo '%s'"):format(path))
+    fails("file", ('the source "%s" cannot be read: it is not a regular file')
+      :format(path), path)
+  end)
+
   it("says that a text file is no audio, whatever its name", function()
     local path = workspace.write(folder .. "/notes.wav", "Dear diary, …")
     fails("source", ('the source "%s" is not audio: its first bytes are not '

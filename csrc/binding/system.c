@@ -4,6 +4,7 @@
 #include "binding/handles.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <string.h>
@@ -70,18 +71,63 @@ static int pushfailure (lua_State *L) {
   return 2;
 }
 
+static const char *kind_of (const struct stat *info) {
+  if (S_ISREG(info->st_mode))
+    return "file";
+  return S_ISDIR(info->st_mode) ? "folder" : "other";
+}
+
 /* stat(path) -> "file" | "folder" | "other", bytes, seconds since 1970 of the
 ** last change; nil, reason */
 static int l_stat (lua_State *L) {
   struct stat info;
   if (stat(checkpath(L, 1), &info) != 0)
     return pushfailure(L);
-  lua_pushstring(L, S_ISREG(info.st_mode)   ? "file"
-                    : S_ISDIR(info.st_mode) ? "folder"
-                                            : "other");
+  lua_pushstring(L, kind_of(&info));
   camb_pushcount(L, info.st_size);
   lua_pushnumber(L, (lua_Number)info.st_mtim.tv_sec +
                       (lua_Number)info.st_mtim.tv_nsec / 1e9);
+  return 3;
+}
+
+/* The first bytes of a file, -1 with errno.  Without waiting for somebody to
+** write, should it be a pipe. */
+static ssize_t read_head (const char *path, struct stat *info, char *head,
+                          size_t size) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), reason;
+  ssize_t n = fd >= 0 ? fstat(fd, info) : -1;
+  if (n == 0 && S_ISREG(info->st_mode))
+    n = read(fd, head, size);
+  reason = errno;
+  if (fd >= 0)
+    close(fd);
+  errno = reason;
+  return n;
+}
+
+/* peek(path, n) -> "file", bytes, the first of them, n at most; "folder" |
+** "other"; nil, reason */
+static int l_peek (lua_State *L) {
+  char head[FORMAT_BYTES];
+  const char *path = checkpath(L, 1);
+  lua_Integer size = luaL_checkinteger(L, 2);
+  struct stat info;
+  ssize_t n;
+  luaL_argcheck(L, size >= 0 && size <= FORMAT_BYTES, 2, "too many");
+  n = read_head(path, &info, head, (size_t)size);
+  if (n < 0) {
+    int reason = errno;
+    if (stat(path, &info) != 0)
+      return pushfailure(L);
+    errno = reason;
+    if (S_ISREG(info.st_mode))
+      return pushfailure(L);
+  }
+  lua_pushstring(L, kind_of(&info));
+  if (!S_ISREG(info.st_mode))
+    return 1;
+  camb_pushcount(L, info.st_size);
+  lua_pushlstring(L, head, (size_t)n);
   return 3;
 }
 
@@ -163,6 +209,7 @@ const luaL_Reg system_functions[] = {{"now", l_now},
                                      {"detect", l_detect},
                                      {"format", l_format},
                                      {"stat", l_stat},
+                                     {"peek", l_peek},
                                      {"make_folder", l_make_folder},
                                      {"escape", l_escape},
                                      {"has_digits", l_has_digits},

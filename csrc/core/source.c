@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define READ_AHEAD (128 << 10) /* bytes that the system fetches unasked */
 #define QUEUE_LIMIT (8u << 20) /* bytes a reader may be ahead */
 
 int source_open_file (Source *s, const char *path) {
@@ -18,7 +19,8 @@ int source_open_file (Source *s, const char *path) {
     return -1;
   s->size = info.st_size;
 #ifdef POSIX_FADV_SEQUENTIAL
-  posix_fadvise(s->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+  if (s->size > READ_AHEAD)
+    posix_fadvise(s->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 #endif
   return 0;
 }
@@ -85,7 +87,7 @@ bool source_can_rewind (const Source *s) {
 bool source_rewind (Source *s) {
   if (!source_can_rewind(s))
     return false;
-  if (s->fd >= 0 && lseek(s->fd, 0, SEEK_SET) != 0)
+  if (s->fd >= 0 && s->at != 0 && lseek(s->fd, 0, SEEK_SET) != 0)
     return false;
   s->at = 0;
   return true;

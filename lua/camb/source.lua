@@ -100,29 +100,14 @@ local function unreadable(path, reason)
   }
 end
 
-local function read_head(checked)
+-- The bytes that it has, and the first of them where they are at hand.
+local function look(checked)
   if checked.data then
-    return checked.data:sub(1, HEAD_BYTES)
-  elseif checked.read then
-    return nil
-  end
-  local file, reason = io.open(checked.path, "rb")
-  if not file then
-    return nil, (reason:gsub("^.*: ", ""))
-  end
-  local head
-  head, reason = file:read(HEAD_BYTES)
-  file:close()
-  return head or "", reason
-end
-
-local function measure(checked)
-  if checked.data then
-    return #checked.data
+    return #checked.data, checked.data:sub(1, HEAD_BYTES)
   elseif checked.read then
     return checked.size
   end
-  local kind, size = core.stat(checked.path)
+  local kind, size, head = core.peek(checked.path, HEAD_BYTES)
   if not kind then
     return unreadable(checked.path, size)
   elseif kind == "folder" then
@@ -130,7 +115,7 @@ local function measure(checked)
   elseif kind ~= "file" then
     return unreadable(checked.path, "it is not a regular file")
   end
-  return size
+  return size, head
 end
 
 local function refuse(checked, reason)
@@ -196,20 +181,18 @@ end
 ---@return table? prepared # path | data | read, head, size, filename, type
 ---@return table? problem  # fields of an error
 function source.prepare(checked, trust)
-  local size, problem = measure(checked)
+  local size, head = look(checked)
   if not size then
-    return nil, problem
+    return nil, head
   elseif size == 0 then
     return refuse(checked, "is empty")
   end
-  local head, reason = read_head(checked)
   if checked.read then
+    local reason
     head, reason = pull_head(checked)
     if reason then
       return nil, { kind = "source", message = reason }
     end
-  elseif reason then
-    return unreadable(checked.path, reason)
   end
   local name, extension, content_type, accepted = core.detect(head)
   if not trust and not accepted then
