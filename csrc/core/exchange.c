@@ -15,10 +15,9 @@ static void forget_reply (Exchange *x) {
 
 /* The value of header 'name' when 'line' is that header, else NULL. */
 static const char *value_of (const char *line, size_t size, const char *name,
-                             size_t *length) {
-  size_t n = strlen(name);
+                             size_t n, size_t *length) {
   const char *end = line + size;
-  if (size <= n || strncasecmp(line, name, n) != 0 || line[n] != ':')
+  if (size <= n || line[n] != ':' || strncasecmp(line, name, n) != 0)
     return NULL;
   line += n + 1;
   while (line < end && (*line == ' ' || *line == '\t'))
@@ -40,14 +39,18 @@ static bool is_clean (const char *value, size_t length) {
 
 /* A value that does not fit counts as absent: half an ETag is no ETag. */
 static void note (char *to, size_t room, const char *line, size_t size,
-                  const char *name) {
+                  const char *name, size_t n) {
   size_t length;
-  const char *value = value_of(line, size, name, &length);
+  const char *value = value_of(line, size, name, n, &length);
   if (value == NULL || length >= room || !is_clean(value, length))
     return;
   memcpy(to, value, length);
   to[length] = '\0';
 }
+
+/* For literals, whose length the compiler knows. */
+#define NOTE(field, name)                                                      \
+  note(x->field, sizeof x->field, line, size, name, sizeof name - 1)
 
 static size_t on_header (char *line, size_t one, size_t size, void *arg) {
   Exchange *x = arg;
@@ -61,13 +64,13 @@ static size_t on_header (char *line, size_t one, size_t size, void *arg) {
     x->overflow = true;
     return 0;
   }
-  note(x->etag, sizeof x->etag, line, size, "ETag");
-  note(x->last_modified, sizeof x->last_modified, line, size, "Last-Modified");
-  note(x->repr_digest, sizeof x->repr_digest, line, size, "Repr-Digest");
-  note(x->content_type, sizeof x->content_type, line, size, "Content-Type");
-  note(x->content_range, sizeof x->content_range, line, size, "Content-Range");
-  note(x->location, sizeof x->location, line, size, "Location");
-  if (value_of(line, size, "Retry-After", &length) != NULL)
+  NOTE(etag, "ETag");
+  NOTE(last_modified, "Last-Modified");
+  NOTE(repr_digest, "Repr-Digest");
+  NOTE(content_type, "Content-Type");
+  NOTE(content_range, "Content-Range");
+  NOTE(location, "Location");
+  if (value_of(line, size, "Retry-After", 11, &length) != NULL)
     x->has_retry_after = true;
   return size;
 }

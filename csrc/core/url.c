@@ -46,23 +46,29 @@ bool url_is_clean (const char *url) {
   return *c == '\0';
 }
 
-const char *url_problem (const char *url) {
-  char *scheme = NULL, *host = NULL, *port = NULL;
-  int error;
-  if (!url_is_clean(url)) {
-    errno = EINVAL;
-    return "it holds a space or a control character";
-  }
-  error = split(url, &scheme, &host, &port);
-  release(scheme, host, port);
-  if (error == 0)
-    return NULL;
-  errno = error;
-  return error == ENOMEM ? "there is no memory left to read it"
-                         : "it is not an absolute http or https URL";
+/* URLs of one host come one after the other, and what stands before the path
+** decides whether they are good and where they lead: it is parsed once. */
+static _Thread_local struct {
+  char authority[128]; /* "https://host:port" as it was written */
+  char origin[192];
+} latest;
+
+/* The bytes before the path; 0: there is none, or they are not to be kept. */
+static size_t authority_of (const char *url) {
+  const char *host = strstr(url, "://");
+  size_t size, length = host != NULL ? strcspn(host + 3, "/?#@") : 0;
+  if (length == 0) /* libcurl takes "http:///host", too */
+    return 0;
+  size = (size_t)(host + 3 - url) + length;
+  return url[size] == '/' && size < sizeof latest.authority ? size : 0;
 }
 
-char *url_origin (const char *url) {
+static bool is_latest (const char *url, size_t authority) {
+  return authority != 0 && latest.authority[authority] == '\0' &&
+         strncmp(url, latest.authority, authority) == 0;
+}
+
+static char *parse_origin (const char *url) {
   char *scheme = NULL, *host = NULL, *port = NULL, *origin = NULL, *c;
   int error = split(url, &scheme, &host, &port);
   if (error == 0) {
@@ -80,4 +86,40 @@ char *url_origin (const char *url) {
   if (origin == NULL)
     errno = error;
   return origin;
+}
+
+char *url_origin (const char *url) {
+  size_t authority = authority_of(url);
+  char *origin;
+  if (is_latest(url, authority) && url_is_clean(url)) {
+    origin = strdup(latest.origin);
+    if (origin == NULL)
+      errno = ENOMEM;
+    return origin;
+  }
+  origin = parse_origin(url);
+  if (origin != NULL && authority != 0 &&
+      strlen(origin) < sizeof latest.origin) {
+    memcpy(latest.authority, url, authority);
+    memset(latest.authority + authority, 0,
+           sizeof latest.authority - authority);
+    strcpy(latest.origin, origin);
+  }
+  return origin;
+}
+
+const char *url_problem (const char *url) {
+  char *origin;
+  if (!url_is_clean(url)) {
+    errno = EINVAL;
+    return "it holds a space or a control character";
+  }
+  if (is_latest(url, authority_of(url)))
+    return NULL;
+  origin = url_origin(url);
+  free(origin);
+  if (origin != NULL)
+    return NULL;
+  return errno == ENOMEM ? "there is no memory left to read it"
+                         : "it is not an absolute http or https URL";
 }
