@@ -39,7 +39,7 @@ describe("what is cancelled", function()
   end
 
   -- Cancel a job of `fn` once `is_so`; the seconds until it ended, and how.
-  local function cancel(fn, is_so)
+  local function cancel(fn, is_so, kind)
     return camb.run(function()
       local job = camb.spawn(fn)
       wait_until(is_so)
@@ -49,7 +49,7 @@ describe("what is cancelled", function()
       job:cancel()
       local result, err = job:join()
       assert.is_nil(result)
-      assert.equal("cancelled", err.kind)
+      assert.equal(kind or "cancelled", err.kind)
       assert.equal(0, client.session:active())
       assert.same({}, workspace.list(folder))
       return core.now() - before - (workspace.starved() - starved), err
@@ -78,7 +78,25 @@ describe("what is cancelled", function()
 
   it("is an upload whose reply does not come #timed", function()
     server:fault({ step = "submit", silence = true })
-    assert.is_true(cancel(separate, has_begun("separation")) < AT_ONCE)
+    local seconds, err = cancel(separate, has_begun("separation"),
+      "unknown_outcome")
+    assert.is_true(seconds < AT_ONCE)
+    assert.truthy(err.message:find("may exist", 1, true), err.message)
+  end)
+
+  it("is an upload in doubt when its client is closed", function()
+    server:fault({ step = "submit", silence = true })
+    local own = camb.client({ base_url = server.base_url,
+      api_key = server.api_key })
+    camb.run(function()
+      local job = camb.spawn(own.submit, own, MIX)
+      wait_until(has_begun("separation"))
+      own:close()
+      local task, err = job:join()
+      assert.is_nil(task)
+      assert.equal("unknown_outcome", err.kind)
+    end)
+    assert.equal(1, server:stats().requests.submit)
   end)
 
   it("is a poll, under way or between two of them #timed", function()
@@ -196,12 +214,14 @@ describe("what is cancelled", function()
           kinds[i] = err.kind
         end)
       end
-      wait_until(has_begun("separation"))
+      wait_until(function()
+        return server:stats().requests.submit == 2
+      end)
       error("the job failed", 0)
     end)
     assert.is_false(ok)
     assert.equal("the job failed", problem)
-    assert.same({ "cancelled", "cancelled" }, kinds)
+    assert.same({ "unknown_outcome", "unknown_outcome" }, kinds)
     -- the sandbox closes its ends when it notices
     local deadline = core.now() + 10
     while workspace.descriptors() > descriptors and core.now() < deadline do
@@ -222,7 +242,7 @@ describe("what is cancelled", function()
         end
         return job:join()
       end)
-      assert.equal("cancelled", err.kind)
+      assert.equal("unknown_outcome", err.kind)
       assert.equal(0, client.session:active())
     end)
 

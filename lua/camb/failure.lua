@@ -205,9 +205,16 @@ function failure.of_open(step, reason)
 end
 
 --- The fields of the error of an operation stopped from our side.
-function failure.of_cancel(step, call)
+---@param step string
+---@param call table
+---@param is_sent boolean? # an upload, of which the service may have the whole
+function failure.of_cancel(step, call, is_sent)
   local message = NOUN[step] .. " was cancelled"
-  if call.task_id then
+  if is_sent then
+    return { kind = "unknown_outcome", step = step, message = message
+      .. " when the file had been sent: a task may exist and be charged; look "
+      .. "at the dashboard before you send it again" }
+  elseif call.task_id then
     message = ('no longer waiting for task "%s": the service has no cancel, '
       .. "so it goes on there and is charged"):format(call.task_id)
   end

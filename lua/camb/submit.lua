@@ -2,6 +2,7 @@
 
 local api = require "camb.api"
 local core = require "camb.core"
+local failure = require "camb.failure"
 local json = require "camb.json"
 local source = require "camb.source"
 
@@ -40,11 +41,17 @@ local function feed(transfer, prepared)
   prepared.head, prepared.at = chunk, at + PIECE
 end
 
+-- Stopped from our side, maybe at a time when all was sent.
+local function fail_stopped(call, transfer)
+  local is_open, is_sent = pcall(transfer.is_sent, transfer)
+  return call:fail(failure.of_cancel("submit", call, is_open and is_sent))
+end
+
 local function wait(call, transfer, prepared)
   while true do
     local event = call.inbox:next()
     if not event then
-      return call:fail_cancelled("submit")
+      return fail_stopped(call, transfer)
     end
     local kind = event[2]
     if kind == "done" then
