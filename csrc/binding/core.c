@@ -9,8 +9,7 @@ static const luaL_Reg functions[] = {
   {"session", l_session},         {"wait", l_wait},
   {"sha256", l_sha256},           {"list_folder", l_list_folder},
   {"matches", l_matches},         {"hold_signals", l_hold_signals},
-  {"wait_signal", l_wait_signal}, {"folders", l_folders},
-  {"existing", l_existing},       {NULL, NULL}};
+  {"wait_signal", l_wait_signal}, {NULL, NULL}};
 
 CAMB_EXPORT int luaopen_camb_core (lua_State *L);
 
@@ -21,7 +20,6 @@ int luaopen_camb_core (lua_State *L) {
   register_session(L);
   register_transfer(L);
   register_digest(L);
-  register_folders(L);
   luaL_newlib(L, functions);
   luaL_setfuncs(L, system_functions, 0);
   return 1;

@@ -9,7 +9,6 @@
 #define SESSION_T "camb.session"
 #define TRANSFER_T "camb.transfer"
 #define DIGEST_T "camb.digest"
-#define FOLDERS_T "camb.folders"
 
 /* What a transfer's own methods may be called on. */
 typedef enum TransferKind {
@@ -27,21 +26,15 @@ typedef struct TransferBox {
 /* Push a closed transfer, to be filled by its caller. */
 TransferBox *newtransfer (lua_State *L, TransferKind kind);
 
-/* The path at 'index'; raises when it holds a NUL byte. */
-const char *checkpath (lua_State *L, int index);
-
 /* Register the metatables. */
 void register_session (lua_State *L);
 void register_transfer (lua_State *L);
 void register_digest (lua_State *L);
-void register_folders (lua_State *L);
 
 /* Functions of the module. */
-int l_session (lua_State *L); /* binding/session.c */
-int l_wait (lua_State *L);    /* binding/session.c */
-int l_sha256 (lua_State *L);  /* binding/digest.c */
-int l_folders (lua_State *L); /* binding/existing.c */
-int l_existing (lua_State *L);
+int l_session (lua_State *L);      /* binding/session.c */
+int l_wait (lua_State *L);         /* binding/session.c */
+int l_sha256 (lua_State *L);       /* binding/digest.c */
 int l_list_folder (lua_State *L);  /* binding/folder.c */
 int l_matches (lua_State *L);      /* binding/folder.c */
 int l_hold_signals (lua_State *L); /* binding/signals.c */

@@ -58,7 +58,7 @@ static int l_format (lua_State *L) {
   return index < 1 ? 0 : pushformat(L, format_at((size_t)index - 1));
 }
 
-const char *checkpath (lua_State *L, int index) {
+static const char *checkpath (lua_State *L, int index) {
   size_t size;
   const char *path = luaL_checklstring(L, index, &size);
   luaL_argcheck(L, strlen(path) == size, index, "path holds a NUL byte");
@@ -129,6 +129,32 @@ static int l_peek (lua_State *L) {
   camb_pushcount(L, info.st_size);
   lua_pushlstring(L, head, (size_t)n);
   return 3;
+}
+
+/* existing(base, other_than?) -> the path of a file "<base>.<extension>" of any
+** of the formats' extensions, but for the one given; nil when there is none */
+static int l_existing (lua_State *L) {
+  const char *base = checkpath(L, 1);
+  const char *other_than = luaL_optstring(L, 2, "");
+  const Format *format;
+  struct stat info;
+  char path[PATH_MAX]; /* what is longer cannot exist */
+  size_t size = strlen(base) + 1;
+  if (size >= sizeof path)
+    return 0;
+  memcpy(path, base, size);
+  path[size - 1] = '.';
+  for (size_t i = 0; (format = format_at(i)) != NULL; i++) {
+    size_t room = strlen(format->extension) + 1;
+    if (size + room > sizeof path || strcmp(format->extension, other_than) == 0)
+      continue;
+    memcpy(path + size, format->extension, room);
+    if (stat(path, &info) == 0) {
+      lua_pushstring(L, path);
+      return 1;
+    }
+  }
+  return 0;
 }
 
 /* make_folder(path) -> true, also when it exists; nil, reason.  One level. */
@@ -210,6 +236,7 @@ const luaL_Reg system_functions[] = {{"now", l_now},
                                      {"format", l_format},
                                      {"stat", l_stat},
                                      {"peek", l_peek},
+                                     {"existing", l_existing},
                                      {"make_folder", l_make_folder},
                                      {"escape", l_escape},
                                      {"has_digits", l_has_digits},

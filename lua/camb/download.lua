@@ -43,7 +43,7 @@ local function refuse_existing(call, options, name)
   end
   for _, stem in ipairs(STEMS) do
     local base = base_path(options.output_dir, name, stem)
-    local path = core.existing(call.folders, base)
+    local path = core.existing(base)
     if path then
       return call:fail({ kind = "file", step = "download", path = path,
         message = ('"%s" exists already: pass overwrite = true to replace it, '

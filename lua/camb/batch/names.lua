@@ -127,14 +127,13 @@ end
 --- True when the folder of `path` has another recording whose stems would take
 --- the same names: then the extension has to tell them apart.
 ---@param path string
----@param folders userdata # of core.folders
 ---@return boolean
-function names.has_sibling(path, folders)
+function names.has_sibling(path)
   if not is_plain(path) then
     return false
   end
   local stem, own = path:match("^(.+)%.(%w+)$")
-  return stem ~= nil and core.existing(folders, stem, own) ~= nil
+  return stem ~= nil and core.existing(stem, own) ~= nil
 end
 
 return names

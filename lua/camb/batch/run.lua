@@ -48,7 +48,6 @@ local function metatable_of(self)
   common.overwrite = self.options.overwrite
   common.hash = self.options.store ~= nil
   common.options = self.options
-  common.folders = self.sources.folders
   common.tell = tell
   return { __index = common }
 end

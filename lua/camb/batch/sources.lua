@@ -1,7 +1,6 @@
 --- The sources of a batch: one after the other, each with the name that its
 --- stems get.
 
-local core = require "camb.core"
 local files = require "camb.batch.files"
 local json = require "camb.json"
 local names = require "camb.batch.names"
@@ -114,7 +113,6 @@ local function new(take, options_given)
     base = options_given.base_dir,
     output_dir = options_given.output_dir,
     has_store = options_given.store ~= nil,
-    folders = core.folders(),
   }, Sources)
 end
 
@@ -177,8 +175,7 @@ function Sources:clash(entry, name)
   if self.clashes then
     return self.clashes[entry.folder .. "/" .. name]
   end
-  return entry.checked.path and names.has_sibling(entry.checked.path,
-    self.folders)
+  return entry.checked.path and names.has_sibling(entry.checked.path)
 end
 
 -- What a store knows the job by: another run finds it by the same.
