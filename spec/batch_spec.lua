@@ -512,9 +512,10 @@ describe("client:batch", function()
   it("ends with an error for each job when the client is closed", function()
     open({ processing = math.huge })
     local paths = takes.make(folder .. "/in", 3)
-    local kinds = {}
+    local kinds, waiting = {}, 0
     for item in client:batch(paths, options({ on_event = function(event)
-      if event.name == "submitted" then
+      waiting = waiting + (event.name == "submitted" and 1 or 0)
+      if waiting == #paths then
         client:close()
       end
     end })) do

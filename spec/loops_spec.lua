@@ -241,10 +241,9 @@ for _, name in ipairs { "cqueues", "luv", "copas" } do
       end
       server:fault({ step = "status", silence = true, times = 100 })
       run(wait, wait, wait, function()
-        while server:stats().uploads < 3 do
+        while server:stats().requests.status < 3 do
           native.sleep(0.01)
         end
-        native.sleep(0.05)
         one:close()
         -- whoever gets the client's descriptor now is left alone
         local again = assert(io.open(MIX, "rb"))

@@ -50,11 +50,23 @@ local function end_poll(run, job)
   run:make_room()
 end
 
+-- The client was closed: nothing more is heard of any task.
+local function end_all(run)
+  for _, job in pairs(run.polled) do
+    local _, err = job:fail_cancelled("poll")
+    end_poll(run, job)
+    run:fail(job, err)
+  end
+end
+
 -- One coroutine hears of all tasks; it ends when no task waits.
 local function follow(run)
   while next(run.polled) do
     local event = run.polls:next()
-    if not event or run.closed then
+    if run.closed then
+      break
+    elseif not event then
+      end_all(run)
       break
     end
     local job = run.polled[event[1]]
