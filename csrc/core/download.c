@@ -15,7 +15,8 @@
 #include "session_private.h"
 #include "url.h"
 
-#define DOWNLOAD_BUFFER (512L << 10)
+#define LEAST_BUFFER (16L << 10)
+#define MOST_BUFFER (512L << 10)
 #define REDIRECT_LIMIT 5L
 #define GAIN                                                                   \
   (64 << 10) /* bytes after which an attempt was worth a new budget */
@@ -62,6 +63,7 @@ static bool begin_whole (Download *d, const Exchange *x) {
   curl_off_t length = -1;
   curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
   d->total = length;
+  session_note_bytes(d->base.session, length);
   remember_validator(d, x);
   digest_begin(&d->digest);
   if (!digest_find(x->repr_digest, d->expected))
@@ -149,6 +151,16 @@ static void follow_redirects (const Transfer *t, CURL *easy) {
 #endif
 }
 
+/* As large as the files before: memory by the half megabyte comes from the
+** system each time, and goes back. */
+static long buffer_size (const Session *s) {
+  int64_t most = session_most_bytes(s);
+  long size = LEAST_BUFFER;
+  while (size < MOST_BUFFER && (most == 0 || size < most))
+    size *= 2;
+  return size;
+}
+
 static int prepare (Transfer *t, Exchange *x) {
   Download *d = (Download *)t;
   d->begun = d->bad_range = d->changed = false;
@@ -160,7 +172,7 @@ static int prepare (Transfer *t, Exchange *x) {
   }
   session_limit_stall(t->session, x);
   follow_redirects(t, x->easy);
-  curl_easy_setopt(x->easy, CURLOPT_BUFFERSIZE, DOWNLOAD_BUFFER);
+  curl_easy_setopt(x->easy, CURLOPT_BUFFERSIZE, buffer_size(t->session));
   curl_easy_setopt(x->easy, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(x->easy, CURLOPT_WRITEDATA, d);
   return 0;
@@ -232,6 +244,7 @@ static void complete (Download *d, Exchange *x) {
     fail_disk(d, status, errno);
     return;
   }
+  session_note_bytes(d->base.session, d->file.size);
   transfer_progress(&d->base, d->file.size, d->file.size, true);
   transfer_succeed(&d->base, x);
 }

@@ -29,11 +29,12 @@ struct Session {
   bool exported; /* the descriptor was handed out: keep its alarm set */
   pid_t owner;
   Timers timers;
-  Pace pace;       /* of requests to the API */
-  int64_t curl_at; /* when libcurl wants to be called */
-  bool broken;     /* libcurl ran out of memory in a step */
-  bool doubtful;   /* or in a transfer: see renew */
-  size_t running;  /* exchanges in 'multi' */
+  Pace pace;          /* of requests to the API */
+  int64_t curl_at;    /* when libcurl wants to be called */
+  bool broken;        /* libcurl ran out of memory in a step */
+  bool doubtful;      /* or in a transfer: see renew */
+  size_t running;     /* exchanges in 'multi' */
+  int64_t most_bytes; /* of a download */
   Events events;
   Transfer *transfers;
   uint64_t last_id;
@@ -423,7 +424,7 @@ CURLMcode session_start_exchange (Session *s, Exchange *x) {
 }
 
 void session_end_exchange (Session *s, Exchange *x) {
-  if (!session_is_own(s))
+  if (!s->steps && !session_is_own(s))
     return; /* see close_handles */
   if (x->runs) {
     curl_multi_remove_handle(s->multi, x->easy);
@@ -467,6 +468,15 @@ void session_limit_stall (Session *s, Exchange *x) {
   curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
   curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_TIME,
                    (long)s->settings.stall_timeout_s);
+}
+
+int64_t session_most_bytes (const Session *s) {
+  return s->most_bytes;
+}
+
+void session_note_bytes (Session *s, int64_t bytes) {
+  if (bytes > s->most_bytes)
+    s->most_bytes = bytes;
 }
 
 int session_attempt_ms (const Session *s) {

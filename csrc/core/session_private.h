@@ -57,6 +57,12 @@ void session_done (Session *s);
 /* Cut 'x' when no byte moves for as long as the session's stall timeout. */
 void session_limit_stall (Session *s, Exchange *x);
 
+/* Bytes of the largest file that was downloaded; 0: there was none yet. */
+int64_t session_most_bytes (const Session *s);
+
+/* One of 'bytes' was downloaded. */
+void session_note_bytes (Session *s, int64_t bytes);
+
 /* What an attempt of a request or a poll may take, in milliseconds. */
 int session_attempt_ms (const Session *s);
 
