@@ -49,10 +49,10 @@ describe("a batch on PostgreSQL #slow #kill", function()
   end
 
   -- Begin a worker; its status is written when it has ended.
-  local function begin(number)
+  local function begin(number, more)
     local base = ("%s/worker%d"):format(folder, number)
     workspace.write(base .. ".sh", ("echo $$ > %s.pid\n%s >>%s.log 2>&1\n")
-      :format(base, command(), base))
+      :format(base, command(more), base))
     os.remove(base .. ".pid")
     workspace.run(("(sh %s.sh; echo $? > %s.status) >/dev/null 2>&1 & true"):format(
       base, base))
@@ -120,6 +120,27 @@ describe("a batch on PostgreSQL #slow #kill", function()
     end, 60)
     assert.equal("0", status_of(worker), workspace.read(worker.base .. ".log"))
     assert.same({}, (killed.check(url, server, folder .. "/out", FILES, {})))
+  end)
+
+  it("sends once what two workers take up at the same time", function()
+    local pairs_of = 12
+    workspace.run(("rm -r %s/in; mkdir %s/in"):format(folder, folder))
+    for i = 1, pairs_of do
+      for _, letter in ipairs({ "a", "b" }) do
+        workspace.write(("%s/in/%02d%s.wav"):format(folder, i, letter),
+          takes.wav(i, 200000))
+      end
+    end
+    local workers = { begin(1, "-j 1 --pending 1"), begin(2, "-j 1 --pending 1") }
+    for _, worker in ipairs(workers) do
+      postgres.wait_for(function()
+        return status_of(worker)
+      end, 90)
+      assert.equal("0", status_of(worker), workspace.read(worker.base .. ".log"))
+    end
+    assert.equal(pairs_of, server:stats().uploads)
+    assert.equal(4 * pairs_of, #workspace.run(
+      ("find %s/out -name '*.wav' -printf x"):format(folder)))
   end)
 
   it("is shown by an example that runs as it stands", function()
