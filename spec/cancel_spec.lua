@@ -246,6 +246,28 @@ describe("what is cancelled", function()
       assert.equal(0, client.session:active())
     end)
 
+  it("takes no memory for jobs whose coroutines were closed", function()
+    local function close_many(count)
+      camb.run(function()
+        for _ = 1, count do
+          local thread
+          camb.spawn(function()
+            thread = coroutine.running()
+            return client:task("t"):wait({ interval = 1000 })
+          end)
+          camb.sleep(0)
+          assert(coroutine.close(thread))
+        end
+      end)
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage("count")
+    end
+    server:fault({ step = "status", silence = true, times = math.huge })
+    local before = close_many(200)
+    assert.is_true(close_many(2000) - before < 16)
+  end)
+
   it("is a job whose coroutine somebody closes", function()
     server:fault({ step = "submit", silence = true })
     camb.run(function()

@@ -189,12 +189,14 @@ function job.begin(group, fn, ...)
   return self
 end
 
---- The coroutine of the job was closed while it waited.
+--- The coroutine of the job was closed while it waited.  Its loop finds out when
+--- it would go on.
 function job.abandon(thread)
   local self = jobs[thread]
   if self then
     self.cancelled = true
     finish(self, "raised")
+    self.group.host.wake(thread)
   end
 end
 
