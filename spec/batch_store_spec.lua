@@ -386,8 +386,10 @@ describe("a batch with a store", function()
     folder = workspace.folder()
     out, path = folder .. "/stems", folder .. "/batch.db"
     server = assert(sandbox.start({ engine = takes.engine(folder),
-      workers = 4, processing = 1 }))
+      workers = 4 }))
     client = stage.client(server)
+    server:fault({ step = "status", reply = { status = "PENDING" },
+      times = math.huge }) -- until that worker is stopped
     local paths = takes.make(folder .. "/in", 6)
     workspace.write(folder .. "/worker.lua", ([[
       local camb = require "camb"
@@ -418,6 +420,7 @@ describe("a batch with a store", function()
     end
     wait_for("take006.wav\n")
     workspace.run("kill -STOP " .. pid)
+    server:clear_faults()
     local items = all_of(paths)
     for i = 1, 6 do
       assert(items[i].stems, items[i].error)

@@ -122,6 +122,7 @@ describe("what is cancelled", function()
       silence = true, times = 2 })
     local seconds, err = cancel(separate, function()
       return #workspace.list(folder) == 2
+        and server:stats().requests.stem == 2
     end)
     assert.is_true(seconds < AT_ONCE)
     assert(client:download(err.run_id, { output_dir = folder, name = "take" }))

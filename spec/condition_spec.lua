@@ -106,7 +106,7 @@ describe("a host without camb.run", function()
     stage.close(server, client, folder)
   end)
 
-  it("gets its stems out of a tick that steps the client", function()
+  it("gets its stems out of a tick that steps the client #timed", function()
     local stems, slept
     camb.spawn(function()
       stems = assert(client:separate(MIX, { output_dir = folder,
@@ -131,10 +131,10 @@ describe("a host without camb.run", function()
 
   it("learns from the client how long a job sleeps", function()
     assert.is_nil(client:timeout())
-    local job = camb.spawn(camb.sleep, 0.5)
+    local job = camb.spawn(camb.sleep, 1000)
     assert.equal(0, client:timeout())
     client:step(0)
-    assert.near(0.5, client:timeout(), 0.3)
+    assert.near(980, client:timeout(), 20)
     job:cancel()
     client:step(0)
     assert.is_true(job:is_done())

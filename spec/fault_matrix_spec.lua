@@ -127,17 +127,17 @@ row("a body that is cut", { reply = { padding = "x" }, truncate = 5 },
   with_upload(broken, UNKNOWN))
 row("a body that is cut between chunks", { reply = { padding = "x" },
   chunked = true, truncate = 5 }, with_upload(broken, UNKNOWN))
-row("silence", { silence = true }, with_upload(broken, UNKNOWN), {
-  client = { stall_timeout = 1 } })
+local hasty = { client = { timeout = 2, stall_timeout = 1 } }
+row("silence", { silence = true }, with_upload(broken, UNKNOWN), hasty)
 row("silence in the headers", { raw = "HTTP/1.1 200 OK\r\nX: y\r\n",
-  silence = true }, gets(survives("network"), survives("timeout")))
+  silence = true }, gets(survives("network"), survives("timeout")), hasty)
 row("silence in the body", { reply = { padding = "x" }, truncate = 5,
-  silence = true }, gets(survives("network"), survives("timeout")))
+  silence = true }, gets(survives("network"), survives("timeout")), hasty)
 row("headers that drip for too long", { reply = { padding = "x" },
   slow = "headers", pace = 0.2 }, gets(survives("network"),
-    survives("timeout")))
+    survives("timeout")), hasty)
 row("a body that drips for too long", { reply = { padding = "xxxxxxxxx" },
-  slow = "body", pace = 0.2 }, gets(survives("network"), survives("timeout")))
+  slow = "body", pace = 0.2 }, gets(survives("network"), survives("timeout")), hasty)
 row("a Content-Length that is too large", { reply = { padding = "x" },
   content_length = 1000 }, with_upload(broken, UNKNOWN))
 row("a Content-Length that is too small", { reply = { padding = "x" },

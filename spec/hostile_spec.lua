@@ -15,7 +15,7 @@ describe("a hostile reply", function()
   before_each(function()
     server = assert(sandbox.start({ processing = math.huge }))
     client = camb.client({ base_url = server.base_url,
-      api_key = server.api_key, retries = 0, timeout = 0.7 })
+      api_key = server.api_key, retries = 0 })
   end)
 
   after_each(function()

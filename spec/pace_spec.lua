@@ -80,24 +80,22 @@ describe("the pace of a client", function()
       for i = 1, 10 do
         tasks[i] = assert(client:submit(MIX))
       end
-      local before = #server:requests()
+      local before = #times_of(server)
       server:fault(fault)
       local waited
       camb.run(function()
         for _, task in ipairs(tasks) do
-          camb.spawn(task.wait, task, { interval = 0.2, max_attempts = 4,
+          camb.spawn(task.wait, task, { interval = 0.5, max_attempts = 4,
             on_event = function(event)
               waited = waited or (event.name == "retrying" and event.next_in)
             end })
         end
       end)
       assert.near(1, waited, 0.01)
-      local times, rest = times_of(server), 0
+      local times = times_of(server)
       assert.equal(before + 40, #times)
-      for i = before + 2, #times do
-        rest = math.max(rest, times[i] - times[i - 1])
-      end
-      assert.is_true(rest > 0.85, rest)
+      -- of the others each may have been on its way once
+      assert.is_true(times[before + 11] - times[before + 1] > 0.95)
     end)
   end
 

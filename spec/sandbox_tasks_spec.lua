@@ -74,7 +74,7 @@ describe("a data folder", function()
   it("is rid of uploads that broke, at once and at the next start", function()
     local data = fresh "broken"
     local server = start{ data_dir = data }
-    local _, code = run("curl -sS --limit-rate 20k --max-time 0.5 " .. key
+    local _, code = run("curl -sS --limit-rate 20k --max-time 2 " .. key
       .. "-F media_file=@" .. work .. "/mix.flac " .. server.base_url
       .. "/audio-separation")
     assert.equal(28, code)

@@ -183,16 +183,21 @@ describe("jobs of one client", function()
 
   it("leave the time to others while they wait", function()
     local ticks = 0
+    server:fault({ step = "status", reply = { status = "PENDING" },
+      times = math.huge })
     camb.run(function()
       local ended = false
       camb.spawn(function()
         while not ended do
           camb.sleep(0.005)
           ticks = ticks + 1
+          if ticks == 5 then
+            server:clear_faults()
+          end
         end
       end)
       local task = assert(client:submit(MIX))
-      assert(task:wait({ interval = 0.2 }))
+      assert(task:wait({ interval = 0.1, max_attempts = 1000 }))
       ended = true
     end)
     assert.is_true(ticks >= 5)

@@ -215,7 +215,7 @@ describe("a download", function()
     local pid = workspace.run(("flock %s sh -c 'echo held > %s/held; exec "
       .. "sleep 60' > /dev/null 2>&1 & echo $!"):format(part, folder))
       :match("%d+")
-    workspace.run(("for i in $(seq 500); do [ -e %s/held ] && break; "
+    workspace.run(("for i in $(seq 3000); do [ -e %s/held ] && break; "
       .. "sleep 0.01; done"):format(folder))
     local stems, err = download()
     workspace.run(("pkill -P %s; kill %s"):format(pid, pid))

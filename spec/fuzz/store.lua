@@ -221,10 +221,10 @@ local function damage(path, seed, random)
   end
 end
 
---- Damage stores in `folder` for `seconds`.
+--- Damage stores in `folder` for `seconds`, but `least` of them.
 ---@return integer runs
 ---@return integer|string opened # how many could be opened, or the finding
-function fuzz.run(folder, seconds, seed)
+function fuzz.run(folder, seconds, seed, least)
   local core = require "camb.core"
   math.randomseed(seed)
   local path = folder .. "/store.db"
@@ -242,7 +242,7 @@ function fuzz.run(folder, seconds, seed)
         tostring(finding))
     end
     opened = opened + (was_opened and 1 or 0)
-  until core.now() > give_up
+  until runs >= (least or 1) and core.now() > give_up
   return runs, opened
 end
 

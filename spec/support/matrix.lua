@@ -43,7 +43,8 @@ local function renew(self)
   if self.client then
     self.client:close()
   end
-  self.client = stage.client(self.server, { retries = 1, timeout = 1,
+  self.client = stage.client(self.server, { retries = 1,
+    timeout = self.options.timeout or 10,
     stall_timeout = self.options.stall_timeout,
     ca_file = self.server.ca_file })
 end

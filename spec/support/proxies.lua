@@ -1,20 +1,12 @@
 --- Real proxies for specs: tinyproxy for HTTP and CONNECT, microsocks for SOCKS,
 --- with their logs as evidence of what went through.
 
-local sandbox = require "camb.sandbox"
+local ports = require "spec.support.ports"
 local workspace = require "spec.support.workspace"
 
 local proxies = {}
 
 local NAME, PASSWORD = "camb", "password1"
-
--- A port that nobody had a moment ago.
-local function free_port()
-  local server = assert(sandbox.start({}))
-  local port = server.base_url:match(":(%d+)")
-  server:stop()
-  return port
-end
 
 local function is_up(port)
   local _, status = workspace.run(("bash -c ': < /dev/tcp/127.0.0.1/%s'")
@@ -55,7 +47,7 @@ end
 --- An HTTP proxy that wants a name and a password: url with both, address
 --- without, log(), stop().
 function proxies.http()
-  local port, folder = free_port(), workspace.folder()
+  local port, folder = ports.free(), workspace.folder()
   local settings = workspace.write(folder .. "/settings", ([[
     Port %s
     Listen 127.0.0.1
@@ -68,7 +60,7 @@ end
 
 --- The same for SOCKS 5; names are resolved by the proxy.
 function proxies.socks()
-  local port, folder = free_port(), workspace.folder()
+  local port, folder = ports.free(), workspace.folder()
   return start("socks5h", port, folder, ("microsocks -i 127.0.0.1 -p %s -u %s "
     .. "-P %s"):format(port, NAME, PASSWORD))
 end
