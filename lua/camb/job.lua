@@ -189,7 +189,7 @@ function job.begin(group, fn, ...)
   return self
 end
 
---- The coroutine of the job was closed while it waited.  Its loop finds out when
+--- The coroutine of the job was closed while it waited; its loop finds out when
 --- it would go on.
 function job.abandon(thread)
   local self = jobs[thread]
