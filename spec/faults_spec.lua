@@ -361,13 +361,13 @@ describe("a connection ends", function()
   end)
 
   it("not at all: before a reply, in its headers, in its body", function()
-    assert.equal(28, suffer({ silence = true }, "-m 0.2").code)
+    assert.equal(28, suffer({ silence = true }, "-m 1").code)
     local reply = suffer({ body = "12345", truncate = 3, silence = true },
-      "-m 0.2")
+      "-m 1")
     assert.equal(28, reply.code)
     assert.equal("123", reply.body)
     reply = suffer({ raw = "HTTP/1.1 200 OK\r\nX: y\r\n", silence = true },
-      "-m 0.2")
+      "-m 1")
     assert.equal(28, reply.code)
   end)
 
@@ -500,7 +500,7 @@ describe("a server with faults", function()
       server:fault(fault)
     end
     run(("curl -sS -Z --parallel-immediate --parallel-max 40 "
-      .. "--max-time 0.5 %s -o /dev/null '%s/audio-separation/[1-200]'")
+      .. "--max-time 3 %s -o /dev/null '%s/audio-separation/[1-200]'")
       :format(key, server.base_url))
     wait_for("two hundred requests", function()
       return #server:requests() == 201
@@ -669,7 +669,7 @@ describe("a server with TLS", function()
     assert.equal(18, reply.code)
     assert.equal(56, suffer({ reset = true }, trust).code)
     assert.equal(52, suffer({ close = true }, trust).code)
-    assert.equal(28, suffer({ silence = true }, trust .. " -m 0.3").code)
+    assert.equal(28, suffer({ silence = true }, trust .. " -m 2").code)
     assert.equal(404, poll(trust).status)
   end)
 

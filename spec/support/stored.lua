@@ -253,14 +253,14 @@ return function(place)
   end)
 
   it("takes over from a worker whose lease has ended", function()
-    local dead = open({ owner = "other-machine:1:ff", lease = 1 })
+    local dead = open({ owner = "other-machine:1:ff", lease = 60 })
     add(dead, "a", "b", "c")
     dead:claim(3)
     bring(dead, "b", "submitting")
     bring(dead, "c", "submitted")
     local jobs = open()
     assert.same({}, jobs:claim(3))
-    place.sql("UPDATE camb_workers SET lease = lease - 1 "
+    place.sql("UPDATE camb_workers SET lease = lease - 60 "
       .. "WHERE owner = 'other-machine:1:ff'")
     local taken
     local core = require "camb.core"
@@ -283,7 +283,7 @@ return function(place)
   end)
 
   it("keeps a lease that is renewed", function()
-    local living = open({ owner = "other-machine:1:ff", lease = 1 })
+    local living = open({ owner = "other-machine:1:ff", lease = 2 })
     add(living, "a")
     living:claim(1)
     local jobs = open()
