@@ -418,8 +418,18 @@ describe("a batch with a store", function()
       end
       error(what .. " did not come: " .. workspace.read(log))
     end
+    -- Between two of its writes: stopped in one, it would lock the others out.
+    local function stop_worker()
+      workspace.run(("kill -STOP %s; until grep -q '^State:.T' "
+        .. "/proc/%s/status; do sleep 0.01; done"):format(pid, pid))
+      return workspace.run(("sqlite3 %s 'BEGIN IMMEDIATE; ROLLBACK;'"):format(
+        path)) == ""
+    end
     wait_for("take006.wav\n")
-    workspace.run("kill -STOP " .. pid)
+    while (counts().submitted or 0) < 6 or not stop_worker() do
+      workspace.run("kill -CONT " .. pid)
+      camb.sleep(0.02)
+    end
     server:clear_faults()
     local items = all_of(paths)
     for i = 1, 6 do

@@ -2,6 +2,7 @@
 -- id from the moment there is one.
 
 local camb = require "camb"
+local ports = require "spec.support.ports"
 local sandbox = require "camb.sandbox"
 local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
@@ -258,9 +259,8 @@ describe("an error", function()
   end)
 
   it("no server: network, after the retries, with nothing sent", function()
-    server:stop()
-    local hasty = camb.client({ base_url = server.base_url, api_key = "k",
-      retries = 1 })
+    local hasty = camb.client({ retries = 1, api_key = "k",
+      base_url = ("http://127.0.0.1:%d/apis"):format(ports.free()) })
     local err = fails({ kind = "network", step = "submit", attempts = 2,
       retryable = true }, hasty:submit(MIX))
     assert.matches("the upload failed after 2 attempts: ", err.message)

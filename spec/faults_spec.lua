@@ -500,7 +500,7 @@ describe("a server with faults", function()
       server:fault(fault)
     end
     run(("curl -sS -Z --parallel-immediate --parallel-max 40 "
-      .. "--max-time 3 %s -o /dev/null '%s/audio-separation/[1-200]'")
+      .. "--max-time 1.5 %s -o /dev/null '%s/audio-separation/[1-200]'")
       :format(key, server.base_url))
     wait_for("two hundred requests", function()
       return #server:requests() == 201
@@ -509,7 +509,9 @@ describe("a server with faults", function()
     wait_for("the descriptors", function()
       return workspace.descriptors() <= descriptors
     end)
-    assert.equal(tasks, threads())
+    wait_for("the threads", function()
+      return threads() == tasks
+    end)
   end)
 
   it("takes them, and forgets them, after it has stopped", function()

@@ -244,7 +244,9 @@ describe("starting and stopping", function()
       server:stop()
     end
     assert.equal(descriptors, workspace.descriptors())
-    assert.equal(threads, count_threads())
+    sandboxed.wait_for("the kernel to be rid of the threads", function()
+      return count_threads() == threads
+    end)
   end)
 
   it("is done by close, by the collector, and as often as one likes", function()
