@@ -1,6 +1,7 @@
 -- How often a client asks: by its own rate, and by what the service wants.
 
 local camb = require "camb"
+local core = require "camb.core"
 local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
 
@@ -18,18 +19,6 @@ local function times_of(server)
   return times
 end
 
--- The most that began within any `seconds`.
-local function densest(times, seconds)
-  local most, first = 0, 1
-  for last = 1, #times do
-    while times[last] - times[first] >= seconds do
-      first = first + 1
-    end
-    most = math.max(most, last - first + 1)
-  end
-  return most
-end
-
 describe("the pace of a client", function()
   local server, client, folder
 
@@ -37,10 +26,11 @@ describe("the pace of a client", function()
     stage.close(server, client, folder)
   end)
 
-  it("is its requests_per_second, for all jobs together and polls too #timed",
+  it("is its requests_per_second, for all jobs together and polls too",
     function()
       server, client, folder = stage.open({ processing = math.huge },
         { requests_per_second = 50 })
+      local started = core.time()
       camb.run(function()
         for _ = 1, 20 do
           camb.spawn(function()
@@ -51,12 +41,13 @@ describe("the pace of a client", function()
       end)
       local times = times_of(server)
       assert.equal(80, #times)
-      assert.is_true(times[#times] - times[1] >= 79 / 50 - 0.05)
-      assert.is_true(densest(times, 0.2) <= 12)
+      for i, time in ipairs(times) do
+        assert.is_true(time - started >= (i - 1) / 50 - 0.01, i)
+      end
     end)
 
   it("does not slow stems down, which come from elsewhere #timed", function()
-    server, client, folder = stage.open(nil, { requests_per_second = 20 })
+    server, client, folder = stage.open(nil, { requests_per_second = 5 })
     assert(client:separate(MIX, { output_dir = folder, interval = 0.1 }))
     local stems = {}
     for _, request in ipairs(server:requests()) do
@@ -65,7 +56,7 @@ describe("the pace of a client", function()
       end
     end
     assert.equal(2, #stems)
-    assert.is_true(math.abs(stems[2] - stems[1]) < 0.04)
+    assert.is_true(math.abs(stems[2] - stems[1]) < 0.15)
   end)
 
   for name, fault in pairs({
