@@ -540,6 +540,9 @@ describe("a batch with a store", function()
     it("leaves the store in order when it is interrupted, and says how to go "
       .. "on", function()
       takes.make(folder .. "/in", 40)
+      -- so many polls are not enough for all of them
+      server:fault({ step = "status", reply = { status = "PENDING" },
+        skip = 30, times = math.huge })
       local words = workspace.run(([[
         CAMB_API_KEY=%s CAMB_BASE_URL=%s %s/bin/camb batch %s/in -j 1 \
           --interval 0.05 -o %s --store %s > %s/paths 2> %s/words & pid=$!
@@ -547,6 +550,7 @@ describe("a batch with a store", function()
         kill -INT $pid; wait $pid; echo status=$?; cat %s/words]]):format(
         server.api_key, server.base_url, BUILD, folder, out, path, folder,
         folder, folder, folder))
+      server:clear_faults()
       assert.matches("status=1\n", words)
       assert.matches("camb: interrupted", words)
       assert.matches("it goes on from where it was with: camb batch %-%-store",
