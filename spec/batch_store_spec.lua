@@ -96,7 +96,7 @@ describe("a batch with a store", function()
     local paths = takes.make(folder .. "/in", 6)
     local task = assert(client:submit(paths[2]))
     local ready = assert(assert(client:submit(paths[3])):wait({
-      interval = 0.05 }))
+      interval = 1 }))
     local before = server:stats().uploads
     local gone = assert(store.open(path, { lease = 1,
       base_url = client.base_url }))

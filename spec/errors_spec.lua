@@ -134,7 +134,7 @@ describe("an error", function()
       step = "poll",
       retryable = false,
       exception_reason = "INVALID_SOURCE_DATA",
-    }, client:separate(path, { output_dir = folder, interval = 0.05 }))
+    }, client:separate(path, { output_dir = folder, interval = 1 }))
     assert.is_string(err.task_id)
     assert.matches("INVALID_SOURCE_DATA", err.message)
     assert.same({ "broken.flac" }, workspace.list(folder))

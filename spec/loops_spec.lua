@@ -296,7 +296,7 @@ for _, name in ipairs { "cqueues", "luv", "copas" } do
         assert.equal(0, client.session:active())
         assert.equal(0, client.waiting)
         assert(client:separate(MIX, { output_dir = folder, name = "one",
-          interval = 0.1 }))
+          interval = 1 }))
       end)
     end)
   end)

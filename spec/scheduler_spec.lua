@@ -269,9 +269,9 @@ describe("jobs of one client", function()
     function()
       local err = camb.run(function()
         local first = camb.spawn(client.separate, client, MIX,
-          { output_dir = folder, interval = 0.1 })
+          { output_dir = folder, interval = 1 })
         local second = camb.spawn(client.separate, client, MIX,
-          { output_dir = folder .. "/", interval = 0.1 })
+          { output_dir = folder .. "/", interval = 1 })
         local _, problem = second:join()
         assert(first:join())
         return problem
