@@ -38,6 +38,18 @@ describe("what is cancelled", function()
     end
   end
 
+  -- So many files are whole on the other side.
+  local function has_arrived(count)
+    return function()
+      local whole = 0
+      for _, request in ipairs(server:requests()) do
+        whole = whole
+          + (request.file and request.file.sha256 ~= "" and 1 or 0)
+      end
+      return whole == count
+    end
+  end
+
   -- Cancel a job of `fn` once `is_so`; the seconds until it ended, and how.
   local function cancel(fn, is_so, kind)
     return camb.run(function()
@@ -48,11 +60,12 @@ describe("what is cancelled", function()
       local before, starved = core.now(), workspace.starved()
       job:cancel()
       local result, err = job:join()
+      local took = core.now() - before - (workspace.starved() - starved)
       assert.is_nil(result)
       assert.equal(kind or "cancelled", err.kind)
       assert.equal(0, client.session:active())
       assert.same({}, workspace.list(folder))
-      return core.now() - before - (workspace.starved() - starved), err
+      return took, err
     end)
   end
 
@@ -78,7 +91,7 @@ describe("what is cancelled", function()
 
   it("is an upload whose reply does not come #timed", function()
     server:fault({ step = "submit", silence = true })
-    local seconds, err = cancel(separate, has_begun("separation"),
+    local seconds, err = cancel(separate, has_arrived(1),
       "unknown_outcome")
     assert.is_true(seconds < AT_ONCE)
     assert.truthy(err.message:find("may exist", 1, true), err.message)
@@ -90,7 +103,7 @@ describe("what is cancelled", function()
       api_key = server.api_key })
     camb.run(function()
       local job = camb.spawn(own.submit, own, MIX)
-      wait_until(has_begun("separation"))
+      wait_until(has_arrived(1))
       own:close()
       local task, err = job:join()
       assert.is_nil(task)
@@ -215,9 +228,7 @@ describe("what is cancelled", function()
           kinds[i] = err.kind
         end)
       end
-      wait_until(function()
-        return server:stats().requests.submit == 2
-      end)
+      wait_until(has_arrived(2))
       error("the job failed", 0)
     end)
     assert.is_false(ok)
@@ -239,7 +250,7 @@ describe("what is cancelled", function()
         do
           local scoped <close> = camb.spawn(separate)
           job = scoped
-          wait_until(has_begun("separation"))
+          wait_until(has_arrived(1))
         end
         return job:join()
       end)
@@ -277,7 +288,7 @@ describe("what is cancelled", function()
         thread = coroutine.running()
         return separate()
       end)
-      wait_until(has_begun("separation"))
+      wait_until(has_arrived(1))
       assert(coroutine.close(thread))
       assert.equal(0, client.session:active())
       assert.equal(0, client.waiting)
