@@ -203,6 +203,32 @@ describe("jobs of one client", function()
     assert.is_true(ticks >= 5)
   end)
 
+  it("are not kept waiting by an upload that waits for its source", function()
+    local file = assert(io.open(MIX, "rb"))
+    local size = file:seek "end"
+    file:seek "set"
+    local waits, answered = false, false
+    camb.run(function()
+      local upload = camb.spawn(client.submit, client, { size = size,
+        filename = "mix.flac", read = function()
+          local piece = file:read(size // 4 + 1)
+          while file:seek() > size / 2 and not answered do
+            waits = true
+            camb.sleep(0.005)
+          end
+          return piece
+        end })
+      while not waits do
+        camb.sleep(0.005)
+      end
+      local _, err = client:task("none"):status({ deadline = 5 })
+      answered = true
+      assert.are_not.equal("timeout", err.kind)
+      assert(upload:join())
+    end)
+    file:close()
+  end)
+
   it("work on several clients at once", function()
     local other = stage.client(server)
     local a, b = camb.run(function()

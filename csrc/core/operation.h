@@ -80,6 +80,11 @@ void transfer_retry (Transfer *t, Exchange *x, CURLcode code);
 ** one is not the service's doing.  It ends as CURLE_OPERATION_TIMEDOUT. */
 void transfer_limit (Transfer *t, Exchange *x, int ms);
 
+/* Let 'x' wait for a stream of a connection that is being made.  TLS tells what
+** that one speaks; without, libcurl would wait for the first reply on it, which
+** an upload may delay for hours. */
+void transfer_share (const Transfer *t, Exchange *x);
+
 /* The service asked for 'ms' of rest after the reply of 'x': when it says so to
 ** one request, all of the session wait. */
 void transfer_heed (Transfer *t, const Exchange *x, int64_t ms);

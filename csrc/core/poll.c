@@ -25,7 +25,7 @@ static int prepare (Transfer *t, Exchange *x) {
   transfer_limit(t, x, session_attempt_ms(t->session));
   exchange_keep_body(x);
   curl_easy_setopt(x->easy, CURLOPT_ACCEPT_ENCODING, "");
-  curl_easy_setopt(x->easy, CURLOPT_PIPEWAIT, 1L);
+  transfer_share(t, x);
   return 0;
 }
 

@@ -199,6 +199,11 @@ void transfer_limit (Transfer *t, Exchange *x, int ms) {
 #endif
 }
 
+void transfer_share (const Transfer *t, Exchange *x) {
+  long is_tls = strncmp(t->url, "https:", 6) == 0;
+  curl_easy_setopt(x->easy, CURLOPT_PIPEWAIT, is_tls);
+}
+
 static void overrun (Transfer *t) {
   snprintf(t->exchange->error, sizeof t->exchange->error,
            "no reply within %g s", t->limit_ms / 1000.0);
