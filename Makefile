@@ -370,9 +370,16 @@ torture-lua torture-malloc torture-collect: torture-%: torture-build
 	$(call step,$(TORTURE_RUN) spec/torture/main.lua $* $(TORTURE))
 torture-sandbox: torture-build
 	$(call step,$(TORTURE_RUN) spec/torture/sandbox.lua $(TORTURE))
+# Full collections where the main paths are; elsewhere the collector just never
+# rests.  Left out are those that compute on samples in Lua.
+GC_FILES = $(filter-out $(GC_SPECS) $(wildcard spec/engine*_spec.lua \
+  spec/formats_spec.lua),$(FILES))
 torture-gc:
-	$(call step,$(AGAIN) all && CAMB_GC=1000 $(MAKE) --no-print-directory \
-	  run-test SPECS="--exclude-tags=timed $(GC_SPECS)")
+	$(call step,$(AGAIN) all bench-programs && CAMB_GC=1000 \
+	  $(MAKE) --no-print-directory run-test \
+	  SPECS="--exclude-tags=timed $(GC_SPECS)" && CAMB_GC=always $(AGAIN) -k \
+	  --output-sync=target EXCEPT="build timed slow kill" \
+	  $(GC_FILES:spec/%_spec.lua=each-%))
 
 # Programs that print figures.  A C program that needs more than libc says here
 # what it is linked with.
