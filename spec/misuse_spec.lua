@@ -105,6 +105,10 @@ describe("misuse", function()
       .. "https URL", function()
       camb.client({ api_key = "k", base_url = "client.camb.ai" })
     end)
+    raises("option 'base_url' is not usable: it is not an absolute http or "
+      .. "https URL", function()
+      camb.client({ api_key = "k", base_url = "https://a%7Fb/apis" })
+    end)
     raises("option 'base_url' is not usable: it has a query or a fragment",
       function()
         camb.client({ api_key = "k", base_url = "https://h/apis?x=1" })

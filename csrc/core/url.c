@@ -13,8 +13,15 @@ static int is_http (const char *scheme) {
   return strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0;
 }
 
+bool url_is_clean (const char *url) {
+  const unsigned char *c = (const unsigned char *)url;
+  while (*c > ' ' && *c != 0x7F)
+    c++;
+  return *c == '\0';
+}
+
 /* Scheme, host and port; the caller frees what is there, also on failure, which
-** is EINVAL or ENOMEM. */
+** is EINVAL or ENOMEM.  libcurl decodes "%7f" in a host and takes it. */
 static int split (const char *url, char **scheme, char **host, char **port) {
   CURLU *parsed = curl_url();
   CURLUcode code = CURLUE_OUT_OF_MEMORY;
@@ -29,21 +36,15 @@ static int split (const char *url, char **scheme, char **host, char **port) {
   curl_url_cleanup(parsed);
   if (code == CURLUE_OUT_OF_MEMORY)
     return ENOMEM;
-  return code == CURLUE_OK && is_http(*scheme) && (*host)[0] != '\0' ? 0
-                                                                     : EINVAL;
+  if (code != CURLUE_OK || !is_http(*scheme))
+    return EINVAL;
+  return (*host)[0] != '\0' && url_is_clean(*host) ? 0 : EINVAL;
 }
 
 static void release (char *scheme, char *host, char *port) {
   curl_free(scheme);
   curl_free(host);
   curl_free(port);
-}
-
-bool url_is_clean (const char *url) {
-  const unsigned char *c = (const unsigned char *)url;
-  while (*c > ' ' && *c != 0x7F)
-    c++;
-  return *c == '\0';
 }
 
 /* URLs of one host come one after the other, and what stands before the path
