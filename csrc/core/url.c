@@ -21,7 +21,7 @@ bool url_is_clean (const char *url) {
 }
 
 /* Scheme, host and port; the caller frees what is there, also on failure, which
-** is EINVAL or ENOMEM.  libcurl decodes "%7f" in a host and takes it. */
+** is EINVAL or ENOMEM. */
 static int split (const char *url, char **scheme, char **host, char **port) {
   CURLU *parsed = curl_url();
   CURLUcode code = CURLUE_OUT_OF_MEMORY;
@@ -36,9 +36,8 @@ static int split (const char *url, char **scheme, char **host, char **port) {
   curl_url_cleanup(parsed);
   if (code == CURLUE_OUT_OF_MEMORY)
     return ENOMEM;
-  if (code != CURLUE_OK || !is_http(*scheme))
-    return EINVAL;
-  return (*host)[0] != '\0' && url_is_clean(*host) ? 0 : EINVAL;
+  return code == CURLUE_OK && is_http(*scheme) && (*host)[0] != '\0' ? 0
+                                                                     : EINVAL;
 }
 
 static void release (char *scheme, char *host, char *port) {
@@ -89,6 +88,23 @@ static char *parse_origin (const char *url) {
   return origin;
 }
 
+/* libcurl decodes a host ("%33", also "%7f") and looks no second time at what
+** comes out, so that one host could have two origins: such a URL has none. */
+static char *settled_origin (const char *url) {
+  char *origin = parse_origin(url), *again;
+  bool settled;
+  if (origin == NULL || strchr(url, '%') == NULL)
+    return origin;
+  again = parse_origin(origin);
+  settled = again != NULL && strcmp(again, origin) == 0;
+  free(origin);
+  if (again == NULL || settled)
+    return again;
+  free(again);
+  errno = EINVAL;
+  return NULL;
+}
+
 char *url_origin (const char *url) {
   size_t authority = authority_of(url);
   char *origin;
@@ -98,7 +114,7 @@ char *url_origin (const char *url) {
       errno = ENOMEM;
     return origin;
   }
-  origin = parse_origin(url);
+  origin = settled_origin(url);
   if (origin != NULL && authority != 0 &&
       strlen(origin) < sizeof latest.origin) {
     memcpy(latest.authority, url, authority);
