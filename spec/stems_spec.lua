@@ -137,17 +137,17 @@ describe("a download", function()
 
   it("refuses a page of HTML", function()
     server:fault({ step = "stem", status = 200, html = true, times = 2 })
-    fails("protocol", "the stem is not audio but text/html")
+    fails("protocol", "the body is not audio but text/html")
   end)
 
   it("refuses an empty stem", function()
     server:fault({ step = "stem", status = 200, empty = true, times = 2 })
-    fails("protocol", "the stem is empty")
+    fails("protocol", "the body is empty")
   end)
 
   it("gives up when the bytes never match their digest", function()
     server:fault({ step = "stem", corrupt = true, times = math.huge })
-    fails("protocol", "do not match its digest")
+    fails("protocol", "the bytes do not match their digest")
   end)
 
   it("gives up on a host that never answers, at the deadline #timed", function()

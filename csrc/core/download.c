@@ -189,7 +189,7 @@ static void fail_disk (Download *d, PartStatus status, int error) {
   if (status == PART_EXISTS)
     transfer_fail(t, NULL, FAILURE_FILE, "%s exists already", d->file.path);
   else if (status == PART_NO_AUDIO)
-    transfer_fail(t, NULL, FAILURE_PROTOCOL, "the stem is not audio%s%s",
+    transfer_fail(t, NULL, FAILURE_PROTOCOL, "the body is not audio%s%s",
                   t->exchange->content_type[0] != '\0' ? " but " : "",
                   t->exchange->content_type);
   else
@@ -214,7 +214,7 @@ static void begin_anew (Download *d, Exchange *x) {
     fail_disk(d, PART_ERROR, errno);
   else if (t->retries <= 0)
     transfer_fail(t, NULL, FAILURE_PROTOCOL,
-                  "the bytes of the stem do not match its digest");
+                  "the bytes do not match their digest");
   else
     transfer_retry(t, x, CURLE_PARTIAL_FILE);
 }
@@ -224,7 +224,7 @@ static void complete_empty (Download *d, Exchange *x) {
   curl_off_t length = -1;
   curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
   if (length == 0)
-    transfer_fail(&d->base, NULL, FAILURE_PROTOCOL, "the stem is empty");
+    transfer_fail(&d->base, NULL, FAILURE_PROTOCOL, "the body is empty");
   else
     transfer_retry(&d->base, x, CURLE_GOT_NOTHING);
 }

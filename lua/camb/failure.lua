@@ -53,6 +53,16 @@ local STEM_SENTENCE = {
   not_found = "the stem is no longer there",
 }
 
+-- The host of a source that is a URL has nothing to do with the account: what
+-- it refuses says nothing about key or credit.
+local SOURCE_SENTENCE = {
+  source = "the source's host refuses it",
+  rate_limited = "the source's host asks for fewer requests",
+  server = "the source's host failed",
+  protocol = "the source's host gave an unexpected answer",
+}
+local IS_GONE = { [404] = true, [410] = true }
+
 -- What the service said, in brackets behind our sentence.
 local function reply_words(status, words)
   if words then
@@ -81,21 +91,30 @@ local function is_sent_away(call, retry_after)
   return core.now() + retry_after >= call.deadline
 end
 
-local function kind_of(call, status, retry_after)
+local function source_kind(kind, status)
+  if status >= 400 and not SOURCE_SENTENCE[kind] then
+    kind = "source"
+  end
+  return kind, IS_GONE[status] and "the source is not there"
+    or SOURCE_SENTENCE[kind]
+end
+
+local function kind_of(step, call, status, retry_after)
   local kind = KIND_OF_STATUS[status]
     or (status >= 500 and "server")
     or "protocol"
+  if step == "source" then
+    return source_kind(kind, status)
+  end
   if kind == "server" and is_sent_away(call, retry_after) then
     return "rate_limited", "the service is not there for now"
   end
-  return kind, SENTENCE[kind]
+  return kind, step == "download" and STEM_SENTENCE[kind] or SENTENCE[kind]
 end
 
 local function of_status(step, transfer, call, status, retry_after)
-  local kind, sentence = kind_of(call, status, retry_after)
+  local kind, sentence = kind_of(step, call, status, retry_after)
   local words, detail = api.read_error(transfer:body())
-  local is_stem = step == "download" or step == "source"
-  sentence = is_stem and STEM_SENTENCE[kind] or sentence
   local message = sentence .. subject(step, call) .. reply_words(status, words)
   if retry_after then
     message = message .. ("; it asks to come back in %d s"):format(retry_after)

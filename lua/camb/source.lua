@@ -65,7 +65,9 @@ end
 ---@param checked table
 ---@return string
 function source.label(checked)
-  if source.is_url(checked.path) then
+  if checked.label then -- it was fetched from there
+    return checked.label
+  elseif source.is_url(checked.path) then
     return redact.urls(checked.path)
   end
   return checked.path or checked.filename or "the given audio"
@@ -92,11 +94,12 @@ function source.stem_name(checked)
   return (name == "" or name:find("^%.+$")) and "audio" or name
 end
 
-local function unreadable(path, reason)
+local function unreadable(checked, reason)
+  local label = source.label(checked)
   return nil, {
     kind = "file",
-    path = path,
-    message = ('the source "%s" cannot be read: %s'):format(path, reason),
+    path = label,
+    message = ('the source "%s" cannot be read: %s'):format(label, reason),
   }
 end
 
@@ -109,11 +112,11 @@ local function look(checked)
   end
   local kind, size, head = core.peek(checked.path, HEAD_BYTES)
   if not kind then
-    return unreadable(checked.path, size)
+    return unreadable(checked, size)
   elseif kind == "folder" then
-    return unreadable(checked.path, "it is a folder, not a file")
+    return unreadable(checked, "it is a folder, not a file")
   elseif kind ~= "file" then
-    return unreadable(checked.path, "it is not a regular file")
+    return unreadable(checked, "it is not a regular file")
   end
   return size, head
 end
@@ -122,7 +125,7 @@ local function refuse(checked, reason)
   local label = source.label(checked)
   return nil, {
     kind = "source",
-    path = checked.path,
+    path = checked.label or checked.path,
     message = ('the source "%s" %s'):format(label, reason),
   }
 end
@@ -202,6 +205,7 @@ function source.prepare(checked, trust)
   end
   return {
     path = checked.path,
+    label = source.label(checked),
     data = checked.data,
     read = checked.read,
     head = checked.read and head,

@@ -1,8 +1,8 @@
 --- The paid step: a source goes up, a task id comes back.
 
 local api = require "camb.api"
-local core = require "camb.core"
 local failure = require "camb.failure"
+local fetch = require "camb.fetch"
 local json = require "camb.json"
 local source = require "camb.source"
 
@@ -95,8 +95,8 @@ local function send(call, prepared, options)
   local transfer, problem = open(call, prepared, options)
   if not transfer then
     return call:fail_open("submit", { kind = "file", path = prepared.path,
-      message = ('the source "%s" cannot be sent: %s'):format(
-        prepared.path or "given", problem) })
+      message = ('the source "%s" cannot be sent: %s'):format(prepared.label,
+        problem) })
   end
   if call.has_listener then
     call:emit("upload_started", { total = prepared.size,
@@ -120,58 +120,16 @@ local function send(call, prepared, options)
   return reply
 end
 
--- The source of a URL comes down like a stem, without the key.
-local function fetch(call, checked)
-  local base = os.tmpname()
-  local transfer, problem = call:open("download", { url = checked.path,
-    path = base })
-  os.remove(base)
-  if not transfer then
-    return call:fail_open("source", { kind = "source",
-      message = ('the source "%s" cannot be fetched: %s'):format(checked.path,
-        problem) })
-  end
-  repeat
-    local event = call.inbox:next()
-    if not event then
-      return call:fail_cancelled("source")
-    elseif event[2] == "retry" then
-      call:emit_retry("source", event)
-    end
-  until event[2] == "done"
-  if transfer:failure() then
-    return call:fail_transfer("source", transfer)
-  end
-  call.temporary_path = transfer:path()
-  call.inbox:drop(transfer)
-  return call.temporary_path
-end
-
-local function submit_url(call, checked, options)
-  local path, err = fetch(call, checked)
-  if not path then
-    return nil, err
-  end
-  local prepared, problem = source.prepare({ path = path,
-    filename = source.stem_name(checked) }, not options.check)
-  if not prepared then
-    return call:fail(problem)
-  end
-  return send(call, prepared, options)
-end
-
 --- Send `checked` (of `source.check`) and read the task id.
 ---@return table? reply # task_id, and whatever else the service says
 ---@return camb.Error? err
 function submit.run(call, checked, options)
   if source.is_url(checked.path) then
-    local problem = core.url_problem(checked.path)
-    if problem then
-      return call:fail({ kind = "source", step = "source",
-        message = ('the source "%s" cannot be fetched: %s'):format(
-          checked.path, problem) })
+    local fetched, err = fetch.run(call, checked)
+    if not fetched then
+      return nil, err
     end
-    return submit_url(call, checked, options)
+    checked = fetched
   end
   local prepared, problem = source.prepare(checked, not options.check)
   if not prepared then

@@ -43,7 +43,7 @@ end
 -- A look at the file, as far as the batch needs one: its size and its age.
 local function look_at(job)
   local path = job.checked.path
-  if not path or source.is_url(path) then
+  if not path or source.is_url(path) or job.temporary_path then
     return true
   end
   local kind, size, mtime = core.stat(path)
@@ -72,7 +72,11 @@ function Intake:prepare(job)
     return
   end
   self.uploading, self.occupied = self.uploading + 1, self.occupied + 1
-  self.journal:put("submitting", job)
+  if source.is_url(job.checked.path) then
+    self:spawn(steps.fetch_source, job)
+  else
+    self.journal:put("submitting", job)
+  end
 end
 
 -- What is there already was written by this job, before a kill.
@@ -115,6 +119,7 @@ function Intake:follow_twin(job, task_id, err)
   self.uploading = self.uploading - 1
   if task_id then
     job.task_id = task_id
+    job:forget_source()
     steps.poll(self, job)
   else
     self.occupied = self.occupied - 1

@@ -238,7 +238,7 @@ function Journal:put(state, job)
     return
   end
   if state == "submitting" and self.run.options.dedupe and not job.sha256
-    and job.mtime
+    and job.size
   then
     job.sha256 = hash.of_file(self.run.client, job.checked.path)
     if self.run.closed then
@@ -268,7 +268,7 @@ local function may_be_sent(job)
   for id, transfer in pairs(job.inbox or {}) do
     if type(id) == "number" then
       local ok, is_sent = pcall(transfer.is_sent, transfer)
-      if ok and is_sent then -- else it is the fetching of a URL
+      if ok and is_sent then
         return true
       end
     end

@@ -25,7 +25,7 @@ end
 
 --- Record that `job` is `state` now; `run:recorded` is called when it is.
 function Memory:put(state, job)
-  local twin = state == "submitting" and self.twins and job.mtime
+  local twin = state == "submitting" and self.twins and job.size
     and self.twins:find(job)
   if twin and not self.run.closed then
     self.run:follow_twin(job, twin.task_id, twin.error)

@@ -1,9 +1,12 @@
---- What a batch does with one job: upload, poll, result, download.  Uploads
---- and downloads are coroutines, as many as may run at a time; the tasks that
---- wait at the service share one, and so do the requests for results.
+--- What a batch does with one job: fetch a source that is a URL, upload, poll,
+--- result, download.  Uploads and downloads are coroutines, as many as may run
+--- at a time; the tasks that wait at the service share one, and so do the
+--- requests for results.
 
 local call = require "camb.call"
+local core = require "camb.core"
 local download = require "camb.download"
+local fetch_source = require "camb.fetch"
 local inbox = require "camb.inbox"
 local result = require "camb.result"
 local scheduler = require "camb.scheduler"
@@ -16,6 +19,29 @@ local steps = {}
 local GATHER = 0.02
 -- How many at most, in one request.
 local MOST = 500
+
+--- Bring the source of `job`, which is a URL, here: nothing is sent meanwhile,
+--- and a kill leaves nothing unknown.
+function steps.fetch_source(run, job)
+  if run.closed then
+    return
+  end
+  job.inbox = inbox.new(run.client)
+  local fetched, err = fetch_source.run(job, job.checked)
+  job.inbox:close()
+  job.inbox = nil
+  if run.closed then
+    job:forget_source()
+  elseif fetched then
+    job.checked = fetched
+    job.size = select(2, core.stat(fetched.path))
+    run.journal:put("submitting", job)
+  else
+    run.uploading, run.occupied = run.uploading - 1, run.occupied - 1
+    run:fail(job, err)
+    run:make_room()
+  end
+end
 
 --- Send the source of `job`, whose state `submitting` is durable.
 function steps.upload(run, job)

@@ -1,6 +1,6 @@
 --- Files of the same content, which one upload is enough for.  A file is read
 --- only where another one has its size, and read whole only where a piece of
---- them is alike, too.
+--- them is alike, too; one that was fetched is read while it is there.
 
 local core = require "camb.core"
 local hash = require "camb.batch.hash"
@@ -69,13 +69,16 @@ end
 
 -- True while the file is what it was when it was sent.
 local function is_same_file(known)
+  if known.sum then
+    return true -- it is gone, and was looked at in time
+  end
   local kind, size, mtime = core.stat(known.path)
   return kind == "file" and size == known.size and mtime == known.mtime
 end
 
 -- One that came before with the content and the options of `known`.
 local function compare_content(self, known)
-  local sum = hash.of_file(self.client, known.path)
+  local sum = known.sum or hash.of_file(self.client, known.path)
   if not sum or known.is_gone then
     return nil
   end
@@ -88,7 +91,7 @@ local function compare_content(self, known)
 end
 
 local function compare_piece(self, known)
-  local piece = hash.of_piece(known.path, known.size)
+  local piece = known.piece or hash.of_piece(known.path, known.size)
   if not piece then
     return nil
   end
@@ -106,6 +109,10 @@ end
 function Twins:find(job)
   local known = { path = job.checked.path, size = job.size, mtime = job.mtime,
     options_text = job.options_text or "" }
+  if job.temporary_path then
+    known.piece = hash.of_piece(known.path, known.size)
+    known.sum = hash.of_file(self.client, known.path)
+  end
   local group, other = join(self, "by_size", known.size, known)
   if other and is_same_file(other) then
     compare_piece(self, other)

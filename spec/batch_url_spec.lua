@@ -1,0 +1,139 @@
+-- Batches of sources that are URLs: each is fetched before anything is paid for,
+-- and what comes is treated like a file.
+
+local camb = require "camb"
+local stage = require "spec.support.stage"
+local store = require "camb.store"
+local takes = require "spec.support.takes"
+local workspace = require "spec.support.workspace"
+
+local LUA = os.getenv("LUA") or "lua5.4"
+
+describe("a batch of URLs", function()
+  local server, client, folder, path, take, urls
+
+  before_each(function()
+    folder = workspace.folder()
+    path = folder .. "/batch.db"
+    local other
+    server, client, other = stage.open({ engine = takes.engine(folder),
+      workers = 4 })
+    workspace.remove(other)
+    take = takes.make(folder .. "/in", 2)
+    urls = assert(client:separate(take[1], { download = false,
+      interval = 0.05 }))
+  end)
+
+  after_each(function()
+    stage.close(server, client, folder)
+  end)
+
+  local function all_of(sources, more)
+    local items, given = {}, { output_dir = folder .. "/out", interval = 0.05 }
+    for name, value in pairs(more or {}) do
+      given[name] = value
+    end
+    for item in client:batch(sources, given) do
+      items[item.index] = item
+    end
+    return items
+  end
+
+  local function counts()
+    local jobs <close> = assert(store.open(path))
+    return assert(jobs:count())
+  end
+
+  for where, concurrency in pairs({ ["all at once"] = 8,
+    ["one after the other"] = 1 })
+  do
+    for what, batch_store in pairs({ ["a store"] = true, ["none"] = false }) do
+      it(("uploads the same content once, %s, with %s"):format(where, what),
+        function()
+          local items = all_of({
+            { source = urls.foreground_audio_url, name = "a" },
+            { source = take[2], name = "b" },
+            { source = urls.background_audio_url, name = "c" },
+            { source = take[1], name = "d" },
+          }, { concurrency = concurrency, store = batch_store and path or nil })
+          for i, content in ipairs({ 1, 2, 1, 1 }) do
+            assert(items[i].stems, items[i].error)
+            assert.equal(takes.wav(content),
+              workspace.read(items[i].stems.background))
+          end
+          assert.equal(1 + 2, server:stats().uploads)
+        end)
+    end
+  end
+
+  it("is fetched again, and sent once, where it was killed while it fetched",
+    function()
+      local url = urls.foreground_audio_url
+      server:fault({ step = "stem", silence = true })
+      workspace.write(folder .. "/batch.lua", ([[
+        local client = require("camb").client()
+        for item in client:batch({ "%s" }, { store = "%s", lease = 1,
+          output_dir = "%s/out" }) do
+          print(item.error)
+        end
+      ]]):format(url, path, folder))
+      local pid = workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s %s "
+        .. "%s/batch.lua > %s/log 2>&1 & echo $!"):format(server.api_key,
+        server.base_url, LUA, folder, folder)):match("%d+")
+      local give_up = os.time() + 60
+      while server:stats().requests.stem == 0 do
+        assert(os.time() < give_up, workspace.read(folder .. "/log"))
+        camb.sleep(0.02)
+      end
+      workspace.run("kill -KILL " .. pid)
+      assert.same({ intended = 1 }, counts())
+      local items = all_of({ url }, { store = path })
+      assert(items[1].stems, items[1].error)
+      assert.equal(1 + 1, server:stats().uploads)
+    end)
+
+  it("ends a job whose URL cannot be fetched, and the others go on", function()
+    local gone = server.base_url:gsub("/apis$", "/no.wav")
+    local items = all_of({ gone, take[2] }, { store = path })
+    assert.equal("source", items[1].error.kind)
+    assert.matches("^the source is not there %(HTTP 404", items[1].error.message)
+    assert(items[2].stems, items[2].error)
+    assert.same({ failed = 1, downloaded = 1 }, counts())
+    assert.equal(1 + 1, server:stats().uploads)
+  end)
+
+  it("blames the source, and no key or credit, for what its host refuses",
+    function()
+      for status, words in pairs({ [401] = "the source's host refuses it",
+        [402] = "the source's host refuses it", [410] = "the source is not there",
+        [422] = "the source's host refuses it" })
+      do
+        server:fault({ step = "stem", status = status })
+        local item = all_of({ urls.foreground_audio_url })[1]
+        assert.equal("source", item.error.kind)
+        assert.matches("^" .. words, item.error.message)
+        assert.equal(status, item.error.http_status)
+      end
+      assert.equal(1, server:stats().uploads)
+    end)
+
+  it("names the URL, not the file it came into, of what is not taken",
+    function()
+      server:fault({ step = "stem", body = "OggS\0\2" .. ("\0"):rep(100) })
+      local item = all_of({ urls.foreground_audio_url })[1]
+      assert.equal("source", item.error.kind)
+      assert.matches('^the source "http://[%d.:]+/stems/[^"]+" is Ogg',
+        item.error.message)
+      assert.matches("^http://[%d.:]+/stems/", item.error.path)
+      assert.equal(1, server:stats().uploads)
+    end)
+
+  it("gives a job back that is being fetched when the batch is left", function()
+    server:fault({ step = "stem", silence = true })
+    local batch <close> = client:batch({ urls.foreground_audio_url, take[2] },
+      { store = path, output_dir = folder .. "/out", interval = 0.05 })
+    assert(batch().stems)
+    batch:close()
+    assert.same({ intended = 1, downloaded = 1 }, counts())
+  end)
+end)
