@@ -75,7 +75,7 @@ paths["submit a reader"] = { uploads = 1, accepts = "unknown_outcome",
   end }
 
 -- libcurl 7.88 may lose the query of a URL: then the stem's host refuses it.
-paths["submit a URL"] = { uploads = 1, accepts = "forbidden unknown_outcome",
+paths["submit a URL"] = { uploads = 1, accepts = "source unknown_outcome",
   needs = use_pending, run = function()
   return client:submit(stem_url)
 end }
