@@ -145,8 +145,8 @@ describe("a form", function()
   local function post(body, boundary, more)
     workspace.write(work .. "/form", body)
     return http(("%s -H 'Content-Type: multipart/form-data; boundary=%s' "
-      .. "-H Expect: %s --data-binary @%s/form %s/audio-separation"):format(KEY,
-      boundary, more or "", work, server.base_url))
+      .. "%s --data-binary @%s/form %s/audio-separation"):format(KEY, boundary,
+      more or "-H Expect:", work, server.base_url))
   end
 
   local function part(name, value, boundary)
@@ -177,9 +177,12 @@ describe("a form", function()
     function()
       local body = part('media_file"; filename="x.wav', ("x"):rep(5000000))
         .. "--limit--\r\n"
-      assert.equal(413, post(body, "limit").status)
-      assert.equal(413, post(body, "limit", "-H 'Transfer-Encoding: chunked'")
-        .status)
+      -- A reply before the body closes the connection: whoever sends a body
+      -- all the same may lose it.
+      assert.equal(413, post(body, "limit", "-H 'Expect: 100-continue' "
+        .. "--expect100-timeout 50").status)
+      assert.equal(413, post(body, "limit",
+        "-H Expect: -H 'Transfer-Encoding: chunked'").status)
     end)
 
   it("that lies about its length is cut or refused", function()
