@@ -120,6 +120,17 @@ describe("a batch of URLs", function()
       assert.equal(1, server:stats().uploads)
     end)
 
+  it("says when to come back where the source's host asks for more time than "
+    .. "there is", function()
+    server:fault({ step = "stem", status = 503, retry_after = 3600 })
+    local item = all_of({ urls.foreground_audio_url }, { deadline = 30 })[1]
+    assert.equal("rate_limited", item.error.kind)
+    assert.equal(3600, item.error.retry_after)
+    assert.matches("^the source's host is not there for now %(HTTP 503",
+      item.error.message)
+    assert.equal(1, server:stats().requests.stem)
+  end)
+
   it("names the URL, not the file it came into, of what is not taken",
     function()
       server:fault({ step = "stem", body = "OggS\0\2" .. ("\0"):rep(100) })

@@ -103,11 +103,11 @@ local function kind_of(step, call, status, retry_after)
   local kind = KIND_OF_STATUS[status]
     or (status >= 500 and "server")
     or "protocol"
-  if step == "source" then
-    return source_kind(kind, status)
-  end
   if kind == "server" and is_sent_away(call, retry_after) then
-    return "rate_limited", "the service is not there for now"
+    return "rate_limited", (step == "source" and "the source's host"
+      or "the service") .. " is not there for now"
+  elseif step == "source" then
+    return source_kind(kind, status)
   end
   return kind, step == "download" and STEM_SENTENCE[kind] or SENTENCE[kind]
 end
