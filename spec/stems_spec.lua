@@ -150,6 +150,12 @@ describe("a download", function()
     fails("protocol", "the bytes do not match their digest")
   end)
 
+  it("says whose Retry-After is beyond the deadline", function()
+    server:fault({ step = "stem", status = 503, retry_after = 3600, times = 2 })
+    fails("rate_limited", "the stem's host is not there for now",
+      { deadline = 60 })
+  end)
+
   it("gives up on a host that never answers, at the deadline #timed", function()
     server:fault({ step = "stem", silence = true, times = math.huge })
     local core = require "camb.core"

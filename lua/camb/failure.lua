@@ -53,6 +53,8 @@ local STEM_SENTENCE = {
   not_found = "the stem is no longer there",
 }
 
+local HOST = { source = "the source's host", download = "the stem's host" }
+
 -- The host of a source that is a URL has nothing to do with the account: what
 -- it refuses says nothing about key or credit.
 local SOURCE_SENTENCE = {
@@ -104,8 +106,8 @@ local function kind_of(step, call, status, retry_after)
     or (status >= 500 and "server")
     or "protocol"
   if kind == "server" and is_sent_away(call, retry_after) then
-    return "rate_limited", (step == "source" and "the source's host"
-      or "the service") .. " is not there for now"
+    return "rate_limited", (HOST[step] or "the service")
+      .. " is not there for now"
   elseif step == "source" then
     return source_kind(kind, status)
   end
