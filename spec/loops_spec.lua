@@ -102,7 +102,7 @@ for _, name in ipairs { "cqueues", "luv", "copas" } do
     end
 
     it("lets a hundred coroutines separate through one client", function()
-      local ended = 0
+      local ended, starved = 0, workspace.starved()
       run_many(function(i)
         local stems = assert(client:separate(MIX, { output_dir = folder,
           name = "take" .. i, interval = 0.1, max_attempts = 1000 }))
@@ -113,9 +113,10 @@ for _, name in ipairs { "cqueues", "luv", "copas" } do
       assert.equal(MANY, ended)
       assert.equal(2 * MANY, #workspace.list(folder))
       assert.equal(MANY, server:stats().uploads)
-      -- eight at a time; a starved server may give up one that idles
-      assert.is_true(server:stats().connections.api <= 16)
-      assert.is_true(server:stats().connections.stem <= 16)
+      -- a starved server may give up one that idles
+      local most = workspace.starved() - starved < 1 and 8 or 16
+      assert.is_true(server:stats().connections.api <= most)
+      assert.is_true(server:stats().connections.stem <= most)
     end)
 
     it("keeps a ticker of 10 ms on time beside a hundred that wait #timed",

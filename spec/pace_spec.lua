@@ -46,6 +46,25 @@ describe("the pace of a client", function()
       end
     end)
 
+  it("is not made up for by a burst after a pause", function()
+    server, client, folder = stage.open({ processing = math.huge },
+      { requests_per_second = 50 })
+    local started
+    camb.run(function()
+      local task = assert(client:submit(MIX))
+      camb.sleep(1)
+      started = core.time()
+      for _ = 1, 20 do
+        camb.spawn(task.status, task)
+      end
+    end)
+    local times = times_of(server)
+    assert.equal(21, #times)
+    for i = 2, #times do
+      assert.is_true(times[i] - started >= (i - 2) / 50 - 0.01, i)
+    end
+  end)
+
   it("does not slow stems down, which come from elsewhere #timed", function()
     server, client, folder = stage.open(nil, { requests_per_second = 5 })
     assert(client:separate(MIX, { output_dir = folder, interval = 1 }))

@@ -13,13 +13,6 @@ static int is_http (const char *scheme) {
   return strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0;
 }
 
-bool url_is_clean (const char *url) {
-  const unsigned char *c = (const unsigned char *)url;
-  while (*c > ' ' && *c != 0x7F)
-    c++;
-  return *c == '\0';
-}
-
 /* Scheme, host and port; the caller frees what is there, also on failure, which
 ** is EINVAL or ENOMEM. */
 static int split (const char *url, char **scheme, char **host, char **port) {
@@ -44,6 +37,13 @@ static void release (char *scheme, char *host, char *port) {
   curl_free(scheme);
   curl_free(host);
   curl_free(port);
+}
+
+bool url_is_clean (const char *url) {
+  const unsigned char *c = (const unsigned char *)url;
+  while (*c > ' ' && *c != 0x7F)
+    c++;
+  return *c == '\0';
 }
 
 /* URLs of one host come one after the other, and what stands before the path
