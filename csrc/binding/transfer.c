@@ -5,6 +5,7 @@
 #include "core/request.h"
 #include "core/digest.h"
 #include "core/download.h"
+#include "core/partfile.h"
 #include "core/poll.h"
 #include "core/upload.h"
 
@@ -87,6 +88,16 @@ static int l_continue (lua_State *L) {
   return 1;
 }
 
+/* lacks() -> whether its file system has no locks, no sync, no way to refuse a
+** name that is taken */
+static int l_lacks (lua_State *L) {
+  unsigned lacks = download_lacks(checkkind(L, KIND_DOWNLOAD));
+  lua_pushboolean(L, (lacks & PART_LACKS_LOCK) != 0);
+  lua_pushboolean(L, (lacks & PART_LACKS_SYNC) != 0);
+  lua_pushboolean(L, (lacks & PART_LACKS_LINK) != 0);
+  return 3;
+}
+
 /* Seconds until a request whose reply is of no use is made again; nil: it is
 ** not. */
 static int l_again (lua_State *L) {
@@ -143,12 +154,22 @@ static int l_tostring (lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {
-  {"id", l_id},         {"failure", l_failure},   {"body", l_body},
-  {"status", l_status}, {"attempts", l_attempts}, {"path", l_path},
-  {"bytes", l_bytes},   {"sha256", l_sha256_of},  {"continue", l_continue},
-  {"again", l_again},   {"feed", l_feed},         {"is_sent", l_is_sent},
-  {"listen", l_listen}, {"close", l_close},       {NULL, NULL}};
+static const luaL_Reg methods[] = {{"id", l_id},
+                                   {"failure", l_failure},
+                                   {"body", l_body},
+                                   {"status", l_status},
+                                   {"attempts", l_attempts},
+                                   {"path", l_path},
+                                   {"bytes", l_bytes},
+                                   {"sha256", l_sha256_of},
+                                   {"lacks", l_lacks},
+                                   {"continue", l_continue},
+                                   {"again", l_again},
+                                   {"feed", l_feed},
+                                   {"is_sent", l_is_sent},
+                                   {"listen", l_listen},
+                                   {"close", l_close},
+                                   {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__gc", l_close},
                                        {"__close", l_close},

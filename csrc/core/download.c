@@ -188,6 +188,9 @@ static void fail_disk (Download *d, PartStatus status, int error) {
   Transfer *t = &d->base;
   if (status == PART_EXISTS)
     transfer_fail(t, NULL, FAILURE_FILE, "%s exists already", d->file.path);
+  else if (status == PART_BUSY)
+    transfer_fail(t, NULL, FAILURE_FILE, "%s was taken by another process",
+                  d->file.part);
   else if (status == PART_NO_AUDIO)
     transfer_fail(t, NULL, FAILURE_PROTOCOL, "the body is not audio%s%s",
                   t->exchange->content_type[0] != '\0' ? " but " : "",
@@ -306,7 +309,9 @@ Transfer *download_open (Session *s, const DownloadOptions *options,
   if (status == PART_OK)
     return transfer_begin(&d->base, s, &options->transfer) == 0 ? &d->base
                                                                 : NULL;
-  reason = status == PART_BUSY ? EBUSY : errno;
+  reason = status == PART_BUSY      ? EBUSY
+           : status == PART_FOREIGN ? EEXIST
+                                    : errno;
   *file_error = 1;
   partfile_close(&d->file);
   free(d);
@@ -330,6 +335,10 @@ const char *download_path (const Transfer *t) {
 const unsigned char *download_sha256 (const Transfer *t) {
   const Download *d = (const Download *)t;
   return d->hash && d->file.fd < 0 ? d->sum : NULL;
+}
+
+unsigned download_lacks (const Transfer *t) {
+  return ((const Download *)t)->file.lacks;
 }
 
 int64_t download_bytes (const Transfer *t) {

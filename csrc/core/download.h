@@ -31,6 +31,9 @@ const char *download_path (const Transfer *t);
 ** did not ask for it.  Owned by 't'. */
 const unsigned char *download_sha256 (const Transfer *t);
 
+/* What its file system cannot do: PART_LACKS_… of partfile.h. */
+unsigned download_lacks (const Transfer *t);
+
 /* Bytes of the stem so far. */
 int64_t download_bytes (const Transfer *t);
 

@@ -34,30 +34,62 @@ static bool is_named (const PartFile *p, struct stat *info) {
          info->st_ino == named.st_ino && info->st_dev == named.st_dev;
 }
 
-static bool open_and_lock (PartFile *p, struct stat *info) {
-  int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
-  p->fd = open(p->part, flags, 0666);
-  return p->fd >= 0 && flock(p->fd, LOCK_EX | LOCK_NB) == 0 &&
-         is_named(p, info);
+/* Some file systems have no locks. */
+static bool lock (PartFile *p) {
+  if (flock(p->fd, LOCK_EX | LOCK_NB) == 0)
+    return true;
+  if (errno == EWOULDBLOCK || errno == EACCES)
+    return false;
+  p->lacks |= PART_LACKS_LOCK;
+  return true;
 }
 
-/* Who was killed between link() and unlink() in 'take_free_name' has left the part
-** as a second name of the whole file, which is not ours to write in. */
+/* Without O_NONBLOCK a pipe of that name would hold us until it is read. */
+static bool open_and_lock (PartFile *p, int more, struct stat *info) {
+  int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+  p->fd = open(p->part, flags | more, 0666);
+  return p->fd >= 0 && lock(p) && is_named(p, info);
+}
+
+/* The part of a process that was killed is empty or begins like a stem, as
+** nothing else is ever written; whatever else has the name is another's. */
+static bool is_a_part (const PartFile *p, const struct stat *info) {
+  unsigned char head[FORMAT_BYTES];
+  ssize_t n;
+  if (!S_ISREG(info->st_mode))
+    return false;
+  n = pread(p->fd, head, sizeof head, 0);
+  return n == 0 || (n > 0 && format_detect(head, (size_t)n) != NULL);
+}
+
+static PartStatus refuse (PartFile *p, PartStatus status) {
+  if (p->fd >= 0)
+    close(p->fd); /* it stays where it is */
+  p->fd = -1;
+  return status;
+}
+
+/* Who was killed between link() and unlink() in 'take_free_name' has left the
+** part as a second name of the whole file, which is not ours to write in.
+** Where nothing is locked, another process may write what is there: the name
+** is taken from it, which it finds out before it gives the final one. */
 static PartStatus open_locked (PartFile *p) {
   struct stat info;
-  bool ours = open_and_lock(p, &info);
-  if (ours && info.st_nlink > 1) {
-    unlink(p->part);
-    close(p->fd);
-    ours = open_and_lock(p, &info) && info.st_nlink == 1;
-  }
+  bool ours = open_and_lock(p, 0, &info);
   if (p->fd < 0)
     return PART_ERROR;
+  if (ours && !is_a_part(p, &info))
+    return refuse(p, PART_FOREIGN);
+  if (ours && (info.st_nlink > 1 || (p->lacks & PART_LACKS_LOCK) != 0)) {
+    unlink(p->part);
+    close(p->fd);
+    ours = open_and_lock(p, O_EXCL, &info) && info.st_nlink == 1;
+  }
+  if (p->fd < 0)
+    return errno == EEXIST ? PART_BUSY : PART_ERROR;
   if (ours)
     return info.st_size == 0 || ftruncate(p->fd, 0) == 0 ? PART_OK : PART_ERROR;
-  close(p->fd); /* it stays where it is */
-  p->fd = -1;
-  return PART_BUSY;
+  return refuse(p, PART_BUSY);
 }
 
 PartStatus partfile_open (PartFile *p, const char *base) {
@@ -93,9 +125,17 @@ static void start_writeback (int fd, int64_t before, int64_t after) {
 #endif
 }
 
+static const Format *format_of (const PartFile *p) {
+  size_t seen = p->size < FORMAT_BYTES ? (size_t)p->size : FORMAT_BYTES;
+  return format_detect(p->head, seen);
+}
+
+/* Nothing that is not audio comes into the file: see 'is_a_part'. */
 static PartStatus write_gathered (PartFile *p) {
   const char *from = p->gather;
   int64_t before = p->size - (int64_t)p->held;
+  if (before == 0 && format_of(p) == NULL)
+    return PART_NO_AUDIO;
   while (p->held > 0) {
     ssize_t n = write(p->fd, from, p->held);
     if (n < 0 && errno == EINTR)
@@ -111,22 +151,22 @@ static PartStatus write_gathered (PartFile *p) {
 
 PartStatus partfile_write (PartFile *p, const void *data, size_t size) {
   const char *from = data;
+  PartStatus status = PART_OK;
   keep_head(p, data, size);
   if (p->gather == NULL)
     p->gather = malloc(GATHER);
   if (p->gather == NULL)
     return PART_ERROR;
-  while (size > 0) {
+  while (size > 0 && status == PART_OK) {
     size_t n = size < GATHER - p->held ? size : GATHER - p->held;
     memcpy(p->gather + p->held, from, n);
     p->held += n;
     p->size += (int64_t)n;
     from += n;
     size -= n;
-    if (p->held == GATHER && write_gathered(p) != PART_OK)
-      return PART_ERROR;
+    status = p->held == GATHER ? write_gathered(p) : PART_OK;
   }
-  return PART_OK;
+  return status;
 }
 
 PartStatus partfile_restart (PartFile *p) {
@@ -137,42 +177,83 @@ PartStatus partfile_restart (PartFile *p) {
   return PART_OK;
 }
 
+/* An answer of link() that was lost on a network is asked for again, and finds
+** the name taken by itself. */
+static bool is_linked (const PartFile *p) {
+  struct stat file, named;
+  return fstat(p->fd, &file) == 0 && lstat(p->path, &named) == 0 &&
+         file.st_ino == named.st_ino && file.st_dev == named.st_dev;
+}
+
 /* renameat2 refuses a name that is taken.  Where the system or the file system
 ** does not know it, link() does, in two steps; and where there are no links
 ** either, a look beforehand has to do. */
-static PartStatus take_free_name (const PartFile *p) {
+static PartStatus take_free_name (PartFile *p) {
+  struct stat there;
 #ifdef RENAME_NOREPLACE
   if (renameat2(AT_FDCWD, p->part, AT_FDCWD, p->path, RENAME_NOREPLACE) == 0)
     return PART_OK;
   if (errno == EEXIST)
     return PART_EXISTS;
 #endif
-  if (link(p->part, p->path) == 0) {
+  if (link(p->part, p->path) == 0 || (errno == EEXIST && is_linked(p))) {
     unlink(p->part);
     return PART_OK;
   }
-  if (errno == EEXIST || access(p->path, F_OK) == 0)
+  if (errno == EEXIST || lstat(p->path, &there) == 0)
     return PART_EXISTS;
+  p->lacks |= PART_LACKS_LINK;
   return rename(p->part, p->path) == 0 ? PART_OK : PART_ERROR;
+}
+
+/* What is replaced is the stem, whatever its format was. */
+static void remove_other_formats (const PartFile *p) {
+  const Format *format;
+  struct stat there;
+  for (size_t i = 0; (format = format_at(i)) != NULL; i++) {
+    char *path = join(p->base, format->extension);
+    if (path != NULL && strcmp(path, p->path) != 0 &&
+        lstat(path, &there) == 0 && !S_ISDIR(there.st_mode))
+      unlink(path);
+    free(path);
+  }
 }
 
 /* The folder is not synced: after a loss of power the file is whole, under the
 ** one name or the other. */
-static PartStatus take_name (const PartFile *p, bool overwrite) {
+static PartStatus take_name (PartFile *p, bool overwrite) {
   if (!overwrite)
     return take_free_name(p);
-  return rename(p->part, p->path) == 0 ? PART_OK : PART_ERROR;
+  if (rename(p->part, p->path) != 0)
+    return PART_ERROR;
+  remove_other_formats(p);
+  return PART_OK;
+}
+
+/* There are file systems on which nothing can be synced. */
+static bool sync_file (PartFile *p) {
+  while (fsync(p->fd) != 0) {
+    if (errno == EIO || errno == ENOSPC || errno == EDQUOT)
+      return false;
+    if (errno != EINTR) {
+      p->lacks |= PART_LACKS_SYNC;
+      return true;
+    }
+  }
+  return true;
 }
 
 PartStatus partfile_commit (PartFile *p, bool overwrite) {
-  size_t seen = p->size < FORMAT_BYTES ? (size_t)p->size : FORMAT_BYTES;
-  const Format *format = format_detect(p->head, seen);
+  const Format *format = format_of(p);
+  struct stat info;
   PartStatus status;
   if (format == NULL)
     return PART_NO_AUDIO;
   p->path = join(p->base, format->extension);
-  if (p->path == NULL || write_gathered(p) != PART_OK || fsync(p->fd) != 0)
+  if (p->path == NULL || write_gathered(p) != PART_OK || !sync_file(p))
     return PART_ERROR;
+  if (!is_named(p, &info))
+    return PART_BUSY;
   status = take_name(p, overwrite);
   if (status != PART_OK)
     return status;
@@ -184,8 +265,9 @@ PartStatus partfile_commit (PartFile *p, bool overwrite) {
 }
 
 void partfile_close (PartFile *p) {
+  struct stat info;
   if (p->fd >= 0) {
-    if (p->owner == getpid())
+    if (p->owner == getpid() && is_named(p, &info))
       unlink(p->part);
     close(p->fd);
   }

@@ -21,6 +21,7 @@ typedef struct PartFile {
   int64_t size; /* bytes taken, of which the last 'held' are in 'gather' */
   char *gather; /* NULL before the first byte */
   size_t held;
+  unsigned lacks; /* PART_LACKS_… */
   unsigned char head[FORMAT_BYTES];
 } PartFile;
 
@@ -29,21 +30,31 @@ typedef enum PartStatus {
   PART_ERROR, /* errno says why */
   PART_BUSY,  /* somebody else is writing it */
   PART_EXISTS,
+  PART_FOREIGN, /* what has the part's name is no part of ours */
   PART_NO_AUDIO /* the first bytes are of no audio format */
 } PartStatus;
 
-/* Create "<base>.part", empty, and lock it.  Zero 'p' first, with fd -1. */
+/* What the file system cannot do, so that what it does is weaker. */
+enum {
+  PART_LACKS_LOCK = 1, /* another process may take the part away */
+  PART_LACKS_SYNC = 2, /* a loss of power may leave a named file half written */
+  PART_LACKS_LINK = 4  /* a file that appears just then is replaced */
+};
+
+/* Create "<base>.part", empty, and lock it.  Zero 'p' first, with fd -1.  What
+** has that name already is replaced only if a process of ours left it. */
 PartStatus partfile_open (PartFile *p, const char *base);
 
 /* Append.  Some of it may reach the file, and fail there, only with later
-** bytes or in partfile_commit. */
+** bytes or in partfile_commit.  PART_NO_AUDIO: none of it was written. */
 PartStatus partfile_write (PartFile *p, const void *data, size_t size);
 
 /* Begin anew: throw away what was written. */
 PartStatus partfile_restart (PartFile *p);
 
-/* Sync it and give it its final name; a file of that name is replaced only
-** when 'overwrite'.  Closed afterwards, and 'path' is set. */
+/* Sync it and give it its final name.  Files of that name, with the extension of
+** any format, are replaced only when 'overwrite'.  Closed afterwards, and 'path'
+** is set. */
 PartStatus partfile_commit (PartFile *p, bool overwrite);
 
 /* Close it, and remove it if it was not committed; a child of fork leaves its

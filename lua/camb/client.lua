@@ -110,6 +110,7 @@ function client.new(checked, level)
     waiting = 0, -- how many wait for it in its loop
     place = false, -- in camb's own loop
     inboxes = {},
+    told = {}, -- which weaknesses of a file system were spoken of
   }, Client)
   self.audio_separation = operations.new(self)
   return self

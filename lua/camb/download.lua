@@ -116,9 +116,29 @@ local function refresh(call, part, urls, renew)
   return true
 end
 
+-- What is weaker where the file system lacks something, as the core tells it.
+local WEAKER = {
+  "has no locks: do not let two processes write the same stems",
+  "cannot sync: after a loss of power a stem may be half written",
+  "cannot keep a name that is taken: a file that appears under a stem's name "
+    .. "while it is finished is replaced",
+}
+
+local function warn_once(call, folder, ...)
+  local told = call.client.told
+  for i, words in ipairs(WEAKER) do
+    if select(i, ...) and not told[i] then
+      told[i] = true
+      call:emit("warning", { message = call:clean(
+        ('the file system of "%s" %s'):format(folder, words)) })
+    end
+  end
+end
+
 local function land(call, part, stems)
   stems[part.stem] = part.transfer:path()
   stems[SHA256[part.stem]] = part.transfer:sha256()
+  warn_once(call, stems[part.stem]:match("^(.*)/"), part.transfer:lacks())
   if call.has_listener then
     call:emit("downloaded", { stem = part.stem, path = stems[part.stem],
       bytes = part.transfer:bytes() })

@@ -10,7 +10,11 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -134,6 +138,53 @@ CAMB_EXPORT int getaddrinfo (const char *node, const char *service,
   *(void **)&next = dlsym(RTLD_NEXT, "getaddrinfo");
   return next(node, service, hints, result);
 }
+
+/* True, with errno set, where SPEC_REFUSED ("flock=37,fsync=22") names 'call'
+** and the number of an error. */
+static bool is_refused (const char *call) {
+  const char *at = getenv("SPEC_REFUSED");
+  size_t n = strlen(call);
+  for (; at != NULL; at = strchr(at, ',')) {
+    at += *at == ',';
+    if (strncmp(at, call, n) == 0 && at[n] == '=') {
+      errno = atoi(at + n + 1);
+      return true;
+    }
+  }
+  return false;
+}
+
+static void find_next (const char *name, void *function) {
+  *(void **)function = dlsym(RTLD_NEXT, name);
+}
+
+/* The same for a file system that lacks something. */
+CAMB_EXPORT int flock (int fd, int operation) {
+  int (*next)(int, int);
+  find_next("flock", &next);
+  return is_refused("flock") ? -1 : next(fd, operation);
+}
+
+CAMB_EXPORT int fsync (int fd) {
+  int (*next)(int);
+  find_next("fsync", &next);
+  return is_refused("fsync") ? -1 : next(fd);
+}
+
+CAMB_EXPORT int link (const char *from, const char *to) {
+  int (*next)(const char *, const char *);
+  find_next("link", &next);
+  return is_refused("link") ? -1 : next(from, to);
+}
+
+#ifdef RENAME_NOREPLACE
+CAMB_EXPORT int renameat2 (int at, const char *from, int there, const char *to,
+                           unsigned flags) {
+  int (*next)(int, const char *, int, const char *, unsigned);
+  find_next("renameat2", &next);
+  return is_refused("renameat2") ? -1 : next(at, from, there, to, flags);
+}
+#endif
 
 static const luaL_Reg functions[] = {
   {"fork", l_fork},   {"exit", l_exit},         {"wait", l_wait},

@@ -86,6 +86,11 @@ end
 
 -- Say the event's words, unless they were `said` before; the words.
 local function tell(self, event, said)
+  if event.name == "warning" then
+    self:clear()
+    io.stderr:write(("camb: %s\n"):format(event.message))
+    return said
+  end
   local words = WORDS[event.name] and WORDS[event.name](event)
   if not words then
     return said

@@ -1,0 +1,156 @@
+-- What becomes of a stem's part, on any file system and beside any other file.
+
+local camb = require "camb"
+local sandbox = require "camb.sandbox"
+local takes = require "spec.support.takes"
+local workspace = require "spec.support.workspace"
+
+local MIX = "spec/fixtures/mix.flac"
+local CAMB = (os.getenv("BUILD") or "build") .. "/bin/camb"
+-- Errors of Linux by their numbers.
+local ENOLCK, ENOSYS, EINVAL, EPERM, EOPNOTSUPP, EIO = 37, 38, 22, 1, 95, 5
+
+describe("the part of a stem", function()
+  local server, client, folder, run, truth
+
+  setup(function()
+    server = assert(sandbox.start({ workers = 2 }))
+    local first = camb.client({ base_url = server.base_url,
+      api_key = server.api_key })
+    local task = assert(first:submit(MIX))
+    run = assert(task:wait({ interval = 0.1, max_attempts = 1000 }))
+    truth = workspace.read(server:task(task.id).foreground)
+    first:close()
+  end)
+
+  teardown(function()
+    server:stop()
+  end)
+
+  before_each(function()
+    folder = workspace.folder()
+    client = camb.client({ base_url = server.base_url,
+      api_key = server.api_key, retries = 0 })
+  end)
+
+  after_each(function()
+    client:close()
+    server:clear_faults()
+    workspace.remove(folder)
+  end)
+
+  local function download(options)
+    options = options or {}
+    options.output_dir, options.name = folder, "x"
+    return client:download(run, options)
+  end
+
+  local function succeeds(options)
+    local stems = assert(download(options))
+    assert.is_true(truth == workspace.read(stems.foreground))
+    return stems
+  end
+
+  -- Each call of the system by itself, as a file system without it answers.
+  for _, lacking in ipairs({
+    { "flock", ENOLCK, "no locks" }, { "flock", ENOSYS, "no locks" },
+    { "flock", EOPNOTSUPP, "no locks" }, { "fsync", EINVAL, "cannot sync" },
+    { "fsync", EOPNOTSUPP, "cannot sync" }, { "fsync", ENOSYS, "cannot sync" },
+    { "renameat2", EINVAL }, { "renameat2", ENOSYS },
+    { "renameat2=22,link", EPERM, "a name that is taken" },
+    { "renameat2=22,link", EOPNOTSUPP, "a name that is taken" },
+  }) do
+    local call, number, words = lacking[1], lacking[2], lacking[3]
+    it(("is kept where %s ends in error %d, and what is weaker is said once")
+      :format(call, number), function()
+      if os.getenv("SANITIZER") then
+        pending("the sanitizer is preloaded itself")
+        return
+      end
+      local library = assert(package.searchpath("spec.support.system",
+        package.cpath))
+      local output, status = workspace.run((
+        "cp %s %s/a.flac; cp %s %s/b.flac; cd %s; SPEC_REFUSED=%s=%d "
+        .. "LD_PRELOAD=%s CAMB_BASE_URL=%s CAMB_API_KEY=%s "
+        .. "%s separate a.flac b.flac -o out --interval 0.2"):format(MIX, folder,
+        MIX, folder, folder, call, number, library, server.base_url,
+        server.api_key, workspace.run("realpath " .. CAMB):match("[^\n]+")))
+      assert.equal(0, status, output)
+      assert.is_true(truth == workspace.read(folder .. "/out/a.foreground.flac"))
+      local _, count = output:gsub("camb: the file system of [^\n]*", "")
+      assert.equal(words and 1 or 0, count, output)
+      assert.matches(words or "", output, 1, true)
+    end)
+  end
+
+  it("is not taken for whole where the disk fails to sync it", function()
+    if os.getenv("SANITIZER") then
+      pending("the sanitizer is preloaded itself")
+      return
+    end
+    local library = assert(package.searchpath("spec.support.system",
+      package.cpath))
+    local output, status = workspace.run((
+      "SPEC_REFUSED=fsync=%d LD_PRELOAD=%s CAMB_BASE_URL=%s CAMB_API_KEY=%s "
+      .. "%s separate %s -o %s --interval 0.2"):format(EIO, library,
+      server.base_url, server.api_key, CAMB, MIX, folder))
+    assert.equal(1, status, output)
+    assert.matches("Input/output error", output)
+    assert.same({}, workspace.list(folder))
+  end)
+
+  it("takes the place of what a killed process left", function()
+    workspace.write(folder .. "/x.foreground.part", truth:sub(1, 50000))
+    workspace.write(folder .. "/x.background.part", "")
+    succeeds()
+    assert.same({ "x.background.flac", "x.foreground.flac" },
+      workspace.list(folder))
+  end)
+
+  for name, make in pairs({
+    ["a file of somebody else's"] = "printf 'my own notes' > %s",
+    ["a pipe"] = "mkfifo %s",
+    ["a socket"] = "python3 -c 'import socket, sys; "
+      .. "socket.socket(socket.AF_UNIX).bind(sys.argv[1])' %s",
+    ["a link to a file"] = "printf 'my own notes' > %s.notes; ln -s %1$s.notes "
+      .. "%s",
+  }) do
+    it("leaves alone " .. name .. " that has its name, and says which",
+      function()
+        local part = folder .. "/x.foreground.part"
+        workspace.run((make:gsub("%%1%$s", part):gsub("%%s", part)))
+        local before = workspace.run("stat -L -c '%F %s %i' " .. part)
+        local stems, err = download({ overwrite = true })
+        assert.is_nil(stems)
+        assert.equal("file", err.kind)
+        assert.matches("x.foreground.part", err.message, 1, true)
+        assert.equal(before, workspace.run("stat -L -c '%F %s %i' " .. part))
+        assert.is_nil(workspace.read(folder .. "/x.foreground.flac"))
+      end)
+  end
+
+  it("leaves no other format of a stem that it replaces", function()
+    workspace.write(folder .. "/x.foreground.wav", takes.wav(1))
+    workspace.write(folder .. "/x.foreground.flac", "an older stem")
+    workspace.write(folder .. "/x.foreground.txt", "notes")
+    workspace.write(folder .. "/x.foreground2.wav", takes.wav(2))
+    local stems = succeeds({ overwrite = true })
+    assert.equal(folder .. "/x.foreground.flac", stems.foreground)
+    assert.same({ "x.background.flac", "x.foreground.flac",
+      "x.foreground.txt", "x.foreground2.wav" }, workspace.list(folder))
+  end)
+
+  it("holds nothing that is not audio, even while it comes down", function()
+    local page = "<html>" .. ("wait "):rep(40000)
+    server:fault({ step = "stem", path = "foreground", body = page,
+      truncate = 150000, silence = true })
+    local seen
+    local _, err = download({ deadline = 2, on_event = function(event)
+      if event.name == "download_progress" and event.stem == "foreground" then
+        seen = workspace.read(folder .. "/x.foreground.part")
+      end
+    end })
+    assert.is_truthy(err)
+    assert.is_true(seen == nil or seen == "")
+  end)
+end)
