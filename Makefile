@@ -48,7 +48,8 @@ SANDBOX_LIBS   = $(shell pkg-config --libs $(HTTPD) $(AV))
 # Two products: the client, which the Makefile calls core, and the sandbox.
 CORE_C      = $(wildcard csrc/core/*.c csrc/binding/*.c)
 ENGINE_C    = $(wildcard csrc/engine/*.c)
-SANDBOX_C   = $(wildcard csrc/sandbox/*.c) $(ENGINE_C)
+SANDBOX_C   = $(wildcard csrc/sandbox/*.c csrc/sandbox/*/*.c) $(ENGINE_C) \
+  csrc/binding/fields.c
 LUA_FILES   = $(shell find lua -name '*.lua')
 SANDBOX_LUA = $(filter lua/camb/sandbox.lua lua/camb/sandbox/%,$(LUA_FILES))
 CORE_LUA    = $(filter-out $(SANDBOX_LUA),$(LUA_FILES))
@@ -224,7 +225,7 @@ lint: check-deps ## Check Lua, formatting, docs; gcc, clang, LuaJIT, Lua 5.1.
 lint-luacheck:
 	$(call step,luacheck -q lua examples spec)
 
-C_FILES = $(wildcard csrc/*/*.[ch] spec/*/*.[ch])
+C_FILES = $(wildcard csrc/*/*.[ch] csrc/*/*/*.[ch] spec/*/*.[ch])
 lint-format:
 	$(call step,clang-format --dry-run -Werror $(C_FILES))
 

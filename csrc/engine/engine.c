@@ -10,6 +10,8 @@
 #include "engine/source.h"
 #include "engine/writer.h"
 
+const char *const stem_names[2] = {"foreground", "background"};
+
 static int same_file (const char *a, const char *b) {
   struct stat one, two;
   return stat(a, &one) == 0 && stat(b, &two) == 0 && one.st_dev == two.st_dev &&

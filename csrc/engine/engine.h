@@ -8,6 +8,12 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#define FOREGROUND 0
+#define BACKGROUND 1
+
+/* "foreground" and "background". */
+extern const char *const stem_names[2];
+
 typedef struct EngineOptions {
   int workers;               /* threads for one file; below 1 means 1 */
   const atomic_bool *cancel; /* looked at between segments; may be NULL */

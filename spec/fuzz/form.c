@@ -13,7 +13,7 @@
 
 #include <microhttpd.h>
 
-#include "sandbox/form.h"
+#include "sandbox/http/form.h"
 
 #define BOUNDARY "cut"
 #define BODY_MAX (64u << 10)
@@ -117,9 +117,9 @@ static void check_equal (const Parse *a, const Parse *b) {
 /* A form that is refused has left nothing, one that is not is within bounds. */
 static void check_bounds (const Parse *p) {
   size_t at = 0;
-  Pair pair;
+  NameValue pair;
   MUST(p->fault == FORM_FINE || form_upload(p->form) == NULL);
-  while (pairs_next(&p->request.record->fields, &at, &pair)) {
+  while (name_values_next(&p->request.record->fields, &at, &pair)) {
     MUST(pair.length <= MAX_FIELD && strlen(pair.value) == pair.length);
     MUST(strlen(pair.name) == pair.name_length);
   }

@@ -20,7 +20,7 @@ FUZZ_RUN     = nice env TMPDIR=$(FUZZ_TMP) \
 
 fuzz_objects = $(patsubst csrc/%.c,$(FUZZ)/obj/%.o,$(1))
 $(FUZZ)/core.a: $(call fuzz_objects,$(wildcard csrc/core/*.c))
-$(FUZZ)/sandbox.a: $(call fuzz_objects,$(filter-out csrc/sandbox/lua%,$(SANDBOX_C)))
+$(FUZZ)/sandbox.a: $(call fuzz_objects,$(filter-out csrc/sandbox/binding.c csrc/binding/%,$(SANDBOX_C)))
 $(FUZZ)/%.a:
 	@rm -f $@
 	@ar rcs $@ $^
@@ -31,7 +31,7 @@ $(FUZZ)/obj/%.o: csrc/%.c
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(FUZZ_CC) -fsanitize=fuzzer-no-link $(CORE_CFLAGS) \
 	  $(SANDBOX_CFLAGS) -c -o $@ $<
--include $(wildcard $(FUZZ)/obj/*/*.d)
+-include $(wildcard $(FUZZ)/obj/*/*.d $(FUZZ)/obj/*/*/*.d)
 
 $(FUZZ_CORE:%=$(FUZZ)/%): $(FUZZ)/core.a
 $(FUZZ)/retry_after $(FUZZ)/reply: spec/fuzz/wire.c

@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <strings.h>
 
-#include "sandbox/range.h"
+#include "sandbox/http/range.h"
 
 typedef struct Part {
   uint64_t first, length;

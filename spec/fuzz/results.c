@@ -9,8 +9,8 @@
 #include <curl/curl.h>
 #include <jansson.h>
 
-#include "sandbox/files.h"
-#include "sandbox/server.h"
+#include "engine/files.h"
+#include "sandbox/http/server.h"
 
 #define RUN 5000
 #define RUN_KEY "5000"

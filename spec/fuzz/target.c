@@ -4,13 +4,13 @@
 
 #include <inttypes.h>
 
-#include "sandbox/target.h"
+#include "sandbox/http/request_target.h"
 
 /* The path and the query are all that stands behind the origin. */
 static void check_split (const char *target) {
   char *path, *query;
   size_t n = strlen(target), rest;
-  MUST(target_split(target, &path, &query));
+  MUST(request_target_split(target, &path, &query));
   rest = strlen(path) + (query != NULL ? strlen(query) + 1 : 0);
   MUST(strchr(path, '?') == NULL);
   if (rest <= n && strcmp(path, "/") != 0) {
@@ -36,8 +36,8 @@ static char *encode (const char *text, const char *prefix) {
 /* What was encoded comes back, in a path and in a query. */
 static void check_round (const char *text) {
   char *path = encode(text, ""), *query = encode(text, "b=c&&a=");
-  char *decoded = target_decode(path, strlen(path));
-  char *value = target_query(query, "a");
+  char *decoded = request_target_decode(path, strlen(path));
+  char *value = request_target_query(query, "a");
   MUST(decoded != NULL && strcmp(decoded, text) == 0);
   MUST(value != NULL && strcmp(value, text) == 0);
   free(path);
@@ -47,7 +47,7 @@ static void check_round (const char *text) {
 }
 
 static void check_decode (const uint8_t *data, size_t size) {
-  char *decoded = target_decode((const char *)data, size);
+  char *decoded = request_target_decode((const char *)data, size);
   MUST(decoded == NULL || strlen(decoded) <= size);
   free(decoded);
 }
@@ -55,10 +55,10 @@ static void check_decode (const uint8_t *data, size_t size) {
 static void check_integer (const char *text) {
   int64_t number, again;
   char written[24];
-  if (!target_integer(text, &number))
+  if (!request_target_integer(text, &number))
     return;
   snprintf(written, sizeof written, "%" PRId64, number);
-  MUST(target_integer(written, &again) && again == number);
+  MUST(request_target_integer(written, &again) && again == number);
   MUST(text[strspn(text, "+-0123456789")] == '\0');
 }
 
@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size) {
   check_round(text);
   check_decode(data, size);
   check_integer(text);
-  free(target_query(text, "expires"));
+  free(request_target_query(text, "expires"));
   free(text);
   return 0;
 }

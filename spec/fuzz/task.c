@@ -5,8 +5,8 @@
 
 #include <unistd.h>
 
-#include "sandbox/files.h"
-#include "sandbox/task.h"
+#include "engine/files.h"
+#include "sandbox/tasks/task.h"
 
 static char folder[] = "/tmp/fuzz-task-XXXXXX";
 

@@ -54,7 +54,7 @@ function sandboxed.fresh(name)
   return path
 end
 
---- A finished task made by hand, as csrc/sandbox/task.h describes it.
+--- A finished task made by hand, as csrc/sandbox/tasks/task.h describes it.
 ---@return string folder # of the task
 function sandboxed.plant(data_dir, record, files)
   local folder = data_dir .. "/tasks/" .. record.task_id

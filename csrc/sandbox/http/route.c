@@ -1,0 +1,91 @@
+/* Paths and methods. */
+
+#include "sandbox/http/route.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "sandbox/http/reply.h"
+#include "sandbox/http/request_target.h"
+
+typedef struct Route {
+  const char *path; /* ends in '/' where an argument follows */
+  const char *method;
+  const Operation *operation;
+} Route;
+
+static const Route routes[] = {
+  {"/audio-separation", "POST", &submit_operation},
+  {"/audio-separation/", "GET", &status_operation},
+  {"/audio-separation-result/", "GET", &result_operation},
+  {"/audio-separation-results", "POST", &results_operation},
+};
+
+/* The argument is one part of the path, so no slash stands in it unescaped. */
+static bool matches (const Route *route, const char *path,
+                     const char **argument) {
+  size_t n = strlen(route->path);
+  *argument = NULL;
+  if (route->path[n - 1] != '/')
+    return strcmp(path, route->path) == 0;
+  *argument = path + n;
+  return strncmp(path, route->path, n) == 0 && **argument != '\0' &&
+         strchr(*argument, '/') == NULL;
+}
+
+static const Operation *find_api (Request *r) {
+  const char *argument, *path = r->record->path;
+  size_t base = strlen(r->server->base_path);
+  if (strncmp(path, r->server->base_path, base) != 0)
+    return &unknown_operation;
+  for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+    const Route *route = &routes[i];
+    if (!matches(route, path + base, &argument))
+      continue;
+    if (strcmp(r->record->method, route->method) != 0) {
+      r->allow = route->method;
+      return &unknown_operation;
+    }
+    if (argument != NULL) {
+      r->argument = request_target_decode(argument, strlen(argument));
+      r->no_memory = r->argument == NULL && errno == ENOMEM;
+    }
+    return route->operation;
+  }
+  return &unknown_operation;
+}
+
+static const Operation *find_stem (Request *r) {
+  const char *method = r->record->method;
+  if (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0)
+    return &stem_operation;
+  r->allow = "GET, HEAD";
+  return &unknown_operation;
+}
+
+const Operation *route_find (Request *r) {
+  return r->listener->kind == API ? find_api(r) : find_stem(r);
+}
+
+bool route_has_key (const Request *r) {
+  const char *key = request_header(r, "x-api-key");
+  return key != NULL && secret_equal(key, r->server->api_key);
+}
+
+const Operation *const operations[OPERATIONS] = {
+  &submit_operation,  &status_operation, &result_operation,
+  &results_operation, &stem_operation,   &unknown_operation,
+};
+
+static enum MHD_Result refuse (Request *r) {
+  if (r->allow == NULL)
+    return reply_detail(r, MHD_HTTP_NOT_FOUND, "Not Found");
+  return reply_detail(r, MHD_HTTP_METHOD_NOT_ALLOWED, "Method Not Allowed");
+}
+
+const Operation unknown_operation = {
+  .id = UNKNOWN,
+  .name = "unknown",
+  .begin = refuse,
+  .finish = refuse,
+};

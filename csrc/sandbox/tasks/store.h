@@ -1,0 +1,57 @@
+/* The tasks of one data folder: found again at the next start, looked up by
+** task id and by run id, never forgotten while the store is there.
+**
+**   data_dir/lock        held while a server uses the folder
+**   data_dir/secret      the key that signs stem URLs
+**   data_dir/last_run    the highest run id given so far
+**   data_dir/tasks/      one folder per task, see task.h
+**   data_dir/uploads/    what is arriving; emptied at every start */
+
+#ifndef CAMB_SANDBOX_TASKS_STORE_H
+#define CAMB_SANDBOX_TASKS_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sandbox/http/failure.h"
+#include "sandbox/tasks/task.h"
+
+typedef struct Store Store;
+
+/* Open 'data_dir', making it if need be; NULL means a fresh folder that
+** store_close removes.  NULL and 'why' on failure. */
+Store *store_open (const char *data_dir, Failure *why);
+
+/* The data folder's whole path, and the key of KEY_BYTES bytes in it. */
+const char *store_folder (const Store *s);
+const uint8_t *store_key (const Store *s);
+
+/* The pending tasks, oldest first, linked by 'next'; false when there is no
+** memory to find them all.  Only right after store_open: later the workers own
+** these links. */
+bool store_pending (Store *s, Task **list);
+
+/* A fresh folder for an upload; free() it.  NULL and errno on failure. */
+char *store_upload_folder (Store *s);
+
+/* Make 't', whose folder holds a finished upload, a task of the store: write
+** its record, move its folder to its place, index it.  The store owns it then.
+** False and errno on failure, 't' is then still the caller's. */
+bool store_accept (Store *s, Task *t);
+
+/* Write down how a task ended, which may need a run id, and publish it.
+** 'o->run_id' is set here when 'o->status' is SUCCESS. */
+bool store_finish (Store *s, Task *t, Outcome *o);
+
+/* The task with that id, or that run; NULL when there is none. */
+Task *store_task (Store *s, const char *id);
+Task *store_run (Store *s, int64_t run_id);
+
+/* Give the folder back to others and remove it if it was our own.  The tasks
+** can still be looked up.  Idempotent. */
+void store_close (Store *s);
+
+/* Close and free.  NULL is fine. */
+void store_free (Store *s);
+
+#endif
