@@ -66,7 +66,7 @@ describe("camb.api", function()
   it("refuses results whose URLs cannot be fetched", function()
     local good = '"background_audio_url":"https://h/b.flac"'
     for _, url in ipairs({ "null", '"/fg.flac"', '"file:///etc/passwd"',
-      '"ftp://h/x"', '"http://h/a b"', '"http://h/\\r\\nx"', "7", '""' }) do
+      '"ftp://h/x"', '"http://h a/b"', '"http://h/\\r\\nx"', "7", '""' }) do
       local urls, problem = api.read_result(
         ('{"foreground_audio_url":%s,%s}'):format(url, good))
       assert.is_nil(urls)

@@ -66,7 +66,7 @@ describe("a hostile reply", function()
 
   it("whose URLs cannot be fetched is refused", function()
     for _, url in ipairs({ "/relative", "file:///etc/passwd", "ftp://h/x",
-      "http://h/a b", "http://h/a\r\nb", "", "//h/x" }) do
+      "http://h a/b", "http://h/a\r\nb", "", "//h/x" }) do
       local err = fails("protocol", { step = "result", reply = {
         foreground_audio_url = url, background_audio_url = "http://h/b" } },
         result)

@@ -50,4 +50,42 @@ describe("camb.json", function()
     assert.equal("99999999999999999999", json.digits("99999999999999999999"))
     assert.equal("-3", json.digits(-3))
   end)
+
+  it("reads the numbers that only Python writes", function()
+    local value = assert(json.decode(
+      '{"run_id":7,"a":NaN,"b":Infinity,"c":-Infinity,"d":"NaN"}'))
+    assert.equal(7, value.run_id)
+    assert.is_true(value.a ~= value.a)
+    assert.equal(math.huge, value.b)
+    assert.equal(-math.huge, value.c)
+    assert.equal("NaN", value.d)
+    for _, odd in ipairs({ value.a, value.b, value.c }) do
+      assert.is_nil(json.integer(odd))
+    end
+  end)
+
+  it("reads text behind a byte order mark", function()
+    assert.equal(7, json.decode('\239\187\191{"run_id":7}').run_id)
+  end)
+
+  it("reads half of a surrogate pair as a character that is unknown",
+    function()
+      local value = json.decode([[{"a":"x\udce9.wav","b":"\ud83d\ude00",]]
+        .. [["c":"\uD83Dx","d":"\ude00\ud83d","e":"\\udce9","f":"\\\\\udce9",]]
+        .. [["g":"\ud83d\ud83d\ude00","h":"\""}]])
+      assert.same({ a = "x\239\191\189.wav", b = "\240\159\152\128",
+        c = "\239\191\189x", d = "\239\191\189\239\191\189", e = "\\udce9",
+        f = "\\\\\239\191\189", g = "\239\191\189\240\159\152\128",
+        h = '"' }, value)
+    end)
+
+  it("refuses more values than anyone needs", function()
+    for _, text in ipairs({ ("[],"):rep(100000) .. "[]",
+      ("{},"):rep(100000) .. "{}", ("1,"):rep(100000) .. "1" }) do
+      local value, problem = json.decode("[" .. text .. "]")
+      assert.is_nil(value)
+      assert.equal("holds more than 100000 values", problem)
+    end
+    assert.is_string((json.decode('"' .. ("[,"):rep(100001) .. '"')))
+  end)
 end)

@@ -234,4 +234,49 @@ describe("a download", function()
     workspace.write(folder .. "/x.foreground.part", truth.foreground:sub(1, 9000))
     succeeds()
   end)
+
+  -- Both stems are at `url`, whatever the host is asked for.
+  local function fetch(url)
+    server:fault({ step = "stem", status = 200, body = truth.foreground,
+      times = 2 })
+    local stems = assert(client:download({ foreground_audio_url = url,
+      background_audio_url = url }, { output_dir = folder, name = "x", overwrite = true }))
+    assert.is_true(truth.foreground == workspace.read(stems.foreground))
+    local requests = server:requests()
+    return requests[#requests]
+  end
+
+  it("asks for a URL as it was signed: spaces escaped, dots left alone",
+    function()
+      assert.equal("/stems/my%20song/fg.flac",
+        fetch(server.stem_url .. "/stems/my song/fg.flac").path)
+      local request = fetch(server.stem_url
+        .. "/stems/a/../b/./c%20d.flac?name=my song\195\164&sig=a/../b")
+      assert.equal("/stems/a/../b/./c%20d.flac", request.path)
+      assert.equal("name=my%20song%C3%A4&sig=a/../b", request.query)
+    end)
+
+  it("unpacks a stem that comes as gzip though nobody asked", function()
+    local packed = workspace.read(workspace.pack(truth.foreground, folder))
+    os.remove(folder .. "/packed")
+    local labels = { "gzip", "x-gzip" }
+    for _, label in ipairs(labels) do
+      server:fault({ step = "stem", status = 200, body = packed,
+        headers = { ["Content-Encoding"] = label }, times = 4 })
+      local stems = assert(download({ overwrite = true }))
+      assert.is_true(truth.foreground == workspace.read(stems.foreground))
+      assert.is_true(truth.foreground == workspace.read(stems.background))
+      server:clear_faults()
+    end
+  end)
+
+  it("takes plain bytes for what they are, whatever their label says",
+    function()
+      for _, label in ipairs({ "gzip", "aws-chunked" }) do
+        server:fault({ step = "stem", status = 200, body = truth.foreground,
+          headers = { ["Content-Encoding"] = label }, times = 2 })
+        local stems = assert(download({ overwrite = true }))
+        assert.is_true(truth.foreground == workspace.read(stems.foreground))
+      end
+    end)
 end)

@@ -174,4 +174,23 @@ describe("over TLS", function()
     assert.matches("something that is not https", err.message)
     assert.equal(0, reached)
   end)
+
+  it("a URL in capitals is no way around it", function()
+    open(true)
+    local plain = assert(sandbox.start({}))
+    server:fault({ step = "stem", status = 302, times = math.huge,
+      redirect = plain.stem_url .. "/stems/1/foreground.flac" })
+    for _, scheme in ipairs({ "HTTPS", "Https", "httpS" }) do
+      local url = server.stem_url:gsub("^https", scheme) .. "/stems/1/x.flac"
+      local stems, err = client:download({ foreground_audio_url = url,
+        background_audio_url = url }, { output_dir = folder, name = "x" })
+      assert.is_nil(stems)
+      assert.matches("something that is not https", err.message)
+      local _, problem = client:submit(url)
+      assert.matches("something that is not https", problem.message)
+    end
+    local reached = #plain:requests()
+    plain:stop()
+    assert.equal(0, reached)
+  end)
 end)

@@ -199,15 +199,28 @@ static int l_escape (lua_State *L) {
   return 1;
 }
 
-/* has_digits(text, n) -> whether it holds n digits in a row */
-static int l_has_digits (lua_State *L) {
-  size_t size, row = 0;
-  const char *text = luaL_checklstring(L, 1, &size), *end = text + size;
-  lua_Integer n = luaL_checkinteger(L, 2);
-  for (; text < end && (lua_Integer)row < n; text++)
-    row = *text >= '0' && *text <= '9' ? row + 1 : 0;
-  lua_pushboolean(L, (lua_Integer)row >= n);
-  return 1;
+/* Behind the string that begins at 'c', or the end. */
+static const char *skip_string (const char *c, const char *end) {
+  for (c++; c < end && *c != '"'; c++)
+    if (*c == '\\' && c + 1 < end)
+      c++;
+  return c < end ? c + 1 : end;
+}
+
+/* weigh(json) -> values, at the most; digits of the longest number.  What it
+** costs to decode a text is known before. */
+static int l_weigh (lua_State *L) {
+  size_t size, values = 1, row = 0, digits = 0;
+  const char *c = luaL_checklstring(L, 1, &size), *end = c + size;
+  while (c < end) {
+    row = *c >= '0' && *c <= '9' ? row + 1 : 0;
+    digits = row > digits ? row : digits;
+    values += *c == ',' || *c == '[' || *c == '{';
+    c = *c == '"' ? skip_string(c, end) : c + 1;
+  }
+  camb_pushcount(L, (long long)values);
+  camb_pushcount(L, (long long)digits);
+  return 2;
 }
 
 /* url_problem(url) -> nil, or why it may not be requested */
@@ -239,7 +252,7 @@ const luaL_Reg system_functions[] = {{"now", l_now},
                                      {"existing", l_existing},
                                      {"make_folder", l_make_folder},
                                      {"escape", l_escape},
-                                     {"has_digits", l_has_digits},
+                                     {"weigh", l_weigh},
                                      {"url_problem", l_url_problem},
                                      {"is_terminal", l_is_terminal},
                                      {"library", l_library},

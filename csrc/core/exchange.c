@@ -11,6 +11,7 @@ static void forget_reply (Exchange *x) {
   x->has_retry_after = false;
   x->etag[0] = x->content_type[0] = x->content_range[0] = '\0';
   x->location[0] = x->last_modified[0] = x->repr_digest[0] = '\0';
+  x->content_encoding[0] = '\0';
 }
 
 /* The value of header 'name' when 'line' is that header, else NULL. */
@@ -69,6 +70,7 @@ static size_t on_header (char *line, size_t one, size_t size, void *arg) {
   NOTE(repr_digest, "Repr-Digest");
   NOTE(content_type, "Content-Type");
   NOTE(content_range, "Content-Range");
+  NOTE(content_encoding, "Content-Encoding");
   NOTE(location, "Location");
   if (value_of(line, size, "Retry-After", 11, &length) != NULL)
     x->has_retry_after = true;

@@ -33,6 +33,7 @@ typedef struct Exchange {
   char repr_digest[192];
   char content_type[64];
   char content_range[64];
+  char content_encoding[16];
   char location[256]; /* as sent; for words only */
   char error[CURL_ERROR_SIZE];
 } Exchange;

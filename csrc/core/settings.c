@@ -113,6 +113,8 @@ int settings_apply (const Settings *s, CURL *easy) {
       set_text(easy, CURLOPT_PROXY, s->proxy) != 0 ||
       (s->ca_file != NULL && trust_only(easy, s->ca_file) != 0))
     return -1;
+  /* "/a/../b" may have been signed as it is written */
+  curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
   curl_easy_setopt(easy, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,

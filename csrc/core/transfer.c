@@ -51,7 +51,7 @@ int transfer_begin (Transfer *t, Session *s, const TransferOptions *options) {
   if (reason != 0)
     goto fail;
   reason = ENOMEM;
-  t->url = strdup(options->url);
+  t->url = url_canonical(options->url);
   if (t->url == NULL || copy_headers(t, options->headers) != 0)
     goto fail;
   t->deadline = options->deadline;
@@ -271,7 +271,7 @@ bool transfer_redirect (Transfer *t, Exchange *x) {
   origin = url_origin(target);
   same = origin != NULL && strcmp(origin, session_origin(t->session)) == 0;
   free(origin);
-  url = same ? strdup(target) : NULL;
+  url = same ? url_canonical(target) : NULL;
   if (url == NULL) {
     x->no_memory = same || (origin == NULL && errno == ENOMEM);
     return false;
@@ -303,7 +303,7 @@ int transfer_revive (Transfer *t, const char *url) {
   char *copy;
   if (!t->done || session_join(t->session, t, url) != 0)
     return -1;
-  copy = strdup(url);
+  copy = url_canonical(url);
   if (copy == NULL || session_begin(t->session) != 0) {
     free(copy);
     return -1;

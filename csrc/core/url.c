@@ -41,9 +41,46 @@ static void release (char *scheme, char *host, char *port) {
 
 bool url_is_clean (const char *url) {
   const unsigned char *c = (const unsigned char *)url;
-  while (*c > ' ' && *c != 0x7F)
+  while (*c >= ' ' && *c != 0x7F)
     c++;
   return *c == '\0';
+}
+
+/* Where the path begins, or what else comes behind the host. */
+static const char *behind_authority (const char *url) {
+  const char *host = strstr(url, "://");
+  host = host != NULL ? host + 3 : url;
+  return host + strcspn(host, "/?#");
+}
+
+/* What people write in a URL though it does not stand there as it is; the
+** signature of one is made over its escaped form (RFC 3986 2.1). */
+static bool needs_escape (unsigned char c) {
+  return c == ' ' || c == '"' || c == '<' || c == '>' || c > 0x7E;
+}
+
+char *url_canonical (const char *url) {
+  static const char digits[] = "0123456789ABCDEF";
+  const char *path = behind_authority(url), *colon = strchr(url, ':'), *c;
+  char *copy = malloc((size_t)(path - url) + 3 * strlen(path) + 1), *out = copy;
+  if (copy == NULL) {
+    errno = ENOMEM;
+    return NULL;
+  }
+  for (c = url; *c != '\0'; c++) {
+    unsigned char byte = (unsigned char)*c;
+    if (c >= path && needs_escape(byte)) {
+      *out++ = '%';
+      *out++ = digits[byte >> 4];
+      *out++ = digits[byte & 15];
+    } else if (colon != NULL && c < colon && byte >= 'A' && byte <= 'Z') {
+      *out++ = (char)(byte - 'A' + 'a');
+    } else {
+      *out++ = *c;
+    }
+  }
+  *out = '\0';
+  return copy;
 }
 
 /* URLs of one host come one after the other, and what stands before the path
@@ -70,7 +107,10 @@ static bool is_latest (const char *url, size_t authority) {
 
 static char *parse_origin (const char *url) {
   char *scheme = NULL, *host = NULL, *port = NULL, *origin = NULL, *c;
-  int error = split(url, &scheme, &host, &port);
+  char *canonical = url_canonical(url);
+  int error =
+    canonical != NULL ? split(canonical, &scheme, &host, &port) : ENOMEM;
+  free(canonical);
   if (error == 0) {
     size_t size = strlen(scheme) + strlen(host) + strlen(port) + 5;
     origin = malloc(size);
@@ -129,7 +169,7 @@ const char *url_problem (const char *url) {
   char *origin;
   if (!url_is_clean(url)) {
     errno = EINVAL;
-    return "it holds a space or a control character";
+    return "it holds a control character";
   }
   if (is_latest(url, authority_of(url)))
     return NULL;

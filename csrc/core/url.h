@@ -5,13 +5,18 @@
 
 #include <stdbool.h>
 
-/* True when 'url' holds no space and no control character. */
+/* True when 'url' holds no control character. */
 bool url_is_clean (const char *url);
 
 /* Why 'url' may not be requested, as a phrase ("it is not an absolute http or
 ** https URL"), or NULL when it may.  Static text; errno is EINVAL, or ENOMEM
 ** where it could not even be read. */
 const char *url_problem (const char *url);
+
+/* 'url' as it is requested: its scheme in small letters, and escaped what does
+** not stand in a path or a query as it is, such as a space.  The caller frees
+** it; NULL with errno when there is no memory. */
+char *url_canonical (const char *url);
 
 /* "scheme://host:port" with the default port written out (RFC 6454): equal
 ** strings are equal origins.  NULL with errno when 'url' has none (EINVAL)

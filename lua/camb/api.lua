@@ -1,6 +1,7 @@
 --- The service's four operations, without any I/O: what a request looks like
 --- and what a reply means.  Every reply is checked for its shape here.
 
+local ascii = require "camb.ascii"
 local core = require "camb.core"
 local json = require "camb.json"
 
@@ -22,12 +23,14 @@ local MEANING = {
   PAYMENT_REQUIRED = "payment_required",
 }
 
+local LONGEST_WORD = 40
+
 --- What a status word means: "pending", "success", a kind of error, or nil for
 --- a word that is not known.
 ---@param status string
 ---@return string?
 function api.meaning(status)
-  return MEANING[status:upper()]
+  return #status <= LONGEST_WORD and MEANING[ascii.upper(status)] or nil
 end
 
 local function query(run_id)
@@ -62,15 +65,20 @@ function api.results_body(run_ids)
   return '{"run_ids":[' .. table.concat(digits, ",") .. "]}"
 end
 
+local EXCERPT = 60
+
+-- Of the first bytes only, however many there are.
 local function excerpt(text)
-  text = text:gsub("%s+", " "):gsub("%c", ""):gsub("^ ", "")
-  return #text > 60 and text:sub(1, 60) .. "…" or text
+  local words = text:sub(text:find("%S") or 1, -1):sub(1, 4 * EXCERPT)
+    :gsub("%s+", " "):gsub("%c", "")
+  return (#words > EXCERPT or #text > 4 * EXCERPT)
+    and words:sub(1, EXCERPT) .. "…" or words
 end
 
 local function decode_object(text, what)
   local value, problem = json.decode(text)
   if problem then
-    return nil, ("%s is not JSON: \"%s\""):format(what, excerpt(text))
+    return nil, ("%s %s: \"%s\""):format(what, problem, excerpt(text))
   elseif type(value) ~= "table" then
     return nil, ("%s is not an object: \"%s\""):format(what, excerpt(text))
   end
@@ -118,7 +126,7 @@ end
 function api.read_status(text)
   local reply, problem = json.decode(text)
   if problem then
-    return nil, ("the status is not JSON: \"%s\""):format(excerpt(text))
+    return nil, ("the status %s: \"%s\""):format(problem, excerpt(text))
   end
   local found = status_of(reply)
   if not found or type(found.status) ~= "string" then

@@ -67,9 +67,10 @@ local function find_base_url(checked, level)
     or (from_environment ~= "" and from_environment)
     or api.BASE_URL
   local problem = core.url_problem(url)
-  if problem or url:find("[?#]") then
-    error(("option 'base_url' is not usable: %s"):format(
-      problem or "it has a query or a fragment"), level + 1)
+    or url:find("[?#]") and "it has a query or a fragment"
+    or url:find(" ", 1, true) and "it holds a space"
+  if problem then
+    error(("option 'base_url' is not usable: %s"):format(problem), level + 1)
   end
   return (url:gsub("/+$", ""))
 end

@@ -1,12 +1,33 @@
 --- JSON by a private lua-cjson, so that no setting of the host program's
---- reaches us: null becomes nil, and integers of any length stay exact.
+--- reaches us: null becomes nil, and integers of any length stay exact.  What
+--- Python's json writes and JSON does not know (NaN, Infinity, half of a
+--- surrogate pair, a byte order mark) is read, too.
 
 local core = require "camb.core"
 
-local cjson = require("cjson").new()
-cjson.decode_invalid_numbers(false)
+local cjson = require("cjson")
 
 local json = {}
+
+-- The more there are the more memory they take, whatever the text does.
+local MOST_VALUES = 100000
+
+-- How the locale writes a number: lua-cjson looks that up when it is made, and
+-- a host may change it at any time.
+local function decimal_point()
+  return ("%.1f"):format(0.5)
+end
+
+local decoder, point
+
+local function fresh_decoder()
+  if point ~= decimal_point() then
+    point = decimal_point()
+    decoder = cjson.new()
+    decoder.decode_invalid_numbers(true)
+  end
+  return decoder
+end
 
 -- lua-cjson reads numbers as doubles, which hold 15 digits for sure.
 local EXACT_DIGITS = 15
@@ -46,6 +67,22 @@ local function protect_integers(text)
   return table.concat(out)
 end
 
+local function utf8_of_pair(high, low)
+  local code = 0x10000 + (tonumber(high, 16) - 0xD800) * 0x400
+    + tonumber(low, 16) - 0xDC00
+  return string.char(0xF0 + math.floor(code / 0x40000),
+    0x80 + math.floor(code / 0x1000) % 0x40,
+    0x80 + math.floor(code / 0x40) % 0x40, 0x80 + code % 0x40)
+end
+
+-- Half of a surrogate pair stands for no character.  Backslashes that are
+-- escaped are taken out of the way first.
+local function mend_surrogates(text)
+  return (text:gsub("\\\\", "\\u005c")
+    :gsub("\\u([dD][89abAB]%x%x)\\u([dD][c-fC-F]%x%x)", utf8_of_pair)
+    :gsub("\\u[dD][89a-fA-F]%x%x", "\\ufffd"))
+end
+
 local function drop_nulls(value)
   if type(value) == "table" then
     for key, item in pairs(value) do
@@ -62,16 +99,26 @@ end
 --- Decode `text`.
 ---@param text string
 ---@return any value # nil for null
----@return string? problem # set when `text` is no JSON
+---@return string? problem # what `text` is or does, when it cannot be read
 function json.decode(text)
-  if core.has_digits(text, EXACT_DIGITS + 1) then
+  local values, digits = core.weigh(text)
+  if values > MOST_VALUES then
+    return nil, ("holds more than %d values"):format(MOST_VALUES)
+  end
+  if digits > EXACT_DIGITS then
     text = protect_integers(text)
   end
-  local ok, value = pcall(cjson.decode, text)
+  if text:find("\\u[dD][89a-fA-F]") then
+    text = mend_surrogates(text)
+  end
+  if text:sub(1, 3) == "\239\187\191" then
+    text = text:sub(4)
+  end
+  local ok, value = pcall(fresh_decoder().decode, text)
   if not ok and value == "not enough memory" then
     error(value, 0) -- Lua's own, which says nothing about the text
   elseif not ok then
-    return nil, (tostring(value):gsub("^.-:%d+: ", ""))
+    return nil, "is not JSON"
   elseif value == cjson.null then
     return nil
   end

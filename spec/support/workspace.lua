@@ -38,6 +38,13 @@ function workspace.read(path)
   return bytes
 end
 
+--- The path of a file in `folder` that holds `bytes` as gzip.
+function workspace.pack(bytes, folder)
+  local path = workspace.write(folder .. "/packed", bytes)
+  run(("gzip -n '%s' && mv '%s.gz' '%s'"):format(path, path, path))
+  return path
+end
+
 --- The names in a folder, sorted.
 function workspace.list(path)
   local names = {}
