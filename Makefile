@@ -154,9 +154,21 @@ demo: deps ## Separate examples/mix.flac by the sandbox.
 
 # The suite, in this build.  Specs find LUA and BUILD in their environment.
 SPECS ?= spec
-BUSTED = $(ENV_LUA) $(ENV_C) $(ENV_PATH) LUA=$(LUA) BUILD=$(BUILD) \
+BUSTED = env --default-signal $(ENV_LUA) $(ENV_C) $(ENV_PATH) LUA=$(LUA) BUILD=$(BUILD) \
   $(LUA) spec/support/busted.lua --helper=spec/support/slowest.lua \
   --pattern=_spec --output=plainTerminal
+
+# How many seconds a file of specs may take: one that hangs is killed with what
+# it started, and named with the spec that ran.
+FILE_LIMIT ?= 900
+# $(call limited,NAME,WORDS): busted within that limit, also ended by Ctrl-C.
+define limited
+trap 'kill $$pid; exit 1' HUP INT TERM; \
+  timeout -k 10 $(FILE_LIMIT) env RUNNING=$(BUILD)/$(1).running $(BUSTED) $(2) & \
+  pid=$$!; wait $$pid; status=$$?; \
+  case $$status in 124 | 137) echo "$(1) was killed after $(FILE_LIMIT) s," \
+    "in: $$(cat $(BUILD)/$(1).running)";; esac; [ $$status = 0 ]
+endef
 
 # Which lines of Lua run is written down by specs under ASan, where the lines of
 # C are counted as well.
@@ -182,7 +194,7 @@ test: test-deps ## Run the specs; SPECS=spec/x_spec.lua for some of them.
 	@$(AGAIN) all bench-programs $(SUPPORT_SO)
 	@$(MAKE) --no-print-directory $(if $(filter spec,$(SPECS)),run-all,run-test)
 run-test: $(SUPPORT_SO)
-	@$(BUSTED) $(SPECS)
+	@$(call limited,run-test,$(SPECS))
 run-all:
 	@{ $(AGAIN) -k --output-sync=target $(EACH); \
 	   $(MAKE) --no-print-directory run-timed; } 2>&1 | tee $(LOG)
@@ -194,12 +206,12 @@ BROKEN = LeakSanitizer has encountered a fatal error
 $(EACH): each-%: $(SUPPORT_SO)
 	@echo "spec/$*_spec.lua"
 	@log=$(BUILD)/each-$*.log; \
-	run() { $(BUSTED) $(EXCEPT:%=--exclude-tags=%) spec/$*_spec.lua \
-	  > $$log 2>&1; }; \
+	run() { { $(call limited,$*_spec.lua,$(EXCEPT:%=--exclude-tags=%) \
+	  spec/$*_spec.lua); } > $$log 2>&1; }; \
 	run || { grep -q '$(BROKEN)' $$log && run; }; \
 	status=$$?; cat $$log; exit $$status
 run-timed:
-	@$(BUSTED) --tags=timed $(TIMED)
+	@$(call limited,$@,--tags=timed $(TIMED))
 
 # What specs need of the system: forks, and peers that only the kernel plays.
 $(SUPPORT_SO): spec/support/system.c
@@ -276,6 +288,7 @@ endef
 # out those that separate whole recordings, compute on samples or ask databases
 # in Lua, too: minutes each, in C that the others run as well.  TSan runs what has threads.
 SANITIZERS = sanitize-asan sanitize-valgrind sanitize-tsan
+SLOW_LIMIT ?= 2700
 VALGRIND_SPECS ?= $(filter-out $(patsubst %,spec/%_spec.lua,engine engine_% \
   formats batch_store store cli control readme),$(wildcard spec/*_spec.lua))
 TSAN_SPECS ?= $(wildcard spec/sandbox*_spec.lua) spec/faults_spec.lua
@@ -292,6 +305,7 @@ sanitized = $(AGAIN) all bench-programs BUILD=$(1) CC=gcc CFLAGS="$(2)" \
   EXTRA_CFLAGS="$(3)"
 # $(call checked,FOLDER,FILES): run specs in that build.
 checked = $(AGAIN) -k --output-sync=target BUILD=$(1) LUA=$(notdir $(LUA)) \
+  FILE_LIMIT=$(SLOW_LIMIT) \
   EXCEPT="build timed slow kill" $(patsubst spec/%_spec.lua,each-%,$(2))
 
 sanitize-asan: $(PRELOAD) $(COVERAGE_SO)
@@ -377,9 +391,9 @@ GC_FILES = $(filter-out $(GC_SPECS) $(wildcard spec/engine*_spec.lua \
   spec/formats_spec.lua),$(FILES))
 torture-gc:
 	$(call step,$(AGAIN) all bench-programs && CAMB_GC=1000 \
-	  $(MAKE) --no-print-directory run-test \
+	  $(MAKE) --no-print-directory run-test FILE_LIMIT=$(SLOW_LIMIT) \
 	  SPECS="--exclude-tags=timed $(GC_SPECS)" && CAMB_GC=always $(AGAIN) -k \
-	  --output-sync=target EXCEPT="build timed slow kill" \
+	  --output-sync=target FILE_LIMIT=$(SLOW_LIMIT) EXCEPT="build timed slow kill" \
 	  $(GC_FILES:spec/%_spec.lua=each-%))
 
 # Programs that print figures.  A C program that needs more than libc says here

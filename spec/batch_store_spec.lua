@@ -421,8 +421,11 @@ describe("a batch with a store", function()
     end
     -- Between two of its writes: stopped in one, it would lock the others out.
     local function stop_worker()
-      workspace.run(("kill -STOP %s; until grep -q '^State:.T' "
-        .. "/proc/%s/status; do sleep 0.01; done"):format(pid, pid))
+      workspace.run("kill -STOP " .. pid)
+      workspace.wait_for("process " .. pid .. " to stop", function()
+        return workspace.read(("/proc/%s/status"):format(pid))
+          :find("\nState:%s*T")
+      end)
       return workspace.run(("sqlite3 %s 'BEGIN IMMEDIATE; ROLLBACK;'"):format(
         path)) == ""
     end

@@ -191,3 +191,18 @@ describe("the checkout #build", function()
     end
   end)
 end)
+
+describe("make run-test #build", function()
+  it("kills specs that hang, and names the one that ran", function()
+    workspace.write(folder .. "/hang_spec.lua", [[
+      describe("a spec", function()
+        it("ends", function() end)
+        it("hangs", function() os.execute("sleep 600") end)
+      end)]])
+    local output, status = workspace.run(("%stimeout 120 make -s -C '%s' "
+      .. "LUA='%s' BUILD='%s' SPECS=%s/hang_spec.lua FILE_LIMIT=3 run-test")
+      :format(CLEAN, here, LUA, BUILD, folder))
+    assert.equal(2, status)
+    assert.matches("was killed after 3 s, in: a spec hangs\n", output, 1, true)
+  end)
+end)

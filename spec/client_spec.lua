@@ -240,11 +240,11 @@ describe("a client", function()
     local created = assert(operations:create_audio_separation({
       media_file = MIX, project_name = "p" }))
     local status
-    repeat
+    workspace.wait_for("the task to succeed", function()
       status = assert(operations:get_audio_separation_status({
         task_id = created.task_id }))
-      camb.sleep(0.05)
-    until status.status == "SUCCESS"
+      return status.status == "SUCCESS"
+    end)
     local urls = assert(operations:get_audio_separation_run_info({
       run_id = status.run_id }))
     assert.is_string(urls.foreground_audio_url)
@@ -337,7 +337,9 @@ describe("a client", function()
         jobs[i] = camb.spawn(narrow.submit, narrow, MIX)
       end
       assert(task:wait({ interval = 0.1, max_attempts = 1000, deadline = 60 }))
+      local give_up = core.now() + 60
       while #of_kind(server, "POST", "/audio%-separation$") < 2 do
+        assert.is_true(core.now() < give_up)
         camb.sleep(0.01)
       end
       for i = 1, 3 do

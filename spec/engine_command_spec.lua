@@ -47,9 +47,7 @@ local function is_failed(server, message)
 end
 
 local function is_gone(pid)
-  sandboxed.wait_for("the end of process " .. pid, function()
-    return select(2, workspace.run("kill -0 " .. pid)) ~= 0
-  end)
+  workspace.wait_for_end(pid)
 end
 
 --- What a script has written to `path` for us.

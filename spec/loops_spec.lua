@@ -247,7 +247,9 @@ for _, name in ipairs { "cqueues", "luv", "copas" } do
       end
       server:fault({ step = "status", silence = true, times = 100 })
       run(wait, wait, wait, function()
+        local give_up = core.now() + 60
         while submitted < 3 or server:stats().requests.status < 3 do
+          assert.is_true(core.now() < give_up)
           native.sleep(0.01)
         end
         one:close()
@@ -287,7 +289,9 @@ for _, name in ipairs { "cqueues", "luv", "copas" } do
         thread = coroutine.running()
         client:separate(MIX, { output_dir = folder, name = "one" })
       end, function()
+        local give_up = core.now() + 60
         while #server:requests() == 0 do
+          assert.is_true(core.now() < give_up)
           native.sleep(0.01)
         end
         assert.equal(1, client.session:active())

@@ -3,7 +3,6 @@
 
 local camb = require "camb"
 local copied = require "spec.support.copied"
-local core = require "camb.core"
 local ports = require "spec.support.ports"
 local system = require "spec.support.system"
 local workspace = require "spec.support.workspace"
@@ -32,18 +31,15 @@ describe("a sandbox that is killed and started again #slow", function()
   end
 
   local function wait_until_up(one)
-    local limit = core.now() + 60
-    while not (workspace.read(one.log) or ""):find("listens at") do
-      assert(core.now() < limit, workspace.read(one.log))
-      core.wait(0.01)
-    end
+    workspace.wait_for("the server to listen", function()
+      return (workspace.read(one.log) or ""):find("listens at")
+        or not workspace.is_running(one.pid) and error(workspace.read(one.log))
+    end)
   end
 
   -- By SIGKILL; the next one starts when its ports and data are free.
   local function restart(fault)
-    system.kill(server.pid)
-    workspace.run(("while kill -0 %d 2>/dev/null; do sleep 0.01; done")
-      :format(server.pid))
+    workspace.stop(server.pid, "KILL")
     server = start(server.ports, fault)
   end
 

@@ -241,7 +241,7 @@ done:close()
 report(SECONDS)
 local parts = workspace.run(("find %s -name '*.part'"):format(output))
 workspace.write(folder .. "/stop", "")
-workspace.run(("while kill -0 %s 2>/dev/null; do sleep 0.1; done"):format(pid))
+workspace.wait_for_end(pid)
 local uploads = tonumber(workspace.read(folder .. "/stats"))
 if not uploads then
   complain("the server died: %s", workspace.read(folder .. "/log"))

@@ -14,21 +14,14 @@ local function is_up(port)
   return status == 0
 end
 
-local function wait_until_up(port, log)
-  for _ = 1, 500 do
-    if is_up(port) then
-      return
-    end
-    workspace.run("sleep 0.02")
-  end
-  error("no proxy at port " .. port .. ": " .. (workspace.read(log) or ""))
-end
-
 local function start(scheme, port, folder, command)
   local log = folder .. "/log"
   local pid = workspace.run(("%s >> %s 2>&1 & echo $!"):format(command, log))
     :match("%d+")
-  wait_until_up(port, log)
+  workspace.wait_for("a proxy at port " .. port, function()
+    return is_up(port)
+      or not workspace.is_running(pid) and error(workspace.read(log))
+  end)
   return {
     address = "127.0.0.1:" .. port,
     url = ("%s://%s:%s@127.0.0.1:%s"):format(scheme, NAME, PASSWORD, port),
@@ -37,8 +30,7 @@ local function start(scheme, port, folder, command)
       return workspace.read(log)
     end,
     stop = function()
-      workspace.run(("kill %s; while kill -0 %s 2>/dev/null; do sleep 0.02; "
-        .. "done"):format(pid, pid))
+      workspace.stop(pid)
       workspace.remove(folder)
     end,
   }

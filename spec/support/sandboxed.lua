@@ -11,6 +11,7 @@ local sandboxed = {
   run = workspace.run,
   read = workspace.read,
   write = workspace.write,
+  wait_for = workspace.wait_for,
 }
 
 local work
@@ -95,19 +96,6 @@ function sandboxed.http(arguments)
     end
   end
   return reply
-end
-
---- What `condition` gives once it gives anything.
-function sandboxed.wait_for(what, condition)
-  local deadline = os.time() + 60
-  repeat
-    local value = condition()
-    if value then
-      return value
-    end
-    workspace.run("sleep 0.02")
-  until os.time() > deadline
-  error("waited in vain for " .. what, 2)
 end
 
 --- Upload a form, work/mix.flac if none is given: the task id.

@@ -11,23 +11,17 @@ function served.start(words)
   local pid = workspace.run(("%s/bin/camb serve --port 0 --api-key sandbox %s "
     .. "> %s 2>&1 & echo $!"):format(os.getenv("BUILD") or "build", words or "",
     log)):match("%d+")
-  local base_url
-  for _ = 1, 1500 do
-    base_url = workspace.read(log):match("listens at (%S+)")
-    if base_url then
-      break
-    end
-    workspace.run("sleep 0.02")
-  end
-  assert(base_url, "camb serve did not start: " .. workspace.read(log))
+  local base_url = workspace.wait_for("camb serve to start", function()
+    return workspace.read(log):match("listens at (%S+)")
+      or not workspace.is_running(pid) and error(workspace.read(log))
+  end)
   os.remove(log)
   return {
     base_url = base_url,
     api_key = "sandbox",
     pid = pid,
     stop = function()
-      workspace.run(("kill %s; while kill -0 %s 2>/dev/null; do sleep 0.02; done")
-        :format(pid, pid))
+      workspace.stop(pid)
     end,
   }
 end

@@ -41,13 +41,21 @@ static int l_exit (lua_State *L) {
   _exit((int)luaL_checkinteger(L, 1));
 }
 
-/* wait(pid): its status, or minus the signal that killed it. */
+#define WAIT_SECONDS 120
+#define PAUSE_MS 5
+
+/* wait(pid): its status, or minus the signal that killed it.  One that does not
+** end in time is killed. */
 static int l_wait (lua_State *L) {
-  pid_t pid = (pid_t)luaL_checkinteger(L, 1);
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0)
-    if (errno != EINTR)
-      return fail(L, "waitpid");
+  pid_t pid = (pid_t)luaL_checkinteger(L, 1), ended;
+  int status = 0, pauses = WAIT_SECONDS * 1000 / PAUSE_MS;
+  while ((ended = waitpid(pid, &status, WNOHANG)) == 0) {
+    poll(NULL, 0, PAUSE_MS);
+    if (pauses-- == 0)
+      kill(pid, SIGKILL);
+  }
+  if (ended < 0)
+    return fail(L, "waitpid");
   lua_pushinteger(L, WIFSIGNALED(status) ? -WTERMSIG(status)
                                          : WEXITSTATUS(status));
   return 1;

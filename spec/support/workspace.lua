@@ -65,6 +65,55 @@ function workspace.run(command)
   return text, tonumber(status)
 end
 
+--- What `condition` gives once it gives anything; an error after `seconds`
+--- (60).
+---@param what string # for the error
+---@param condition fun(): any
+---@param seconds number?
+function workspace.wait_for(what, condition, seconds)
+  local give_up = core.now() + (seconds or 60)
+  repeat
+    local value = condition()
+    if value then
+      return value
+    end
+    core.wait(0.01)
+  until core.now() > give_up
+  error("waited in vain for " .. what, 2)
+end
+
+--- Whether a process runs, with any of its threads.  One that has ended does
+--- not, even if nobody has collected it: the first process of a container may
+--- never do so.
+---@param pid integer|string
+function workspace.is_running(pid)
+  local stat = workspace.read(("/proc/%d/stat"):format(pid)) or ""
+  local state, threads = stat:match("^%d+ %(.*%) (%a)"
+    .. (" %S+"):rep(16) .. " (%d+)")
+  return state ~= nil and not (state:find("[ZX]") and tonumber(threads) <= 1)
+end
+
+--- Wait until a process has ended; one that does not is killed, and an error.
+---@param pid integer|string
+function workspace.wait_for_end(pid)
+  local ok, problem = pcall(workspace.wait_for, "the end of process " .. pid,
+    function()
+      return not workspace.is_running(pid)
+    end)
+  if not ok then
+    workspace.run("kill -KILL " .. pid)
+    error(problem, 2)
+  end
+end
+
+--- End a process by `signal` (TERM) and wait for that.
+---@param pid integer|string
+---@param signal string?
+function workspace.stop(pid, signal)
+  workspace.run(("kill -%s %s"):format(signal or "TERM", pid))
+  workspace.wait_for_end(pid)
+end
+
 --- How many descriptors this process has open.  Looked up one by one: a child
 --- that lists them would change their number.
 function workspace.descriptors()
