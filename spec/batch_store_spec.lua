@@ -201,6 +201,29 @@ describe("a batch with a store", function()
       assert.equal(2, server:stats().uploads)
     end)
 
+  it("takes up a job that waits for another worker's upload, though there is "
+    .. "room for no other", function()
+    local paths = takes.make(folder .. "/in", 1)
+    local task = assert(client:submit(paths[1]))
+    local other = assert(store.open(path, { base_url = client.base_url }))
+    assert(other:add({ { key = "theirs", source = "theirs.wav",
+      name = "theirs", output_dir = out } }))
+    assert(other:claim(1))
+    assert(other:submitting("theirs", { sha256 = workspace.run(
+      "sha256sum < " .. paths[1]):match("^%x+") }))
+    local items = {}
+    camb.run(function()
+      local job = camb.spawn(all_of, paths, { concurrency = 1 })
+      camb.sleep(0.5)
+      assert(other:submitted("theirs", task.id))
+      other:close()
+      items = job:join()
+    end)
+    assert(items[1].stems, items[1].error)
+    assert.equal(task.id, items[1].task_id)
+    assert.equal(1, server:stats().uploads)
+  end)
+
   it("takes names and forms from the store, whatever is asked for later",
     function()
       local paths = takes.make(folder .. "/in", 2)

@@ -66,6 +66,18 @@ describe("a batch of URLs", function()
     end
   end
 
+  it("shares the upload of a file of its content that goes up meanwhile",
+    function()
+      server:fault({ step = "submit", status = 429, retry_after = 1 })
+      local items = all_of({ { source = take[1], name = "a" },
+        { source = urls.foreground_audio_url, name = "b" } })
+      for i = 1, 2 do
+        assert(items[i].stems, items[i].error)
+      end
+      assert.equal(items[1].task_id, items[2].task_id)
+      assert.equal(1 + 1, server:stats().uploads)
+    end)
+
   it("is fetched again, and sent once, where it was killed while it fetched",
     function()
       local url = urls.foreground_audio_url

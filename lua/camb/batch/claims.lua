@@ -115,7 +115,6 @@ function Claims:next()
   elseif run.busy == 0 and is_exhausted(self) then
     return nil
   end
-  run.room:wait()
   return false
 end
 

@@ -133,35 +133,33 @@ function Intake:follow_twin(job, task_id, err)
   self:make_room()
 end
 
-local function unpark(self)
-  if self.unpark > 0 then
+-- What is to be taken in next: a job that waited for another one's upload, or
+-- one of the journal's.  False: none for now, nil: there are no more.
+local function next_job(self)
+  if not self:has_place() then
+    return false
+  elseif self.unpark > 0 then
     self.unpark = self.unpark - 1
     return table.remove(self.parked, 1)
+  elseif self.is_dry then
+    return nil
   end
+  return self.held < self.options.concurrency and self.journal:next()
 end
 
 --- The body of a coroutine: jobs come in while there is room, until the journal
---- has no more.
+--- has no more and all have ended.
 function Intake:feed()
   while not self.closed and not self.problem do
-    while not self:has_room() do
-      if not self.room:wait() or self.closed then
-        return
-      end
-    end
-    local job = unpark(self) or self.journal:next()
+    local job = next_job(self)
+    self.is_dry = self.is_dry or job == nil
     if self.closed then
       return -- it was closed meanwhile: nothing more is begun
     elseif job then
       self:admit(job)
-    elseif job == nil and #self.parked == 0 then
+    elseif self.is_dry and self.busy == 0 then
       break
-    elseif job == nil and not self.room:wait() then
-      return
-    end
-  end
-  while self.busy > 0 and not self.closed do
-    if not self.room:wait() then
+    elseif not self.room:wait() then
       return
     end
   end

@@ -65,6 +65,7 @@ function run.new(client, options, given)
     held = 0,      -- jobs begun whose item was not taken yet
     uploading = 0,
     occupied = 0,  -- uploading, or waiting at the service
+    is_dry = false, -- the journal has no more jobs
     active = {},
     parked = {},   -- jobs that wait for the upload of the same content
     unpark = 0,    -- how many of them are to be looked at again
@@ -113,16 +114,17 @@ function Run:next_entry()
   return entry
 end
 
---- True while another job may begin.
-function Run:has_room()
-  local options = self.options
-  return self.held < options.concurrency and self.uploading < options.uploads
-    and self.occupied < options.pending
+--- True while another file may go up.
+function Run:has_place()
+  return self.uploading < self.options.uploads
+    and self.occupied < self.options.pending
 end
 
 --- Something ended, or left: another job may begin, or all have ended.
 function Run:make_room()
-  if self.held < self.options.concurrency or self.busy == 0 then
+  if self.held < self.options.concurrency or self.busy == 0
+    or self.unpark > 0
+  then
     self.room:notify()
   end
 end
