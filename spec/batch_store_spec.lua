@@ -224,6 +224,58 @@ describe("a batch with a store", function()
     assert.equal(1, server:stats().uploads)
   end)
 
+  it("sends no copy of a file whose outcome is unknown, until it is told to",
+    function()
+      local paths = takes.make(folder .. "/in", 2)
+      paths[3] = workspace.write(folder .. "/in/copy.wav", takes.wav(1))
+      server:fault({ step = "submit", at = "accepted", close = true })
+      for _ = 1, 2 do
+        local items = all_of(paths, { uploads = 1 })
+        for _, i in ipairs({ 1, 3 }) do
+          assert.equal("unknown_outcome", items[i].error.kind)
+        end
+        assert.matches('the same content was sent as "' .. paths[1] .. '"',
+          items[3].error.message, 1, true)
+        assert(items[2].stems, items[2].error)
+        assert.equal(2, server:stats().uploads)
+      end
+      local items = all_of(paths, { resubmit_unknown = true })
+      for i = 1, 3 do
+        assert(items[i].stems, items[i].error)
+      end
+      assert.equal(3, server:stats().uploads)
+    end)
+
+  it("sends a file anew whose task was given up, when it retries what failed",
+    function()
+      local paths = takes.make(folder .. "/in", 1)
+      server:fault({ step = "status", reply = { status = "ERROR" } })
+      local items = all_of(paths)
+      assert.equal("task_failed", items[1].error.kind)
+      assert.is_true(items[1].error.task_ended)
+      local ended = items[1].task_id
+      assert.equal("task_failed", all_of(paths)[1].error.kind)
+      assert.equal(1, server:stats().uploads)
+      items = all_of(paths, { retry_failed = true })
+      assert(items[1].stems, items[1].error)
+      assert.not_equal(ended, items[1].task_id)
+      assert.equal(2, server:stats().uploads)
+    end)
+
+  it("takes up the task of a copy that failed on the way to its stems",
+    function()
+      local paths = takes.make(folder .. "/in", 1)
+      server:fault({ step = "status", reply = { status = "PENDING" },
+        times = 2 })
+      local first = all_of(paths, { max_attempts = 1 })[1]
+      assert.equal("timeout", first.error.kind)
+      workspace.write(folder .. "/in/copy.wav", takes.wav(1))
+      local item = all_of({ folder .. "/in/copy.wav" })[1]
+      assert(item.stems, item.error)
+      assert.equal(first.task_id, item.task_id)
+      assert.equal(1, server:stats().uploads)
+    end)
+
   it("takes names and forms from the store, whatever is asked for later",
     function()
       local paths = takes.make(folder .. "/in", 2)

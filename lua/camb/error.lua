@@ -31,6 +31,7 @@
 ---@field run_id integer|string?
 ---@field exception_reason string? # the service's word for a task that failed
 ---@field status string?           # the task's last status
+---@field task_ended boolean?      # the task is over: nothing comes of it
 ---@field attempts integer?
 ---@field path string?             # of the file that it is about
 local Error = {}

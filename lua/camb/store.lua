@@ -11,10 +11,11 @@
 ---               failed, or unknown_outcome (it may have been sent)
 ---   owner       the worker that has it, see camb_workers; NULL: free, or done
 ---   source, name, output_dir, options (JSON)   as they were added
----   sha256, size, mtime   of the source, of what was sent
+---   sha256, size, mtime, ctime   of the source, of what was sent
 ---   task_id, run_id       the service's; a run id as its digits
 ---   foreground, background, and each with _size and _sha256   the stems
 ---   error_kind, error, retryable (0, 1)   how a job failed
+---   task_ended            1: the service gave the task up
 ---   sent        when the upload began; NULL for a job that is yet to be sent
 ---   updated     when the row was changed last; both in seconds since 1970
 --- camb_workers has the end of each worker's lease by the database's clock,
@@ -227,8 +228,9 @@ function Store:each(given)
 end
 
 --- An earlier job of the same content and options that was sent, or is being
---- sent (then it has no task id yet).  Between `begin` and `commit`, workers
---- that ask for the same content wait for each other.
+--- sent (then it has no task id yet), or may have been (`unknown_outcome`).
+--- Between `begin` and `commit`, workers that ask for the same content wait for
+--- each other.
 ---@param sha256 string
 ---@param job_options string? # JSON, as it was added
 ---@return table? row

@@ -33,6 +33,7 @@ local function end_badly(call, status, kind)
     step = "poll",
     status = status.status,
     exception_reason = reason,
+    task_ended = true,
     detail = status.message,
     message = ('%s (status %s%s)'):format(SENTENCE[kind], status.status, words),
   })

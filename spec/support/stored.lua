@@ -362,6 +362,26 @@ return function(place)
     assert.equal("who knows", jobs:get("d").error)
   end)
 
+  it("sends a job anew whose task has ended, and no other", function()
+    local jobs = open()
+    add(jobs, "a", "b")
+    jobs:claim(2)
+    for _, key in ipairs({ "a", "b" }) do
+      bring(jobs, key, "submitted")
+      assert.is_true(jobs:failed(key, { kind = "payment_required",
+        message = "no credit", task_ended = key == "a" or nil }))
+    end
+    assert.equal("t-a", jobs:get("a").task_id)
+    assert.equal(2, jobs:retry_failed())
+    local states = {}
+    for _, row in ipairs(jobs:claim(2)) do
+      states[row.key] = row.state
+    end
+    assert.same({ a = "intended", b = "submitted" }, states)
+    assert.is_nil(jobs:get("a").task_id)
+    bring(jobs, "a", "downloaded")
+  end)
+
   it("keeps a task id that comes with an error", function()
     local jobs = open()
     add(jobs, "k")

@@ -125,7 +125,7 @@ function Intake:follow_twin(job, task_id, err)
     self.occupied = self.occupied - 1
     if err then
       self:fail(job, failure.make({ kind = err.kind, message = err.message,
-        step = "submit" }))
+        path = job.checked.path, step = "submit" }))
     else
       self.parked[#self.parked + 1] = job
     end

@@ -127,13 +127,25 @@ function Twins:find(job)
   return nil
 end
 
+--- The fields of the error of a file that is like `other`, whose outcome is
+--- unknown.
+---@param other string
+---@return table
+function twins.unknown(other)
+  return { kind = "unknown_outcome", message = ('the same content was '
+    .. 'sent as "%s", and its outcome is unknown: a task may exist and be '
+    .. "charged; look at the dashboard before you send it again"):format(other)
+  }
+end
+
 --- The upload of `job` has ended.
 function Twins:settle(job, err)
   local known = job.known
   job.known = nil
   if known then
     known.task_id = job.task_id
-    known.error = err and err.kind == "unknown_outcome" and err or nil
+    known.error = err and err.kind == "unknown_outcome"
+      and twins.unknown(job.source) or nil
     if not known.task_id and not known.error then
       forget(self, known)
     end

@@ -3,6 +3,7 @@
 
 local core = require "camb.core"
 local scheduler = require "camb.scheduler"
+local twins = require "camb.batch.twins"
 
 local writes = {}
 
@@ -20,9 +21,12 @@ function WRITE.submitting(jobs, job)
     local same, err = jobs:find_same(job.sha256, job.options_text)
     if err then
       return nil, err
-    elseif same and same.key ~= job.key and not same.task_id then
+    elseif same and same.state == "unknown_outcome" then
+      job.twin_error = twins.unknown(same.source)
+      return "unknown"
+    elseif same and not same.task_id then
       return "parked"
-    elseif same and same.key ~= job.key then
+    elseif same then
       job.twin = same.task_id
       local ok, problem = jobs:submitted(job.key, same.task_id)
       return ok and "adopted", problem

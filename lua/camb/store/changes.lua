@@ -142,8 +142,8 @@ end
 local function end_with(self, key, name, state, err)
   local run_id = err.run_id and json.digits(err.run_id)
   return finish(self, key, name, { state = state }, err.kind or "store",
-    tell(self, err), err.retryable and 1 or 0, err.task_id, run_id, key,
-    self.owner)
+    tell(self, err), err.retryable and 1 or 0, err.task_ended and 1 or 0,
+    err.task_id, run_id, key, self.owner)
 end
 
 --- The job has failed with `err`; of kind `unknown_outcome`, that is its state.
@@ -168,7 +168,7 @@ function Changes:unknown(key, err)
 end
 
 --- Send failed jobs on their way again, from where they can go on: from their
---- run, their task, or anew.
+--- run, their task, or anew: also where the service has given the task up.
 ---@param given { failed: boolean?, unknown: boolean? }? # default: the failed
 ---@return integer? jobs
 ---@return camb.Error?

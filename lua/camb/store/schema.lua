@@ -49,6 +49,12 @@ local MIGRATIONS = {
   {
     [[CREATE INDEX camb_jobs_content ON camb_jobs (sha256)
       WHERE sha256 IS NOT NULL]],
+    "ALTER TABLE camb_jobs ADD COLUMN task_ended SMALLINT",
+    "ALTER TABLE camb_jobs ADD COLUMN ctime DOUBLE PRECISION",
+    [[CREATE INDEX camb_jobs_foreground ON camb_jobs (foreground_sha256)
+      WHERE foreground_sha256 IS NOT NULL]],
+    [[CREATE INDEX camb_jobs_background ON camb_jobs (background_sha256)
+      WHERE background_sha256 IS NOT NULL]],
   },
 }
 

@@ -44,10 +44,19 @@ local LIST = "SELECT " .. COLUMNS
 statements.list = LIST:format("")
 statements.list_state = LIST:format("AND state || '' = ? ")
 
+-- A task that something may still come of.
+local HAS_TASK = "COALESCE(task_id, '') <> '' AND COALESCE(task_ended, 0) = 0 "
+  .. "AND COALESCE(error_kind, '') NOT IN ('task_failed', 'task_timeout')"
+
+-- What was paid for comes first, and what may have been is not passed over.
 statements.find_same = "SELECT " .. COLUMNS .. [[ FROM camb_jobs
   WHERE sha256 = ? AND COALESCE(options, '') = ?
-  AND state IN ('submitting', 'submitted', 'finished', 'downloaded')
-  ORDER BY CASE WHEN task_id IS NULL THEN 1 ELSE 0 END, camb_jobs.id
+  AND (state IN ('submitting', 'submitted', 'finished', 'downloaded',
+    'unknown_outcome')
+    OR (state = 'failed' AND ]] .. HAS_TASK .. [[ AND error_kind
+      NOT IN ('not_found', 'validation')))
+  ORDER BY CASE WHEN state = 'unknown_outcome' THEN 2
+    WHEN task_id IS NULL THEN 1 ELSE 0 END, camb_jobs.id
   LIMIT 1]]
 
 -- What a row must hold to be believed in each state.  A row that was paid for
@@ -149,7 +158,7 @@ statements.downloaded = [[UPDATE camb_jobs SET state = 'downloaded',
   error = NULL, retryable = NULL, updated = {clock}
   WHERE key = ? AND owner = ? AND state = 'finished']]
 
-local ENDED = [[, error_kind = ?, error = ?, retryable = ?,
+local ENDED = [[, error_kind = ?, error = ?, retryable = ?, task_ended = ?,
   task_id = COALESCE(task_id, ?), run_id = COALESCE(run_id, ?), owner = NULL,
   updated = {clock} WHERE key = ? AND owner = ? AND state IN ]]
 statements.failed = "UPDATE camb_jobs SET state = 'failed'" .. ENDED
@@ -157,19 +166,20 @@ statements.failed = "UPDATE camb_jobs SET state = 'failed'" .. ENDED
 statements.unknown = "UPDATE camb_jobs SET state = 'unknown_outcome'" .. ENDED
   .. "('intended', 'submitting', 'unknown_outcome')"
 
--- Back to where the job can go on.  A file that is yet to be sent may be
--- another one than it was.
+-- Back to where the job can go on: anew where it has no task, or one that has
+-- ended.  A file that is yet to be sent may be another one than it was.
 statements.retry = [[UPDATE camb_jobs SET
-  state = CASE WHEN COALESCE(task_id, '') = '' THEN 'intended'
+  state = CASE WHEN NOT ({has_task}) THEN 'intended'
     WHEN COALESCE(run_id, '') = '' THEN 'submitted' ELSE 'finished' END,
-  sent = CASE WHEN COALESCE(task_id, '') = '' THEN NULL ELSE sent END,
-  size = CASE WHEN COALESCE(task_id, '') = '' THEN NULL ELSE size END,
-  mtime = CASE WHEN COALESCE(task_id, '') = '' THEN NULL ELSE mtime END,
-  sha256 = CASE WHEN COALESCE(task_id, '') = '' THEN NULL ELSE sha256 END,
-  task_id = CASE WHEN task_id = '' THEN NULL ELSE task_id END,
-  run_id = CASE WHEN COALESCE(task_id, '') = '' OR run_id = '' THEN NULL
-    ELSE run_id END,
-  error_kind = NULL, error = NULL, retryable = NULL, updated = {clock}
-  WHERE state = ? AND owner IS NULL]]
+  sent = CASE WHEN {has_task} THEN sent END,
+  size = CASE WHEN {has_task} THEN size END,
+  mtime = CASE WHEN {has_task} THEN mtime END,
+  ctime = CASE WHEN {has_task} THEN ctime END,
+  sha256 = CASE WHEN {has_task} THEN sha256 END,
+  task_id = CASE WHEN {has_task} THEN task_id END,
+  run_id = CASE WHEN {has_task} AND run_id <> '' THEN run_id END,
+  task_ended = NULL, error_kind = NULL, error = NULL, retryable = NULL,
+  updated = {clock} WHERE state = ? AND owner IS NULL]]
+statements.retry = statements.retry:gsub("{has_task}", HAS_TASK)
 
 return statements
