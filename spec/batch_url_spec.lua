@@ -97,7 +97,7 @@ describe("a batch of URLs", function()
         assert(os.time() < give_up, workspace.read(folder .. "/log"))
         camb.sleep(0.02)
       end
-      local part = workspace.run(("readlink /proc/%s/fd/* | grep '[.]part$'")
+      local part = workspace.run(("readlink /proc/%s/fd/* | grep '/camb-[^/]*[.]part$'")
         :format(pid)):match("^(%S+)\n$")
       workspace.run("kill -KILL " .. pid)
       assert(os.remove(part)) -- nobody else knows of it

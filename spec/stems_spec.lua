@@ -227,7 +227,7 @@ describe("a download", function()
     workspace.run(("pkill -P %s; kill %s"):format(pid, pid))
     assert.is_nil(stems)
     assert.equal("file", err.kind)
-    assert.matches("is being written by another process", err.message)
+    assert.matches("is being written by another job or process", err.message)
   end)
 
   it("is not stopped by what a killed process left", function()

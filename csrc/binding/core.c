@@ -5,11 +5,15 @@
 
 #include <curl/curl.h>
 
-static const luaL_Reg functions[] = {
-  {"session", l_session},         {"wait", l_wait},
-  {"sha256", l_sha256},           {"list_folder", l_list_folder},
-  {"matches", l_matches},         {"hold_signals", l_hold_signals},
-  {"wait_signal", l_wait_signal}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"session", l_session},
+                                     {"wait", l_wait},
+                                     {"sha256", l_sha256},
+                                     {"list_folder", l_list_folder},
+                                     {"matches", l_matches},
+                                     {"hold_signals", l_hold_signals},
+                                     {"wait_signal", l_wait_signal},
+                                     {"part", l_part},
+                                     {NULL, NULL}};
 
 CAMB_EXPORT int luaopen_camb_core (lua_State *L);
 
@@ -20,6 +24,7 @@ int luaopen_camb_core (lua_State *L) {
   register_session(L);
   register_transfer(L);
   register_digest(L);
+  register_part(L);
   luaL_newlib(L, functions);
   luaL_setfuncs(L, system_functions, 0);
   return 1;

@@ -4,11 +4,13 @@
 #define CAMB_HANDLES_H
 
 #include "binding/compat.h"
+#include "core/partfile.h"
 #include "core/transfer.h"
 
 #define SESSION_T "camb.session"
 #define TRANSFER_T "camb.transfer"
 #define DIGEST_T "camb.digest"
+#define PART_T "camb.part"
 
 /* What a transfer's own methods may be called on. */
 typedef enum TransferKind {
@@ -26,15 +28,20 @@ typedef struct TransferBox {
 /* Push a closed transfer, to be filled by its caller. */
 TransferBox *newtransfer (lua_State *L, TransferKind kind);
 
+/* A part that is open; any other argument raises. */
+PartFile *checkpart (lua_State *L, int index);
+
 /* Register the metatables. */
 void register_session (lua_State *L);
 void register_transfer (lua_State *L);
 void register_digest (lua_State *L);
+void register_part (lua_State *L);
 
 /* Functions of the module. */
 int l_session (lua_State *L);      /* binding/session.c */
 int l_wait (lua_State *L);         /* binding/session.c */
 int l_sha256 (lua_State *L);       /* binding/digest.c */
+int l_part (lua_State *L);         /* binding/part.c */
 int l_list_folder (lua_State *L);  /* binding/folder.c */
 int l_matches (lua_State *L);      /* binding/folder.c */
 int l_hold_signals (lua_State *L); /* binding/signals.c */

@@ -117,15 +117,14 @@ static int l_download (lua_State *L) {
   Session *s = checksession(L, 1);
   DownloadOptions o;
   TransferBox *box;
-  int file_error;
   memset(&o, 0, sizeof o);
   o.transfer = transferoptions(L);
-  o.path = field_string(L, 2, "path");
-  luaL_argcheck(L, o.path != NULL, 2, "path is missing");
+  lua_getfield(L, 2, "part");
+  o.part = checkpart(L, -1);
   o.overwrite = field_boolean(L, 2, "overwrite");
   o.hash = field_boolean(L, 2, "hash");
   box = newtransfer(L, KIND_DOWNLOAD);
-  box->transfer = download_open(s, &o, &file_error);
+  box->transfer = download_open(s, &o);
   return box->transfer != NULL ? 1 : pusherrno(L, errno);
 }
 

@@ -6,8 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <math.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -131,8 +134,9 @@ static int l_peek (lua_State *L) {
   return 3;
 }
 
-/* existing(base, other_than?) -> the path of a file "<base>.<extension>" of any
-** of the formats' extensions, but for the one given; nil when there is none */
+/* existing(base, other_than?) -> the path of what is there under the name
+** "<base>.<extension>", a link that leads nowhere too, of any of the formats'
+** extensions but for the one given; nil when there is nothing */
 static int l_existing (lua_State *L) {
   const char *base = checkpath(L, 1);
   const char *other_than = luaL_optstring(L, 2, "");
@@ -149,7 +153,7 @@ static int l_existing (lua_State *L) {
     if (size + room > sizeof path || strcmp(format->extension, other_than) == 0)
       continue;
     memcpy(path + size, format->extension, room);
-    if (stat(path, &info) == 0) {
+    if (lstat(path, &info) == 0) {
       lua_pushstring(L, path);
       return 1;
     }
@@ -169,6 +173,15 @@ static int l_make_folder (lua_State *L) {
     }
   }
   lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* real_path(path) -> the one spelling of what is there; nil, reason */
+static int l_real_path (lua_State *L) {
+  char path[PATH_MAX];
+  if (realpath(checkpath(L, 1), path) == NULL)
+    return pushfailure(L);
+  lua_pushstring(L, path);
   return 1;
 }
 
@@ -238,6 +251,15 @@ static int l_is_terminal (lua_State *L) {
   return 1;
 }
 
+/* descriptors() -> how many this process may have open */
+static int l_descriptors (lua_State *L) {
+  struct rlimit limit;
+  bool known =
+    getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+  lua_pushnumber(L, known ? (lua_Number)limit.rlim_cur : (lua_Number)HUGE_VAL);
+  return 1;
+}
+
 static int l_library (lua_State *L) {
   lua_pushstring(L, curl_version());
   return 1;
@@ -251,9 +273,11 @@ const luaL_Reg system_functions[] = {{"now", l_now},
                                      {"peek", l_peek},
                                      {"existing", l_existing},
                                      {"make_folder", l_make_folder},
+                                     {"real_path", l_real_path},
                                      {"escape", l_escape},
                                      {"weigh", l_weigh},
                                      {"url_problem", l_url_problem},
                                      {"is_terminal", l_is_terminal},
+                                     {"descriptors", l_descriptors},
                                      {"library", l_library},
                                      {NULL, NULL}};

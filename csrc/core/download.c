@@ -11,7 +11,6 @@
 #include "backoff.h"
 #include "digest.h"
 #include "operation.h"
-#include "partfile.h"
 #include "session_private.h"
 #include "url.h"
 
@@ -317,32 +316,21 @@ static void destroy (Transfer *t) {
 
 static const Operation operation = {prepare, finish, NULL, cleanup, destroy};
 
-Transfer *download_open (Session *s, const DownloadOptions *options,
-                         int *file_error) {
+Transfer *download_open (Session *s, const DownloadOptions *options) {
   Download *d = calloc(1, sizeof *d);
-  PartStatus status;
-  int reason;
-  *file_error = 0;
-  if (d == NULL)
+  if (d == NULL) {
+    partfile_close(options->part);
+    errno = ENOMEM;
     return NULL;
-  d->file.fd = -1;
+  }
+  d->file = *options->part;
+  partfile_clear(options->part);
   d->base.operation = &operation;
   d->overwrite = options->overwrite;
   d->hash = options->hash;
   d->budget = options->transfer.retries;
   d->total = -1;
-  status = partfile_open(&d->file, options->path);
-  if (status == PART_OK)
-    return transfer_begin(&d->base, s, &options->transfer) == 0 ? &d->base
-                                                                : NULL;
-  reason = status == PART_BUSY      ? EBUSY
-           : status == PART_FOREIGN ? EEXIST
-                                    : errno;
-  *file_error = 1;
-  partfile_close(&d->file);
-  free(d);
-  errno = reason;
-  return NULL;
+  return transfer_begin(&d->base, s, &options->transfer) == 0 ? &d->base : NULL;
 }
 
 int download_continue (Transfer *t, const char *url) {

@@ -5,20 +5,18 @@
 #ifndef CAMB_DOWNLOAD_H
 #define CAMB_DOWNLOAD_H
 
+#include "partfile.h"
 #include "transfer.h"
 
 typedef struct DownloadOptions {
   TransferOptions transfer;
-  const char *path; /* final name without the extension, which comes from the
-                    ** content: "stems/mix.foreground" */
-  bool overwrite;   /* replace a file of that name */
-  bool hash;        /* compute its SHA-256 for download_sha256 */
+  PartFile *part; /* open; taken over, and cleared, whatever comes of it */
+  bool overwrite; /* replace a file of its final name */
+  bool hash;      /* compute its SHA-256 for download_sha256 */
 } DownloadOptions;
 
-/* Begin it in 's'.  NULL with errno: EINVAL (the URL), ENOMEM, or why the file
-** cannot be made (then *file_error is 1; EBUSY: somebody is writing it). */
-Transfer *download_open (Session *s, const DownloadOptions *options,
-                         int *file_error);
+/* Begin it in 's'.  NULL with errno: EINVAL (the URL) or ENOMEM. */
+Transfer *download_open (Session *s, const DownloadOptions *options);
 
 /* After a failure of kind FAILURE_HTTP: go on from another URL of the same
 ** stem, with the bytes that are there.  -1 when that is not possible. */

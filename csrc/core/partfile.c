@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 ** together cost the page cache half as much; beyond eight it has to look for
 ** memory in larger pieces than it has at hand, which may cost more again. */
 #define GATHER (32u << 10)
+#define COMPARE (8u << 10)
 #define WRITEBACK (8 << 20) /* start writing to the disk in such pieces */
 
 static char *join (const char *base, const char *extension) {
@@ -47,8 +49,27 @@ static bool lock (PartFile *p) {
 /* Without O_NONBLOCK a pipe of that name would hold us until it is read. */
 static bool open_and_lock (PartFile *p, int more, struct stat *info) {
   int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-  p->fd = open(p->part, flags | more, 0666);
+  if (p->is_private)
+    p->fd = open(p->part, flags | O_EXCL, 0600);
+  else
+    p->fd = open(p->part, flags | more, 0666);
   return p->fd >= 0 && lock(p) && is_named(p, info);
+}
+
+/* A part of before can be opened where no name can be given any more. */
+static bool may_name (const char *base) {
+  const char *slash = strrchr(base, '/');
+  char folder[PATH_MAX] = ".";
+  size_t size = slash != NULL ? (size_t)(slash - base) + 1 : 0;
+  if (size >= sizeof folder) {
+    errno = ENAMETOOLONG;
+    return false;
+  }
+  if (size != 0) {
+    memcpy(folder, base, size);
+    folder[size] = '\0';
+  }
+  return access(folder, W_OK | X_OK) == 0;
 }
 
 /* The part of a process that was killed is empty or begins like a stem, as
@@ -92,6 +113,11 @@ static PartStatus open_locked (PartFile *p) {
   return refuse(p, PART_BUSY);
 }
 
+void partfile_clear (PartFile *p) {
+  memset(p, 0, sizeof *p);
+  p->fd = -1;
+}
+
 PartStatus partfile_open (PartFile *p, const char *base) {
   p->owner = getpid();
   p->base = strdup(base);
@@ -100,7 +126,30 @@ PartStatus partfile_open (PartFile *p, const char *base) {
     errno = ENOMEM;
     return PART_ERROR;
   }
-  return open_locked(p);
+  return may_name(base) ? open_locked(p) : PART_ERROR;
+}
+
+PartStatus partfile_open_private (PartFile *p) {
+  const char *folder = getenv("TMPDIR");
+  char base[PATH_MAX];
+  PartStatus status;
+  int fd, reason;
+  if (folder == NULL || *folder == '\0')
+    folder = "/tmp";
+  if (snprintf(base, sizeof base, "%s/camb-XXXXXX", folder) >= PATH_MAX) {
+    errno = ENAMETOOLONG;
+    return PART_ERROR;
+  }
+  fd = mkostemp(base, O_CLOEXEC); /* keeps the name until the part has it */
+  if (fd < 0)
+    return PART_ERROR;
+  p->is_private = true;
+  status = partfile_open(p, base);
+  reason = errno;
+  unlink(base);
+  close(fd);
+  errno = reason;
+  return status;
 }
 
 static void keep_head (PartFile *p, const void *data, size_t size) {
@@ -243,6 +292,40 @@ static bool sync_file (PartFile *p) {
   return true;
 }
 
+static ssize_t read_at (int fd, char *out, size_t room, off_t at) {
+  ssize_t n;
+  do
+    n = pread(fd, out, room, at);
+  while (n < 0 && errno == EINTR);
+  return n;
+}
+
+static bool has_same_bytes (int a, int b) {
+  char ours[COMPARE], theirs[COMPARE];
+  off_t at = 0;
+  ssize_t n;
+  do {
+    n = read_at(a, ours, sizeof ours, at);
+    if (n < 0 || read_at(b, theirs, sizeof theirs, at) != n ||
+        memcmp(ours, theirs, (size_t)n) != 0)
+      return false;
+    at += n;
+  } while (n > 0);
+  return true;
+}
+
+/* True when the file that has the name is this one: it came down before, and
+** what came after it was cut short. */
+static bool is_there (const PartFile *p) {
+  struct stat info;
+  int fd = open(p->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  bool same = fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
+              info.st_size == (off_t)p->size && has_same_bytes(p->fd, fd);
+  if (fd >= 0)
+    close(fd);
+  return same && unlink(p->part) == 0;
+}
+
 PartStatus partfile_commit (PartFile *p, bool overwrite) {
   const Format *format = format_of(p);
   struct stat info;
@@ -255,6 +338,8 @@ PartStatus partfile_commit (PartFile *p, bool overwrite) {
   if (!is_named(p, &info))
     return PART_BUSY;
   status = take_name(p, overwrite);
+  if (status == PART_EXISTS && is_there(p))
+    status = PART_OK;
   if (status != PART_OK)
     return status;
   close(p->fd);

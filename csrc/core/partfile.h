@@ -15,6 +15,7 @@
 typedef struct PartFile {
   int fd;      /* -1: not open */
   pid_t owner; /* who opened it */
+  bool is_private;
   char *base;
   char *part;
   char *path;   /* the final name, once committed */
@@ -41,9 +42,18 @@ enum {
   PART_LACKS_LINK = 4  /* a file that appears just then is replaced */
 };
 
-/* Create "<base>.part", empty, and lock it.  Zero 'p' first, with fd -1.  What
-** has that name already is replaced only if a process of ours left it. */
+/* Hold nothing; for every 'p' before anything else. */
+void partfile_clear (PartFile *p);
+
+/* Create "<base>.part", empty, and lock it.  What has that name already is
+** replaced only if a process of ours left it.  PART_ERROR also where there is no
+** permission to give it its final name.  'p' is cleared before, and to be closed
+** whatever comes of it. */
 PartStatus partfile_open (PartFile *p, const char *base);
+
+/* The same of a name that nobody else has, in TMPDIR; only the user may read
+** it. */
+PartStatus partfile_open_private (PartFile *p);
 
 /* Append.  Some of it may reach the file, and fail there, only with later
 ** bytes or in partfile_commit.  PART_NO_AUDIO: none of it was written. */
@@ -53,8 +63,8 @@ PartStatus partfile_write (PartFile *p, const void *data, size_t size);
 PartStatus partfile_restart (PartFile *p);
 
 /* Sync it and give it its final name.  Files of that name, with the extension of
-** any format, are replaced only when 'overwrite'.  Closed afterwards, and 'path'
-** is set. */
+** any format, are replaced only when 'overwrite'; one of the same bytes is kept.
+** Closed afterwards, and 'path' is set. */
 PartStatus partfile_commit (PartFile *p, bool overwrite);
 
 /* Close it, and remove it if it was not committed; a child of fork leaves its

@@ -1,6 +1,7 @@
 --- Many jobs: results come in the order in which they end.  With a store they
 --- survive whatever happens to the process.
 
+local core = require "camb.core"
 local memory = require "camb.batch.memory"
 local options = require "camb.options"
 local run = require "camb.batch.run"
@@ -12,6 +13,8 @@ local batch = {}
 -- A batch may have to wait for its own jobs: an hour, not five minutes.
 local MAX_ATTEMPTS = 720
 local UPLOADS, PENDING, DOWNLOADS = 4, 32, 4
+-- Descriptors that are left for connections and for the host program.
+local SPARE = 128
 
 local SCHEMA = options.join(schema.submit, schema.wait, schema.download, {
   concurrency = options.whole(1),
@@ -39,6 +42,10 @@ local function settle(checked)
   checked.pending = checked.pending or all or PENDING
   checked.concurrency = all
     or checked.uploads + checked.pending + checked.downloads
+  if not checked.store then -- each job holds the parts of its stems
+    checked.concurrency = math.min(checked.concurrency,
+      math.max(1, math.floor((core.descriptors() - SPARE) / 2)))
+  end
   checked.output_dir = checked.output_dir:gsub("(.)/+$", "%1")
   return checked
 end

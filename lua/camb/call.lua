@@ -20,8 +20,9 @@ Call.__index = Call
 
 local call = {}
 
--- What an operation is going to write, by its path: two sources of one name
--- must not find out about each other after both were paid for.
+-- What an operation is going to write, by its path, as some file systems have
+-- no locks: two sources of one name must not find out about each other after
+-- both were paid for.
 local claimed = setmetatable({}, { __mode = "v" })
 
 --- What every operation can do, for those that are made elsewhere.
@@ -110,7 +111,6 @@ end
 --- operation's deadline; its events come to `box`, or the operation's inbox.
 ---@return userdata? transfer
 ---@return string? problem # for fail_open
----@return boolean? is_busy # somebody else writes that file
 function Call:open(kind, request, box)
   local client = self.client
   if client.closed then
@@ -118,10 +118,9 @@ function Call:open(kind, request, box)
   end
   request.deadline = self.deadline
   request.retries = request.retries or client.retries
-  local transfer, problem, is_busy = client.session[kind](client.session,
-    request)
+  local transfer, problem = client.session[kind](client.session, request)
   if not transfer then
-    return nil, problem, is_busy
+    return nil, problem
   end
   -- Needs no memory, as the field is there: when `watch` finds none the upload
   -- is closed with the operation, and not sent by a later step.
@@ -210,9 +209,10 @@ end
 
 --- Keep `path` from other operations until this one ends; false when another
 --- one has it.
+---@param path string # in the one spelling of core.real_path
 ---@return boolean
 function Call:claim(path)
-  if claimed[path] then
+  if claimed[path] and claimed[path] ~= self then
     return false
   end
   self.claim_path = path
@@ -228,8 +228,17 @@ function Call:forget_source()
   end
 end
 
+--- Close the parts that nothing came into; they are gone then.
+function Call:let_go_parts()
+  for _, part in pairs(self.parts or {}) do
+    part:close()
+  end
+  self.parts = nil
+end
+
 --- Give back the files that the operation holds.
 function Call:let_go()
+  self:let_go_parts()
   if self.claim_path then
     claimed[self.claim_path] = nil
     self.claim_path = nil

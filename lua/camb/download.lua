@@ -1,6 +1,7 @@
 --- Both stems come down side by side, each into a file that appears whole.
 
 local core = require "camb.core"
+local words = require "camb.words"
 
 local download = {}
 
@@ -37,59 +38,111 @@ local function make_folders(path)
   return true
 end
 
-local function refuse_existing(call, options, name)
-  if options.overwrite then
-    return true
+-- What is in the way of `base`: with `overwrite` a folder, else anything.
+local function in_the_way(base, overwrite)
+  if not overwrite then
+    return core.existing(base), "exists already"
   end
+  for index = 1, math.huge do
+    local _, extension = core.format(index)
+    local path = extension and base .. "." .. extension
+    if not path then
+      return nil
+    elseif core.stat(path) == "folder" then
+      return path, "is a folder"
+    end
+  end
+end
+
+local function fail_file(call, path, message)
+  return call:fail({ kind = "file", step = "download", path = path,
+    message = message })
+end
+
+local function fail_busy(call, base)
+  local _, err = fail_file(call, base, ('"%s" is being written by another job '
+    .. "or process: %s"):format(base, words.advice("names")))
+  err.is_busy = true
+  return nil, err
+end
+
+local function open_part(call, base)
+  local part, reason, is_busy = core.part(base)
+  if is_busy then
+    return fail_busy(call, base)
+  elseif not part then
+    return fail_file(call, base, ('"%s.part" cannot be written: %s'):format(
+      base, reason))
+  end
+  return part
+end
+
+--- Make the output folder and open the parts of both stems.
+---@return boolean? ok
+---@return camb.Error? err
+function download.hold(call, options, name)
+  local folder = options.output_dir
+  local ok, problem = make_folders(folder)
+  if not ok then
+    return fail_file(call, folder, problem)
+  elseif not call:claim((core.real_path(folder) or folder) .. "/" .. name) then
+    return fail_busy(call, folder .. "/" .. name)
+  end
+  call.parts = {}
   for _, stem in ipairs(STEMS) do
-    local base = base_path(options.output_dir, name, stem)
-    local path = core.existing(base)
-    if path then
-      return call:fail({ kind = "file", step = "download", path = path,
-        message = ('"%s" exists already: pass overwrite = true to replace it, '
-          .. "or another output_dir"):format(path) })
+    local err
+    call.parts[stem], err = open_part(call, base_path(folder, name, stem))
+    if err then
+      call:let_go()
+      return nil, err
     end
   end
   return true
 end
 
---- Make the output folder and claim the name, before anything is paid for.
----@return boolean? ok
----@return camb.Error? err
-function download.reserve(call, options, name)
-  local folder = options.output_dir
-  local ok, problem = make_folders(folder)
-  if not ok then
-    return call:fail({ kind = "file", step = "download", path = folder,
-      message = problem })
-  end
-  local err
-  ok, err = refuse_existing(call, options, name)
-  if not ok then
-    return nil, err
-  end
-  local path = folder .. "/" .. name
-  if not call:claim(path) then
-    return call:fail({ kind = "file", step = "download", path = path,
-      message = ('"%s" is being written by another job: give one of them '
-        .. "another name or output_dir"):format(path) })
+local function refuse_existing(call, options, name)
+  for _, stem in ipairs(STEMS) do
+    local path, reason = in_the_way(base_path(options.output_dir, name, stem),
+      options.overwrite)
+    if path then
+      return fail_file(call, path, ('"%s" %s: %s'):format(path, reason,
+        options.overwrite and "it is not replaced"
+        or words.advice("overwrite")))
+    end
   end
   return true
 end
 
-local function begin(call, stem, base, url, options)
-  local transfer, reason, is_busy = call:open("download", {
+--- The same, before anything is paid for: nothing may be there already.  It is
+--- looked at again once the parts are ours: the process that had them before
+--- may have ended with its stems.
+---@return boolean? ok
+---@return camb.Error? err
+function download.reserve(call, options, name)
+  local ok, err = refuse_existing(call, options, name)
+  if ok then
+    ok, err = download.hold(call, options, name)
+  end
+  if ok then
+    ok, err = refuse_existing(call, options, name)
+  end
+  return ok, err
+end
+
+local function begin(call, stem, url, options)
+  local part = call.parts[stem]
+  call.parts[stem] = nil
+  local transfer, reason = call:open("download", {
     url = url,
-    path = base,
+    part = part,
     overwrite = options.overwrite,
     hash = options.hash,
     progress = call.has_listener,
   })
   if not transfer then
-    return call:fail_open("download", { kind = "file", path = base,
-      message = is_busy
-        and ('"%s.part" is being written by another process'):format(base)
-        or ('"%s.part" cannot be written: %s'):format(base, reason) })
+    part:close()
+    return call:fail_open("download", { kind = "protocol",
+      message = ("the URL of the %s cannot be used: %s"):format(stem, reason) })
   end
   if call.has_listener then
     call:emit("download_started", { stem = stem })
@@ -149,7 +202,7 @@ local function fail(call, part)
   local _, err = call:fail_transfer("download", part.transfer)
   err.stem = part.stem
   if err.path and err.message:find("exists already", 1, true) then
-    err.message = ('"%s" exists already: pass overwrite = true to replace it')
+    err.message = ('"%s" exists already, and is another file')
       :format(err.path)
   end
   return nil, err
@@ -184,16 +237,14 @@ local function follow(call, parts, urls, renew)
   return stems
 end
 
---- Fetch both stems of `urls` to "<output_dir>/<name>.<stem>.<extension>";
---- `renew` asks for the URLs again when they have expired.
+--- Fetch both stems of `urls` into the parts that `call` holds; `renew` asks
+--- for the URLs again when they have expired.
 ---@return table? stems # foreground and background: paths
 ---@return camb.Error? err
-function download.run(call, urls, options, name, renew)
+function download.run(call, urls, options, renew)
   local parts = {}
   for _, stem in ipairs(STEMS) do
-    local part, err = begin(call, stem,
-      base_path(options.output_dir, name, stem),
-      urls[URL[stem]], options)
+    local part, err = begin(call, stem, urls[URL[stem]], options)
     if not part then
       return nil, err
     end

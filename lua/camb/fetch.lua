@@ -13,9 +13,15 @@ local function fail(call, checked, problem)
 end
 
 local function open(call, url)
-  local base = os.tmpname()
-  local transfer, problem = call:open("download", { url = url, path = base })
-  os.remove(base)
+  local part, problem = core.part()
+  if not part then
+    return nil, "no temporary file can be made: " .. problem
+  end
+  local transfer
+  transfer, problem = call:open("download", { url = url, part = part })
+  if not transfer then
+    part:close()
+  end
   return transfer, problem
 end
 

@@ -26,7 +26,7 @@ end
 
 --- The stems of `call.run_id`, from `urls` or from the service.
 function steps.download(call, urls, checked, name)
-  local ok, err = download.reserve(call, checked, name)
+  local ok, err = download.hold(call, checked, name)
   if not ok then
     return nil, err
   end
@@ -36,8 +36,7 @@ function steps.download(call, urls, checked, name)
   if not urls then
     return nil, err
   end
-  return download.run(call, urls, checked, name,
-    call.run_id and renewal(call))
+  return download.run(call, urls, checked, call.run_id and renewal(call))
 end
 
 local function finish(call, stems, err)
@@ -65,7 +64,7 @@ function steps.separate(call, checked_source, checked, name)
     done, err = result.one(call)
   end
   if done and checked.download then
-    done, err = download.run(call, done, checked, name, renewal(call))
+    done, err = download.run(call, done, checked, renewal(call))
   elseif done then
     done.task_id, done.run_id = call.task_id, call.run_id
   end

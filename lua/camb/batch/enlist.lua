@@ -47,9 +47,11 @@ local function is_there(path, size)
   return kind == "file" and (size == nil or found == size)
 end
 
-local function are_whole(row)
-  return is_there(row.foreground, row.foreground_size)
-    and is_there(row.background, row.background_size)
+-- A stem that somebody has edited is theirs now, unless they said otherwise.
+local function are_there(run, row)
+  local overwrite = run.options.overwrite
+  return is_there(row.foreground, overwrite and row.foreground_size or nil)
+    and is_there(row.background, overwrite and row.background_size or nil)
 end
 
 -- A place among the items, where whoever iterates may be slow.
@@ -94,7 +96,7 @@ local function report_ended(run, journal, keys)
     if run.closed then
       return
     elseif row and journal.known[key] then -- not claimed by us meanwhile
-      if row.state == "downloaded" and not are_whole(row) then
+      if row.state == "downloaded" and not are_there(run, row) then
         row.state = "finished" -- it is paid for: only the stems are fetched
         journal:revive(row)
       elseif row.state == "downloaded"

@@ -35,8 +35,8 @@ function Intake:job_of(entry)
     options = options, -- nil: the batch's
     options_text = sources.sent_text(entry, self.options),
     -- only room for what comes, in one piece
-    claim_path = nil, size = nil, mtime = nil, known = nil, inbox = nil,
-    opened = nil, task_id = nil, poll = nil, last = nil,
+    claim_path = nil, parts = nil, size = nil, mtime = nil, known = nil,
+    inbox = nil, opened = nil, task_id = nil, poll = nil, last = nil,
   }, self.metatable)
 end
 
@@ -63,6 +63,9 @@ function Intake:prepare(job)
   local ok, err = true, nil
   if not job.claim_path then
     ok, err = download.reserve(job, job, job.name)
+    if self.options.store then
+      job:let_go_parts() -- who may write them is the store's to say
+    end
   end
   if ok then
     ok, err = look_at(job)
@@ -79,16 +82,6 @@ function Intake:prepare(job)
   end
 end
 
--- What is there already was written by this job, before a kill.
-local function reserve_again(self, job)
-  job.overwrite = true
-  local ok, err = download.reserve(job, job, job.name)
-  if not ok then
-    self:fail(job, err)
-  end
-  return ok
-end
-
 --- Take in a job, at whatever state it was left.
 function Intake:admit(job)
   if not self.active[job] then
@@ -98,16 +91,13 @@ function Intake:admit(job)
       and core.now() + self.options.deadline
   end
   if job.state == "unknown_outcome" then
+    self:remove_parts(job)
     self.journal:put("release", job)
   elseif job.state == "submitted" then
-    if reserve_again(self, job) then
-      self.occupied = self.occupied + 1
-      steps.poll(self, job)
-    end
+    self.occupied = self.occupied + 1
+    steps.poll(self, job)
   elseif job.state == "finished" then
-    if reserve_again(self, job) then
-      steps.collect(self, job)
-    end
+    steps.collect(self, job)
   else
     self:prepare(job)
   end

@@ -173,26 +173,23 @@ function Run:finish(job, stems)
   self.journal:put("downloaded", job)
 end
 
--- What a process that was killed has left of a job that is not going to come to
--- its stems: opening it takes it from nobody who still writes, and closing it
--- removes it.
-local function remove_parts(self, job)
+--- Remove what a process that was killed has left of a job that is not going to
+--- come to its stems: opening it takes it from nobody who still writes, and
+--- closing it removes it.
+function Run:remove_parts(job) -- luacheck: ignore
   for _, stem in ipairs({ "foreground", "background" }) do
     local base = ("%s/%s.%s"):format(job.output_dir, job.name, stem)
-    if not self.client.closed and core.stat(base .. ".part") then
-      local transfer = self.client.session:download({
-        url = self.client.base_url, path = base })
-      if transfer then
-        transfer:close()
-      end
+    local part = core.stat(base .. ".part") and core.part(base)
+    if part then
+      part:close()
     end
   end
 end
 
 --- `job` has ended badly.
 function Run:fail(job, err)
-  if job.state and job.claim_path then
-    remove_parts(self, job)
+  if job.state then
+    self:remove_parts(job)
   end
   if err.task_id and not self.options.store then
     err.retryable = false -- the same call would pay again

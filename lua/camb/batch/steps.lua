@@ -17,6 +17,8 @@ local steps = {}
 
 -- Runs that are ready within so many seconds are asked for together.
 local GATHER = 0.02
+-- Seconds between two looks at parts that somebody else is writing.
+local BUSY = 1
 -- How many at most, in one request.
 local MOST = 500
 
@@ -193,15 +195,32 @@ function steps.collect(run, job)
   end
 end
 
+-- With a store the parts are opened only now; another worker that had the job
+-- may take a while to notice that it has lost it.
+local function hold(run, job)
+  if job.parts then
+    return true
+  end
+  local ok, err = download.hold(job, job, job.name)
+  while not ok and err.is_busy and run.options.store and not run.closed
+    and not (job.deadline and core.now() > job.deadline)
+    and scheduler.sleep_for(run.client, BUSY) and not run.closed
+  do
+    ok, err = download.hold(job, job, job.name)
+  end
+  return ok, err
+end
+
 local function fetch(run, job)
   job.inbox = inbox.new(run.client)
-  local urls, stems, err = job.urls, nil, nil
+  local urls, stems = job.urls, nil
   job.urls = nil
-  if not urls then
+  local ok, err = hold(run, job)
+  if ok and not urls then
     urls, err = result.one(job)
   end
-  if urls then
-    stems, err = download.run(job, urls, job, job.name, function()
+  if ok and urls then
+    stems, err = download.run(job, urls, job, function()
       return result.one(job)
     end)
   end

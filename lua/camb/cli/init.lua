@@ -2,6 +2,7 @@
 
 local argparse = require "argparse"
 local camb = require "camb"
+local words = require "camb.words"
 
 local cli = {}
 
@@ -147,6 +148,7 @@ end
 ---@return integer status # for os.exit
 function cli.main(arguments)
   local parsed = build_parser():parse(arguments)
+  words.speak_shell()
   return require("camb.cli." .. parsed.command).run(parsed)
 end
 
