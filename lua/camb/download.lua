@@ -179,11 +179,11 @@ local WEAKER = {
 
 local function warn_once(call, folder, ...)
   local told = call.client.told
-  for i, words in ipairs(WEAKER) do
+  for i, said in ipairs(WEAKER) do
     if select(i, ...) and not told[i] then
       told[i] = true
       call:emit("warning", { message = call:clean(
-        ('the file system of "%s" %s'):format(folder, words)) })
+        ('the file system of "%s" %s'):format(folder, said)) })
     end
   end
 end
