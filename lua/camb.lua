@@ -16,8 +16,8 @@ camb.VERSION = "dev"
 
 --- Open a client.  Its jobs share one key and one pool of connections.
 ---@param given table? # api_key, base_url, timeout, connect_timeout,
----  stall_timeout, retries, max_connections, requests_per_second, proxy,
----  ca_file, user_agent, headers, on_event, loop
+---  stall_timeout, reply_timeout, retries, max_connections,
+---  requests_per_second, proxy, ca_file, user_agent, headers, on_event, loop
 ---@return camb.Client
 function camb.client(given)
   local one = client.new(options.check(given, schema.client, 2), 2)

@@ -19,8 +19,9 @@ describe("camb.api", function()
   end)
 
   it("refuses a created task without an id", function()
-    for _, text in ipairs({ "{}", '{"task_id":null}', '{"task_id":7}',
-      '{"task_id":""}', "[]", '"T"', "<html>" }) do
+    for _, text in ipairs({ "{}", '{"task_id":null}', '{"task_id":7.5}',
+      '{"task_id":""}', '{"task_id":{}}', '{"task_id":"T', '{"task_id":77',
+      "[]", '"T"', "<html>" }) do
       local reply, problem = api.read_created(text)
       assert.is_nil(reply)
       assert.is_string(problem)

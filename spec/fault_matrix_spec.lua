@@ -88,7 +88,9 @@ row("a 429 with a date that has passed", { status = 429,
   with_upload(passing("rate_limited"), survives("rate_limited")))
 row("a 408", { status = 408 },
   with_upload(passing("server"), survives("server")))
-row("a 409", { status = 409 }, with_upload(passing("server"), ends("server")))
+row("a 409", { status = 409 }, with_upload(passing("server"), UNKNOWN))
+row("a 499", { status = 499 }, with_upload(gets(ends("protocol"), nil,
+  ends("protocol")), UNKNOWN))
 row("a 425", { status = 425 }, with_upload(passing("server"), ends("server")))
 row("a 502 in HTML", { status = 502, html = true },
   with_upload(passing("server"), UNKNOWN))
@@ -127,7 +129,8 @@ row("a body that is cut", { reply = { padding = "x" }, truncate = 5 },
   with_upload(broken, UNKNOWN))
 row("a body that is cut between chunks", { reply = { padding = "x" },
   chunked = true, truncate = 5 }, with_upload(broken, UNKNOWN))
-local hasty = { client = { timeout = 2, stall_timeout = 1 } }
+local hasty = { client = { timeout = 2, stall_timeout = 1,
+  reply_timeout = 2 } }
 row("silence", { silence = true }, with_upload(broken, UNKNOWN), hasty)
 row("silence in the headers", { raw = "HTTP/1.1 200 OK\r\nX: y\r\n",
   silence = true }, gets(survives("network"), survives("timeout")), hasty)
@@ -196,19 +199,18 @@ row("a gzip bomb", { gzip_bomb = 10 ^ 9 }, with_upload(gets(ends("protocol")),
 
 -- Redirects: the key never leaves its origin, an upload goes nowhere else.
 for _, status in ipairs({ 301, 302, 303, 307, 308 }) do
+  local upload = status == 303 and UNKNOWN or ends("protocol")
   row(("a %d to another origin"):format(status), function(_, self)
     return { status = status, redirect = self.server.stem_url .. "/x" }
-  end, with_upload(gets(ends("protocol"), nil, ends("forbidden")),
-    ends("protocol")))
+  end, with_upload(gets(ends("protocol"), nil, ends("forbidden")), upload))
   row(("a %d to file:"):format(status), { status = status,
     redirect = "file:///etc/passwd" },
-    with_upload(gets(ends("protocol"), nil, ends("protocol")),
-      ends("protocol")))
+    with_upload(gets(ends("protocol"), nil, ends("protocol")), upload))
   row(("a %d from https to http"):format(status), function(_, self)
     return { status = status,
       redirect = self.server.stem_url:gsub("^https", "http") .. "/x" }
-  end, with_upload(gets(ends("protocol"), nil, ends("protocol")),
-    ends("protocol")), { server = { tls = true } })
+  end, with_upload(gets(ends("protocol"), nil, ends("protocol")), upload),
+    { server = { tls = true } })
 end
 row("a redirect without a place", { status = 302 }, with_upload(gets(
   ends("protocol"), nil, ends("protocol")), ends("protocol")))

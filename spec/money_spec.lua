@@ -294,14 +294,15 @@ describe("the paid upload", function()
     late:close()
   end)
 
-  it("is refused along a redirect, with the place named", function()
+  -- Of a 303 nobody knows: it may come after a task was made.
+  it("does not follow a redirect, but names the place", function()
     for _, status in ipairs({ 301, 302, 303, 307, 308 }) do
       local other = assert(sandbox.start({}))
       server:fault({ step = "submit", status = status,
         redirect = other.base_url .. "/audio-separation?token=secret" })
       local task, err = client:submit(small())
       assert.is_nil(task)
-      assert.equal("protocol", err.kind)
+      assert.equal(status == 303 and "unknown_outcome" or "protocol", err.kind)
       assert.matches(other.base_url, err.message, 1, true)
       assert.is_nil(err.message:find("secret", 1, true))
       assert.equal(0, #other:requests())

@@ -46,6 +46,20 @@ describe("the pace of a client", function()
       end
     end)
 
+  it("is held, too, when it is too slow for the second request", function()
+    for _, rate in ipairs({ 1e-17, 1e-320 }) do
+      server, client, folder = stage.open({}, { requests_per_second = rate })
+      local task = assert(client:submit(MIX))
+      local status, err = task:status({ deadline = 0.5 })
+      assert.is_nil(status)
+      assert.equal("timeout", err.kind)
+      assert.equal(1, #server:requests())
+      if rate == 1e-17 then
+        stage.close(server, client, folder)
+      end
+    end
+  end)
+
   it("is not made up for by a burst after a pause", function()
     server, client, folder = stage.open({ processing = math.huge },
       { requests_per_second = 50 })

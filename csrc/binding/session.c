@@ -65,6 +65,7 @@ int l_session (lua_State *L) {
   o.connect_timeout_ms = at_most(field_ms(L, 1, "connect_timeout", 10000));
   o.timeout_ms = at_most(field_ms(L, 1, "timeout", 30000));
   o.stall_timeout_s = at_most(field_integer(L, 1, "stall_timeout", 60));
+  o.reply_timeout_ms = at_most(field_ms(L, 1, "reply_timeout", 300000));
   o.accept_invalid_certificates =
     field_boolean(L, 1, "accept_invalid_certificates");
   box = lua_newuserdatauv(L, sizeof *box, 0);
@@ -158,6 +159,7 @@ static int l_upload (lua_State *L) {
   o.content_type = field_string(L, 2, "content_type");
   luaL_argcheck(L, o.part && o.filename && o.content_type, 2,
                 "part, filename and content_type are needed");
+  o.accepted = field_string(L, 2, "accepted");
   o.path = field_string(L, 2, "path");
   o.data = field_bytes(L, 2, "data", &size);
   o.size = o.data != NULL ? (int64_t)size : field_integer(L, 2, "size", 0);

@@ -133,6 +133,12 @@ static int l_is_sent (lua_State *L) {
   return 1;
 }
 
+/* location() -> the Location of the reply to an upload, "" without one */
+static int l_location (lua_State *L) {
+  lua_pushstring(L, upload_location(checkkind(L, KIND_UPLOAD)));
+  return 1;
+}
+
 static int l_listen (lua_State *L) {
   poll_listen(checkkind(L, KIND_POLL), lua_toboolean(L, 2));
   return 0;
@@ -168,6 +174,7 @@ static const luaL_Reg methods[] = {{"id", l_id},
                                    {"feed", l_feed},
                                    {"is_sent", l_is_sent},
                                    {"listen", l_listen},
+                                   {"location", l_location},
                                    {"close", l_close},
                                    {NULL, NULL}};
 

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 static void forget_reply (Exchange *x) {
+  x->status = 0;
   x->header_bytes = 0;
   x->has_retry_after = false;
   x->etag[0] = x->content_type[0] = x->content_range[0] = '\0';
@@ -58,8 +59,10 @@ static size_t on_header (char *line, size_t one, size_t size, void *arg) {
   size_t length;
   (void)one;
   /* 100 Continue, a proxy's reply and redirects come before the last block */
-  if (size > 5 && strncmp(line, "HTTP/", 5) == 0)
+  if (size > 5 && strncmp(line, "HTTP/", 5) == 0) {
     forget_reply(x);
+    curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &x->status);
+  }
   x->header_bytes += size;
   if (x->header_bytes > HEADER_LIMIT) {
     x->overflow = true;
@@ -159,10 +162,14 @@ void exchange_keep_body (Exchange *x) {
   curl_easy_setopt(x->easy, CURLOPT_WRITEDATA, x);
 }
 
+void exchange_begin (Exchange *x) {
+  forget_reply(x);
+}
+
+/* Not by CURLINFO_RESPONSE_CODE, which keeps the status of an earlier message
+** of the same transfer until a further one comes. */
 long exchange_status (const Exchange *x) {
-  long status = 0;
-  curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
-  return status < 200 ? 0 : status; /* 100 Continue is no reply */
+  return x->status < 200 ? 0 : x->status;
 }
 
 bool exchange_is_multiplexed (const Exchange *x) {

@@ -25,6 +25,7 @@ typedef struct Exchange {
   Buffer body;
   size_t discarded; /* bytes of an error body beyond its limit */
   size_t header_bytes;
+  long status; /* of the reply whose head came last; 0: none, or a 1xx */
   bool has_retry_after;
   bool overflow;  /* a ceiling was passed: the reply is no use */
   bool no_memory; /* what is to be done with the reply cannot be */
@@ -34,7 +35,7 @@ typedef struct Exchange {
   char content_type[64];
   char content_range[64];
   char content_encoding[16];
-  char location[256]; /* as sent; for words only */
+  char location[512]; /* as sent: it may hold anything */
   char error[CURL_ERROR_SIZE];
 } Exchange;
 
@@ -52,6 +53,10 @@ void exchange_keep_body (Exchange *x);
 
 /* The write callback behind that, for callers with one of their own. */
 size_t exchange_on_body (char *data, size_t one, size_t size, void *arg);
+
+/* The request goes out, for the first time or, as libcurl may decide, again:
+** what came before is no reply to it. */
+void exchange_begin (Exchange *x);
 
 /* Status of the reply, 0 when there was none. */
 long exchange_status (const Exchange *x);

@@ -23,7 +23,7 @@ static Lane *add (Lanes *lanes, const char *origin) {
     free(lane);
     return NULL;
   }
-  lane->limit = lanes->limit;
+  lane->limit = lane->connections = lanes->limit;
   lane->next = lanes->first;
   lanes->first = lane;
   return lane;
@@ -57,14 +57,15 @@ void lane_part (Lanes *lanes, Transfer *t) {
     discard(lanes, lane);
 }
 
-/* A quarter of the connections is kept free of uploads, which may last for
-** hours while polls want to be on time. */
+/* Each upload has a connection of its own, and a quarter of them is kept free of
+** uploads, which may last for hours while polls want to be on time. */
 static bool has_room (const Lane *lane, bool is_long) {
-  int kept = lane->limit > 1 ? (lane->limit + 3) / 4 : 0;
+  int connections = lane->connections;
+  int kept = connections > 1 ? (connections + 3) / 4 : 0;
   if (lane->limit == 0)
     return true;
   return lane->running < lane->limit &&
-         (!is_long || lane->running_long < lane->limit - kept);
+         (!is_long || lane->running_long < connections - kept);
 }
 
 static void admit (Lane *lane, Transfer *t) {

@@ -32,6 +32,7 @@ typedef struct Lane {
   char *origin;
   size_t users; /* transfers that stand in it */
   int limit;    /* that may run; 0: any number */
+  int connections;
   int running, running_long;
   LaneQueue brief, lengthy;
 } Lane;

@@ -37,9 +37,10 @@ struct Transfer {
   int64_t start_at; /* of the next attempt; CLOCK_NEVER while one runs */
   int64_t turn_at;  /* when the session's pace lets it start; 0: not asked */
   int64_t deadline;
-  int64_t limit_at; /* when the attempt that runs has taken too long */
-  int limit_ms;
-  Exchange *exchange; /* while an attempt runs */
+  int64_t limit_at;        /* when the attempt that runs has taken too long */
+  int limit_ms;            /* from its request on; 0: no limit */
+  const char *limit_words; /* what did not come in time */
+  Exchange *exchange;      /* while an attempt runs */
   char *url;
   struct curl_slist *headers;
   int attempts;
@@ -80,10 +81,17 @@ void transfer_retry (Transfer *t, Exchange *x, CURLcode code);
 ** one is not the service's doing.  It ends as CURLE_OPERATION_TIMEDOUT. */
 void transfer_limit (Transfer *t, Exchange *x, int ms);
 
+/* Let it end so at 'at' instead, 'ms' after what it waits for began; 'words' go
+** before these seconds: "no reply within".  Static. */
+void transfer_limit_at (Transfer *t, int64_t at, int ms, const char *words);
+
 /* Let 'x' wait for a stream of a connection that is being made.  TLS tells what
 ** that one speaks; without, libcurl would wait for the first reply on it, which
 ** an upload may delay for hours. */
 void transfer_share (const Transfer *t, Exchange *x);
+
+/* True once the request of an attempt with a limit went out. */
+bool transfer_has_begun (const Transfer *t);
 
 /* The service asked for 'ms' of rest after the reply of 'x': when it says so to
 ** one request, all of the session wait. */

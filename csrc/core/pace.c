@@ -2,6 +2,8 @@
 
 #include "pace.h"
 
+#define NEVER 9007199254740992.0 /* 2^53: what a double counts to */
+
 void pace_set (Pace *p, double rate) {
   p->gap = rate > 0 ? 1000 / rate : 0;
 }
@@ -12,7 +14,7 @@ int64_t pace_take (Pace *p, int64_t now) {
     return (int64_t)at;
   if (at < p->next)
     at = p->next;
-  p->next = at + p->gap;
+  p->next = at + p->gap < NEVER ? at + p->gap : NEVER;
   return (int64_t)at;
 }
 

@@ -482,3 +482,12 @@ void session_note_bytes (Session *s, int64_t bytes) {
 int session_attempt_ms (const Session *s) {
   return s->settings.timeout_ms;
 }
+
+int session_stall_ms (const Session *s) {
+  int seconds = s->settings.stall_timeout_s;
+  return seconds < INT32_MAX / 1000 ? seconds * 1000 : INT32_MAX;
+}
+
+int session_reply_ms (const Session *s) {
+  return s->settings.reply_timeout_ms;
+}

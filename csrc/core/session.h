@@ -21,8 +21,9 @@ typedef struct SessionOptions {
   int max_connections; /* open at once to one host; 0: no limit */
   double requests_per_second; /* to the origin of base_url; 0: no limit */
   int connect_timeout_ms;
-  int timeout_ms;      /* for one attempt of a request or a poll */
-  int stall_timeout_s; /* without a byte, for uploads and downloads */
+  int timeout_ms;       /* for one attempt of a request or a poll */
+  int stall_timeout_s;  /* without a byte, for uploads and downloads */
+  int reply_timeout_ms; /* from the last byte of an upload to its reply's */
   bool accept_invalid_certificates;
 } SessionOptions;
 

@@ -66,4 +66,8 @@ void session_note_bytes (Session *s, int64_t bytes);
 /* What an attempt of a request or a poll may take, in milliseconds. */
 int session_attempt_ms (const Session *s);
 
+/* How long nothing may move in an upload, and how long its reply may take. */
+int session_stall_ms (const Session *s);
+int session_reply_ms (const Session *s);
+
 #endif

@@ -35,6 +35,7 @@ static int copy_all (Settings *s, const SessionOptions *o) {
   s->connect_timeout_ms = o->connect_timeout_ms;
   s->timeout_ms = o->timeout_ms;
   s->stall_timeout_s = o->stall_timeout_s;
+  s->reply_timeout_ms = o->reply_timeout_ms;
   s->accept_invalid_certificates = o->accept_invalid_certificates;
   return 0;
 }

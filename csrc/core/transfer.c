@@ -17,6 +17,7 @@
 #define REDIRECT_LIMIT 5
 #define LONGEST_PAUSE_MS 120000
 #define STREAM_LIMIT 100 /* of one HTTP/2 connection, as libcurl has it */
+#define NO_REPLY "no reply within"
 
 static void release (Transfer *t) {
   t->operation->destroy(t);
@@ -176,27 +177,43 @@ Event transfer_event (const Transfer *t, EventType type) {
 }
 
 #if LIBCURL_VERSION_NUM >= 0x075000
-static int on_connected (void *arg, char *to, char *from, int to_port,
-                         int from_port) {
+static int on_request (void *arg, char *to, char *from, int to_port,
+                       int from_port) {
   Transfer *t = arg;
   (void)to;
   (void)from;
   (void)to_port;
   (void)from_port;
-  t->limit_at = clock_ms() + t->limit_ms;
-  reschedule(t); /* only takes note: see on_socket in session.c */
+  exchange_begin(t->exchange);
+  if (t->limit_ms != 0)
+    transfer_limit_at(t, clock_ms() + t->limit_ms, t->limit_ms, NO_REPLY);
   return CURL_PREREQFUNC_OK;
 }
 #endif
 
+static void observe (Transfer *t, Exchange *x) {
+  t->limit_ms = 0;
+#if LIBCURL_VERSION_NUM >= 0x075000
+  curl_easy_setopt(x->easy, CURLOPT_PREREQFUNCTION, on_request);
+  curl_easy_setopt(x->easy, CURLOPT_PREREQDATA, t);
+#endif
+}
+
 void transfer_limit (Transfer *t, Exchange *x, int ms) {
   t->limit_ms = ms;
-#if LIBCURL_VERSION_NUM >= 0x075000
-  curl_easy_setopt(x->easy, CURLOPT_PREREQFUNCTION, on_connected);
-  curl_easy_setopt(x->easy, CURLOPT_PREREQDATA, t);
-#else
+#if LIBCURL_VERSION_NUM < 0x075000
   curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, (long)ms);
+#else
+  (void)x;
 #endif
+}
+
+/* Called from within libcurl, it only takes note: see on_socket in session.c */
+void transfer_limit_at (Transfer *t, int64_t at, int ms, const char *words) {
+  t->limit_at = at;
+  t->limit_ms = ms;
+  t->limit_words = words;
+  reschedule(t);
 }
 
 void transfer_share (const Transfer *t, Exchange *x) {
@@ -205,8 +222,8 @@ void transfer_share (const Transfer *t, Exchange *x) {
 }
 
 static void overrun (Transfer *t) {
-  snprintf(t->exchange->error, sizeof t->exchange->error,
-           "no reply within %g s", t->limit_ms / 1000.0);
+  snprintf(t->exchange->error, sizeof t->exchange->error, "%s %g s",
+           t->limit_words, t->limit_ms / 1000.0);
   transfer_finish(t, CURLE_OPERATION_TIMEDOUT);
 }
 
@@ -224,6 +241,14 @@ void transfer_start_in (Transfer *t, int64_t ms) {
   end_attempt(t);
   t->start_at = clock_ms() + ms;
   reschedule(t);
+}
+
+bool transfer_has_begun (const Transfer *t) {
+#if LIBCURL_VERSION_NUM >= 0x075000
+  return t->limit_at != CLOCK_NEVER;
+#else
+  return t->exchange != NULL;
+#endif
 }
 
 bool transfer_may_wait (const Transfer *t, int64_t ms) {
@@ -361,6 +386,7 @@ static void start (Transfer *t) {
     return;
   }
   t->exchange = x;
+  observe(t, x);
   if (t->operation->prepare(t, x) != 0)
     return;
   code = session_start_exchange(t->session, x);
@@ -412,7 +438,7 @@ void transfer_finish (Transfer *t, CURLcode code) {
 
 void transfer_orphan (Transfer *t) {
   if (!t->done)
-    transfer_fail(t, NULL, FAILURE_CANCELLED, "the client was closed");
+    transfer_fail(t, t->exchange, FAILURE_CANCELLED, "the client was closed");
   session_part(t->session, t);
   session_release(t->session, t);
 }
@@ -442,10 +468,11 @@ int transfer_attempts (const Transfer *t) {
 }
 
 long transfer_status (const Transfer *t) {
-  return t->http_status;
+  return t->exchange != NULL ? exchange_status(t->exchange) : t->http_status;
 }
 
 const char *transfer_body (const Transfer *t, size_t *size) {
-  *size = t->body.size;
-  return t->body.data;
+  const Buffer *body = t->exchange != NULL ? &t->exchange->body : &t->body;
+  *size = body->size;
+  return body->data;
 }

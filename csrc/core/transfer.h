@@ -38,11 +38,11 @@ const Failure *transfer_failure (const Transfer *t);
 /* How many attempts were begun. */
 int transfer_attempts (const Transfer *t);
 
-/* Status of the last whole reply; 0: none came. */
+/* Status of the last reply, whole or not; 0: none came. */
 long transfer_status (const Transfer *t);
 
-/* Body of the last reply, or of the error.  Owned by 't', not terminated; it
-** stays until the next reply or the close. */
+/* Body of the last reply, or of the error; while an attempt runs, what came of
+** it.  Owned by 't', not terminated; it stays until the next step or close. */
 const char *transfer_body (const Transfer *t, size_t *size);
 
 #endif

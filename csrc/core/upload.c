@@ -3,6 +3,7 @@
 #include "upload.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,10 +19,15 @@ typedef struct Upload {
   Source source;
   bool paused;      /* libcurl waits for the reader */
   bool whole;       /* the last byte of this attempt's body was sent */
+  bool untaken;     /* HTTP/2 says that this attempt's stream was not taken */
+  bool unexpecting; /* without Expect, which met a 417 */
   int64_t overhead; /* bytes of the body that are not the file's */
+  int64_t moved;    /* bytes of both directions, and 1 for a reply's head */
+  int64_t reply_at; /* when the reply has to be whole */
   curl_mime *mime;  /* of the attempt that runs */
   char **fields;    /* name, value, name, value, …, NULL */
-  char *part, *filename, *content_type;
+  char *part, *filename, *content_type, *accepted;
+  char location[sizeof((Exchange *)0)->location];
 } Upload;
 
 static size_t on_read (char *out, size_t one, size_t room, void *arg) {
@@ -40,9 +46,9 @@ static size_t on_read (char *out, size_t one, size_t room, void *arg) {
   return CURL_READFUNC_ABORT;
 }
 
-/* libcurl rewinds a body to send it again by itself, on a connection that died
-** or after a redirect.  That would be a second job: it is told that it cannot,
-** and whether to send again is decided in 'finish'. */
+/* libcurl rewinds a body to send it again by itself, where HTTP/2 refused the
+** stream or wants HTTP/1.1.  That could be a second job: it is told that it
+** cannot, and whether to send again is decided in 'finish'. */
 static int on_seek (void *arg, curl_off_t offset, int origin) {
   Upload *u = arg;
   if (origin == SEEK_SET && offset == u->source.at)
@@ -52,20 +58,63 @@ static int on_seek (void *arg, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_FAIL;
 }
 
+/* Something has to move within the stall timeout, but between the body's last
+** byte and the reply's head, when the service works.  What it sends by itself
+** from then on, or instead of taking the body, may not take for ever. */
+static void limit (Upload *u, int64_t moved) {
+  Transfer *t = &u->base;
+  long status = exchange_status(t->exchange);
+  int64_t now = clock_ms(), stall_at = now + session_stall_ms(t->session);
+  int reply_ms = session_reply_ms(t->session);
+  moved += status != 0;
+  if (moved == u->moved || !transfer_has_begun(t))
+    return;
+  u->moved = moved;
+  if (u->reply_at == CLOCK_NEVER && (u->whole || status >= 300))
+    u->reply_at = now + reply_ms;
+  if ((u->whole && status == 0) || u->reply_at < stall_at)
+    transfer_limit_at(t, u->reply_at, reply_ms, "no whole reply within");
+  else
+    transfer_limit_at(t, stall_at, session_stall_ms(t->session),
+                      "nothing moved for");
+}
+
 /* On its own new connection libcurl counts from 0: what went out on the one
 ** that died has to be kept here. */
 static int on_progress (void *arg, curl_off_t down_total, curl_off_t down,
                         curl_off_t up_total, curl_off_t up) {
   Upload *u = arg;
   (void)down_total;
-  (void)down;
+  if (u->base.exchange == NULL)
+    return 0; /* libcurl says goodbye */
   if (up_total > 0 && up >= up_total)
     u->whole = true;
+  limit(u, up + down);
   if (up_total > 0)
     u->overhead = up_total - u->source.size;
   up -= u->overhead;
   if (up > 0)
     transfer_progress(&u->base, up, u->source.size, false);
+  return 0;
+}
+
+/* Streams behind the last one that a GOAWAY names were not taken, nor was one
+** that is refused (RFC 9113 6.8, 8.7).  libcurl says so in its log alone.  The
+** upload has its connection's first stream, as the connection is its own. */
+static int on_log (CURL *easy, curl_infotype type, char *text, size_t size,
+                   void *arg) {
+  Upload *u = arg;
+  char line[96];
+  const char *last;
+  (void)easy;
+  if (type != CURLINFO_TEXT)
+    return 0;
+  snprintf(line, sizeof line, "%.*s", (int)size, text);
+  last = strstr(line, " GOAWAY, error=");
+  last = last != NULL ? strstr(last, "last_stream=") : NULL;
+  if (strncmp(line, "REFUSED_STREAM", 14) == 0 ||
+      (last != NULL && strtol(last + 12, NULL, 10) == 0))
+    u->untaken = true;
   return 0;
 }
 
@@ -102,7 +151,10 @@ static long buffer_size (const Upload *u) {
 
 static int prepare (Transfer *t, Exchange *x) {
   Upload *u = (Upload *)t;
-  u->paused = u->whole = false;
+  u->paused = u->whole = u->untaken = false;
+  u->moved = -1;
+  u->reply_at = CLOCK_NEVER;
+  u->location[0] = '\0';
   if (!source_rewind(&u->source)) {
     transfer_fail(t, NULL, FAILURE_SOURCE, "it cannot be read a second time");
     return -1;
@@ -111,8 +163,13 @@ static int prepare (Transfer *t, Exchange *x) {
     transfer_fail(t, NULL, FAILURE_MEMORY, "out of memory");
     return -1;
   }
-  session_limit_stall(t->session, x);
+  transfer_limit(t, x, session_stall_ms(t->session));
   exchange_keep_body(x);
+  curl_easy_setopt(x->easy, CURLOPT_FRESH_CONNECT, 1L);
+  curl_easy_setopt(x->easy, CURLOPT_MAXREDIRS, 0L); /* or it repeats at a 417 */
+  curl_easy_setopt(x->easy, CURLOPT_DEBUGFUNCTION, on_log);
+  curl_easy_setopt(x->easy, CURLOPT_DEBUGDATA, u);
+  curl_easy_setopt(x->easy, CURLOPT_VERBOSE, 1L);
   curl_easy_setopt(x->easy, CURLOPT_ACCEPT_ENCODING, "");
   curl_easy_setopt(x->easy, CURLOPT_MIMEPOST, u->mime);
   curl_easy_setopt(x->easy, CURLOPT_UPLOAD_BUFFERSIZE, buffer_size(u));
@@ -147,30 +204,113 @@ static void fail_source (Upload *u, Exchange *x) {
                   (long long)u->source.at, (long long)u->source.size);
 }
 
+static const char *skip_spaces (const char *at, const char *end) {
+  while (at < end && strchr(" \t\r\n", *at) != NULL)
+    at++;
+  return at;
+}
+
+/* A key has a string, not an empty one, or a number behind it. */
+static bool has_value (const char *at, const char *end) {
+  at = skip_spaces(at, end);
+  if (at == end || *at != ':')
+    return false;
+  at = skip_spaces(at + 1, end);
+  if (end - at > 1 && *at == '"')
+    return at[1] != '"';
+  return at < end && *at >= '0' && *at <= '9';
+}
+
+static bool body_names_task (const Upload *u, const Exchange *x) {
+  const char *at = x->body.data, *end = at + x->body.size;
+  size_t n = u->accepted != NULL ? strlen(u->accepted) : 0;
+  for (; n != 0 && at != NULL && (size_t)(end - at) > n + 2; at++) {
+    at = memchr(at, '"', (size_t)(end - at) - n - 1);
+    if (at == NULL)
+      break;
+    if (memcmp(at + 1, u->accepted, n) == 0 && at[n + 1] == '"' &&
+        has_value(at + n + 2, end))
+      return true;
+  }
+  return false;
+}
+
+/* A place below the one that the upload went to. */
+static bool location_names_task (const Upload *u, const Exchange *x) {
+  const char *path = strstr(u->base.url, "://"), *found;
+  size_t n;
+  path = path != NULL ? strchr(path + 3, '/') : NULL;
+  if (path == NULL)
+    return false;
+  n = strcspn(path, "?#");
+  for (found = x->location; (found = strchr(found, '/')) != NULL; found++)
+    if (strncmp(found, path, n) == 0 && found[n] == '/' && found[n + 1] != '\0')
+      return true;
+  return false;
+}
+
+static bool names_task (const Upload *u, const Exchange *x) {
+  return body_names_task(u, x) || location_names_task(u, x);
+}
+
 /* Not accepted, whatever becomes of the rest of the reply: 408, 429 and 503
-** with Retry-After for now, any other 3xx and 4xx for good. */
+** with Retry-After for now, and for good what a service answers that has looked
+** at the request.  A 303 or 409 may come after a task was made, and what is
+** above 451 is a proxy's, such as 499: it was the proxy that went away. */
 static bool is_put_off (const Exchange *x) {
   long status = exchange_status(x);
   return status == 408 || status == 429 ||
          (status == 503 && x->has_retry_after);
 }
 
-static bool is_refused (const Exchange *x) {
+static bool is_refused (const Upload *u, const Exchange *x) {
   long status = exchange_status(x);
-  return is_put_off(x) || (status >= 300 && status < 500);
+  return (is_put_off(x) || (status >= 300 && status <= 451 && status != 303 &&
+                            status != 304 && status != 409)) &&
+         !names_task(u, x);
 }
 
 static bool may_be_accepted (const Upload *u, const Exchange *x) {
-  return !is_refused(x) && (exchange_status(x) >= 200 || sent_whole(u, x));
+  return !is_refused(u, x) &&
+         (exchange_status(x) >= 200 || (!u->untaken && sent_whole(u, x)));
+}
+
+/* A proxy or service that does not know Expect: asked again without. */
+static bool drop_expect (Upload *u, const Exchange *x) {
+  Transfer *t = &u->base;
+  struct curl_slist *longer;
+  if (exchange_status(x) != 417 || u->unexpecting ||
+      !source_can_rewind(&u->source))
+    return false;
+  longer = curl_slist_append(t->headers, "Expect:");
+  if (longer == NULL)
+    return false;
+  t->headers = longer;
+  u->unexpecting = true;
+  u->whole = false;
+  transfer_start_in(t, 0);
+  return true;
 }
 
 static void finish_refused (Upload *u, Exchange *x) {
   Transfer *t = &u->base;
+  if (drop_expect(u, x))
+    return;
   u->whole = false;
   if (is_put_off(x) && !x->overflow && source_can_rewind(&u->source))
     transfer_retry(t, x, CURLE_OK);
   else
     transfer_fail_exchange(t, x, CURLE_OK);
+}
+
+static void finish_unsent (Upload *u, Exchange *x, CURLcode code) {
+  Transfer *t = &u->base;
+  u->whole = false; /* where it was not taken, it was */
+  if ((code == CURLE_SEND_FAIL_REWIND || backoff_code(code)) &&
+      source_can_rewind(&u->source))
+    transfer_retry(t, x, code);
+  else
+    transfer_fail_exchange(t, x, code);
 }
 
 static void finish_broken (Upload *u, Exchange *x, CURLcode code) {
@@ -179,18 +319,16 @@ static void finish_broken (Upload *u, Exchange *x, CURLcode code) {
     transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME, "%s",
                   code == CURLE_SEND_FAIL_REWIND ? "the connection broke"
                                                  : exchange_error(x, code));
-  else if ((code == CURLE_SEND_FAIL_REWIND || backoff_code(code)) &&
-           source_can_rewind(&u->source))
-    transfer_retry(t, x, code);
   else
-    transfer_fail_exchange(t, x, code);
+    finish_unsent(u, x, code);
 }
 
 static void finish (Transfer *t, Exchange *x, CURLcode code) {
   Upload *u = (Upload *)t;
-  if (code == CURLE_ABORTED_BY_CALLBACK) {
+  memcpy(u->location, x->location, sizeof u->location);
+  if (code == CURLE_ABORTED_BY_CALLBACK && t->http_status == 0) {
     fail_source(u, x);
-  } else if (is_refused(x)) {
+  } else if (is_refused(u, x)) {
     finish_refused(u, x);
   } else if (code != CURLE_OK) {
     finish_broken(u, x, code);
@@ -198,13 +336,17 @@ static void finish (Transfer *t, Exchange *x, CURLcode code) {
     transfer_progress(t, u->source.size, u->source.size, true);
     transfer_succeed(t, x);
   } else {
-    transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME, "HTTP %ld", t->http_status);
+    transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME, "HTTP %ld%s%.*s",
+                  t->http_status, x->location[0] != '\0' ? ", see " : "",
+                  (int)strcspn(x->location, "?#"), x->location);
   }
 }
 
 static void expire (Transfer *t, Exchange *x) {
-  const Upload *u = (const Upload *)t;
-  if (x != NULL && is_refused(x))
+  Upload *u = (Upload *)t;
+  if (x != NULL)
+    memcpy(u->location, x->location, sizeof u->location);
+  if (x != NULL && is_refused(u, x))
     transfer_fail_exchange(t, x, CURLE_OK);
   else if (x != NULL && may_be_accepted(u, x))
     transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME,
@@ -223,6 +365,7 @@ static void destroy (Transfer *t) {
   free(u->part);
   free(u->filename);
   free(u->content_type);
+  free(u->accepted);
   source_close(&u->source);
 }
 
@@ -250,8 +393,11 @@ static int copy_names (Upload *u, const UploadOptions *o) {
   u->part = strdup(o->part);
   u->filename = strdup(o->filename);
   u->content_type = strdup(o->content_type);
-  return u->part != NULL && u->filename != NULL && u->content_type != NULL ? 0
-                                                                           : -1;
+  u->accepted = o->accepted != NULL ? strdup(o->accepted) : NULL;
+  return u->part != NULL && u->filename != NULL && u->content_type != NULL &&
+             (u->accepted != NULL || o->accepted == NULL)
+           ? 0
+           : -1;
 }
 
 static int open_source (Upload *u, const UploadOptions *o) {
@@ -305,6 +451,8 @@ int upload_feed (Transfer *t, const char *data, size_t size) {
     return -1;
   }
   s->ended = size == 0;
+  if (t->limit_at != CLOCK_NEVER)
+    t->limit_at = clock_ms() + t->limit_ms; /* a slow reader is no stall */
   if (u->paused && t->exchange != NULL) {
     u->paused = false;
     /* libcurl may still have bytes of before the file in hand, and not have
@@ -313,6 +461,11 @@ int upload_feed (Transfer *t, const char *data, size_t size) {
     curl_easy_pause(t->exchange->easy, CURLPAUSE_CONT);
   }
   return 0;
+}
+
+const char *upload_location (const Transfer *t) {
+  return t->exchange != NULL ? t->exchange->location
+                             : ((const Upload *)t)->location;
 }
 
 bool upload_is_sent (const Transfer *t) {

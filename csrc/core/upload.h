@@ -1,7 +1,8 @@
-/* The paid upload: multipart/form-data, streamed, sent once.  It is sent again
-** only where the service cannot have accepted it: no connection was made, the
-** body was not sent whole, or the reply was 408, 429, or 503 with Retry-After.
-** Where nobody can know it ends with FAILURE_UNKNOWN_OUTCOME. */
+/* The paid upload: multipart/form-data, streamed, sent once, on a connection of
+** its own.  It is sent again only where the service cannot have accepted it: no
+** connection was made, the body was not sent whole, HTTP/2 said that the stream
+** was not taken, or the reply was 408, 417, 429, or 503 with Retry-After, and
+** names no task.  Where nobody can know it ends with FAILURE_UNKNOWN_OUTCOME. */
 
 #ifndef CAMB_UPLOAD_H
 #define CAMB_UPLOAD_H
@@ -19,9 +20,10 @@ typedef struct UploadOptions {
   const char *part;          /* name of the file's part: "media_file" */
   const char *filename;      /* as the service shall see it */
   const char *content_type;
-  const char *path; /* a file to stream, or NULL and */
-  const char *data; /* bytes in memory (copied), or NULL: a reader */
-  int64_t size;     /* bytes of 'data', or that the reader will give */
+  const char *accepted; /* key of the reply which says that it was; or NULL */
+  const char *path;     /* a file to stream, or NULL and */
+  const char *data;     /* bytes in memory (copied), or NULL: a reader */
+  int64_t size;         /* bytes of 'data', or that the reader will give */
 } UploadOptions;
 
 /* Begin it in 's', to the key's origin, with the key.  A file is opened at
@@ -37,5 +39,8 @@ int upload_feed (Transfer *t, const char *data, size_t size);
 /* True when the service may have accepted it: the last byte of the body may
 ** have been sent. */
 bool upload_is_sent (const Transfer *t);
+
+/* The Location of the last reply, as sent; "": it had none.  Owned by 't'. */
+const char *upload_location (const Transfer *t);
 
 #endif

@@ -85,20 +85,84 @@ local function decode_object(text, what)
   return value
 end
 
---- The reply to an upload.
----@param text string
+-- The id that `value` is, as text; nil when it is none.
+local function id_of(value)
+  local digits = type(value) == "number" and json.integer(value)
+  if digits then
+    return json.digits(digits)
+  end
+  return type(value) == "string" and value ~= "" and value or nil
+end
+
+-- The outermost table in which an id stands as `key`, and the id.
+local function find_key(value, key)
+  local tables = { value }
+  for _, one in ipairs(tables) do -- grows while it is read
+    local id = id_of(one[key])
+    if id then
+      return one, id
+    end
+    for _, item in pairs(one) do
+      tables[#tables + 1] = type(item) == "table" and item or nil
+    end
+  end
+end
+
+-- The id in what is no JSON: cut, or with more around it.
+local function scan(text)
+  local _, last = 0, 0
+  repeat
+    _, last = text:find('"task_id"', last + 1, true)
+    local quoted = last and text:match('^%s*:%s*("[^"%c]+")', last + 1)
+    local id = quoted and json.decode(quoted)
+      or last and text:match("^%s*:%s*(%d+)[%s,}%]]", last + 1)
+    if id then
+      return { task_id = id }
+    end
+  until not last
+end
+
+-- Below the upload's own `url`, ids of tasks stand: Location may name one.
+local function read_location(location, url)
+  local path = url:gsub("[?#].*", ""):match("^%w+://[^/]+(/.*)") .. "/"
+  local _, last = location:find(path, 1, true)
+  local segment = last and location:match("^[^/?#]+", last + 1)
+  return segment and { task_id = (segment:gsub("%%(%x%x)", function(hex)
+    return string.char(tonumber(hex, 16))
+  end)) }
+end
+
+--- The reply to an upload.  It is paid for, so the id is taken in any form and
+--- from any place that leaves no doubt.
+---@param text string     # maybe cut
+---@param location string? # the reply's header
+---@param url string?      # where the upload went
 ---@return table? reply # with `task_id`, a string
 ---@return string? problem
-function api.read_created(text)
+function api.read_created(text, location, url)
   local reply, problem = decode_object(text, "the reply to the upload")
-  if not reply then
-    return nil, problem
+  local found = reply and find_key(reply, "task_id")
+  if found then
+    found.task_id = id_of(found.task_id)
+    return found
   end
-  local payload = type(reply.payload) == "table" and reply.payload or reply
-  if type(payload.task_id) ~= "string" or payload.task_id == "" then
-    return nil, "the reply to the upload has no task_id"
+  found = not reply and scan(text)
+    or location and read_location(location, url) or nil
+  return found, problem or "the reply to the upload has no task_id"
+end
+
+--- What looks like the id of a task in a reply that has no `task_id`.
+---@param text string
+---@return string?
+function api.guess_task(text)
+  local reply = json.decode(text)
+  for _, key in ipairs({ "taskId", "job_id", "id", "uuid" }) do
+    local _, id = find_key(type(reply) == "table" and reply or {}, key)
+    if id then
+      return id
+    end
   end
-  return payload
+  return text:match("[Tt][Aa][Ss][Kk][_ -]?[Ii][Dd][\"'%s:=>]+([%w][%w._~-]*)")
 end
 
 ---@class camb.Status

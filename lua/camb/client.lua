@@ -94,6 +94,7 @@ function client.new(checked, level)
     connect_timeout = checked.connect_timeout,
     timeout = checked.timeout,
     stall_timeout = checked.stall_timeout,
+    reply_timeout = checked.reply_timeout,
     accept_invalid_certificates = checked.danger_accept_invalid_certificates,
   })
   if not session then

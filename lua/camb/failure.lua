@@ -158,13 +158,31 @@ local function of_protocol(step, _, _, reason)
   }
 end
 
-local function of_unknown(_, _, _, reason)
-  return {
-    kind = "unknown_outcome",
-    message = ("the file was sent but no usable reply came (%s): a task may "
-      .. "exist and be charged; look at the dashboard before you send it again")
-      :format(reason),
-  }
+--- The fields of the error of an upload that may have been accepted.
+---@param what string       # what came of it
+---@param task_id string?   # which the reply names
+---@param transfer userdata
+function failure.of_unknown(what, task_id, transfer)
+  local text = transfer:body()
+  local guess = not task_id and api.guess_task(text)
+  local words, detail = api.read_error(text)
+  local message = what .. (words and (": " .. words) or "")
+  if task_id then
+    message = message .. ('; the reply names task "%s", which may be charged: '
+      .. "follow it before you send the file again"):format(task_id)
+  else
+    message = message .. ": a task may exist and be charged; look at the "
+      .. "dashboard before you send it again"
+      .. (guess and (' (its id may be "%s")'):format(guess) or "")
+  end
+  return { kind = "unknown_outcome", step = "submit", message = message,
+    task_id = task_id, detail = detail or text ~= "" and text:sub(1, 4096)
+      or nil }
+end
+
+local function of_unknown(_, transfer, call, reason)
+  return failure.of_unknown(("the file was sent but no usable reply came (%s)")
+    :format(reason), call.named_task, transfer)
 end
 
 local function of_file(step, _, _, reason)
@@ -231,7 +249,7 @@ end
 ---@param is_sent boolean? # an upload, of which the service may have the whole
 function failure.of_cancel(step, call, is_sent)
   local message = NOUN[step] .. " was cancelled"
-  if is_sent then
+  if is_sent and not call.task_id then
     return { kind = "unknown_outcome", step = step, message = message
       .. " when the file had been sent: a task may exist and be charged; look "
       .. "at the dashboard before you send it again" }

@@ -72,6 +72,7 @@ schema.client = {
   timeout = options.default(options.seconds, 30),
   connect_timeout = options.default(options.seconds, 10),
   stall_timeout = options.default(options.whole(1), 60),
+  reply_timeout = options.default(options.seconds, 300),
   retries = options.default(options.whole(0), 4),
   max_connections = options.default(options.whole(1), 8),
   requests_per_second = rate,

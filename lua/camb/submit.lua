@@ -41,10 +41,39 @@ local function feed(transfer, prepared)
   prepared.head, prepared.at = chunk, at + PIECE
 end
 
+-- What the reply says, be it whole or not; nil and what is wrong with it.
+local function read_reply(call, transfer)
+  local reply, problem = api.read_created(transfer:body(),
+    transfer:location(), call.client.base_url .. "/audio-separation")
+  local status = transfer:status()
+  call.named_task = reply and reply.task_id
+  return status >= 200 and status < 300 and reply or nil, problem
+end
+
 -- Stopped from our side, maybe at a time when all was sent.
 local function fail_stopped(call, transfer)
   local is_open, is_sent = pcall(transfer.is_sent, transfer)
+  local reply = is_open and read_reply(call, transfer)
+  call.task_id = reply and reply.task_id
   return call:fail(failure.of_cancel("submit", call, is_open and is_sent))
+end
+
+-- The transfer is done.  What it failed of does not count where the service has
+-- named the task before.
+local function conclude(call, transfer)
+  local kind, _, status = transfer:failure()
+  if kind and kind ~= "unknown_outcome" then
+    return call:fail_transfer("submit", transfer)
+  end
+  local reply, problem = read_reply(call, transfer)
+  if reply then
+    return reply
+  elseif kind then
+    return call:fail_transfer("submit", transfer)
+  end
+  local fields = failure.of_unknown(problem, call.named_task, transfer)
+  fields.http_status = status or transfer:status()
+  return call:fail(fields)
 end
 
 local function wait(call, transfer, prepared)
@@ -68,10 +97,7 @@ local function wait(call, transfer, prepared)
       end
     end
   end
-  if transfer:failure() then
-    return call:fail_transfer("submit", transfer)
-  end
-  return transfer:body()
+  return conclude(call, transfer)
 end
 
 local function open(call, prepared, options)
@@ -81,6 +107,7 @@ local function open(call, prepared, options)
     headers = options.traceparent
       and { "traceparent: " .. options.traceparent },
     fields = form_fields(options),
+    accepted = "task_id",
     part = "media_file",
     filename = prepared.filename,
     content_type = prepared.content_type,
@@ -102,17 +129,9 @@ local function send(call, prepared, options)
     call:emit("upload_started", { total = prepared.size,
       filename = prepared.filename })
   end
-  local text, err = wait(call, transfer, prepared)
-  if not text then
-    return nil, err
-  end
-  local reply
-  reply, problem = api.read_created(text)
+  local reply, err = wait(call, transfer, prepared)
   if not reply then
-    return call:fail({ kind = "unknown_outcome", step = "submit",
-      http_status = transfer:status(),
-      message = problem .. ": a task may exist and be charged; look at the "
-        .. "dashboard before you send it again" })
+    return nil, err
   end
   call.task_id = reply.task_id
   call.inbox:drop(transfer)

@@ -46,6 +46,7 @@ local function renew(self)
   self.client = stage.client(self.server, { retries = 1,
     timeout = self.options.timeout or 10,
     stall_timeout = self.options.stall_timeout,
+    reply_timeout = self.options.reply_timeout,
     ca_file = self.server.ca_file })
 end
 

@@ -43,6 +43,7 @@ local function open_client(arguments, server)
     proxy = arguments.proxy,
     ca_file = arguments.ca_file,
     requests_per_second = arguments.requests_per_second,
+    reply_timeout = arguments.reply_timeout,
     max_connections = 2 * arguments.jobs,
   })
   if not ok then
