@@ -4,6 +4,7 @@ local audio = require "spec.support.audio"
 local cjson = require "cjson"
 local sandbox = require "camb.sandbox"
 local sandboxed = require "spec.support.sandboxed"
+local served = require "spec.support.served"
 local workspace = require "spec.support.workspace"
 
 local ROUNDING = 1
@@ -354,6 +355,51 @@ describe("a command that fails", function()
     server:stop()
     is_gone(child)
     assert.equal("PENDING", server:task(id).status)
+  end)
+end)
+
+describe("what a command begins in a session of its own", function()
+  -- Three that sleep for long: in a session, in one without our files, and
+  -- without a parent; each notes its number first.
+  local ESCAPE = [[
+    run='echo $$ > "$0"; exec sleep 1000'
+    setsid sh -c "$run" NAME1 &
+    setsid sh -c "$run" NAME2 < /dev/null > /dev/null 2>&1 &
+    setsid sh -c 'sh -c "$1" "$0" & exit' NAME3 "$run" &
+    for i in 1 2 3; do until [ -s NAME$i ]; do sleep 0.01; done; done
+  ]]
+
+  local function escape(name, last)
+    return ((ESCAPE .. last):gsub("NAME", work .. "/" .. name))
+  end
+
+  local function are_gone(name)
+    for i = 1, 3 do
+      is_gone(noted(work .. "/" .. name .. i))
+    end
+  end
+
+  it("ends with a command that ends", function()
+    is_failed(start(escape("end", "exit 4")),
+      "The engine's command ended with status 4.")
+    are_gone("end")
+  end)
+
+  it("ends with a command whose time is over", function()
+    is_failed(start(escape("time", "exec sleep 1000"), { engine_timeout = 2 }),
+      "The engine's command took longer than 2 seconds.")
+    are_gone("time")
+  end)
+
+  it("ends with a server that is killed", function()
+    workspace.write(work .. "/killed.sh", escape("kill", "exec sleep 1000"))
+    local server = served.start(("--engine 'sh %s/killed.sh'"):format(work))
+    sandboxed.submit(server)
+    for i = 1, 3 do
+      noted(work .. "/kill" .. i)
+    end
+    workspace.stop(server.pid, "KILL")
+    are_gone("kill")
   end)
 end)
 

@@ -194,6 +194,45 @@ describe("a form", function()
   end)
 end)
 
+describe("a request whose end is ambiguous", function()
+  local SECOND = "GET /apis/audio-separation/second HTTP/1.1\\r\\nHost: h\\r\\n"
+    .. "x-api-key: sandbox\\r\\n\\r\\n"
+
+  for name, headers in pairs({
+    ["a length and chunks"] = { "Content-Length: 4", "Transfer-Encoding: chunked" },
+    ["chunks and a length"] = { "Transfer-Encoding: chunked", "Content-Length: 0" },
+    ["two lengths"] = { "Content-Length: 0", "Content-Length: 90" },
+    ["two lengths in one"] = { "Content-Length: 0, 90" },
+    ["a sign"] = { "Content-Length: +0" },
+    ["a name with a space"] = { "Content-Length : 90" },
+    ["a name with a tab"] = { "Transfer-Encoding\t: chunked" },
+    ["another coding"] = { "Transfer-Encoding: xchunked" },
+    ["two codings"] = { "Transfer-Encoding: identity, chunked" },
+    ["codings in two lines"] = { "Transfer-Encoding: identity",
+      "Transfer-Encoding: chunked" },
+  }) do
+    it("is refused, and no second one within it is seen: " .. name, function()
+      local server = start({})
+      local reply = raw.send(server.base_url, HEAD .. table.concat(headers,
+        "\\r\\n") .. "\\r\\n\\r\\n0\\r\\n\\r\\n" .. SECOND)
+      assert.matches("^HTTP/1.1 400 ", reply)
+      for status in reply:gmatch("HTTP/1.1 (%d+)") do
+        assert.equal("400", status)
+      end
+      for _, request in ipairs(server:requests()) do
+        assert.is_nil(request.path:find("second", 1, true))
+      end
+    end)
+  end
+
+  it("is none where the same length stands there twice", function()
+    local server = start({})
+    local reply = raw.send(server.base_url, HEAD .. "Content-Length: 2\\r\\n"
+      .. "Content-Length: 2\\r\\nConnection: close\\r\\n\\r\\nxx")
+    assert.is_nil(reply:match("^HTTP/1.1 400 "), reply)
+  end)
+end)
+
 describe("a request for results", function()
   it("is limited in size and in depth", function()
     local server = start({})
@@ -251,6 +290,26 @@ describe("an attack", function()
     assert.equal(404, http(KEY .. url .. "/audio-separation/x").status)
     own.stop()
     assert.is_true(os.getenv("SANITIZER") ~= nil or grown < 64 * 1024, grown)
+  end)
+
+  it("by requests with large headers does not fill the log", function()
+    local server = start({})
+    local headers = {}
+    for i = 1, 25 do
+      headers[i] = ("X-%d: %s"):format(i, ("y"):rep(4000))
+    end
+    workspace.write(work .. "/headers", table.concat(headers, "\n") .. "\n")
+    local before = workspace.memory()
+    assert.equal(0, select(2, workspace.run(("curl -s -o /dev/null --max-time 60 "
+      .. "-H @%s/headers '%s/x[1-800]'"):format(work, server.base_url))))
+    local requests = server:requests()
+    assert.matches("/x800$", requests[#requests].path)
+    assert.equal(("y"):rep(4000), requests[#requests].headers["x-25"])
+    assert.is_true(#requests < 800, #requests)
+    assert.equal(800, server:stats().requests.unknown)
+    requests = nil -- luacheck: ignore
+    collectgarbage()
+    assert.is_true(workspace.memory() - before < 100 * 1024)
   end)
 
   it("by a record of a task stops nothing", function()

@@ -88,8 +88,9 @@ describe("a data folder", function()
       :gsub("%s", ""))
     assert.equal(0, server:stats().uploads)
     server:stop()
-    run("mkdir " .. data .. "/uploads/killed")
-    write(data .. "/uploads/killed/input.flac", "fLaC")
+    local left = data .. "/uploads/camb-" .. ("0a"):rep(16)
+    run("mkdir " .. left)
+    write(left .. "/input.flac", "fLaC")
     local second = start{ data_dir = data }
     assert.equal("", run("ls " .. data .. "/uploads"))
     assert.is_truthy(second)
@@ -143,6 +144,41 @@ describe("a data folder", function()
     assert.equal(1001, finished(server, ids[1]).run_id)
     assert.equal(1002, finished(server, ids[2]).run_id)
   end)
+
+  it("keeps what a sandbox has not made, wherever it lies", function()
+    local data = fresh "theirs"
+    run("mkdir -p " .. data .. "/uploads/album " .. data .. "/tasks/album "
+      .. data .. "/uploads/camb-x " .. data .. "/uploads/" .. ("0a"):rep(16))
+    for _, name in ipairs{ "uploads/photo", "uploads/album/photo", "lock",
+      "tasks/album/photo", "uploads/camb-x/photo", "tasks/photo",
+      "uploads/" .. ("0a"):rep(16) .. "/photo", "ca.pem", "ca-key.pem" } do
+      write(data .. "/" .. name, "theirs")
+    end
+    local before = run("cd " .. data .. " && find . -type f | sort | xargs md5sum")
+    for _ = 1, 2 do
+      start{ data_dir = data }:stop()
+      os.remove(data .. "/secret")
+      assert.equal(before,
+        run("cd " .. data .. " && find . -type f | sort | xargs md5sum"))
+    end
+  end)
+
+  for name, options in pairs{ secret = {}, last_run = {},
+    ["ca.pem"] = { tls = true }, ["ca-key.pem"] = { tls = true } } do
+    it("is refused where a sandbox would replace somebody's " .. name, function()
+      local data = fresh "refused"
+      run("mkdir " .. data)
+      write(data .. "/" .. name, "theirs")
+      options.data_dir = data
+      local server, err = sandbox.start(options)
+      assert.is_nil(server)
+      assert.equal("file", err.kind)
+      assert.matches("not a sandbox's, or cannot be read: choose another folder$",
+        err.message)
+      assert.matches(name, err.message, 1, true)
+      assert.equal("theirs", read(data .. "/" .. name))
+    end)
+  end
 
   it("belongs to one server at a time", function()
     local data = fresh "shared"

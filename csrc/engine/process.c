@@ -14,21 +14,20 @@
 #include <unistd.h>
 
 #include "engine/files.h"
+#include "engine/keeper.h"
 #include "engine/sanitize.h"
 
-#define SLEEP_MAX 50000000 /* ns between two looks at the process */
-#define LOG_MAX (1 << 20)  /* bytes of what it prints */
+#define LOOK_MS 50        /* between two looks at the cancel and the files */
+#define LOG_MAX (1 << 20) /* bytes of what it prints */
 #define LOG_KEPT 65536
 #define TAIL_MAX 600 /* bytes of standard error in a message */
-
-extern char **environ;
 
 typedef enum Ending { ENDED, TIMED_OUT, CANCELLED } Ending;
 
 /* --- start ---------------------------------------------------------------- */
 
 /* Our threads have all signals blocked, which a program would not expect; a
-** process group of its own lets it be killed with its children. */
+** process group of its own is what the keeper asks for. */
 static void set_attributes (posix_spawnattr_t *a) {
   sigset_t none, defaults;
   sigemptyset(&none);
@@ -51,14 +50,13 @@ static void set_streams (posix_spawn_file_actions_t *f, const Process *p) {
   posix_spawn_file_actions_addopen(f, 2, p->err, flags, 0600);
 }
 
-static int spawn (const Process *p, pid_t *pid) {
+static int start (const Process *p, Keeper *k) {
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_t streams;
   int code;
   set_attributes(&attributes);
   set_streams(&streams, p);
-  code =
-    posix_spawnp(pid, p->words[0], &streams, &attributes, p->words, environ);
+  code = keeper_start(k, p->words, &attributes, &streams);
   posix_spawn_file_actions_destroy(&streams);
   posix_spawnattr_destroy(&attributes);
   return code;
@@ -103,43 +101,17 @@ static int64_t now_ms (void) {
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Looks without reaping: as long as the process is not reaped, no other can
-** get the number of its group. */
-static bool has_ended (pid_t pid) {
-  siginfo_t info = {0};
-  int code;
-  do
-    code = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
-  while (code != 0 && errno == EINTR);
-  return code != 0 || info.si_pid == pid;
-}
-
-/* Looked at ever more rarely: a quick command costs a millisecond more, a
-** slow one hardly anything. */
-static Ending wait_for (const Process *p, pid_t pid) {
-  struct timespec pause = {0, 1000000};
+static Ending wait_for (const Process *p, const Keeper *k) {
   int64_t start = now_ms();
-  while (!has_ended(pid)) {
+  while (!keeper_wait(k, LOOK_MS)) {
     if (atomic_load(p->cancel))
       return CANCELLED;
     if ((double)(now_ms() - start) >= p->seconds * 1e3)
       return TIMED_OUT;
-    nanosleep(&pause, NULL);
     shorten(p->out);
     shorten(p->err);
-    if (pause.tv_nsec < SLEEP_MAX)
-      pause.tv_nsec += pause.tv_nsec / 2;
   }
   return ENDED;
-}
-
-/* Whatever it left behind in its group goes with it. */
-static int reap (pid_t pid) {
-  int status = -1;
-  kill(-pid, SIGKILL);
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-    continue;
-  return status;
 }
 
 static void describe (const Process *p, Ending how, int status, char *message,
@@ -166,16 +138,16 @@ static void describe (const Process *p, Ending how, int status, char *message,
 }
 
 bool process_run (const Process *p, char *message, size_t size) {
-  pid_t pid;
+  Keeper keeper;
   Ending how;
-  int status, code = spawn(p, &pid);
+  int status, code = start(p, &keeper);
   if (code != 0) {
     snprintf(message, size, "The engine's command cannot be started: %s.",
              strerror(code));
     return false;
   }
-  how = wait_for(p, pid);
-  status = reap(pid);
+  how = wait_for(p, &keeper);
+  status = keeper_end(&keeper);
   if (how == ENDED && status == 0)
     return true;
   describe(p, how, status, message, size);

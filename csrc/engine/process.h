@@ -15,10 +15,10 @@ typedef struct Process {
   const atomic_bool *cancel; /* it is killed when this becomes true */
 } Process;
 
-/* Run it, without a shell, and wait.  It gets a process group of its own, and
-** nothing of that is left running, however it ends.  True when it ended well;
-** else 'message' is one sentence, with the end of what it wrote to standard
-** error.  Blocks. */
+/* Run it, without a shell, and wait.  Nothing that it began is left running,
+** however it ends, nor when this process ends.  True when it ended well; else
+** 'message' is one sentence, with the end of what it wrote to standard error.
+** Blocks. */
 bool process_run (const Process *p, char *message, size_t size);
 
 #endif

@@ -234,7 +234,8 @@ end
 ---@field idle_timeout integer?   # seconds until a client is cut that is
 ---                               # silent, or slow over its headers or over
 ---                               # 4 KiB of a body; 60
----@field request_log integer?    # how many requests are remembered; 10000
+---@field request_log integer?    # how many requests are remembered, of 4 KiB
+---                               # each on average, or fewer; 10000
 ---@field tls boolean|camb.SandboxTls? # speak https, by a certificate of its
 ---                               # own; server.ca_file can be trusted for it
 ---@field faults camb.SandboxFault[]? # as if given to server:fault

@@ -4,11 +4,18 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+
+/* What records may take together: a few kilobytes each, and no less than some
+** large ones need. */
+#define RECORD_BYTES 4096
+#define LEAST_BYTES (16 << 20)
 
 struct Log {
   pthread_mutex_t mutex;
   size_t capacity, count, next;
+  size_t bytes, most; /* that the records take, and may take */
   Record *ring[];
 };
 
@@ -44,21 +51,47 @@ Log *log_new (size_t capacity) {
     return NULL;
   pthread_mutex_init(&log->mutex, NULL);
   log->capacity = capacity;
+  log->most = capacity * RECORD_BYTES;
+  if (log->most < LEAST_BYTES)
+    log->most = LEAST_BYTES;
   return log;
 }
 
+static size_t length_of (const char *text) {
+  return text == NULL ? 0 : strlen(text) + 1;
+}
+
+static size_t size_of (const Record *r) {
+  return sizeof *r + r->headers.size + r->fields.size + length_of(r->path) +
+         length_of(r->query) + length_of(r->file.field) +
+         length_of(r->file.name) + length_of(r->file.content_type);
+}
+
+static void drop_oldest (Log *log) {
+  size_t at = (log->next + log->capacity - log->count) % log->capacity;
+  log->bytes -= size_of(log->ring[at]);
+  record_release(log->ring[at]);
+  log->ring[at] = NULL;
+  log->count--;
+}
+
+/* Strangers decide how large a request is, so what is kept is bounded in bytes
+** as well as in number.  The last one always stays. */
 void log_add (Log *log, Record *r) {
-  Record *old = r;
-  pthread_mutex_lock(&log->mutex);
-  if (log->capacity > 0) {
-    old = log->ring[log->next];
-    log->ring[log->next] = r;
-    log->next = (log->next + 1) % log->capacity;
-    if (log->count < log->capacity)
-      log->count++;
+  size_t bytes = size_of(r);
+  if (log->capacity == 0) {
+    record_release(r);
+    return;
   }
+  pthread_mutex_lock(&log->mutex);
+  while (log->count > 0 &&
+         (log->count == log->capacity || log->bytes + bytes > log->most))
+    drop_oldest(log);
+  log->ring[log->next] = r;
+  log->next = (log->next + 1) % log->capacity;
+  log->count++;
+  log->bytes += bytes;
   pthread_mutex_unlock(&log->mutex);
-  record_release(old);
 }
 
 Record **log_records (Log *log, size_t *count) {

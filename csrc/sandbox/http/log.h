@@ -36,7 +36,8 @@ Record *record_new (const char *listener);
 /* Give up one reference.  NULL is fine. */
 void record_release (Record *r);
 
-/* A log that keeps the last 'capacity' records.  NULL on out of memory. */
+/* A log that keeps the last 'capacity' records, fewer where they are large.
+** NULL on out of memory. */
 Log *log_new (size_t capacity);
 
 /* Take over the caller's reference; the oldest record may have to go. */

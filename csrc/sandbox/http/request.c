@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "sandbox/http/reply.h"
 #include "sandbox/http/route.h"
@@ -62,6 +63,60 @@ static bool has_body (const Request *r) {
          request_header(r, "Transfer-Encoding") != NULL;
 }
 
+/* What says where the body ends. */
+typedef struct Framing {
+  const char *length;
+  size_t length_size;
+  bool is_chunked, is_ambiguous;
+} Framing;
+
+static bool has_only (const char *s, size_t n, const char *allowed) {
+  for (size_t i = 0; i < n; i++)
+    if (s[i] == '\0' || strchr(allowed, s[i]) == NULL)
+      return false;
+  return n > 0;
+}
+
+static void see_length (Framing *f, const char *value, size_t n) {
+  if (!has_only(value, n, "0123456789") ||
+      (f->length != NULL &&
+       (n != f->length_size || memcmp(value, f->length, n) != 0)))
+    f->is_ambiguous = true;
+  f->length = value;
+  f->length_size = n;
+}
+
+static void see_coding (Framing *f, const char *value) {
+  if (f->is_chunked || strcasecmp(value, "chunked") != 0)
+    f->is_ambiguous = true;
+  f->is_chunked = true;
+}
+
+static enum MHD_Result on_framing (void *context, enum MHD_ValueKind kind,
+                                   const char *name, size_t name_length,
+                                   const char *value, size_t length) {
+  Framing *f = context;
+  (void)kind;
+  if (!has_only(name, name_length,
+                "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+                "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+    f->is_ambiguous = true;
+  else if (strcasecmp(name, "Content-Length") == 0)
+    see_length(f, value != NULL ? value : "", length);
+  else if (strcasecmp(name, "Transfer-Encoding") == 0)
+    see_coding(f, value != NULL ? value : "");
+  return MHD_YES;
+}
+
+/* A reader before us that took another end of the body for right would let a
+** second request through within the first. */
+static bool is_ambiguous (const Request *r, const char *version) {
+  Framing f = {NULL, 0, false, false};
+  MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, on_framing, &f);
+  return f.is_ambiguous || (f.is_chunked && f.length != NULL) ||
+         (f.is_chunked && strcmp(version, MHD_HTTP_VERSION_1_1) != 0);
+}
+
 /* The fault that was taken struck, or waits for another request. */
 static void settle_fault (Request *r, bool struck) {
   if (r->fault != NULL)
@@ -109,13 +164,19 @@ static enum MHD_Result begin (Request *r) {
 /* This is the one place where a request meets its operation.  The daemon
 ** closes a connection on which it replied before the body, so where there is
 ** no body, the beginning waits for the end. */
-static enum MHD_Result meet (Request *r, const char *method) {
+static enum MHD_Result meet (Request *r, const char *method,
+                             const char *version) {
   r->record->method = strdup(method);
   MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, on_header,
                               &r->record->headers);
   r->operation = r->record->method == NULL ? &unknown_operation : route_find(r);
   if (r->record->method == NULL || r->no_memory)
     return MHD_NO; /* a task that is only not found now is not unknown */
+  if (is_ambiguous(r, version)) {
+    r->operation = &unknown_operation;
+    return reply_detail(r, MHD_HTTP_BAD_REQUEST,
+                        "Invalid HTTP request received.");
+  }
   atomic_fetch_add(&r->server->stats.requests[r->operation->id], 1);
   r->fault = faults_take(r->server->faults, r->operation->id, r->record->path);
   if (is_due(r, AT_HEADERS))
@@ -164,11 +225,10 @@ enum MHD_Result request_on_call (void *context,
   (void)context;
   (void)connection;
   (void)url;
-  (void)version;
   if (r == NULL || r->struck)
     return MHD_NO;
   if (r->operation == NULL)
-    return meet(r, method);
+    return meet(r, method, version);
   if (length == 0)
     return finish(r);
   *n = 0;

@@ -57,9 +57,7 @@ static bool start_workers (Server *s, const ServerOptions *o, Failure *why) {
   s->crew = crew_start(s->store, &o->crew);
   if (s->crew == NULL)
     return fail(why, "file", "cannot start %d worker threads", o->crew.workers);
-  if (!store_pending(s->store, &t))
-    return fail(why, "file", "not enough memory");
-  for (; t != NULL; t = next) {
+  for (t = store_pending(s->store); t != NULL; t = next) {
     next = t->next;
     crew_add(s->crew, t);
   }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
@@ -15,6 +16,7 @@
 #include "sandbox/http/secret.h"
 
 #define DAY (24 * 60 * 60)
+#define AUTHORITY "camb sandbox authority"
 
 /* A key and its certificate.  GnuTLS's own types are pointers. */
 typedef struct Identity {
@@ -69,8 +71,7 @@ static int sign (const Identity *i, const Identity *by) {
 
 static int make_authority (Identity *ca) {
   const time_t now = time(NULL);
-  int e =
-    fill_common(ca, "camb sandbox authority", now - DAY, now + 3650L * DAY);
+  int e = fill_common(ca, AUTHORITY, now - DAY, now + 3650L * DAY);
   if (e >= 0)
     e = gnutls_x509_crt_set_basic_constraints(ca->crt, 1, 0);
   if (e >= 0)
@@ -151,6 +152,18 @@ static int save_authority (const Identity *ca, const char *folder) {
   return e;
 }
 
+/* Somebody else's authority must not be replaced. */
+static bool may_replace (const Identity *ca, const char *crt_path,
+                         const char *key_path) {
+  char name[64];
+  size_t n = sizeof name;
+  if (access(crt_path, F_OK) != 0 && access(key_path, F_OK) != 0)
+    return true;
+  return gnutls_x509_crt_get_dn_by_oid(ca->crt, GNUTLS_OID_X520_COMMON_NAME, 0,
+                                       0, name, &n) >= 0 &&
+         strcmp(name, AUTHORITY) == 0;
+}
+
 /* What a failed import left in it is of no use. */
 static int renew (Identity *ca, const char *folder) {
   int e;
@@ -189,7 +202,8 @@ static int make (Tls *t, const char *folder, const TlsOptions *o) {
   if (t->ca_file != NULL && key_file != NULL)
     e = identity_init(&ca);
   if (e >= 0 && !load_authority(&ca, t->ca_file, key_file))
-    e = renew(&ca, folder);
+    e = may_replace(&ca, t->ca_file, key_file) ? renew(&ca, folder)
+                                               : GNUTLS_E_CERTIFICATE_ERROR;
   if (e >= 0)
     e = identity_init(&server);
   if (e >= 0)
@@ -208,6 +222,11 @@ bool tls_make (Tls *t, const char *folder, const TlsOptions *o, Failure *why) {
     return fail(why, "network", "this libmicrohttpd was built without TLS");
   t->priorities = o->old ? "NORMAL:-VERS-ALL:+VERS-TLS1.1" : "NORMAL";
   e = make(t, folder, o);
+  if (e == GNUTLS_E_CERTIFICATE_ERROR)
+    return fail(why, "file",
+                "the files ca.pem and ca-key.pem in '%s' are not a sandbox's, "
+                "or cannot be read: choose another folder",
+                folder);
   if (e < 0)
     return fail(why, "file", "cannot make a certificate in '%s': %s", folder,
                 gnutls_strerror(e));

@@ -2,6 +2,7 @@
 
 #include "sandbox/tasks/datadir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,6 +18,8 @@
 
 #define LAST_RUN "last_run"
 #define SECRET "secret"
+#define UPLOAD "camb-" /* begins the names of our folders in uploads/ */
+#define UPLOAD_DIGITS 32
 
 /* Paths are made whole, so a later chdir of the program does not matter. */
 static bool make_given (DataDir *d, const char *path, Failure *why) {
@@ -63,60 +66,94 @@ static bool lock (DataDir *d, Failure *why) {
               d->path);
 }
 
+static bool is_upload (const char *name) {
+  size_t n = strlen(UPLOAD);
+  return strncmp(name, UPLOAD, n) == 0 && strlen(name) == n + UPLOAD_DIGITS &&
+         strspn(name + n, "0123456789abcdef") == UPLOAD_DIGITS;
+}
+
+/* Only what was made here: the folder may be somebody's who has an uploads/ of
+** his own. */
+static void remove_uploads (const DataDir *d) {
+  DIR *list = opendir(d->uploads);
+  struct dirent *entry;
+  while (list != NULL && (entry = readdir(list)) != NULL) {
+    char *path =
+      is_upload(entry->d_name) ? files_join(d->uploads, entry->d_name) : NULL;
+    if (path != NULL)
+      files_remove_tree(path);
+    free(path);
+  }
+  if (list != NULL)
+    closedir(list);
+}
+
 static bool make_inside (DataDir *d, Failure *why) {
   d->tasks = files_join(d->path, "tasks");
   d->uploads = files_join(d->path, "uploads");
   if (d->tasks == NULL || d->uploads == NULL)
     return fail(why, "file", "not enough memory");
-  files_remove_tree(d->uploads);
+  remove_uploads(d);
   if (files_mkdirs(d->tasks) != 0 || files_mkdirs(d->uploads) != 0)
     return fail(why, "file", "cannot write to the folder '%s': %s", d->path,
                 strerror(errno));
   return true;
 }
 
-static bool read_key (DataDir *d, bool *is_closed) {
+/* False where the file is somebody else's, or cannot be read now: a new key
+** would replace it, and void all URLs. */
+static bool read_key (DataDir *d, bool *is_there) {
+  uint8_t more;
   char *path = files_join(d->path, SECRET);
   int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  bool ok = fd >= 0 && read(fd, d->key, KEY_BYTES) == KEY_BYTES;
-  *is_closed = fd < 0 && errno != ENOENT;
+  bool ok = fd >= 0 && read(fd, d->key, KEY_BYTES) == KEY_BYTES &&
+            read(fd, &more, 1) == 0;
+  *is_there = fd >= 0 || errno != ENOENT;
   if (fd >= 0)
     close(fd);
   free(path);
   return ok;
 }
 
-/* Where the key is but cannot be read now, a new one would void all URLs. */
+static bool fail_foreign (const DataDir *d, const char *name, Failure *why) {
+  return fail(why, "file",
+              "the file '%s/%s' is not a sandbox's, or cannot be read: choose "
+              "another folder",
+              d->path, name);
+}
+
 static bool load_key (DataDir *d, Failure *why) {
-  bool is_closed;
-  if (read_key(d, &is_closed))
+  bool is_there;
+  if (read_key(d, &is_there))
     return true;
-  if (!is_closed && secret_random(d->key, KEY_BYTES) &&
+  if (is_there)
+    return fail_foreign(d, SECRET, why);
+  if (secret_random(d->key, KEY_BYTES) &&
       files_replace(d->path, SECRET, d->key, KEY_BYTES, d->kept) == 0)
     return true;
   return fail(why, "file", "cannot write to the folder '%s': %s", d->path,
               strerror(errno));
 }
 
+static bool read_last_run (DataDir *d, Failure *why) {
+  char end = '\0';
+  char *path = files_join(d->path, LAST_RUN);
+  FILE *file = path == NULL ? NULL : fopen(path, "re");
+  bool ok = file == NULL
+              ? path != NULL && errno == ENOENT
+              : fscanf(file, "%" SCNd64 "%c", &d->last_run, &end) == 2 &&
+                  end == '\n' && getc(file) == EOF;
+  if (file != NULL)
+    fclose(file);
+  free(path);
+  return ok || fail_foreign(d, LAST_RUN, why);
+}
+
 bool datadir_open (DataDir *d, const char *path, Failure *why) {
   d->lock = -1;
   return (path != NULL ? make_given(d, path, why) : make_fresh(d, why)) &&
-         lock(d, why) && make_inside(d, why) && load_key(d, why);
-}
-
-int64_t datadir_last_run (const DataDir *d) {
-  int64_t run = 0;
-  char *path = files_join(d->path, LAST_RUN);
-  FILE *file = path == NULL ? NULL : fopen(path, "re");
-  if (file == NULL && errno != ENOENT)
-    run = -1;
-  if (file != NULL) {
-    if (fscanf(file, "%" SCNd64, &run) != 1)
-      run = 0;
-    fclose(file);
-  }
-  free(path);
-  return run;
+         lock(d, why) && read_last_run(d, why) && load_key(d, why) &&
+         make_inside(d, why);
 }
 
 int datadir_put_last_run (const DataDir *d, int64_t run) {
@@ -126,11 +163,11 @@ int datadir_put_last_run (const DataDir *d, int64_t run) {
 }
 
 char *datadir_upload_folder (const DataDir *d) {
-  uint8_t random[16];
-  char name[2 * sizeof random + 1], *path;
+  uint8_t random[UPLOAD_DIGITS / 2];
+  char name[sizeof UPLOAD + UPLOAD_DIGITS] = UPLOAD, *path;
   if (!secret_random(random, sizeof random))
     return NULL;
-  secret_hex(name, random, sizeof random);
+  secret_hex(name + strlen(UPLOAD), random, sizeof random);
   path = files_join(d->uploads, name);
   if (path != NULL && mkdir(path, 0700) != 0) {
     free(path);
@@ -140,7 +177,8 @@ char *datadir_upload_folder (const DataDir *d) {
 }
 
 char *datadir_admit (const DataDir *d, const char *folder) {
-  char *place = files_join(d->tasks, strrchr(folder, '/') + 1);
+  const char *name = strrchr(folder, '/') + 1 + strlen(UPLOAD);
+  char *place = files_join(d->tasks, name);
   if (place != NULL && rename(folder, place) != 0) {
     free(place);
     return NULL;

@@ -21,6 +21,8 @@ struct Store {
   void *by_id, *by_run;
   pthread_mutex_t runs; /* of last_run and its file */
   int64_t last_run;
+  Task **pending; /* found by store_open */
+  size_t pending_count, pending_size;
 };
 
 static int compare_ids (const void *a, const void *b) {
@@ -61,17 +63,32 @@ Task *store_run (Store *s, int64_t run_id) {
   return find(s, &s->by_run, &key, compare_runs);
 }
 
+static bool add_pending (Store *s, Task *t) {
+  if (s->pending_count == s->pending_size) {
+    size_t size = s->pending_size ? 2 * s->pending_size : 64;
+    Task **list = realloc(s->pending, size * sizeof *list);
+    if (list == NULL)
+      return false;
+    s->pending = list;
+    s->pending_size = size;
+  }
+  s->pending[s->pending_count++] = t;
+  return true;
+}
+
 /* Two records with one id: the first one found counts, the other folder is
-** left alone for a person to look at. */
-static void take_in (Store *s, Task *t) {
+** left alone for a person to look at.  False when memory runs out. */
+static bool take_in (Store *s, Task *t) {
   if (!insert(s, &s->by_id, t, compare_ids)) {
+    bool ok = errno != ENOMEM;
     task_free(t);
-    return;
+    return ok;
   }
   if (t->run_id > s->last_run)
     s->last_run = t->run_id;
   if (t->run_id > 0)
     insert(s, &s->by_run, t, compare_runs);
+  return atomic_load(&t->ended) || add_pending(s, t);
 }
 
 /* False when memory runs out: a task that is passed over would be lost. */
@@ -91,7 +108,7 @@ static bool scan (Store *s) {
     t = path == NULL || !files_is_folder(path) ? NULL : task_read(path);
     ok = errno != ENOMEM;
     if (t != NULL)
-      take_in(s, t);
+      ok = take_in(s, t);
     free(path);
   }
   closedir(folder);
@@ -110,8 +127,8 @@ Store *store_open (const char *data_dir, Failure *why) {
     store_free(s);
     return NULL;
   }
-  s->last_run = datadir_last_run(&s->dir);
-  if (s->last_run < 0 || !scan(s)) {
+  s->last_run = s->dir.last_run;
+  if (!scan(s)) {
     fail(why, "file", "cannot read the folder '%s': %s", s->dir.path,
          strerror(errno));
     store_free(s);
@@ -130,51 +147,21 @@ const uint8_t *store_key (const Store *s) {
   return s->dir.key;
 }
 
-/* twalk gives its callback no context, hence twalk_r; it visits every node
-** with children three times. */
-typedef struct Pending {
-  bool failed; /* no memory */
-  Task **list;
-  size_t count, size;
-} Pending;
-
-static void collect (const void *node, VISIT visit, void *context) {
-  Pending *p = context;
-  Task *t = *(Task *const *)node;
-  if ((visit != postorder && visit != leaf) || atomic_load(&t->ended))
-    return;
-  if (p->count == p->size) {
-    size_t size = p->size ? 2 * p->size : 64;
-    Task **list = realloc(p->list, size * sizeof *list);
-    if (list == NULL) {
-      p->failed = true;
-      return;
-    }
-    p->list = list;
-    p->size = size;
-  }
-  p->list[p->count++] = t;
-}
-
 static int by_age (const void *a, const void *b) {
   double x = (*(Task *const *)a)->created, y = (*(Task *const *)b)->created;
   return (x > y) - (x < y);
 }
 
-bool store_pending (Store *s, Task **list) {
-  Pending p = {false, NULL, 0, 0};
+Task *store_pending (Store *s) {
   Task *first = NULL;
-  twalk_r(s->by_id, collect, &p);
-  if (p.count > 0)
-    qsort(p.list, p.count, sizeof *p.list, by_age);
-  while (p.count > 0) {
-    Task *t = p.list[--p.count];
+  if (s->pending_count > 0)
+    qsort(s->pending, s->pending_count, sizeof *s->pending, by_age);
+  while (s->pending_count > 0) {
+    Task *t = s->pending[--s->pending_count];
     t->next = first;
     first = t;
   }
-  free(p.list);
-  *list = first;
-  return !p.failed;
+  return first;
 }
 
 char *store_upload_folder (Store *s) {
@@ -234,6 +221,7 @@ void store_free (Store *s) {
     tdelete(t, &s->by_id, compare_ids);
     task_free(t);
   }
+  free(s->pending);
   datadir_free(&s->dir);
   pthread_rwlock_destroy(&s->lock);
   pthread_mutex_destroy(&s->runs);

@@ -5,7 +5,7 @@
 **   data_dir/secret      the key that signs stem URLs
 **   data_dir/last_run    the highest run id given so far
 **   data_dir/tasks/      one folder per task, see task.h
-**   data_dir/uploads/    what is arriving; emptied at every start */
+**   data_dir/uploads/    what is arriving; ours is removed at every start */
 
 #ifndef CAMB_SANDBOX_TASKS_STORE_H
 #define CAMB_SANDBOX_TASKS_STORE_H
@@ -26,10 +26,10 @@ Store *store_open (const char *data_dir, Failure *why);
 const char *store_folder (const Store *s);
 const uint8_t *store_key (const Store *s);
 
-/* The pending tasks, oldest first, linked by 'next'; false when there is no
-** memory to find them all.  Only right after store_open: later the workers own
-** these links. */
-bool store_pending (Store *s, Task **list);
+/* The tasks that were pending at store_open, oldest first, linked by 'next';
+** NULL when there is none, or when they were asked for before.  Only until
+** tasks are worked on: then the workers own these links. */
+Task *store_pending (Store *s);
 
 /* A fresh folder for an upload; free() it.  NULL and errno on failure. */
 char *store_upload_folder (Store *s);
