@@ -608,7 +608,7 @@ describe("a batch with a store", function()
         [""] = "camb: which files%? Name some",
         ["--status"] = "camb: this needs %-%-store",
         ["--status --store " .. folder .. "/none.db"] = "there is no store",
-        [folder .. "/none*.wav"] = "stands for no file",
+        [folder .. "/none*.wav"] = "no file matches",
       }) do
         local said, status = camb_batch(words)
         assert.equal(1, status)

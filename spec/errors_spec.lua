@@ -56,6 +56,36 @@ describe("an error", function()
     stranger:close()
   end)
 
+  it("404: not_found, with the URL that was asked for", function()
+    local lost = camb.client({ api_key = server.api_key, retries = 0,
+      base_url = server.base_url:gsub("/apis$", "/api") })
+    finally(function()
+      lost:close()
+    end)
+    for place, call in pairs({
+      ["/audio-separation"] = function()
+        return lost:submit(MIX)
+      end,
+      ["/audio-separation/t"] = function()
+        return lost:task("t"):wait()
+      end,
+      ["/audio-separation-result/7"] = function()
+        return lost:result(7)
+      end,
+    }) do
+      local result, err = call()
+      assert.is_nil(result)
+      assert.is_truthy(err.message:find("HTTP 404 from " .. lost.base_url
+        .. place, 1, true), err.message)
+    end
+    server:fault({ step = "stem", status = 404, times = 2 })
+    local urls = server.stem_url .. "/stems/9/x.flac?signature=1"
+    local _, err = client:download({ foreground_audio_url = urls,
+      background_audio_url = urls }, { output_dir = folder, name = "x" })
+    assert.matches("HTTP 404 from " .. server.stem_url .. "/stems/9/x.flac[:)]",
+      err.message)
+  end)
+
   it("404 at a poll: not_found, with the task id", function()
     fails({
       kind = "not_found",

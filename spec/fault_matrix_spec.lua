@@ -251,7 +251,7 @@ row("a status that is a bare string", { reply = "SUCCESS" },
 -- URLs that cannot be fetched.
 for name, url in pairs({ ["a missing"] = "", ["a relative"] = "/relative",
   ["another scheme's"] = "ftp://h/x", ["a file's"] = "file:///etc/passwd",
-  ["a spaced"] = "http://h/a b", ["a broken"] = "http://h/a\r\nb: c",
+  ["a spaced"] = "http://h a/b", ["a broken"] = "http://h/a\r\nb: c",
   ["a schemeless"] = "//h/x" }) do
   local urls = { foreground_audio_url = "http://h/f",
     background_audio_url = url ~= "" and url or nil }

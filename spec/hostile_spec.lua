@@ -75,14 +75,16 @@ describe("a hostile reply", function()
   end)
 
   it("that echoes the key does not bring it into the error", function()
-    local secret = camb.client({ base_url = server.base_url,
-      api_key = "sandbox", retries = 0 })
-    server:fault({ step = "status", status = 403,
-      reply = { detail = "key sandbox may not" } })
+    local own = assert(sandbox.start({ api_key = "k-1234567" }))
+    local secret = camb.client({ base_url = own.base_url,
+      api_key = "k-1234567", retries = 0 })
+    own:fault({ step = "status", status = 403,
+      reply = { detail = "key k-1234567 may not" } })
     local _, err = secret:task("t"):status()
     assert.equal("the API key may not do this (task \"t\") "
       .. "(HTTP 403: key [key] may not)", err.message)
     secret:close()
+    own:stop()
   end)
 
   it("leads the key to no other origin", function()

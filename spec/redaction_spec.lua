@@ -2,17 +2,22 @@
 -- nobody should find in a log.
 
 local camb = require "camb"
+local redact = require "camb.redact"
 local sandbox = require "camb.sandbox"
 local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
 
 local MIX = "spec/fixtures/mix.flac"
 local KEY = 'k3y/of%secret+"l3tters==' -- with what needs escapes
-local BEGINNING = "k3y[/%%\\]" -- of the key, in all spellings
+local BEGINNING = "k3y[/%%\\&]" -- of the key, in all spellings
 local ECHOES = {
   ["as it is"] = KEY,
   ["in a URL"] = "k3y%2Fof%25secret%2B%22l3tters%3D%3D",
   ["in a URL, in small letters"] = "k3y%2fof%25secret%2b%22l3tters%3d%3d",
+  ["in capitals"] = KEY:upper(),
+  ["in HTML"] = "k3y/of%secret+&quot;l3tters==",
+  ["in HTML, by numbers"] = "k3y&#x2F;of&#37;secret&#43;&#34;l3tters==",
+  ["escaped twice"] = "k3y%252Fof%2525secret%252B%2522l3tters%253D%253D",
 }
 local IN_JSON = { 'k3y/of%secret+\\"l3tters==', 'k3y\\/of%secret+\\"l3tters==' }
 
@@ -71,7 +76,7 @@ describe("an echo of the key", function()
     server:clear_faults()
     assert.is_nil(value)
     local text = strings(err) .. strings(events)
-    local at = text:find(BEGINNING)
+    local at = text:lower():find(BEGINNING)
     assert.is_nil(at and text:sub(math.max(1, at - 80), at + 40))
     events = {}
     return err
@@ -129,6 +134,49 @@ describe("an echo of the key", function()
         end
       end
     end
+  end)
+
+  it("in base64 or in hexadecimal digits is in no error", function()
+    for _, form in ipairs({ "azN5L29mJXNlY3JldCsibDN0dGVycz09",
+      "OmszeS9vZiVzZWNyZXQrImwzdHRlcnM9PQ==",
+      "dTprM3kvb2Ylc2VjcmV0KyJsM3R0ZXJzPT0=",
+      "dTprM3kvb2Ylc2VjcmV0KyJsM3R0ZXJzPT0",
+      "6B33792F6F66257365637265742B226C3374746572733D3D",
+      "6b33792f6f66257365637265742b226c3374746572733d3d" }) do
+      local err = fails({ step = "status", status = 403,
+        reply = { detail = "Basic " .. form .. " is none" } }, function()
+          return client:task("t"):status()
+        end)
+      assert.matches("403: Basic %[key%]", err.message)
+      assert.is_nil(strings(err):lower():find(form:lower():sub(4, 20), 1,
+        true), strings(err))
+    end
+  end)
+
+  local function told_by_a_server_of(key, words)
+    local own = assert(sandbox.start({ api_key = key }))
+    local one = stage.client(own, { retries = 0 })
+    own:fault({ step = "status", status = 403, reply = { detail = words } })
+    local _, err = one:task("t"):status()
+    one:close()
+    own:stop()
+    return err
+  end
+
+  it("does not hide a word that the key is, or holds", function()
+    for _, case in ipairs({
+      { "sandbox", "sandbox-stems of the sandbox" },
+      { "foreground", "foreground-stems, xforeground and foreground_2" },
+    }) do
+      local err = told_by_a_server_of(case[1], case[2])
+      assert.is_truthy(err.message:find(case[2], 1, true), err.message)
+    end
+  end)
+
+  it("that is short is hidden as a word of its own", function()
+    local err = told_by_a_server_of("key-12345",
+      "api_key=key-12345: KEY-12345 (key-12345)")
+    assert.is_nil(err.message:lower():find("12345", 1, true), err.message)
   end)
 
   it("cannot bring what a terminal obeys into a sentence", function()
@@ -219,6 +267,59 @@ describe("what opens a URL", function()
     assert.matches("^http://%[user%]@127.0.0.1:9/x.wav%?…$", events[1].source)
   end)
 
+  it("is not told by an echo of it without a scheme", function()
+    local urls = assert(separate({ download = false }))
+    local target = urls.foreground_audio_url:match("^%w+://[^/]+(.*)$")
+    local host = urls.foreground_audio_url:match("^%w+://(.*)$")
+    local query = target:match("%?(.*)$")
+    local secret = query:match("signature=(%x+)")
+    for _, echo in ipairs({ target, host, "//" .. host, query, "x?" .. query,
+      (target:gsub("&", "&amp;")), (target:gsub("&", "\\u0026")),
+      (target:gsub("[/?=&]", function(mark)
+        return ("%%%02X"):format(mark:byte())
+      end)), (urls.foreground_audio_url:gsub("^http", "HTTP")),
+      (urls.foreground_audio_url:gsub("/", "\\/")),
+      "signature " .. secret .. " is of another day", secret:upper() }) do
+      events = {}
+      server:fault({ step = "stem", status = 404, times = math.huge,
+        reply = { detail = "nothing at " .. echo, place = { echo } } })
+      local stems, err = client:download({
+        foreground_audio_url = urls.foreground_audio_url,
+        background_audio_url = urls.foreground_audio_url,
+      }, { output_dir = folder, name = "x" })
+      server:clear_faults()
+      assert.is_nil(stems)
+      local text = strings(err) .. strings(events)
+      assert.is_nil(text:lower():find(secret, 1, true), text)
+    end
+  end)
+
+  it("is in no event and no item of a batch with a store", function()
+    local url = server.stem_url:gsub("://", "://me:pass@")
+      .. "/stems/9/x.flac?sig=TOPSIG"
+    local function is_hidden(value)
+      local text = strings(value) .. strings(events)
+      assert.is_nil(text:find("TOPSIG", 1, true) or text:find("pass", 1, true),
+        text)
+    end
+    for round = 1, 2 do
+      server:fault({ step = "stem", status = 200,
+        body = workspace.read(MIX) })
+      local count = 0
+      for item in client:batch({ url }, { store = folder .. "/s.db",
+        output_dir = folder, interval = 0.1, max_attempts = 5000 }) do
+        assert.is_nil(item.error)
+        assert.equal(round == 2, item.skipped or false)
+        is_hidden(item)
+        count = count + 1
+      end
+      assert.equal(1, count)
+    end
+    local text = workspace.run(("%s/bin/camb batch --store %s/s.db --status")
+      :format(os.getenv("BUILD") or "build", folder))
+    is_hidden(text)
+  end)
+
   it("is not in a result that cannot be right", function()
     for _, reply in ipairs({
       { foreground_audio_url = "ftp://h/x?signature=1" },
@@ -247,5 +348,89 @@ describe("what opens a URL", function()
       os.getenv("BUILD") or "build", folder))
     assert.equal(1, status)
     hides(text)
+  end)
+end)
+
+describe("words of others", function()
+  -- Each is as long as a reply may be, and grows under some pattern.
+  local PIECES = { "a", "http://", "a:/", "://a:b/", "?", "@", "=", "&", "\\",
+    "%", "…", "\206", " ", "SECRETKEY12345", "x=SECRET&", "-1", "\n" }
+
+  it("cost time and memory that have a bound #timed", function()
+    for _, piece in ipairs(PIECES) do
+      local text = piece:rep(math.floor(8e6 / #piece))
+      local started = os.clock()
+      assert.is_true(#redact.line(text, "SECRETKEY12345", text) < 5000)
+      local all = redact.all({ text, { text }, [text] = text }, "SECRETKEY12345",
+        text)
+      assert.is_true(#strings(all) < 70000)
+      redact.urls(text)
+      assert.is_true(os.clock() - started < 5, piece)
+    end
+  end)
+
+  it("are kept whole as far as a person reads", function()
+    local words = ("wörds "):rep(500)
+    assert.equal(words, redact.text(words, "SECRETKEY12345"))
+    assert.matches("^[wörds ]+…$", redact.text(words:rep(2), "SECRETKEY12345"))
+    local all = redact.all({ a = { { words } }, [words] = 1 }, "k")
+    assert.same({ a = { { words } }, [words] = 1 }, all)
+  end)
+
+  it("that a terminal would obey are printed so that it does not", function()
+    local server, folder = assert(sandbox.start({})), workspace.folder()
+    finally(function()
+      server:stop()
+      workspace.remove(folder)
+    end)
+    local id = "t\27]0;owned\7\27[2J\194\155x"
+    server:fault({ step = "submit", times = math.huge,
+      reply = { task_id = id } })
+    server:fault({ step = "status", times = math.huge,
+      reply = { status = "ERROR", exception_reason = "\27[31mRED" } })
+    local bad = workspace.write(folder .. "/a\27[2J.flac",
+      workspace.read(MIX))
+    local camb_command = ("CAMB_API_KEY=%s CAMB_BASE_URL=%s %s/bin/camb ")
+      :format(server.api_key, server.base_url, os.getenv("BUILD") or "build")
+    for _, words in ipairs({ ("separate %s -o %s"):format(MIX, folder),
+      ("separate \"%s\" -o %s"):format(bad, folder),
+      ("batch %s none* -o %s --store %s/s.db"):format(MIX, folder, folder),
+      ("batch --store %s/s.db --status"):format(folder) }) do
+      local text, status = workspace.run(camb_command .. words)
+      assert.is_number(status)
+      assert.is_nil(text:find("[%z\1-\9\11-\31\127]"), text)
+      assert.is_nil(text:find("\194[\128-\159]"), text)
+      if not words:find("a\27", 1, true) then
+        assert.is_truthy(text:find("t\\x1b]0;owned\\x07\\x1b[2J", 1, true),
+          text)
+      end
+    end
+  end)
+end)
+
+describe("the password of a store", function()
+  local CLI = os.getenv("BUILD") or "build"
+
+  it("is in nothing that the command prints", function()
+    for _, url in ipairs({ "postgres://me:S3CRET@127.0.0.1:9/takes",
+      "postgres://127.0.0.1:9/takes?user=me&password=S3CRET",
+      "postgres://me:a/S3CRET@127.0.0.1:9/takes",
+      "postgres://me:a@S3CRET@127.0.0.1:9/takes",
+      "postgres://me:a?S3CRET@127.0.0.1:9/takes",
+      "postgres://me@127.0.0.1:9/takes?sslpassword=S3CRET",
+      "postgresql://me:%53%33CRET@127.0.0.1:9/takes",
+      "POSTGRES://me:S3CRET@127.0.0.1:9/takes" }) do
+      for _, words in ipairs({ "--status", MIX .. " --sandbox" }) do
+        local text, status = workspace.run(("CAMB_API_KEY=k timeout 1 "
+          .. "%s/bin/camb batch --store '%s' %s"):format(CLI, url, words))
+        assert.not_equal(0, status)
+        assert.is_nil(text:find("S3CRET", 1, true), text)
+        assert.is_nil(text:find("%53%33", 1, true), text)
+        if words ~= MIX .. " --sandbox" then
+          assert.matches("leave it to PGPASSWORD or ~/.pgpass", text)
+        end
+      end
+      assert.is_nil(workspace.run("ls"):find("S3CRET", 1, true))
+    end
   end)
 end)

@@ -66,6 +66,11 @@ static int l_status (lua_State *L) {
   return 1;
 }
 
+static int l_url (lua_State *L) {
+  lua_pushstring(L, transfer_url(checkopen(L)));
+  return 1;
+}
+
 static int l_attempts (lua_State *L) {
   lua_pushinteger(L, transfer_attempts(checkopen(L)));
   return 1;
@@ -164,6 +169,7 @@ static const luaL_Reg methods[] = {{"id", l_id},
                                    {"failure", l_failure},
                                    {"body", l_body},
                                    {"status", l_status},
+                                   {"url", l_url},
                                    {"attempts", l_attempts},
                                    {"path", l_path},
                                    {"bytes", l_bytes},

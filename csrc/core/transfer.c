@@ -463,6 +463,10 @@ const Failure *transfer_failure (const Transfer *t) {
   return &t->failure;
 }
 
+const char *transfer_url (const Transfer *t) {
+  return t->url;
+}
+
 int transfer_attempts (const Transfer *t) {
   return t->attempts;
 }

@@ -35,6 +35,9 @@ bool transfer_is_done (const Transfer *t);
 /* How it ended; kind is FAILURE_NONE when it went well.  Owned by 't'. */
 const Failure *transfer_failure (const Transfer *t);
 
+/* What is asked for, or was last.  Owned by 't'. */
+const char *transfer_url (const Transfer *t);
+
 /* How many attempts were begun. */
 int transfer_attempts (const Transfer *t);
 

@@ -66,6 +66,7 @@ function api.results_body(run_ids)
 end
 
 local EXCERPT = 60
+local MOST_ITEMS = 20 -- of a list of what is wrong
 
 -- Of the first bytes only, however many there are.
 local function excerpt(text)
@@ -284,8 +285,8 @@ function api.read_error(text)
   local detail = reply.detail
   if type(detail) == "table" then
     local words = {}
-    for _, item in ipairs(detail) do
-      words[#words + 1] = explain_item(item)
+    for i = 1, math.min(#detail, MOST_ITEMS) do
+      words[#words + 1] = explain_item(detail[i])
     end
     return #words > 0 and table.concat(words, "; ") or nil, detail
   end

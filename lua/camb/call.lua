@@ -14,6 +14,8 @@ local redact = require "camb.redact"
 ---@field task_id string?
 ---@field run_id integer|string?
 
+local LONGEST_WORDS = 1000
+
 ---@class camb.Call
 local Call = {}
 Call.__index = Call
@@ -74,21 +76,32 @@ function Call:emit(name, fields)
   self:tell(self.client.on_event, event)
 end
 
+--- Tell that the stems are there: without what opens their URLs.
+function Call:emit_finished(stems)
+  local told = {}
+  for name, value in pairs(self.has_listener and stems or {}) do
+    told[name] = name:find("_url$") and redact.urls(value) or value
+  end
+  self:emit("finished", { stems = told })
+end
+
 --- Words that came from outside, fit for a person and a log.
 ---@param words string?
 ---@return string?
 function Call:clean(words)
-  return words and redact.line(words, self.client.secret())
+  return words and redact.line(redact.cut(words, LONGEST_WORDS),
+    self.client.secret())
 end
 
 --- nil and an error of `fields`, with what is known of the operation.
 ---@param fields table
+---@param url string? # that was asked for
 ---@return nil
 ---@return camb.Error
-function Call:fail(fields)
+function Call:fail(fields, url)
   fields.task_id = fields.task_id or self.task_id
   fields.run_id = fields.run_id or self.run_id
-  return nil, failure.make(fields, self.client.secret())
+  return nil, failure.make(fields, self.client.secret(), url)
 end
 
 --- nil and the error that `transfer` ended with.
@@ -99,7 +112,7 @@ function Call:fail_transfer(step, transfer, more)
   for key, value in pairs(more or {}) do
     fields[key] = value
   end
-  return self:fail(fields)
+  return self:fail(fields, transfer:url())
 end
 
 --- nil and the error of an operation that was stopped from our side.

@@ -65,12 +65,16 @@ local SOURCE_SENTENCE = {
 }
 local IS_GONE = { [404] = true, [410] = true }
 
+-- Where there is nothing, or something else, the address may be wrong.
+local TELLS_URL = { not_found = true, protocol = true }
+
 -- What the service said, in brackets behind our sentence.
-local function reply_words(status, words)
+local function reply_words(status, words, url)
+  local place = url and " from " .. redact.urls(url:match("^[^?#]*")) or ""
   if words then
-    return (" (HTTP %d: %s)"):format(status, words)
+    return (" (HTTP %d%s: %s)"):format(status, place, words)
   end
-  return (" (HTTP %d)"):format(status)
+  return (" (HTTP %d%s)"):format(status, place)
 end
 
 local function subject(step, call)
@@ -117,7 +121,9 @@ end
 local function of_status(step, transfer, call, status, retry_after)
   local kind, sentence = kind_of(step, call, status, retry_after)
   local words, detail = api.read_error(transfer:body())
-  local message = sentence .. subject(step, call) .. reply_words(status, words)
+  local url = (TELLS_URL[kind] or IS_GONE[status]) and transfer:url() or nil
+  local message = sentence .. subject(step, call)
+    .. reply_words(status, words, url)
   if retry_after then
     message = message .. ("; it asks to come back in %d s"):format(retry_after)
   end
@@ -260,15 +266,31 @@ function failure.of_cancel(step, call, is_sent)
   return { kind = "cancelled", step = step, message = message }
 end
 
+-- An id with what a terminal obeys in it is shown as it can be typed.
+local function with_visible(message, id)
+  local shown, at = redact.visible(id), 1
+  while shown ~= id do
+    local first, last = message:find(id, at, true)
+    if not first then
+      break
+    end
+    message = message:sub(1, first - 1) .. shown .. message:sub(last + 1)
+    at = first + #shown
+  end
+  return message
+end
+
 --- An error of `fields` in which `secret` does not occur, even if the service
 --- echoes it.
 ---@param fields table
 ---@param secret string?
+---@param url string? # that was asked for, of whose query nothing is told
 ---@return camb.Error
-function failure.make(fields, secret)
-  fields.message = redact.line(fields.message, secret)
+function failure.make(fields, secret, url)
+  local message = with_visible(fields.message, fields.task_id or "")
+  fields.message = redact.line(message, secret, url)
   for _, name in ipairs({ "detail", "status", "exception_reason" }) do
-    fields[name] = redact.all(fields[name], secret)
+    fields[name] = redact.all(fields[name], secret, url)
   end
   return Error.new(fields)
 end

@@ -1,91 +1,231 @@
 --- What must not get into a log: the key, in whatever spelling a service may
 --- echo it; the part of a URL that opens what it points to; and, in a sentence
 --- for a person, bytes that a terminal obeys.
+---
+--- All of it is text of others, so everything here is linear in its length, and
+--- the length has a bound.
 
-local core = require "camb.core"
+local ascii = require "camb.ascii"
+local spelling = require "camb.spelling"
 
 local redact = {}
 
-local LEAST = 4 -- letters of a key that was cut which are still taken for it
+local MOST_BYTES = 4096 -- of a string that is kept
+local MOST_IN_ALL = 16 * MOST_BYTES -- of all strings in a table
+local MOST_ITEMS, MOST_DEPTH = 1000, 16 -- of a table
+local MOST_VALUES = 16 -- of a query
 
-local function literal(text)
-  return (text:gsub("%p", "%%%0"))
-end
-
--- As it is, in a URL, and in JSON that was not decoded.
-local function spellings(key)
-  local escaped = core.escape(key)
-  local quoted = key:gsub('[\\"]', "\\%0")
-  local all = { [key] = true, [escaped] = true, [quoted] = true }
-  all[escaped:gsub("%%%x%x", string.lower)] = true
-  all[quoted:gsub("/", "\\/")] = true
-  return all
-end
-
--- An excerpt of a reply may end inside of the key.
-local function hide_cut(text, spelling)
-  for length = #spelling - 1, LEAST, -1 do
-    local beginning = literal(spelling:sub(1, length))
-    text = text:gsub(beginning .. "…", "[key]…")
-      :gsub(beginning .. '([")]?)$', "[key]%1")
+--- The beginning of `text` and "…" where it has more than `most` bytes.
+---@param text string
+---@param most integer? # 4096
+---@return string
+function redact.cut(text, most)
+  most = most or MOST_BYTES
+  if #text <= most then
+    return text
   end
-  return text
+  -- not inside of a character
+  return (text:sub(1, most):gsub("[\192-\255][\128-\191]?[\128-\191]?$", ""))
+    .. "…"
 end
 
-local function hide_key(text, key)
-  for spelling in pairs(spellings(key)) do
-    text = text:gsub(literal(spelling), "[key]")
-    text = hide_cut(text, spelling)
+-- Names of parameters that open something, also without a URL before them.
+local OPENS = { "signature", "token", "secret", "password", "passwd",
+  "credential", "api_key", "api-key", "apikey" }
+
+local function is_opening(name)
+  name = ascii.lower(name:sub(-40))
+  for _, word in ipairs(OPENS) do
+    if name:find(word, 1, true) then
+      return true
+    end
   end
-  return text
+  return name == "sig" or name == "pwd"
 end
 
-local SCHEME = "([%a][%w+.-]*:[\\/][\\/]+)"
+local function bare_pair(pair)
+  local sign = pair:find("=", 1, true)
+  if sign and sign < #pair and is_opening(pair:sub(1, sign - 1)) then
+    return pair:sub(1, sign) .. "…"
+  end
+end
+
+-- The first question mark, as it is or escaped, and what comes behind it.
+local function find_query(text)
+  local first, behind
+  for _, pattern in ipairs({ "%?()", "%%3[fF]()", "\\u003[fF]()" }) do
+    local at, _, next_at = text:find(pattern)
+    if at and (not first or at < first) then
+      first, behind = at, next_at
+    end
+  end
+  return first, behind
+end
+
+local function without_query(text, has_scheme)
+  local at, behind = find_query(text)
+  local fragment = has_scheme and text:find("#", 1, true)
+  if fragment and (not at or fragment < at) then
+    return text:sub(1, fragment - 1) .. "?…"
+  elseif at and (has_scheme or text:find("=", behind, true)
+    or text:find("%%3[dD]", behind)) then
+    return text:sub(1, at - 1) .. "?…"
+  end
+  return text:find("=", 1, true) and text:gsub("[^&;,]+", bare_pair) or text
+end
+
+-- What an authority may be: a colon in it that no port follows stands in the
+-- name and the password of someone who did not escape them.
+local function is_authority(text)
+  return not text:find(":", 1, true) or text:find("^%[[%x:.]*%]:?%d*$")
+    or text:find("^[^:]*:%d*$")
+end
+
+-- Where the name and the password end that begin at `from`; nil: there are
+-- none.  `last` is the place of the last "@" of all.
+local function user_end(token, from, last)
+  local stop = (token:find("[\\/?#]", from) or #token + 1) - 1
+  local authority = token:sub(from, stop)
+  local at = authority:match("^.*()@")
+  if at then
+    return from + at - 1
+  end
+  return last and last > from and not is_authority(authority) and last or nil
+end
+
+local function bare_token(token)
+  local out, from = {}, 1
+  local start, behind = token:find(":[\\/][\\/]+")
+  if not start then
+    local at = token:match("^[^\\/?#@:]*:[^\\/?#]*()@")
+    token = at and "[user]" .. token:sub(at) or token
+    return (without_query(token, false))
+  end
+  local last = token:match("^.*()@")
+  while start do
+    out[#out + 1] = token:sub(from, behind)
+    from = behind + 1
+    local at = user_end(token, from, last)
+    if at then
+      out[#out + 1] = "[user]"
+      from = at
+    end
+    start, behind = token:find(":[\\/][\\/]+", from)
+  end
+  out[#out + 1] = token:sub(from)
+  return (without_query(table.concat(out), true))
+end
 
 --- Without the name and the password, the query and the fragment of each URL
---- in `text`: a stem's query is the permission to fetch it.
+--- in `text`, whole or without its scheme: a stem's query is the permission to
+--- fetch it.
 ---@param text string
 ---@return string
 function redact.urls(text)
-  return (text:gsub(SCHEME .. '[^%s"<>/\\?#]*@', "%1[user]@")
-    :gsub("(" .. SCHEME:sub(2, -2) .. '[^%s"<>?#]*)[?#][^%s"<>]*', "%1?…")
-    -- libcurl quotes a proxy of the environment that it cannot read
-    :gsub("(Unsupported proxy %a+).*", "%1"))
+  if text:find("[?=@#%%\\]") then
+    text = text:gsub('[^%s"<>]+', bare_token)
+  end
+  -- libcurl quotes a proxy of the environment that it cannot read
+  local proxy, behind = text:find("Unsupported proxy [a-z]+")
+  return proxy and text:sub(1, behind) or text
+end
+
+-- Each of the values in the query of `url` that may open it.
+local function add_values(secrets, url)
+  local query = url:sub(1, MOST_BYTES):match("%?([^#]*)") or ""
+  for value in query:gmatch("=([^&]*)") do
+    if #secrets > MOST_VALUES then
+      return
+    end
+    secrets[#secrets + 1] = spelling.of(value, "…")
+  end
+end
+
+local latest_key, latest_spelling
+
+-- What is to be hidden.
+local function secrets_of(key, url)
+  if latest_key ~= key then
+    latest_key, latest_spelling = key, key and spelling.of(key, "[key]")
+  end
+  local secrets = { latest_spelling }
+  if url then
+    add_values(secrets, url)
+  end
+  return secrets
+end
+
+local function hide(text, secrets)
+  text = redact.urls(redact.cut(text))
+  for _, secret in ipairs(secrets) do
+    text = spelling.hide(text, secret)
+  end
+  return text
 end
 
 --- `text` without `key`, and with its URLs bare.
 ---@param text string
 ---@param key string?
+---@param url string? # that was asked for: no value of its query is kept
 ---@return string
-function redact.text(text, key)
-  text = redact.urls(text)
-  return key and key ~= "" and hide_key(text, key) or text
+function redact.text(text, key, url)
+  return hide(text, secrets_of(key, url))
 end
 
---- The same in one line, without control characters.
+--- `text` with bytes that a terminal obeys as "\x1b" and the like, so that it
+--- can be typed.
+---@param text string
+---@return string
+function redact.visible(text)
+  local function escape(bytes)
+    return (bytes:gsub(".", function(byte)
+      return ("\\x%02x"):format(byte:byte())
+    end))
+  end
+  return (text:gsub("[%z\1-\31\127]", escape):gsub("\194[\128-\159]", escape))
+end
+
+--- As `text`, in one line and without control characters.
 ---@param text string
 ---@param key string?
+---@param url string?
 ---@return string
-function redact.line(text, key)
-  return (redact.text(text, key):gsub("%c+", " ")
+function redact.line(text, key, url)
+  return (redact.text(text, key, url):gsub("[%z\1-\31\127]+", " ")
     :gsub("\194[\128-\159]", " "))
 end
 
---- The same in every string of `value`; a new one where it is a table.
----@param value any
----@param key string?
----@return any
-function redact.all(value, key)
+local function clean(value, secrets, left, depth)
   if type(value) == "string" then
-    return redact.text(value, key)
+    local kept = redact.cut(value, math.min(left.bytes, MOST_BYTES))
+    left.bytes = left.bytes - math.min(#value, left.bytes)
+    return hide(kept, secrets)
   elseif type(value) ~= "table" then
     return value
+  elseif depth > MOST_DEPTH then
+    return "…"
   end
-  local clean = {}
+  local copy = {}
   for name, item in pairs(value) do
-    clean[redact.all(name, key)] = redact.all(item, key)
+    if left.items == 0 then
+      break
+    end
+    left.items = left.items - 1
+    copy[clean(name, secrets, left, depth)] =
+      clean(item, secrets, left, depth + 1)
   end
-  return clean
+  return copy
+end
+
+--- The same in every string of `value`; a new one where it is a table, with as
+--- much of it as fits.
+---@param value any
+---@param key string?
+---@param url string?
+---@return any
+function redact.all(value, key, url)
+  return clean(value, secrets_of(key, url),
+    { bytes = MOST_IN_ALL, items = MOST_ITEMS }, 1)
 end
 
 return redact

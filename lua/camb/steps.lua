@@ -2,7 +2,6 @@
 --- `call:run`.
 
 local download = require "camb.download"
-local redact = require "camb.redact"
 local result = require "camb.result"
 local submit = require "camb.submit"
 local wait = require "camb.wait"
@@ -41,7 +40,7 @@ end
 
 local function finish(call, stems, err)
   if stems then
-    call:emit("finished", { stems = redact.all(stems) })
+    call:emit_finished(stems)
   elseif err.task_id then
     err.retryable = false -- the same call would pay again
   end

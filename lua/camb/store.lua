@@ -54,7 +54,18 @@ local OPEN_OPTIONS = {
 ---@param spec string
 ---@return boolean
 function store.is_url(spec)
-  return spec:find("^postgres://") ~= nil or spec:find("^postgresql://") ~= nil
+  return spec:find("^[Pp][Oo][Ss][Tt][Gg][Rr][Ee][Ss][Qq]?[Ll]?://") ~= nil
+end
+
+--- `spec` without its secrets, as it may be given again.
+---@param spec string
+---@return string address
+---@return boolean is_less # a password is missing
+function store.address(spec)
+  if store.is_url(spec) then
+    return require("camb.store.postgres").address(spec)
+  end
+  return spec, false
 end
 
 --- Open a store, making or migrating its tables.

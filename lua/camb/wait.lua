@@ -2,8 +2,11 @@
 
 local api = require "camb.api"
 local failure = require "camb.failure"
+local redact = require "camb.redact"
 
 local wait = {}
+
+local LONGEST_WORDS = 1000 -- of the service's, in a sentence of ours
 
 local SENTENCE = {
   task_failed = "the service gave the task up",
@@ -18,14 +21,14 @@ local function words_of(status)
     message = message.message or message.detail
   end
   if type(message) == "string" and message ~= "" then
-    return message
+    return redact.cut(message, LONGEST_WORDS)
   end
 end
 
 local function end_badly(call, status, kind)
   local reason = status.exception_reason
   local said = {}
-  said[#said + 1] = reason
+  said[#said + 1] = reason and redact.cut(reason, LONGEST_WORDS)
   said[#said + 1] = words_of(status)
   local words = #said > 0 and ": " .. table.concat(said, ", ") or ""
   return call:fail({

@@ -3,6 +3,7 @@
 
 local core = require "camb.core"
 local json = require "camb.json"
+local source = require "camb.source"
 local sources = require "camb.batch.sources"
 local store = require "camb.store"
 
@@ -38,7 +39,7 @@ local function job_of(self, row)
     index = index,
     key = row.key,
     state = row.state,
-    source = row.source,
+    source = source.label({ path = row.source }),
     checked = { path = row.source },
     name = row.name,
     output_dir = row.output_dir,

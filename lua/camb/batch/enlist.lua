@@ -73,7 +73,7 @@ local function skip(run, journal, row)
   journal.known[row.key] = nil
   run:push({
     index = index,
-    source = row.source,
+    source = source.label({ path = row.source }),
     stems = row.state == "downloaded" and { foreground = row.foreground,
       foreground_sha256 = row.foreground_sha256, background = row.background,
       background_sha256 = row.background_sha256, task_id = row.task_id,

@@ -169,7 +169,7 @@ end
 --- The stems of `job` are whole.
 function Run:finish(job, stems)
   job.stems = stems
-  job:emit("finished", { stems = stems })
+  job:emit_finished(stems)
   self.journal:put("downloaded", job)
 end
 

@@ -2,23 +2,36 @@
 --- gone on with at any time, by any number of machines.
 
 local core = require "camb.core"
+local redact = require "camb.redact"
 local progress = require "camb.cli.progress"
 local session = require "camb.cli.session"
+local source = require "camb.source"
 local sources = require "camb.batch.sources"
+local store = require "camb.store"
 
 local batch = {}
 
--- How to run it again, as far as it matters.
-local function again(arguments)
-  return ("camb batch --store %s"):format((arguments.store:gsub(
-    "^(%w+://[^/@]-):[^/]*@", "%1@")))
+local LEAVE_IT_OUT = "PGPASSWORD or ~/.pgpass"
+
+-- How to run it again, as far as it matters, with more words behind it.
+local function again(arguments, words)
+  local address, is_less = store.address(arguments.store)
+  if address:find("[^%w@%%+=:,./_-]") then
+    address = "'" .. address:gsub("'", "'\\''") .. "'"
+  end
+  return ("camb batch --store %s%s%s"):format(redact.visible(address), words,
+    is_less and "  (with its password in " .. LEAVE_IT_OUT .. ")" or "")
+end
+
+-- Whoever lists the processes of this machine sees what stands in a command.
+local function warn_of_password(arguments)
+  if arguments.store and select(2, store.address(arguments.store)) then
+    io.stderr:write("camb: other users of this machine see the password in "
+      .. "--store: leave it to ", LEAVE_IT_OUT, "\n")
+  end
 end
 
 local function open_store(arguments)
-  local found, store = pcall(require, "camb.store")
-  if not found then
-    return nil, store
-  end
   if not store.is_url(arguments.store) and not core.stat(arguments.store) then
     return nil, ("there is no store %s"):format(arguments.store)
   end
@@ -29,11 +42,16 @@ end
 local STATES = { "intended", "submitting", "submitted", "finished",
   "downloaded", "failed", "unknown_outcome" }
 
+local function say(words)
+  print(redact.visible(words))
+end
+
 local function print_reasons(jobs, state)
   for row in jobs:each({ state = state }) do
-    print(("%s: %s: %s"):format(state, row.source, row.error or "no reason"))
+    local label = source.label({ path = row.source })
+    say(("%s: %s: %s"):format(state, label, row.error or "no reason"))
     if row.task_id then
-      print(("%s: %s: its task is %s"):format(state, row.source, row.task_id))
+      say(("%s: %s: its task is %s"):format(state, label, row.task_id))
     end
   end
 end
@@ -85,14 +103,14 @@ end
 
 -- Whoever reads this has a store to go on with, or nothing was promised.
 local function say_how_to_go_on(arguments, unfinished)
-  if not arguments.store then
+  if not arguments.store or again(arguments, ""):find("…", 1, true) then
     return
   elseif unfinished then
     io.stderr:write("camb: it goes on from where it was with: ",
-      again(arguments), "\n")
+      again(arguments, ""), "\n")
   else
     io.stderr:write("camb: what failed is told by --status, and begun again "
-      .. "with: ", again(arguments), " --retry-failed\n")
+      .. "with: ", again(arguments, " --retry-failed"), "\n")
   end
 end
 
@@ -102,14 +120,16 @@ local function work(client, arguments)
   local report = progress.new(#list)
   local failures = #missing
   for _, word in ipairs(missing) do
-    io.stderr:write(("camb: \"%s\" stands for no file\n"):format(word))
+    io.stderr:write(("camb: no file matches \"%s\"\n"):format(
+      redact.visible(word)))
   end
   local running
   local ok, problem = pcall(function()
     running = client:batch(list, options_of(arguments, report, base))
     for item in running do
       if item.error then
-        report:failed(item.source or arguments.store, item.error)
+        report:failed(item.source or (store.address(arguments.store)),
+          item.error)
         failures = failures + 1
       else
         report:done(item.stems)
@@ -166,10 +186,16 @@ function batch.run(arguments)
   if needs_store and not arguments.store then
     return session.complain("this needs --store: nothing else is remembered")
   elseif arguments.status then
+    warn_of_password(arguments)
     return print_status(arguments)
   elseif #arguments.source == 0 and not arguments.store then
     return session.complain("which files? Name some, or a --store with jobs")
+  elseif arguments.sandbox and arguments.store
+    and store.is_url(arguments.store) then
+    return session.complain("--sandbox keeps its tasks beside a store that is "
+      .. "a file: give --store one, or leave --sandbox out")
   end
+  warn_of_password(arguments)
   local more, port_path = sandbox_of(arguments)
   return session.run(arguments, function(client)
     keep_port(port_path, client)

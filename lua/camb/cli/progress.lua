@@ -66,6 +66,11 @@ local IS_FREQUENT = {
   download_started = true,
 }
 
+-- A line for people: names and ids are what others have made them.
+local function write(form, ...)
+  io.stderr:write(redact.visible(form:format(...)), "\n")
+end
+
 local function shorten(text, width)
   return #text > width and text:sub(1, width - 1) .. "…" or text
 end
@@ -96,10 +101,10 @@ local function tell(self, event, said)
     return said
   end
   if self.is_terminal then
-    self:show(("[%d/%d] %s: %s"):format(self.ended, self.total, event.source,
-      words))
+    self:show(redact.visible(("[%d/%d] %s: %s"):format(self.ended, self.total,
+      event.source, words)))
   elseif not IS_FREQUENT[event.name] and words ~= said then
-    io.stderr:write(("%s: %s\n"):format(event.source, words))
+    write("%s: %s", event.source, words)
     return words
   end
   return said
@@ -138,9 +143,10 @@ function Progress:failed(source, err)
   self.ended = self.ended + 1
   self:clear()
   source = redact.urls(source)
-  io.stderr:write(("camb: %s: %s\n"):format(source, err.message))
-  if err.task_id and not err.message:find(err.task_id, 1, true) then
-    io.stderr:write(("camb: %s: its task is %s\n"):format(source, err.task_id))
+  write("camb: %s: %s", source, err.message)
+  local id = err.task_id and redact.visible(err.task_id)
+  if id and not err.message:find(id, 1, true) then
+    write("camb: %s: its task is %s", source, id)
   end
 end
 

@@ -2,6 +2,7 @@
 --- where one is asked for, for as long as they run.
 
 local camb = require "camb"
+local redact = require "camb.redact"
 
 local session = {}
 
@@ -13,7 +14,7 @@ end
 --- Say what went wrong.
 ---@return integer status # for os.exit
 function session.complain(problem)
-  io.stderr:write("camb: ", plain(problem), "\n")
+  io.stderr:write("camb: ", redact.visible(plain(problem)), "\n")
   return 1
 end
 

@@ -68,6 +68,24 @@ function postgres.label(url)
     .. parts.place
 end
 
+--- The URL without its secrets, but with the other parameters, and whether it
+--- had any secret.
+function postgres.address(url)
+  local parts = split(url)
+  if not parts then
+    return "postgres://…", true
+  end
+  local kept = {}
+  for parameter in parts.query:gmatch("[^&]+") do
+    if not parameter:find("^%w*password=") then
+      kept[#kept + 1] = parameter
+    end
+  end
+  return postgres.label(url)
+    .. (#kept > 0 and "?" .. table.concat(kept, "&") or ""),
+    parts.password ~= "" or parts.query:find("password=", 1, true) ~= nil
+end
+
 -- What PostgreSQL takes for UTF-8: the sequences that are, by their first byte.
 local SEQUENCES = {
   "[\194-\223][\128-\191]",
