@@ -441,10 +441,9 @@ run-bench:
 	  $(LUA) $$b || exit 1; done
 
 .PHONY: docs
-docs: ## Write build/docs/api.md from the comments of the public functions.
+docs: all ## Write build/docs: the reference, and definitions for editors.
 	@mkdir -p $(BUILD)/docs
-	@$(LUA) spec/support/docs.lua > $(BUILD)/docs/api.md.new
-	@mv $(BUILD)/docs/api.md.new $(BUILD)/docs/api.md
+	@$(ENV_LUA) $(ENV_C) $(LUA) spec/support/docs.lua $(BUILD)/docs
 
 LUA_SHARE = $(abspath $(PREFIX))/share/lua/$(LUA_VERSION)
 LUA_LIB   = $(abspath $(PREFIX))/lib/lua/$(LUA_VERSION)

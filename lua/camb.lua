@@ -3,10 +3,10 @@
 ---     local camb = require "camb"
 ---     local stems, err = camb.separate("mix.wav", { output_dir = "stems" })
 
+local check = require "camb.check"
 local client = require "camb.client"
 local options = require "camb.options"
 local scheduler = require "camb.scheduler"
-local schema = require "camb.schema"
 local source = require "camb.source"
 
 local camb = {}
@@ -15,19 +15,18 @@ local camb = {}
 camb.VERSION = "dev"
 
 --- Open a client.  Its jobs share one key and one pool of connections.
----@param given table? # api_key, base_url, timeout, connect_timeout,
----  stall_timeout, reply_timeout, retries, max_connections,
----  requests_per_second, proxy, ca_file, user_agent, headers, on_event, loop
+---@param given camb.ClientOptions?
 ---@return camb.Client
 function camb.client(given)
-  local one = client.new(options.check(given, schema.client, 2), 2)
+  local one = client.new(check.options(given, options.of("client"), 2), 2)
   return one -- no tail call: an error has to find the caller's line
 end
 
 local function split(checked)
+  local of_client = options.of("client")
   local for_client, for_call = {}, {}
   for name, value in pairs(checked) do
-    if schema.client[name] and name ~= "on_event" then
+    if of_client[name] and name ~= "on_event" then
       for_client[name] = value
     else
       for_call[name] = value
@@ -36,17 +35,16 @@ local function split(checked)
   return for_client, for_call
 end
 
-local BOTH = options.join(schema.client, schema.separate)
-
 --- One call: upload, poll, download.  In a script it blocks; in a job of
 --- camb.run, or of the loop, it leaves the time to others.
 ---@param given_source camb.Source
----@param given table? # the options of camb.client and of client:separate
+---@param given camb.ClientOptions|camb.SeparateOptions|nil
 ---@return table? stems # foreground, background: paths; the URLs, task_id,
 ---  run_id
 ---@return camb.Error? err
 function camb.separate(given_source, given)
-  local for_client, for_call = split(options.check(given, BOTH, 2))
+  local for_client, for_call = split(check.options(given,
+    options.of("one_call"), 2))
   client.check_name(for_call, 2)
   local checked_source = source.check(given_source, 2)
   local one = client.new(for_client, 2)

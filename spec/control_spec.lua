@@ -3,10 +3,10 @@
 -- there are: they are found in the schemas.
 
 local camb = require "camb"
-local faults = require "camb.sandbox.faults"
+local check = require "camb.check"
 local options = require "camb.options"
 local sandbox = require "camb.sandbox"
-local schema = require "camb.schema"
+local sandbox_options = require "camb.sandbox.options"
 local workspace = require "spec.support.workspace"
 
 local MIX = "spec/fixtures/mix.flac"
@@ -14,7 +14,7 @@ local CONTROLS = { "\r", "\n", "\r\nX-Evil: 1", "\0", "\27[2J", "\127", "\1" }
 
 -- Notes may have lines, and audio is made of any bytes.
 local LINES = { project_description = true }
-local ANY = { data = true }
+local ANY = { data = true, source = true }
 
 describe("control characters", function()
   local server, client
@@ -65,7 +65,7 @@ describe("control characters", function()
     download = function(given)
       client:download(1001, given)
     end,
-    call = function(given)
+    result = function(given)
       client:result(1001, given)
     end,
     results = function(given)
@@ -81,11 +81,11 @@ describe("control characters", function()
       client:submit(with("data", given.path == nil and "x" or nil, given))
     end,
   }
-  for name in pairs(schema) do
+  for _, name in ipairs(options.CALLS) do
     if name:find("audio_separation", 1, true) then
       calls[name] = function(given)
         given = with("media_file", given.media_file or MIX, given)
-        if not schema[name].media_file then
+        if not options.of(name).media_file then
           given.media_file = nil
         end
         client.audio_separation[name](client.audio_separation, given)
@@ -97,32 +97,26 @@ describe("control characters", function()
     return rule.type == nil or rule.type == "string"
   end
 
-  local function is_schema(value)
-    return type(next(value)) == "string" and type(select(2, next(value)))
-      == "table"
-  end
-
-  for title, rules in pairs(schema) do
-    if is_schema(rules) then
-      it("are refused in every option of " .. title, function()
-        local call = calls[title] or function(given)
-          options.check(given, rules, 1)
-        end
-        for name, rule in pairs(rules) do
-          for _, control in ipairs(takes_strings(rule) and CONTROLS or {}) do
-            if not ANY[name]
-              and not (LINES[name] and control:find("^[\r\n]")) then
-              refuses(name == "media_file" and "source" or name, call,
-                { [name] = "a" .. control .. "b" })
-            end
+  for _, title in ipairs(options.CALLS) do
+    it("are refused in every option of " .. title, function()
+      local rules = options.of(title)
+      local call = calls[title] or function(given)
+        check.options(given, rules, 1)
+      end
+      for name, rule in pairs(rules) do
+        for _, control in ipairs(takes_strings(rule) and CONTROLS or {}) do
+          if not ANY[name]
+            and not (LINES[name] and control:find("^[\r\n]")) then
+            refuses(name == "media_file" and "source" or name, call,
+              { [name] = "a" .. control .. "b" })
           end
         end
-      end)
-    end
+      end
+    end)
   end
 
   it("are refused in the options of camb.separate", function()
-    for name, rule in pairs(options.join(schema.client, schema.separate)) do
+    for name, rule in pairs(options.of("one_call")) do
       if takes_strings(rule) then
         refuses(name, function()
           camb.separate(MIX, { [name] = "a\0b" })
@@ -172,15 +166,15 @@ describe("control characters", function()
 
   it("are lines in a description, and nowhere else", function()
     local text = "one\ntwo\r\n\tthree"
-    assert.is_nil(schema.submit.project_description.check(text))
+    assert.is_nil(options.of("submit").project_description.check(text))
   end)
 
   it("are refused in every option of sandbox.start", function()
-    local class = workspace.read("lua/camb/sandbox.lua")
-      :match("@class camb%.SandboxOptions\n(.-)\n\n")
     local count = 0
-    for name, kind in class:gmatch("@field (%w[%w_]*) (%S+)") do
-      for _, control in ipairs(kind:find("string") and CONTROLS or {}) do
+    for _, option in ipairs(sandbox_options.START) do
+      local name = option.name
+      for _, control in ipairs(option.rule.of:find("string") and CONTROLS
+        or {}) do
         count = count + 1
         refuses(name, function()
           sandbox.start({ [name] = "/a" .. control .. "b" })
@@ -192,7 +186,7 @@ describe("control characters", function()
 
   it("are refused in every option of a fault but its bytes", function()
     local free = { body = true, raw = true, reply = true }
-    for name, rule in pairs(faults.SCHEMA) do
+    for name, rule in pairs(check.schema(sandbox_options.FAULT)) do
       for _, control in ipairs({ "\r", "\n", "\0" }) do
         if takes_strings(rule) and not free[name] then
           refuses(name, function()

@@ -141,8 +141,8 @@ describe("the words of a command", function()
         return (sandbox.start{ engine = command })
       end)
       assert.is_false(ok)
-      assert.matches("engine_command_spec.lua:%d+: sandbox.start: option "
-        .. "'engine' must be a command ", message)
+      assert.matches("engine_command_spec.lua:%d+: option 'engine' "
+        .. "must be a command ", message)
       assert.matches(problem, message, 1, true)
     end)
   end
@@ -431,9 +431,8 @@ describe("the option --engine", function()
     for words, problem in pairs{
       ["--engine builtin"] = "--engine goes with --sandbox: the service has its "
         .. "own engine",
-      ["--sandbox --engine 'demucs {input}'"] = "sandbox.start: option 'engine' "
-        .. "must be a command with both of {input} and {output_dir}, or with "
-        .. 'none, got "demucs {input}"',
+      ["--sandbox --engine 'demucs {input}'"] = "option 'engine' must be a "
+        .. "command with both of {input} and {output_dir}, or with none",
     } do
       local output, status = workspace.run(CAMB .. source .. " " .. words)
       assert.equal(1, status)

@@ -3,35 +3,16 @@
 
 local core = require "camb.core"
 local memory = require "camb.batch.memory"
-local options = require "camb.options"
 local run = require "camb.batch.run"
-local schema = require "camb.schema"
 local sources = require "camb.batch.sources"
+local check = require "camb.check"
+local options = require "camb.options"
 
 local batch = {}
 
--- A batch may have to wait for its own jobs: an hour, not five minutes.
-local MAX_ATTEMPTS = 720
 local UPLOADS, PENDING, DOWNLOADS = 4, 32, 4
 -- Descriptors that are left for connections and for the host program.
 local SPARE = 128
-
-local SCHEMA = options.join(schema.submit, schema.wait, schema.download, {
-  concurrency = options.whole(1),
-  uploads = options.whole(1),
-  pending = options.whole(1),
-  downloads = options.whole(1),
-  requests_per_second = schema.client.requests_per_second,
-  max_attempts = options.default(options.whole(1), MAX_ATTEMPTS),
-  base_dir = options.filled,
-  dedupe = options.default(options.boolean, true),
-  store = options.filled,
-  lease = options.default(options.number(1, 86400), 60),
-  patience = options.default(options.number(0), 60),
-  retry_failed = options.default(options.boolean, false),
-  resubmit_unknown = options.default(options.boolean, false),
-})
-SCHEMA.name = nil
 
 -- What is not said follows from what is.
 local function settle(checked)
@@ -96,7 +77,8 @@ end
 
 --- For the client: begin a batch; see client:batch.
 function batch.new(client, given, given_options, level)
-  local checked = settle(options.check(given_options, SCHEMA, level + 1))
+  local checked = settle(check.options(given_options, options.of("batch"),
+    level + 1))
   local found = sources.new(given, checked, level + 1)
   if checked.requests_per_second then
     client.session:limit_rate(checked.requests_per_second)

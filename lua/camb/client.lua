@@ -2,6 +2,7 @@
 
 local api = require "camb.api"
 local call = require "camb.call"
+local check = require "camb.check"
 local connection = require "camb.connection"
 local core = require "camb.core"
 local json = require "camb.json"
@@ -10,7 +11,6 @@ local options = require "camb.options"
 local redact = require "camb.redact"
 local result = require "camb.result"
 local scheduler = require "camb.scheduler"
-local schema = require "camb.schema"
 local source = require "camb.source"
 local steps = require "camb.steps"
 local submit = require "camb.submit"
@@ -41,7 +41,7 @@ local function header_lines(headers, level)
     elseif name:lower() == "x-api-key" then -- it would not be hidden
       error("option 'headers': the key belongs into api_key", level + 1)
     end
-    options.check_value("headers." .. name, value, options.text(), level + 1)
+    check.value("headers." .. name, value, check.text(), level + 1)
     lines[#lines + 1] = ("%s: %s"):format(name, value)
   end
   table.sort(lines)
@@ -54,7 +54,7 @@ local function find_key(checked, level)
     error("no API key: pass api_key, or set the environment variable "
       .. "CAMB_API_KEY", level + 1)
   end
-  options.check_value("api_key", key, options.filled, level + 1)
+  check.value("api_key", key, check.filled, level + 1)
   if key:find("[%c%s]") then
     error("option 'api_key' holds a space or a control character", level + 1)
   end
@@ -76,7 +76,7 @@ local function find_base_url(checked, level)
 end
 
 --- For camb.lua: a client of checked options.
----@param checked table # of options.check with schema.client
+---@param checked table # options of "client"
 ---@param level integer # as for `error`, seen from the caller
 ---@return camb.Client
 function client.new(checked, level)
@@ -136,13 +136,12 @@ end
 
 --- Send a source; this is the step that is paid for, and it is sent once.
 ---@param given camb.Source
----@param given_options table? # project_name, project_description, folder_id,
----  run_id, traceparent, check, deadline, on_event
+---@param given_options camb.SubmitOptions?
 ---@return camb.Task? task
 ---@return camb.Error? err
 function Client:submit(given, given_options)
   Client.check_open(self, 3)
-  local checked = options.check(given_options, schema.submit, 2)
+  local checked = check.options(given_options, options.of("submit"), 2)
   local checked_source = source.check(given, 2)
   local label = source.label(checked_source)
   local reply, err = call.new(self, checked, label):run(submit.run,
@@ -155,7 +154,7 @@ end
 ---@return camb.Task
 function Client:task(id)
   Client.check_open(self, 3)
-  options.check_value("task_id", id, options.filled, 2)
+  check.value("task_id", id, check.filled, 2)
   if id == nil then
     error("client:task needs a task id", 2)
   end
@@ -174,12 +173,12 @@ end
 
 --- The URLs of a run's stems.
 ---@param run_id integer|string
----@param given { deadline: number?, on_event: function? }?
+---@param given camb.ResultOptions?
 ---@return { foreground_audio_url: string, background_audio_url: string }? urls
 ---@return camb.Error? err
 function Client:result(run_id, given)
   Client.check_open(self, 3)
-  local checked = options.check(given, schema.call, 2)
+  local checked = check.options(given, options.of("call"), 2)
   local operation = call.new(self, checked)
   operation.run_id = check_run_id(run_id, 2)
   return operation:run(result.one)
@@ -187,12 +186,12 @@ end
 
 --- The URLs of many runs, by run id as given; unknown runs are absent.
 ---@param run_ids (integer|string)[]
----@param given { deadline: number?, run_id: integer?, traceparent: string? }?
+---@param given camb.ResultsOptions?
 ---@return table<integer|string, table>? map
 ---@return camb.Error? err
 function Client:results(run_ids, given)
   Client.check_open(self, 3)
-  local checked = options.check(given, schema.results, 2)
+  local checked = check.options(given, options.of("results"), 2)
   if type(run_ids) ~= "table" then
     error("run ids: table expected, got " .. type(run_ids), 2)
   end
@@ -229,18 +228,18 @@ end
 
 --- Fetch both stems of a run into files.
 ---@param from integer|string|table # a run id, a run of task:wait, or urls
----@param given table? # output_dir, name, overwrite, deadline, on_event
+---@param given camb.DownloadOptions?
 ---@return { foreground: string, background: string }? stems # paths
 ---@return camb.Error? err
 function Client:download(from, given)
   Client.check_open(self, 3)
-  local checked = options.check(given, schema.download, 2)
+  local checked = check.options(given, options.of("download"), 2)
   client.check_name(checked, 2)
   local operation = call.new(self, checked)
   local urls
   if type(from) == "table" and from.id then
     operation.run_id = check_run_id(from.id, 2)
-    options.check_value("task_id", from.task_id, options.filled, 2)
+    check.value("task_id", from.task_id, check.filled, 2)
     operation.task_id = from.task_id
   elseif type(from) == "table" then
     urls = check_urls(from, 2)
@@ -255,7 +254,7 @@ end
 
 --- For camb.lua: separate with what was checked already.
 ---@param checked_source table # of source.check
----@param checked table        # of options.check with schema.separate
+---@param checked table        # options of "separate"
 ---@param owns_client boolean? # the client is closed with the operation
 function client.separate(self, checked_source, checked, owns_client)
   local operation = call.new(self, checked, source.label(checked_source))
@@ -266,14 +265,13 @@ end
 
 --- Upload, poll and download: two files from one.
 ---@param given camb.Source
----@param given_options table? # those of submit, task:wait and download;
----  download = false ends at the URLs
+---@param given_options camb.SeparateOptions?
 ---@return table? stems # foreground, background: paths; foreground_audio_url,
 ---  background_audio_url, task_id, run_id
 ---@return camb.Error? err
 function Client:separate(given, given_options)
   Client.check_open(self, 3)
-  local checked = options.check(given_options, schema.separate, 2)
+  local checked = check.options(given_options, options.of("separate"), 2)
   client.check_name(checked, 2)
   local checked_source = source.check(given, 2)
   return client.separate(self, checked_source, checked)
@@ -303,9 +301,7 @@ end
 ---@param sources string|camb.Source[]|fun(): any # a list, an iterator, a
 ---  folder or a pattern; each source by itself, or as { source=, name=,
 ---  output_dir=, project_name=, project_description=, folder_id= }
----@param given table? # those of submit, task:wait and download; concurrency,
----  uploads, pending, downloads, requests_per_second, base_dir, dedupe, store,
----  lease, patience, retry_failed, resubmit_unknown
+---@param given camb.BatchOptions?
 ---@return camb.Batch # an iterator of camb.BatchItem
 function Client:batch(sources, given)
   Client.check_open(self, 3)

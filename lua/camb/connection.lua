@@ -2,8 +2,8 @@
 --- trusted.  The proxy variables of the environment are libcurl's business;
 --- those that name certificates are read here, as only curl's command does.
 
+local check = require "camb.check"
 local core = require "camb.core"
-local options = require "camb.options"
 
 local connection = {}
 
@@ -17,7 +17,7 @@ local function proxy_problem(value)
   elseif type(value) ~= "string" then
     return "must be a string, or false for none"
   end
-  local problem = options.text().check(value)
+  local problem = check.text().check(value)
   local scheme, rest = value:match("^([%a][%w+.-]*)://(.*)$")
   local address = (rest or value):gsub("/$", ""):gsub("^.*@", "")
   if problem then
@@ -35,7 +35,7 @@ local function proxy_problem(value)
 end
 
 --- The rule of the option `proxy`.
-connection.PROXY = { check = proxy_problem }
+connection.PROXY = { of = "string|false", check = proxy_problem }
 
 --- `proxy` as the core takes it: "" is none, nil as the environment says.
 ---@param proxy string|false|nil

@@ -2,10 +2,10 @@
 --- takes one table, and returns the reply as the service gave it.
 
 local call = require "camb.call"
+local check = require "camb.check"
 local json = require "camb.json"
 local options = require "camb.options"
 local result = require "camb.result"
-local schema = require "camb.schema"
 local source = require "camb.source"
 local submit = require "camb.submit"
 
@@ -21,9 +21,9 @@ function operations.new(client)
   return setmetatable({ client = client }, Operations)
 end
 
-local function check(self, given, name, needed)
+local function check_given(self, given, name, needed)
   self.client:check_open(4)
-  local checked = options.check(given, schema[name], 3)
+  local checked = check.options(given, options.of(name), 3)
   if checked[needed] == nil then
     error(("option '%s' is missing"):format(needed), 3)
   end
@@ -36,7 +36,8 @@ end
 ---@return { task_id: string }? reply
 ---@return camb.Error? err
 function Operations:create_audio_separation(given)
-  local checked = check(self, given, "create_audio_separation", "media_file")
+  local checked = check_given(self, given, "create_audio_separation",
+    "media_file")
   local checked_source = source.check(checked.media_file, 2)
   local operation = call.new(self.client, checked,
     source.label(checked_source))
@@ -48,7 +49,7 @@ end
 ---@return camb.Status? reply
 ---@return camb.Error? err
 function Operations:get_audio_separation_status(given)
-  local checked = check(self, given, "get_audio_separation_status",
+  local checked = check_given(self, given, "get_audio_separation_status",
     "task_id")
   return self.client:task(checked.task_id):status({ run_id = checked.run_id,
     deadline = checked.deadline, on_event = checked.on_event })
@@ -59,7 +60,7 @@ end
 ---@return { foreground_audio_url: string, background_audio_url: string }? reply
 ---@return camb.Error? err
 function Operations:get_audio_separation_run_info(given)
-  local checked = check(self, given, "get_audio_separation_run_info",
+  local checked = check_given(self, given, "get_audio_separation_run_info",
     "run_id")
   local operation = call.new(self.client, checked)
   operation.run_id = json.integer(checked.run_id)
@@ -72,7 +73,7 @@ end
 ---@return table<integer|string, table>? reply # by run id as given
 ---@return camb.Error? err
 function Operations:get_audio_separation_runs_results(given)
-  local checked = check(self, given, "get_audio_separation_runs_results",
+  local checked = check_given(self, given, "get_audio_separation_runs_results",
     "run_ids")
   return self.client:results(checked.run_ids, { run_id = checked.run_id,
     traceparent = checked.traceparent, deadline = checked.deadline,

@@ -1,189 +1,365 @@
---- Options are checked once, where the caller hands them over: a wrong type or
---- an unknown name raises there and says which.
+--- The one table of options.  An entry says what an option is called, which
+--- values it takes, what it does, which calls take it, what the service calls
+--- it and which flag of the command sets it.  The checks, the command's flags
+--- and `--help`, the reference, the definitions for editors and the man page
+--- are made of it.  The sandbox's own are in camb.sandbox.options.
+
+local check = require "camb.check"
+local connection = require "camb.connection"
+local json = require "camb.json"
 
 local options = {}
 
----@class camb.Rule
----@field type string?       # a Lua type; nil: 'check' looks at the type, too
+---@class camb.Option
+---@field name string
+---@field rule camb.Rule
+---@field help string       # the first sentence is what `--help` says
+---@field calls string      # that take it by themselves; see INCLUDED
 ---@field default any
----@field check fun(value: any): string? # what is wrong with it
+---@field defaults table<string, any>? # by call, in place of `default`
+---@field unit string?
+---@field form string?      # the form field, query or header that it becomes
+---@field flag string?      # of the command, with its argument
+---@field commands string?  # that have the flag
+---@field flag_default any  # where the command differs from the calls
 
--- What may stand in a header, a form field or a path without changing them.
-local function control_free(value)
-  if not value:find("%c") then
-    return nil
-  elseif value:find("%z") then
-    return "holds a NUL byte"
-  elseif value:find("[\r\n]") then
-    return "holds a line break"
+-- An integer, or a string of digits if it is beyond what Lua counts to.
+local id = { of = "integer|string", check = function(value)
+  if not json.integer(value) then
+    return "must be an integer"
   end
-  return "holds a control character"
-end
+end }
 
-local function text(extra)
-  return {
-    type = "string",
-    check = function(value)
-      return control_free(value) or (extra and extra(value))
-    end,
-  }
-end
-
-local function number(low, high)
-  return {
-    type = "number",
-    check = function(value)
-      if value ~= value or value < low or (high and value > high) then
-        return high and ("must be between %g and %g"):format(low, high)
-          or ("must be %g or more"):format(low)
-      end
-    end,
-  }
-end
-
-local function whole(low)
-  return {
-    type = "number",
-    check = function(value)
-      if value ~= math.floor(value) or value < low then
-        return ("must be a whole number of %d or more"):format(low)
-      end
-    end,
-  }
-end
-
-local function above_zero(value)
-  if not (value > 0) then
-    return "must be more than 0"
-  end
-end
-
---- Rules to build schemas from.
-options.text = text
-options.number = number
-options.whole = whole
-options.seconds = { type = "number", check = above_zero }
-options.boolean = { type = "boolean" }
-options.callback = { type = "function" }
--- Several of them: a form carries line breaks as they are.
-options.lines = {
-  type = "string",
-  check = function(value)
-    return control_free((value:gsub("[\r\n\t]", "")))
-  end,
-}
-options.filled = text(function(value)
-  if value == "" then
-    return "is empty"
+local trace_context = check.text(function(value)
+  if not value:find("^%x%x%-%x+%-%x+%-%x%x") then
+    return 'must look like "00-<trace id>-<parent id>-01" (W3C Trace Context)'
   end
 end)
 
-local function names(schema)
-  local list = {}
-  for name in pairs(schema) do
-    list[#list + 1] = name
+-- What camb.scheduler asks of a host.
+local HOST = { "running", "suspend", "wake", "start", "attach", "detach" }
+
+local loop = { of = "table", check = function(value)
+  for _, name in ipairs(HOST) do
+    if type(value) ~= "table" or type(value[name]) ~= "function" then
+      return 'is not a loop, such as require "camb.loop.cqueues"'
+    end
   end
-  table.sort(list)
-  return list
+end }
+
+--- The rule of ids, for those that are no options.
+options.id = id
+
+local SEPARATING = "separate batch"
+
+---@type camb.Option[]
+local TABLE = {
+  -- Of a client: who asks whom, and how.
+  { name = "api_key", rule = check.filled, calls = "client",
+    flag = "--api-key KEY", commands = SEPARATING,
+    help = "The key of your account.  Default: the environment variable "
+      .. "CAMB_API_KEY, which other users of the machine do not see.  It goes "
+      .. "to the origin of base_url and nowhere else." },
+  { name = "base_url", rule = check.filled, calls = "client store",
+    flag = "--base-url URL", commands = SEPARATING,
+    help = "Where the service is.  Default: the environment variable "
+      .. "CAMB_BASE_URL, else the service of CAMB.AI.  A store records it, "
+      .. "and refuses to mix two services." },
+  { name = "timeout", rule = check.above_zero, default = 30, unit = "s",
+    calls = "client",
+    help = "Time limit of one small request: a poll, a result.  Uploads and "
+      .. "downloads have stall_timeout instead." },
+  { name = "connect_timeout", rule = check.above_zero, default = 10,
+    unit = "s", calls = "client",
+    help = "Time limit for making a connection, name lookup and TLS "
+      .. "included." },
+  { name = "stall_timeout", rule = check.whole(1), default = 60, unit = "s",
+    calls = "client",
+    help = "A transfer that moves no byte for so long is given up.  Raise it "
+      .. "for links that freeze; its length has nothing to do with the "
+      .. "file's." },
+  { name = "reply_timeout", rule = check.above_zero, default = 300,
+    unit = "s", calls = "client", flag = "--reply-timeout SECONDS",
+    commands = SEPARATING,
+    help = "Time limit of the service's reply once a whole upload was sent." },
+  { name = "retries", rule = check.whole(0), default = 4, calls = "client",
+    help = "How often a request is repeated after a transient failure.  An "
+      .. "upload is repeated only if the service cannot have accepted it." },
+  { name = "max_connections", rule = check.whole(1), default = 8,
+    calls = "client",
+    help = "Most connections to one host.  A quarter of them stays free of "
+      .. "uploads, so that polls stay on time." },
+  { name = "requests_per_second", rule = check.above_zero,
+    calls = "client batch", flag = "--requests-per-second N",
+    commands = "batch",
+    help = "Most requests a second to the service, over all jobs of the "
+      .. "client.  Default: no limit but what the service asks for." },
+  { name = "proxy", rule = connection.PROXY, calls = "client",
+    flag = "--proxy URL", commands = SEPARATING,
+    help = "Proxy such as socks5h://localhost:1080.  Schemes are http, https, "
+      .. "socks4, socks4a, socks5 and socks5h; false means none.  Default: "
+      .. "HTTPS_PROXY, http_proxy, ALL_PROXY and NO_PROXY of the "
+      .. "environment." },
+  { name = "ca_file", rule = check.filled, calls = "client",
+    flag = "--ca-file FILE", commands = SEPARATING,
+    help = "Certificates to trust, in PEM form.  Default: CURL_CA_BUNDLE or "
+      .. "SSL_CERT_FILE of the environment, else the system's." },
+  { name = "user_agent", rule = check.filled, calls = "client",
+    form = "header User-Agent",
+    help = "What the service reads as the name of your program." },
+  { name = "headers", rule = check.table, calls = "client",
+    help = "More headers of requests to the service, by name; never sent to "
+      .. "a stem's host." },
+  { name = "loop", rule = loop, calls = "client",
+    help = "The event loop whose coroutines the client waits in, such as "
+      .. 'require "camb.loop.cqueues".  Default: the loop of camb.run.' },
+  { name = "danger_accept_invalid_certificates", rule = check.boolean,
+    default = false, calls = "client",
+    help = "Accept any certificate: whoever is on the way can then read the "
+      .. "key and change what you get." },
+  { name = "on_event", rule = check.callback, calls = "client call",
+    help = "Called with every event; of a client, with those of all its "
+      .. "calls.  If it raises, the operation is cancelled and the error is "
+      .. "raised again." },
+
+  -- Of every call.
+  { name = "deadline", rule = check.above_zero, unit = "s", calls = "call",
+    flag = "--deadline SECONDS", commands = SEPARATING,
+    help = "Time limit for the whole call, retries and pauses included; in a "
+      .. "batch, for each job.  Default: none." },
+
+  -- What is sent with the file.
+  { name = "media_file", rule = check.any,
+    calls = "create_audio_separation", form = "media_file",
+    help = "The source: a path, an http(s) URL, or a table as client:submit "
+      .. "takes it." },
+  { name = "task_id", rule = check.filled,
+    calls = "get_audio_separation_status",
+    help = "The task, as create_audio_separation returned it." },
+  { name = "run_ids", rule = check.table,
+    calls = "get_audio_separation_runs_results", form = "run_ids",
+    help = "The runs, a list of integers." },
+  { name = "project_name", rule = check.text(), calls = "submit entry",
+    form = "project_name", flag = "--project-name NAME",
+    commands = SEPARATING, help = "Label in the dashboard." },
+  { name = "project_description", rule = check.lines, calls = "submit entry",
+    form = "project_description", flag = "--project-description TEXT",
+    commands = SEPARATING, help = "Notes in the dashboard." },
+  { name = "folder_id", rule = id, calls = "submit entry",
+    form = "folder_id", flag = "--folder-id ID", commands = SEPARATING,
+    help = "Folder of the dashboard." },
+  { name = "run_id", rule = id,
+    calls = "submit wait status results get_audio_separation_run_info",
+    form = "query run_id",
+    help = "A run id that the service keeps for tracing." },
+  { name = "traceparent", rule = trace_context, calls = "submit results",
+    form = "header traceparent",
+    help = "W3C Trace Context that the service passes on." },
+  { name = "check", rule = check.boolean, default = true, calls = "submit",
+    help = "Look at the first bytes of the source, and refuse what is not "
+      .. "FLAC, MP3, WAV or AAC before anything is sent." },
+
+  -- Waiting.
+  { name = "interval", rule = check.above_zero, default = 5, unit = "s",
+    calls = "wait", flag = "--interval SECONDS", commands = SEPARATING,
+    help = "Time between two polls.  The first polls come sooner." },
+  { name = "max_attempts", rule = check.whole(1), default = 60,
+    defaults = { batch = 720 }, calls = "wait", flag = "--max-attempts N",
+    commands = SEPARATING,
+    help = "Polls before waiting ends as timeout.  The budget is time: "
+      .. "max_attempts times interval." },
+
+  -- Stems.
+  { name = "output_dir", rule = check.filled, default = ".",
+    calls = "download entry", flag = "-o --output-dir DIR",
+    commands = SEPARATING, flag_default = ".",
+    help = "Folder for the stems; it is made if it is missing." },
+  { name = "name", rule = check.filled, calls = "download entry",
+    help = "Name of the stems' files, without folder and extension.  "
+      .. "Default: the source's." },
+  { name = "overwrite", rule = check.boolean, default = false,
+    calls = "download", flag = "--overwrite", commands = SEPARATING,
+    help = "Replace stems that exist." },
+  { name = "download", rule = check.boolean, default = true,
+    calls = "separate",
+    help = "Fetch the stems; false ends at their URLs." },
+
+  -- Of a batch.
+  { name = "source", rule = check.any, calls = "entry",
+    help = "The source, as client:submit takes it." },
+  { name = "concurrency", rule = check.whole(1), calls = "batch",
+    help = "Most jobs between the start of their upload and the taking of "
+      .. "their item.  Default: uploads + pending + downloads." },
+  { name = "uploads", rule = check.whole(1), calls = "batch",
+    help = "Most uploads at once.  Default: 4, or concurrency if that is "
+      .. "less." },
+  { name = "pending", rule = check.whole(1), calls = "batch",
+    flag = "--pending N", commands = "batch",
+    help = "Most tasks that wait at the service.  Default: 32, or "
+      .. "concurrency." },
+  { name = "downloads", rule = check.whole(1), calls = "batch",
+    help = "Most jobs that download at once.  Default: 4, or concurrency if "
+      .. "that is less." },
+  { name = "base_dir", rule = check.filled, calls = "batch",
+    help = "Folder that is mirrored below output_dir.  Default: the folder "
+      .. "that all sources of a list share." },
+  { name = "dedupe", rule = check.boolean, default = true, calls = "batch",
+    help = "Upload files of the same content once." },
+  { name = "store", rule = check.filled, calls = "batch",
+    flag = "--store STORE", commands = "batch",
+    help = "Keep every job there: a file (SQLite), or a URL such as "
+      .. "postgres://user@host/database for many machines." },
+  { name = "lease", rule = check.number(1, 86400), default = 60, unit = "s",
+    calls = "batch store",
+    help = "A worker that does not renew its claim for so long loses its "
+      .. "jobs to others." },
+  { name = "patience", rule = check.number(0), default = 60, unit = "s",
+    calls = "batch store",
+    help = "How long a PostgreSQL that has gone away is waited for." },
+  { name = "retry_failed", rule = check.boolean, default = false,
+    calls = "batch", flag = "--retry-failed", commands = "batch",
+    help = "Retry failed jobs, resuming if possible." },
+  { name = "resubmit_unknown", rule = check.boolean, default = false,
+    calls = "batch", flag = "--resubmit-unknown", commands = "batch",
+    help = "Resubmit files whose upload outcome is unknown (may be charged "
+      .. "twice)." },
+
+  -- Of camb.store.open.
+  { name = "owner", rule = check.filled, calls = "store",
+    help = "Name of this worker.  Default: a name of its own, by which others "
+      .. "on the machine see that the process has ended." },
+  { name = "busy_timeout", rule = check.number(0, 3600), default = 5,
+    unit = "s", calls = "store",
+    help = "How long another process that writes to the file is waited for "
+      .. "(SQLite)." },
+  { name = "sleep", rule = check.callback, calls = "store",
+    help = "Called with seconds to wait.  Default: blocking." },
+  { name = "on_wait", rule = check.callback, calls = "store",
+    help = "Called with an error and seconds before each pause." },
+
+  -- Of a source that is a table.
+  { name = "path", rule = check.filled, calls = "source",
+    help = "A file, or an http(s) URL." },
+  { name = "data", rule = check.bytes, calls = "source",
+    help = "The audio itself." },
+  { name = "read", rule = check.callback, calls = "source",
+    help = "Called for the next piece of the audio; nil is its end." },
+  { name = "size", rule = check.whole(1), unit = "bytes", calls = "source",
+    help = "How many bytes `read` gives." },
+  { name = "filename", rule = check.filled, calls = "source",
+    help = "Name that the service is told." },
+
+  -- Of the command alone.
+  { name = "jobs", rule = check.whole(1), calls = "",
+    flag = "-j --jobs N", commands = SEPARATING, flag_default = 4,
+    help = "Number of concurrent uploads and downloads." },
+  { name = "status", rule = check.boolean, calls = "", flag = "--status",
+    commands = "batch", help = "Print what became of the jobs in the store." },
+  { name = "sandbox", rule = check.boolean, calls = "", flag = "--sandbox",
+    commands = SEPARATING,
+    help = "Separate on this machine, by a local server, without an "
+      .. "account." },
+}
+
+-- Calls that take what others take, too.
+local INCLUDED = {
+  submit = "call",
+  status = "call",
+  wait = "call",
+  result = "call",
+  results = "call",
+  download = "call",
+  separate = "submit wait download",
+  batch = "submit wait download",
+  one_call = "client separate",
+  create_audio_separation = "submit",
+  get_audio_separation_status = "status",
+  get_audio_separation_run_info = "call",
+  get_audio_separation_runs_results = "results",
+}
+
+--- What takes options, in the reference's order: a call each, by the name of
+--- `options.of`.
+options.CALLS = { "client", "submit", "status", "wait", "result", "results",
+  "download", "separate", "batch", "entry", "source", "store",
+  "create_audio_separation", "get_audio_separation_status",
+  "get_audio_separation_run_info", "get_audio_separation_runs_results" }
+
+-- Where each has its own name, or what the others have by default.
+local WITHOUT = { batch = "name" }
+local WITHOUT_DEFAULTS = { entry = true }
+
+local function includes(words, word)
+  return (" " .. words .. " "):find(" " .. word .. " ", 1, true) ~= nil
 end
 
-local function plain(name)
-  return (name:lower():gsub("[_-]", ""))
-end
-
--- True when one letter more, fewer or other makes `a` of `b`.
-local function is_one_slip(a, b)
-  for i = 1, math.max(#a, #b) do
-    local before = a:sub(1, i - 1)
-    if before ~= b:sub(1, i - 1) then
-      return false
-    elseif before .. a:sub(i + 1) == b or b:sub(1, i - 1) .. b:sub(i + 1) == a
-      or a:sub(i + 1) == b:sub(i + 1)
-    then
+--- True if `call` takes `option`, by itself or with those that it includes.
+---@param call string
+---@param option camb.Option
+---@return boolean
+function options.takes(call, option)
+  if includes(WITHOUT[call] or "", option.name) then
+    return false
+  elseif includes(option.calls, call) then
+    return true
+  end
+  for included in (INCLUDED[call] or ""):gmatch("%S+") do
+    if options.takes(included, option) then
       return true
     end
   end
   return false
 end
 
--- A name of `schema` that `wrong` is a slip of.
-local function resemble(schema, wrong)
-  for _, name in ipairs(names(schema)) do
-    if plain(name) == plain(wrong) or is_one_slip(name, wrong) then
-      return name
-    end
+--- What `option` is by default in `call`.
+---@param option camb.Option
+---@param call string
+---@return any
+function options.default(option, call)
+  if WITHOUT_DEFAULTS[call] then
+    return nil
   end
+  return option.defaults and option.defaults[call] or option.default
 end
 
-local function refuse(schema, name, level)
-  local known = resemble(schema, tostring(name))
-  local hint = known and (" (is it '%s'?)"):format(known) or ""
-  error(("unknown option '%s'%s"):format(tostring(name), hint), level + 1)
-end
+local schemas = {}
 
---- Check one value; nil passes.
----@param name string
----@param value any
----@param rule camb.Rule
----@param level integer # as for `error`, seen from the caller of this function
-function options.check_value(name, value, rule, level)
-  if value == nil then
-    return
-  elseif rule.type and type(value) ~= rule.type then
-    error(("option '%s': %s expected, got %s"):format(name, rule.type,
-      type(value)), level + 1)
-  end
-  local problem = rule.check and rule.check(value)
-  if problem then
-    error(("option '%s' %s"):format(name, problem), level + 1)
-  end
-end
-
---- Check `given` against `schema`.
----@param given table?
----@param schema table<string, camb.Rule>
----@param level integer # as for `error`, seen from the caller of this function
----@return table checked # a copy, with defaults
-function options.check(given, schema, level)
-  local checked = {}
-  if given ~= nil and type(given) ~= "table" then
-    error(("options: table expected, got %s"):format(type(given)), level + 1)
-  end
-  for name, value in pairs(given or {}) do
-    local rule = schema[name]
-    if not rule then
-      refuse(schema, name, level + 1)
-    end
-    options.check_value(name, value, rule, level + 1)
-    checked[name] = value
-  end
-  for name, rule in pairs(schema) do
-    if checked[name] == nil then
-      checked[name] = rule.default
-    end
-  end
-  return checked
-end
-
---- `rule` with a default.
----@param rule camb.Rule
----@param value any
----@return camb.Rule
-function options.default(rule, value)
-  return { type = rule.type, check = rule.check, default = value }
-end
-
---- One schema of several.
----@param ... table<string, camb.Rule>
+--- The rules of the options of `call`, for camb.check: "client", "separate",
+--- "batch", the official name of an operation, …
+---@param call string
 ---@return table<string, camb.Rule>
-function options.join(...)
-  local joined = {}
-  for _, schema in ipairs({ ... }) do
-    for name, rule in pairs(schema) do
-      joined[name] = rule
+function options.of(call)
+  if not schemas[call] then
+    local schema = {}
+    for _, option in ipairs(TABLE) do
+      if options.takes(call, option) then
+        schema[option.name] = { type = option.rule.type,
+          check = option.rule.check, default = options.default(option, call) }
+      end
+    end
+    schemas[call] = schema
+  end
+  return schemas[call]
+end
+
+--- The whole table, in its order.
+---@return camb.Option[]
+function options.all()
+  return TABLE
+end
+
+--- The options of `list` that `command` has flags for, in its order.
+---@param command string
+---@param list camb.Option[]? # default: this table
+---@return camb.Option[]
+function options.flags(command, list)
+  local found = {}
+  for _, option in ipairs(list or TABLE) do
+    if includes(option.commands or "", command) then
+      found[#found + 1] = option
     end
   end
-  return joined
+  return found
 end
 
 return options

@@ -1,10 +1,10 @@
 --- The source of an upload, looked at before anything is sent: it exists, it
 --- is not empty, and its first bytes are audio that the service takes.
 
+local check = require "camb.check"
 local core = require "camb.core"
 local options = require "camb.options"
 local redact = require "camb.redact"
-local schema = require "camb.schema"
 
 local source = {}
 
@@ -32,7 +32,7 @@ function source.is_url(given)
 end
 
 local function check_table(given, level)
-  local checked = options.check(given, schema.source, level + 1)
+  local checked = check.options(given, options.of("source"), level + 1)
   local kinds = (checked.path and 1 or 0) + (checked.data and 1 or 0)
     + (checked.read and 1 or 0)
   if kinds ~= 1 then
@@ -57,7 +57,7 @@ function source.check(given, level)
     error(("source: path or table expected, got %s"):format(type(given)),
       level + 1)
   end
-  options.check_value("source", given, options.filled, level + 1)
+  check.value("source", given, check.filled, level + 1)
   return { path = given }
 end
 

@@ -24,6 +24,7 @@
 --- Rows come as tables of these columns: sizes and run ids as integers (digits
 --- where this Lua has none that large), retryable as a boolean.
 
+local check = require "camb.check"
 local Error = require "camb.error"
 local options = require "camb.options"
 local owner = require "camb.store.owner"
@@ -37,18 +38,6 @@ local store = {}
 local Store = {}
 Store.__index = Store
 Store.__name = "camb.Store"
-
-local LONGEST_LEASE = 86400
-
-local OPEN_OPTIONS = {
-  owner = options.filled,
-  lease = options.default(options.number(1, LONGEST_LEASE), 60),
-  base_url = options.filled,
-  busy_timeout = options.default(options.number(0, 3600), 5),
-  patience = options.default(options.number(0), 60),
-  sleep = options.callback,
-  on_wait = options.callback,
-}
 
 --- True where `spec` names a PostgreSQL database and not a file.
 ---@param spec string
@@ -82,8 +71,8 @@ end
 ---@return camb.Store?
 ---@return camb.Error?
 function store.open(spec, given)
-  options.check_value("store", spec, options.filled, 2)
-  local checked = options.check(given, OPEN_OPTIONS, 2)
+  check.value("store", spec, check.filled, 2)
+  local checked = check.options(given, options.of("store"), 2)
   local backend = require(store.is_url(spec) and "camb.store.postgres"
     or "camb.store.sqlite")
   local self = setmetatable({

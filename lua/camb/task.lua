@@ -2,8 +2,8 @@
 
 local api = require "camb.api"
 local call = require "camb.call"
+local check = require "camb.check"
 local options = require "camb.options"
-local schema = require "camb.schema"
 local wait = require "camb.wait"
 
 local task = {}
@@ -43,7 +43,7 @@ end
 ---@return camb.Error? err
 function Task:status(given)
   self.client:check_open(3)
-  local checked = options.check(given, schema.status, 2)
+  local checked = check.options(given, options.of("status"), 2)
   return begin(self, checked):run(ask, self.id, checked.run_id)
 end
 
@@ -56,7 +56,7 @@ end
 ---@return camb.Error? err
 function Task:wait(given)
   self.client:check_open(3)
-  local checked = options.check(given, schema.wait, 2)
+  local checked = check.options(given, options.of("wait"), 2)
   local operation = begin(self, checked)
   self.waiting = operation
   local run, err = operation:run(wait.run, checked)

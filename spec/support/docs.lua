@@ -1,5 +1,15 @@
--- Print the reference, in Markdown, out of the comments of public functions.
--- A public function without a comment is an error.
+-- Write the reference, in Markdown, and the definitions for editors (LuaCATS).
+--
+--   lua5.4 spec/support/docs.lua FOLDER     writes api.md and camb.lua there
+--
+-- Functions come from the comments above them, options from their tables.  A
+-- public function without a comment, or an option without a sentence, is an
+-- error.
+
+local options = require "camb.options"
+local sandbox_options = require "camb.sandbox.options"
+
+local folder = assert(arg[1], "usage: docs.lua FOLDER")
 
 local ROOMS = {
   { title = "camb", file = "lua/camb.lua", owner = "camb" },
@@ -128,6 +138,96 @@ local function write_function(room, fn)
   end
 end
 
+-- What takes which options, by the title of its section.
+local SECTIONS = {}
+local TITLES = {
+  client = "camb.client", submit = "client:submit", status = "task:status",
+  wait = "task:wait", result = "client:result", results = "client:results",
+  download = "client:download", separate = "client:separate",
+  batch = "client:batch", entry = "an entry of a batch",
+  source = "a source that is a table", store = "camb.store.open",
+}
+
+local function add_section(title, class, list, default)
+  SECTIONS[#SECTIONS + 1] = { title = title, class = class, list = list,
+    default = default }
+end
+
+for _, call in ipairs(options.CALLS) do
+  local list = {}
+  for _, option in ipairs(options.all()) do
+    if options.takes(call, option) then
+      list[#list + 1] = option
+    end
+  end
+  add_section(TITLES[call] or "audio_separation:" .. call, call, list,
+    function(option)
+      return options.default(option, call)
+    end)
+end
+local function own_default(option)
+  return option.default
+end
+add_section("sandbox.start", "sandbox", sandbox_options.START, own_default)
+add_section("server:fault", "sandbox_fault", sandbox_options.FAULT,
+  own_default)
+
+local function words_of(option)
+  if not option.help or not option.help:find "%.$" then
+    complain("option %s has no sentence", option.name)
+  end
+  return ((option.help or ""):gsub("%s+", " "))
+end
+
+local function default_words(value)
+  if value == nil or value == false then
+    return ""
+  elseif value == math.huge then
+    return "math.huge"
+  end
+  return type(value) == "string" and ('`"%s"`'):format(value)
+    or ("`%s`"):format(tostring(value))
+end
+
+local function write_section(section)
+  print(("\n### Options of %s\n"):format(section.title))
+  print "| option | type | default | meaning |"
+  print "|---|---|---|---|"
+  for _, option in ipairs(section.list) do
+    local kind = option.rule.of .. (option.unit and ", " .. option.unit or "")
+    local sent = option.form and (" Sent as `%s`."):format(option.form) or ""
+    print(("| `%s` | %s | %s | %s%s |"):format(option.name,
+      (kind:gsub("|", "\\|")), default_words(section.default(option)),
+      words_of(option), sent))
+  end
+end
+
+-- "one_two" as the name of a class: "OneTwo".
+local function camel(name)
+  return (name:gsub("_?(%l)(%l*)", function(first, rest)
+    return first:upper() .. rest
+  end))
+end
+
+local function write_class(section)
+  print(("---@class camb.%sOptions"):format(camel(section.class)))
+  for _, option in ipairs(section.list) do
+    print(("---@field %s? %s # %s"):format(option.name, option.rule.of,
+      words_of(option)))
+  end
+  print()
+end
+
+local function to(path)
+  io.output(assert(io.open(folder .. "/" .. path, "w")))
+end
+
+-- luacheck: globals print
+function print(...)
+  io.write(table.concat({ ... }, "\t"), "\n")
+end
+
+to "api.md"
 print "# camb: reference"
 for _, room in ipairs(ROOMS) do
   local found = functions(read_lines(room.file), room.owner)
@@ -139,6 +239,18 @@ for _, room in ipairs(ROOMS) do
     write_function(room, fn)
   end
 end
+print "\n## Options"
+for _, section in ipairs(SECTIONS) do
+  write_section(section)
+end
+io.close()
+
+to "camb.lua"
+print "---@meta camb\n"
+for _, section in ipairs(SECTIONS) do
+  write_class(section)
+end
+io.close()
 
 if #problems > 0 then
   io.stderr:write(table.concat(problems, "\n"), "\n")

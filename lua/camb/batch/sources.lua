@@ -1,11 +1,11 @@
 --- The sources of a batch: one after the other, each with the name that its
 --- stems get.
 
+local check = require "camb.check"
 local files = require "camb.batch.files"
 local json = require "camb.json"
 local names = require "camb.batch.names"
 local options = require "camb.options"
-local schema = require "camb.schema"
 local source = require "camb.source"
 
 local sources = {}
@@ -17,15 +17,6 @@ local sources = {}
 ---@field project_name string?
 ---@field project_description string?
 ---@field folder_id integer|string?
-
-local ENTRY = {
-  source = {},
-  name = options.filled,
-  output_dir = options.filled,
-  project_name = schema.submit.project_name,
-  project_description = schema.submit.project_description,
-  folder_id = schema.submit.folder_id,
-}
 
 --- The options of an entry that are sent with it.
 sources.SENT = { "project_name", "project_description", "folder_id" }
@@ -62,7 +53,7 @@ local function check_entry(given, has_store, level)
   local entry = { source = given, checked = nil, folder = nil, name = nil,
     index = nil, label = nil, key = nil }
   if type(given) == "table" and given.source ~= nil then
-    entry = options.check(given, ENTRY, level + 1)
+    entry = check.options(given, options.of("entry"), level + 1)
     if entry.name and (entry.name:find("[/\\]") or entry.name:find("^%.+$"))
     then
       error("option 'name' is one file's name, without folders", level + 1)
@@ -277,7 +268,7 @@ function sources.new(given, checked, level)
   if type(given) == "function" then
     return new(given, checked)
   elseif type(given) == "string" then
-    options.check_value("sources", given, options.filled, level + 1)
+    check.value("sources", given, check.filled, level + 1)
     local list, base, missing = sources.expand({ given }, checked.output_dir)
     local self = new(over(list), checked)
     self.base = self.base or base

@@ -2,147 +2,103 @@
 
 local argparse = require "argparse"
 local camb = require "camb"
+local options = require "camb.options"
 local words = require "camb.words"
 
 local cli = {}
 
-local function whole(least)
+-- The sandbox's part of the table, where it is installed.
+local has_sandbox, sandbox_options = pcall(require, "camb.sandbox.options")
+
+-- An option's value, as the shell gives it: its rule says what is wrong.
+local function converter(rule)
   return function(text)
-    local value = tonumber(text)
-    if not value or value ~= math.floor(value) or value < least then
-      return nil, ("'%s' is not a whole number of %d or more"):format(text,
-        least)
+    local value = text
+    if rule.type == "number" then
+      value = tonumber(text)
+      if not value then
+        return nil, ("'%s' is not a number"):format(text)
+      elseif rule.of == "integer" and math.tointeger then
+        value = math.tointeger(value) or value
+      end
     end
-    return math.tointeger and math.tointeger(value) or value
+    local problem = rule.check and rule.check(value)
+    if problem then
+      return nil, ("'%s' %s"):format(text, problem)
+    end
+    return value
   end
 end
 
-local function seconds(text)
-  local value = tonumber(text)
-  if not value or not (value > 0) then
-    return nil, ("'%s' is not a number of seconds"):format(text)
+-- The first sentence of an option's help, and its default.
+local function summary(option, command)
+  local text = option.help:match("^(.-%.)%s%s") or option.help
+  local default = option.flag_default or options.default(option, command)
+  if default and default ~= true then
+    text = ("%s Default: %s%s."):format(text,
+      type(default) == "string" and '"' .. default .. '"' or default,
+      option.unit and " " .. option.unit or "")
+  elseif option.help:find("  Default: ", 1, true) then
+    text = text .. option.help:match("%s(%sDefault: .-%.)%f[%s%z]")
   end
-  return value
+  return text
 end
 
--- What every command that separates takes.
-local function add_separation(command)
-  command:option("-o --output-dir", "Where the stems go."):default(".")
-    :argname("DIR")
-  command:option("--api-key",
-    "Default: the environment variable CAMB_API_KEY, which other users of "
-    .. "this machine do not see."):argname("KEY")
-  command:option("--base-url",
-    "Default: the environment variable CAMB_BASE_URL, else the service.")
-    :argname("URL")
-  command:option("--proxy",
-    "Such as socks5h://localhost:1080; default: HTTPS_PROXY, http_proxy and "
-    .. "NO_PROXY of the environment."):argname("URL")
-  command:option("--ca-file",
-    "Certificates to trust; default: CURL_CA_BUNDLE or SSL_CERT_FILE of the "
-    .. "environment, else the system's."):argname("FILE")
-  command:flag("--sandbox",
-    "Separate here, by a local server, without an account.")
-  command:option("--engine",
-    "What separates there: builtin, or a command with {input} and "
-    .. "{output_dir}."):argname("COMMAND")
-  command:flag("--overwrite", "Replace stems that exist.")
-  command:option("--interval", "Seconds between two polls."):convert(seconds)
-    :argname("S")
-  command:option("--max-attempts", "Polls before giving up waiting.")
-    :convert(whole(1)):argname("N")
-  command:option("--deadline", "Seconds for each file, everything together.")
-    :convert(seconds):argname("S")
-  command:option("--reply-timeout",
-    "Seconds for the service's reply after an upload; default: 300.")
-    :convert(seconds):argname("S")
-  command:option("--project-name", "Label in the dashboard."):argname("NAME")
-  command:option("--project-description", "Notes in the dashboard.")
-    :argname("TEXT")
-  command:option("--folder-id", "Folder of the dashboard."):convert(whole(0))
-    :argname("ID")
+local function add_flag(command, name, option)
+  local names, argname = option.flag:match("^(.-) (%u+)$")
+  local text = summary(option, name)
+  if not names then
+    command:flag(option.flag, text)
+    return
+  end
+  local flag = command:option(names, text):argname(argname)
+    :show_default(false)
+  if option.rule.type == "number" then
+    flag:convert(converter(option.rule))
+  end
+  if option.flag_default then
+    flag:default(tostring(option.flag_default))
+  end
 end
 
-local function add_separate(parser)
-  local command = parser:command("separate",
-    "Separate recordings into foreground and background.")
-  command:argument("file", "A WAV, MP3, FLAC, AAC or M4A file, or its URL.")
-    :args("+")
-  command:option("-j --jobs", "How many files at a time."):default("4")
-    :convert(whole(1)):argname("N")
-  add_separation(command)
-end
-
-local function add_batch(parser)
-  local command = parser:command("batch",
-    "Separate many recordings, and go on after whatever stopped it.")
-  command:argument("source", "A file, a folder, a pattern such as "
-    .. "'takes/**/*.wav', or a URL."):args("*")
-  command:option("--store", "Keep every job there: a file (SQLite), or a URL "
-    .. "such as postgres://user@host/database for many machines.")
-    :argname("STORE")
-  command:flag("--status", "Print what became of the jobs in the store.")
-  command:flag("--retry-failed", "Begin failed jobs again, from where they can "
-    .. "go on.")
-  command:flag("--resubmit-unknown", "Send files again of which nobody knows "
-    .. "whether the service has accepted them: this may cost twice.")
-  command:option("-j --jobs", "How many files go up, and come down, at a time.")
-    :default("4"):convert(whole(1)):argname("N")
-  command:option("--pending", "How many tasks may wait at the service.")
-    :convert(whole(1)):argname("N")
-  command:option("--requests-per-second", "The most that the service is asked.")
-    :convert(seconds):argname("N")
-  add_separation(command)
-end
-
-local function add_serve(parser)
-  local command = parser:command("serve",
-    "Run the sandbox: a local server that speaks the service's API.")
-  command:option("--port", "0: any free port."):default("8080")
-    :convert(whole(0)):argname("N")
-  command:option("--stem-port", "Of the stems; 0: any free port."):default("0")
-    :convert(whole(0)):argname("N")
-  command:option("--host", "Address to listen on."):default("127.0.0.1")
-    :argname("ADDRESS")
-  command:option("--api-key", "The one key that is let in.")
-    :default("sandbox"):argname("KEY")
-  command:option("--data-dir",
-    "Where tasks and stems live, across restarts too; default: a folder that "
-    .. "is removed at the end."):argname("DIR")
-  command:option("--engine",
-    "What separates: builtin, or a command with {input} and {output_dir}.")
-    :argname("COMMAND")
-  command:option("--engine-timeout",
-    "Seconds until such a command is killed."):convert(seconds):argname("S")
-  command:option("--workers", "Tasks worked on at a time."):default("1")
-    :convert(whole(1)):argname("N")
-  command:option("--processing", "Seconds that a task takes at least.")
-    :convert(tonumber):argname("S")
-  command:flag("--tls",
-    "Speak https; what certificate to trust is printed.")
-  command:option("--ca-out", "Where a copy of that certificate goes.")
-    :argname("FILE")
-  command:option("--max-seconds", "Refuse longer recordings.")
-    :convert(seconds):argname("S")
-  command:option("--max-bytes", "Refuse larger recordings.")
-    :convert(whole(1)):argname("N")
-  command:option("--faults",
-    "A Lua file that returns a list of faults: what is to go wrong.")
-    :argname("FILE")
+local function add_flags(command, name)
+  for _, option in ipairs(options.flags(name)) do
+    add_flag(command, name, option)
+  end
+  for _, list in ipairs(has_sandbox and { sandbox_options.START,
+    sandbox_options.SERVE } or {}) do
+    for _, option in ipairs(options.flags(name, list)) do
+      add_flag(command, name, option)
+    end
+  end
 end
 
 local function build_parser()
   local parser = argparse("camb",
     "Separate recordings into foreground and background with CAMB.AI.")
+  parser:help_max_width(80)
   parser:flag("-v --version", "Print the version."):action(function()
     print("camb " .. camb.VERSION)
     os.exit(0)
   end)
   parser:command_target("command")
   parser:require_command(true)
-  add_separate(parser)
-  add_batch(parser)
-  add_serve(parser)
+
+  local separate = parser:command("separate",
+    "Separate recordings into foreground and background.")
+  separate:argument("file", "A WAV, MP3, FLAC, AAC or M4A file, or its URL.")
+    :args("+")
+  add_flags(separate, "separate")
+
+  local batch = parser:command("batch",
+    "Separate many recordings, and resume after whatever stopped it.")
+  batch:argument("source", "A file, a folder, a pattern such as "
+    .. "'takes/**/*.wav', or a URL."):args("*")
+  add_flags(batch, "batch")
+
+  add_flags(parser:command("serve",
+    "Run the sandbox: a local server that speaks the service's API."),
+    "serve")
   return parser
 end
 

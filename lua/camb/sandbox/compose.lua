@@ -3,7 +3,7 @@
 
 local core = require "camb.sandbox.core"
 
-local wire = {}
+local compose = {}
 
 local BLOCK = 65536
 
@@ -38,7 +38,6 @@ local function fill(pieces, letter, size)
 end
 
 local JSON_BEFORE, JSON_AFTER = '{"padding":"', '"}'
-wire.SMALLEST_JSON = #JSON_BEFORE + #JSON_AFTER
 
 -- Each gives the pieces of a body, and its type.
 local bodies = {}
@@ -64,7 +63,7 @@ end
 
 function bodies.json_size(size)
   local pieces = { { bytes = JSON_BEFORE } }
-  fill(pieces, "x", size - wire.SMALLEST_JSON)
+  fill(pieces, "x", size - #JSON_BEFORE - #JSON_AFTER)
   pieces[#pieces + 1] = { bytes = JSON_AFTER }
   return pieces, "application/json"
 end
@@ -87,7 +86,7 @@ function bodies.gzip_bomb(size)
 end
 
 --- The names of options that give a body.
-wire.BODIES = bodies
+compose.BODIES = bodies
 
 local function size_of(pieces)
   local size = 0
@@ -229,7 +228,7 @@ end
 ---@param fault table
 ---@param status integer
 ---@return table[] pieces
-function wire.compose(fault, status)
+function compose.reply(fault, status)
   if fault.raw then
     local pieces = fault.raw == "" and {} or { { bytes = fault.raw } }
     if fault.slow then
@@ -260,4 +259,4 @@ function wire.compose(fault, status)
   return join(head, body)
 end
 
-return wire
+return compose

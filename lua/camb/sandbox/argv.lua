@@ -2,7 +2,7 @@
 --- of the rest that a shell does: what stands for `{input}` stays one word,
 --- whatever is in it.
 
-local words = {}
+local argv = {}
 
 local function unescape_in_quotes(text)
   return (text:gsub('\\([\\"$`])', "%1"))
@@ -44,7 +44,7 @@ end
 ---@param text string
 ---@return string[]? list
 ---@return string? problem
-function words.split(text)
+function argv.split(text)
   local list, at = {}, text:match("^ *()")
   while at <= #text do
     local parts = {}
@@ -69,4 +69,4 @@ function words.split(text)
   return list
 end
 
-return words
+return argv

@@ -1,0 +1,289 @@
+--- The sandbox's part of the table of options: those of `sandbox.start`, and
+--- those of a fault.  Entries are as camb.options has them.
+
+local argv = require "camb.sandbox.argv"
+local check = require "camb.check"
+
+local options = {}
+
+local LARGEST = 2 ^ 53
+local LONGEST_ETAG = 71 -- StemHead in csrc/sandbox/tasks/stemhead.h holds it
+local SMALLEST_JSON = #'{"padding":""}'
+
+local bytes = check.whole(0, LARGEST)
+
+local url = check.text(function(value)
+  if not value:find("^https?://[^/]") then
+    return "must be an http or https URL"
+  end
+end)
+
+local base_path = check.text(function(value)
+  if value ~= "" and not value:find("^/.*[^/]$") then
+    return 'must be a path such as "/apis", or ""'
+  end
+end)
+
+-- "builtin", or a command that can be split into words.
+local engine = check.text(function(value)
+  local list, problem = argv.split(value)
+  if value ~= "builtin" and not list then
+    return "must be a command " .. problem
+  end
+end)
+
+-- What `tls` may be a table of.
+local TLS = {
+  expired = check.boolean,
+  self_signed = check.boolean,
+  old = check.boolean,
+  host = check.filled,
+}
+
+local tls = { of = "boolean|table", check = function(value)
+  if type(value) == "boolean" then
+    return nil
+  elseif type(value) ~= "table" then
+    return "must be true, false or a table"
+  end
+  for name, item in pairs(value) do
+    local rule = TLS[name]
+    if not rule then
+      return ("has an unknown field '%s'"):format(tostring(name))
+    elseif type(item) ~= rule.type then
+      return ("must have a %s as '%s'"):format(rule.type, name)
+    end
+    local problem = rule.check and rule.check(item)
+    if problem then
+      return ("has a '%s' that %s"):format(name, problem)
+    end
+  end
+end }
+
+--- What `sandbox.start` takes.
+---@type camb.Option[]
+options.START = {
+  { name = "host", rule = check.filled, default = "127.0.0.1",
+    flag = "--host ADDRESS", commands = "serve",
+    help = "Address to listen on." },
+  { name = "port", rule = check.whole(0, 65535), default = 0,
+    flag = "--port N", commands = "serve", flag_default = 8080,
+    help = "Port of the API; 0: any free port." },
+  { name = "stem_port", rule = check.whole(0, 65535), default = 0,
+    flag = "--stem-port N", commands = "serve",
+    help = "Port of the stems; 0: any free port." },
+  { name = "api_key", rule = check.filled, default = "sandbox",
+    flag = "--api-key KEY", commands = "serve",
+    help = "API key to accept." },
+  { name = "base_path", rule = base_path, default = "/apis",
+    help = "What precedes the operations in their paths." },
+  { name = "data_dir", rule = check.filled,
+    flag = "--data-dir DIR", commands = "serve",
+    help = "Folder for tasks and stems, kept across restarts; it is made if "
+      .. "it is missing.  Default: a fresh folder, removed at the end." },
+  { name = "public_url", rule = url,
+    help = "What stem URLs begin with, in place of stem_url: behind another "
+      .. "server." },
+  { name = "engine", rule = engine, default = "builtin",
+    flag = "--engine COMMAND", commands = "serve separate batch",
+    help = 'What separates: builtin, or a command with {input} and '
+      .. "{output_dir}.  Without the two they are appended.  Words are split "
+      .. "and quoted as in a shell, without a shell.  The command leaves "
+      .. "foreground.* and background.* in the folder or below, or vocals.* "
+      .. "alone: the rest is then computed." },
+  { name = "engine_timeout", rule = check.above_zero, default = 3600,
+    unit = "s", flag = "--engine-timeout SECONDS", commands = "serve",
+    help = "Time after which an engine's command is killed, with all it "
+      .. "started." },
+  { name = "workers", rule = check.whole(1, 64), default = 1,
+    flag = "--workers N", commands = "serve",
+    help = "Number of concurrent separations." },
+  { name = "processing", rule = check.number(0), default = 0, unit = "s",
+    flag = "--processing SECONDS", commands = "serve",
+    help = "Time for which a task is PENDING at least; math.huge: for ever." },
+  { name = "url_lifetime", rule = check.number(0, 1e9), default = 3600,
+    unit = "s", help = "Time for which a stem's URL is good." },
+  { name = "max_seconds", rule = check.above_zero, unit = "s",
+    flag = "--max-seconds SECONDS", commands = "serve",
+    help = "Refuse longer recordings, as SOURCE_TOO_LONG.  Default: no "
+      .. "limit." },
+  { name = "max_bytes", rule = check.whole(1, LARGEST), unit = "bytes",
+    flag = "--max-bytes N", commands = "serve",
+    help = "Refuse larger recordings, as SOURCE_TOO_LARGE.  Default: what "
+      .. "max_upload admits." },
+  { name = "max_upload", rule = check.whole(1, LARGEST), default = 2 ^ 31,
+    unit = "bytes", help = "Largest upload, the whole form." },
+  { name = "max_field", rule = check.whole(1, 2 ^ 30), default = 65536,
+    unit = "bytes", help = "Largest form field." },
+  { name = "max_headers", rule = check.whole(16384, 2 ^ 24),
+    default = 131072, unit = "bytes",
+    help = "Most that the headers of a request may have." },
+  { name = "max_connections", rule = check.whole(1, 2 ^ 20), default = 512,
+    help = "Most connections to each of the two listeners." },
+  { name = "idle_timeout", rule = check.whole(1, 2 ^ 20), default = 60,
+    unit = "s",
+    help = "Cut a client that is silent for so long, or that takes so long "
+      .. "over its headers or over 4 KiB of a body." },
+  { name = "request_log", rule = check.whole(0, 2 ^ 20), default = 10000,
+    help = "How many requests server:requests remembers, of 4 KiB each on "
+      .. "average, or fewer." },
+  { name = "tls", rule = tls, default = false, flag = "--tls",
+    commands = "serve",
+    help = "Speak https, with a certificate of its own; server.ca_file can be "
+      .. "trusted for it.  A table makes the certificate wrong: expired, "
+      .. "self_signed, for another host, or old (TLS 1.1 at most)." },
+  { name = "faults", rule = check.table, flag = "--faults FILE",
+    commands = "serve",
+    help = "What is to go wrong, as given to server:fault: a list in Lua, on "
+      .. "the command line a Lua file that returns one." },
+}
+
+-- Of the command alone.
+options.SERVE = {
+  { name = "ca_out", rule = check.filled, flag = "--ca-out FILE",
+    commands = "serve",
+    help = "Copy the certificate to trust there; turns on --tls." },
+}
+
+-- What turns something on: false would say what nothing says.
+local on = { type = "boolean", of = "true", check = function(value)
+  if not value then
+    return "is true or left out"
+  end
+end }
+
+local function is_line(value)
+  return not value:find("[%z\r\n]")
+end
+
+local function header_problem(name, value)
+  if type(name) ~= "string" or name == "" or not is_line(name)
+    or name:find(":", 1, true)
+  then
+    return "has a name that is none"
+  elseif value == false or type(value) == "number"
+    or type(value) == "string" and is_line(value)
+  then
+    return nil
+  end
+  return ("has no string without line breaks, number or false as '%s'")
+    :format(name)
+end
+
+local headers = { type = "table", of = "table", check = function(value)
+  for name, values in pairs(value) do
+    for _, one in ipairs(type(values) == "table" and values or { values }) do
+      local problem = header_problem(name, one)
+      if problem then
+        return problem
+      end
+    end
+  end
+end }
+
+local length = { of = "integer|string", check = function(value)
+  if type(value) == "number" then
+    return bytes.check(value)
+  elseif type(value) ~= "string" or not is_line(value) then
+    return "must be a number, or a string without line breaks"
+  end
+end }
+
+local times = { type = "number", of = "integer", check = function(value)
+  if value ~= math.huge then
+    return check.whole(1, LARGEST).check(value)
+  end
+end }
+
+local etag = check.text(function(value)
+  if value == "" or #value > LONGEST_ETAG then
+    return ("must have 1 to %d letters"):format(LONGEST_ETAG)
+  end
+end)
+
+--- What a fault takes.  Bodies and raw replies may hold anything: they are
+--- there to be wrong.
+---@type camb.Option[]
+options.FAULT = {
+  -- which requests
+  { name = "step", rule = check.one_of{ "submit", "status", "result",
+    "results", "stem" }, help = "The operation that goes wrong." },
+  { name = "path", rule = check.filled,
+    help = "Only requests whose path contains this." },
+  { name = "skip", rule = bytes, default = 0,
+    help = "Let so many such requests pass first.  A request that an earlier "
+      .. "fault takes does not count." },
+  { name = "times", rule = times, default = 1,
+    help = "Strike so often; math.huge: always." },
+  { name = "at", rule = check.one_of{ "headers", "body", "request",
+    "accepted" }, help = "When: before anything is looked at and the body is "
+      .. "read (headers); after some of the body (body); when the request is "
+      .. "whole and nothing was done (request, the default); when the "
+      .. "operation succeeded, in place of its reply (accepted).  A request "
+      .. "that the server refuses before gets its own reply, and the fault "
+      .. "waits for the next." },
+  { name = "after", rule = bytes, unit = "bytes",
+    help = 'With at = "body": so much of the body; 1 by default.' },
+  -- the reply
+  { name = "status", rule = check.whole(100, 999),
+    help = "HTTP status.  Default: 200; 302 with redirect, 403 with expired, "
+      .. "503 with retry_after." },
+  { name = "body", rule = check.bytes, help = "Any bytes." },
+  { name = "reply", rule = check.any,
+    help = "A value that becomes JSON; sandbox.null stands for null." },
+  { name = "html", rule = on, help = "A page that asks to sign in." },
+  { name = "empty", rule = on, help = "No bytes at all." },
+  { name = "expired", rule = on,
+    help = "What a storage says of an expired URL." },
+  { name = "json_size", rule = check.whole(SMALLEST_JSON, LARGEST),
+    unit = "bytes", help = "JSON of this size." },
+  { name = "json_depth", rule = check.whole(1, LARGEST),
+    help = "Arrays in arrays, this deep." },
+  { name = "gzip_bomb", rule = bytes, unit = "bytes",
+    help = "gzip that inflates to so many spaces." },
+  { name = "headers", rule = headers,
+    help = "More headers, or other values; false leaves one out, a list "
+      .. "sends one several times." },
+  { name = "retry_after", rule = bytes, unit = "s",
+    help = "Retry-After in seconds." },
+  { name = "retry_after_date", rule = check.whole(-1e9, 1e9), unit = "s",
+    help = "Retry-After as the date so many seconds from then." },
+  { name = "redirect", rule = check.text(), help = "Location." },
+  { name = "raw", rule = check.bytes,
+    help = "The whole reply, to the byte." },
+  -- how it goes wrong
+  { name = "content_length", rule = length,
+    help = "Announce this in place of the true length." },
+  { name = "longer", rule = check.whole(1, LARGEST), unit = "bytes",
+    help = "Send so much more than announced." },
+  { name = "truncate", rule = bytes, unit = "bytes",
+    help = "Send only so much of what was announced." },
+  { name = "chunked", rule = on,
+    help = "Chunked; whole and well formed unless truncated." },
+  { name = "endless_headers", rule = on,
+    help = "Header lines until the client leaves." },
+  { name = "slow", rule = check.one_of{ "headers", "body" },
+    help = "Write that part bit by bit." },
+  { name = "pace", rule = check.above_zero, unit = "s",
+    help = "With slow: the pause after each bit." },
+  { name = "chunk", rule = check.whole(1, 2 ^ 30), unit = "bytes",
+    help = "With slow: the size of a bit; 1 by default." },
+  -- how the connection ends
+  { name = "close", rule = on,
+    help = "Close the connection; after a reply this is the default." },
+  { name = "reset", rule = on,
+    help = "Reset the connection, after the reply has arrived." },
+  { name = "silence", rule = on,
+    help = "Send nothing more and keep the connection open until the client "
+      .. "leaves or the server stops." },
+  -- stems: the real reply, changed
+  { name = "cut", rule = bytes, unit = "bytes",
+    help = "Break the connection after so much of the stem." },
+  { name = "etag", rule = etag, help = "This ETag, with its quotes." },
+  { name = "changed", rule = on,
+    help = "Other bytes from the 13th on, and another ETag." },
+  { name = "corrupt", rule = on,
+    help = "Other bytes under the same ETag and digest." },
+}
+
+return options
