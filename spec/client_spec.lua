@@ -265,11 +265,14 @@ describe("a client", function()
     assert.equal(1, #of_kind(server, "POST", "results$"))
   end)
 
-  it("uses one connection for one call after the other", function()
+  it("uses an upload's connection for one call after the other", function()
+    local task = assert(client:submit(MIX))
     for _ = 1, 5 do
-      assert(assert(client:submit(MIX)):status())
+      assert(task:status())
     end
     assert.equal(1, server:stats().connections.api)
+    assert(client:submit(MIX))
+    assert.equal(2, server:stats().connections.api)
   end)
 
   it("shows no key when it is printed", function()

@@ -115,7 +115,7 @@ for _, name in ipairs { "cqueues", "luv", "copas" } do
       assert.equal(MANY, server:stats().uploads)
       -- a starved server may give up one that idles
       local most = workspace.starved() - starved < 1 and 8 or 16
-      assert.is_true(server:stats().connections.api <= most)
+      assert.is_true(server:stats().connections.api <= MANY + most)
       assert.is_true(server:stats().connections.stem <= most)
     end)
 

@@ -152,10 +152,13 @@ function api.read_created(text, location, url)
   return found, problem or "the reply to the upload has no task_id"
 end
 
+local LOOK_AT = 64 * 1024
+
 --- What looks like the id of a task in a reply that has no `task_id`.
 ---@param text string
 ---@return string?
 function api.guess_task(text)
+  text = text:sub(1, LOOK_AT)
   local reply = json.decode(text)
   for _, key in ipairs({ "taskId", "job_id", "id", "uuid" }) do
     local _, id = find_key(type(reply) == "table" and reply or {}, key)
