@@ -11,18 +11,35 @@
 #include "session_private.h"
 
 #define FIRST_INTERVAL_MS 500
+#define LEAST_UNIT_MS 1000 /* a reply may take as long at any interval */
 
 typedef struct Poll {
   Transfer base;
   int interval_ms; /* the longest, and the usual one */
   int next_ms;     /* before the next attempt */
   int max_attempts;
+  int64_t used;    /* attempts: one for each poll and each interval it hung */
+  int64_t started; /* the poll that runs, or was last */
   bool listen;
   char reason[96]; /* of that failure */
 } Poll;
 
+/* How long an attempt may hang until it counts as another one. */
+static int64_t unit_ms (const Poll *p) {
+  return p->interval_ms > LEAST_UNIT_MS ? p->interval_ms : LEAST_UNIT_MS;
+}
+
+static int shorter (int ms, int64_t other) {
+  return other < ms ? (int)other : ms;
+}
+
+/* No longer than the attempts that are left. */
 static int prepare (Transfer *t, Exchange *x) {
-  transfer_limit(t, x, session_attempt_ms(t->session));
+  Poll *p = (Poll *)t;
+  int64_t left = (p->max_attempts - p->used) * unit_ms(p);
+  p->started = clock_ms();
+  session_limit_connect(t->session, x, left);
+  transfer_limit(t, x, shorter(session_attempt_ms(t->session), left));
   exchange_keep_body(x);
   curl_easy_setopt(x->easy, CURLOPT_ACCEPT_ENCODING, "");
   transfer_share(t, x);
@@ -42,10 +59,16 @@ static bool is_same (const Transfer *t, const Exchange *x) {
          memcmp(t->body.data, x->body.data, x->body.size) == 0;
 }
 
-/* Tell of the attempt and wait for the next, or end where none is left. */
+/* Tell of the attempt and wait for the next, or end where none is left: what it
+** took beyond its interval is taken from the others. */
 static void go_on (Poll *p, Event *event, bool tell, int64_t wait) {
   Transfer *t = &p->base;
-  bool last = t->attempts >= p->max_attempts;
+  int64_t beyond = clock_ms() - p->started;
+  bool last;
+  if (wait > p->interval_ms)
+    beyond += wait - p->interval_ms;
+  p->used += 1 + beyond / unit_ms(p);
+  last = p->used >= p->max_attempts;
   event->next_ms = last ? -1 : wait;
   if (tell && session_post(t->session, event) != 0)
     transfer_fail(t, NULL, FAILURE_MEMORY, "out of memory");

@@ -1,6 +1,8 @@
 /* The same GET again and again, until its caller has seen what it waits for
 ** and closes it, or the attempts or the deadline are used up.  Faults that
-** pass are survived: they cost an attempt and nothing else. */
+** pass are survived: they cost an attempt and nothing else.  The attempts are a
+** time, too: one that hangs, or after which the service asks for a rest, uses up
+** as many as intervals passed. */
 
 #ifndef CAMB_POLL_H
 #define CAMB_POLL_H

@@ -470,6 +470,11 @@ void session_limit_stall (Session *s, Exchange *x) {
                    (long)s->settings.stall_timeout_s);
 }
 
+void session_limit_connect (Session *s, Exchange *x, int64_t ms) {
+  if (ms < s->settings.connect_timeout_ms)
+    curl_easy_setopt(x->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)ms);
+}
+
 int64_t session_most_bytes (const Session *s) {
   return s->most_bytes;
 }

@@ -57,6 +57,9 @@ void session_done (Session *s);
 /* Cut 'x' when no byte moves for as long as the session's stall timeout. */
 void session_limit_stall (Session *s, Exchange *x);
 
+/* Give 'x' no more than 'ms' to connect, nor more than the session's limit. */
+void session_limit_connect (Session *s, Exchange *x, int64_t ms);
+
 /* Bytes of the largest file that was downloaded; 0: there was none yet. */
 int64_t session_most_bytes (const Session *s);
 

@@ -58,26 +58,34 @@ local function end_well(call, status)
     message = remark, raw = status.raw }
 end
 
+local function plural(polls)
+  return polls == 1 and "1 poll" or ("%d polls"):format(polls)
+end
+
 local function give_up(call, transfer, last)
   local _, err = call:fail_transfer("poll", transfer)
   local again = (' take it up again with client:task("%s")'):format(
-    call.task_id)
+    redact.visible(call.task_id))
+  local kind, reason = transfer:failure()
+  local polls = plural(transfer:attempts())
   err.status = last.word
-  if transfer:failure() ~= "attempts" then
+  if kind ~= "attempts" then
     err.message = err.message .. "; the task goes on," .. again
   elseif last.problem then
     err.kind = "protocol"
-    err.message = ("%s, still after %d polls;"):format(last.problem,
-      transfer:attempts()) .. again
+    err.message = ("%s, still after %s;"):format(last.problem, polls) .. again
   elseif last.word and api.meaning(last.word) ~= "pending" then
     err.kind = "protocol"
     err.message = ('the task has the status "%s", which is not documented, '
-      .. "still after %d polls;"):format(last.word, transfer:attempts())
-      .. again
+      .. "still after %s;"):format(last.word, polls) .. again
+  elseif last.word then
+    err.kind = "timeout"
+    err.message = ("the task was still %s after %s and may finish yet;")
+      :format(last.word, polls) .. again
   else
     err.kind = "timeout"
-    err.message = ("the task was still %s after %d polls and may finish yet;")
-      :format(last.word or "unheard of", transfer:attempts()) .. again
+    err.message = ("the service did not say how the task is in %s (%s); it may "
+      .. "finish yet;"):format(polls, call:clean(reason)) .. again
   end
   err.retryable = true
   return nil, err

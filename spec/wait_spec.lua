@@ -1,0 +1,61 @@
+-- How long a task is waited for: so many polls, or as long as they would take.
+
+local core = require "camb.core"
+local stage = require "spec.support.stage"
+
+describe("waiting for a task", function()
+  local server, client, folder
+
+  before_each(function()
+    server, client, folder = stage.open({ processing = math.huge })
+  end)
+
+  after_each(function()
+    stage.close(server, client, folder)
+  end)
+
+  local function wait_for(fault, options)
+    fault.step, fault.times = "status", math.huge
+    server:fault(fault)
+    local started = core.now()
+    local run, err = client:task("t"):wait(options)
+    assert.is_nil(run)
+    return err, core.now() - started
+  end
+
+  for title, fault in pairs({
+    ["never answer"] = { silence = true },
+    ["break off in the body"] = { reply = { padding = "x" }, truncate = 3,
+      silence = true },
+    ["drip"] = { reply = { padding = ("x"):rep(1000) }, slow = "body",
+      pace = 0.05 },
+  }) do
+    it(("ends when the attempts' time is over, where polls %s #timed")
+      :format(title), function()
+        local err, took = wait_for(fault, { interval = 1, max_attempts = 4 })
+        assert.equal("timeout", err.kind)
+        assert.equal("t", err.task_id)
+        assert.matches("the service did not say how the task is in 1 poll "
+          .. "%(no reply within 4 s%)", err.message)
+        assert.is_true(took > 3.9 and took < 10, tostring(took))
+      end)
+  end
+
+  it("counts a rest that the service asks for as the attempts it lasts #timed",
+    function()
+      local err, took = wait_for({ status = 503, retry_after = 3 },
+        { interval = 1, max_attempts = 4 })
+      assert.equal("timeout", err.kind)
+      assert.equal(2, err.attempts)
+      assert.is_true(took > 2.9 and took < 10, tostring(took))
+    end)
+
+  it("counts a reply that takes less than its interval as one attempt",
+    function()
+      local err = wait_for({ reply = { status = "PENDING" }, slow = "headers",
+        pace = 0.2, chunk = 100 }, { interval = 0.01, max_attempts = 3 })
+      assert.equal("timeout", err.kind)
+      assert.equal(3, err.attempts)
+      assert.matches("still PENDING after 3 polls", err.message)
+    end)
+end)
