@@ -1,16 +1,19 @@
 local api = require "camb.api"
+local operations = require "camb.operations"
 
 describe("camb.api", function()
   it("percent-encodes a task id as one segment of the path", function()
     assert.equal("http://h/apis/audio-separation/a%2Fb%3Fc%20%C3%A4",
-      api.status_url("http://h/apis", "a/b?c ä"))
+      operations.request("status", "http://h/apis",
+        { task_id = "a/b?c ä" }).url)
   end)
 
   it("keeps run ids exact in URLs and bodies", function()
     assert.equal("b/audio-separation-result/9007199254740993",
-      api.result_url("b", 9007199254740993))
+      operations.request("result", "b", { run_id = 9007199254740993 }).url)
     assert.equal('{"run_ids":[1,9007199254740993,99999999999999999999]}',
-      api.results_body({ 1, 9007199254740993, "99999999999999999999" }))
+      operations.request("results", "b", { run_ids = { 1, 9007199254740993,
+        "99999999999999999999" } }).body)
   end)
 
   it("accepts the shapes of a created task seen in practice", function()

@@ -58,6 +58,7 @@ static void readoptions (lua_State *L, ServerOptions *o) {
   o->base_path = field_string(L, 1, "base_path");
   o->data_dir = field_string(L, 1, "data_dir");
   o->public_url = field_string(L, 1, "public_url");
+  o->routes = field_strings(L, 1, "routes");
   o->port = (int)getnumber(L, "port");
   o->stem_port = (int)getnumber(L, "stem_port");
   o->crew.workers = (int)getnumber(L, "workers");

@@ -33,38 +33,6 @@ function api.meaning(status)
   return #status <= LONGEST_WORD and MEANING[ascii.upper(status)] or nil
 end
 
-local function query(run_id)
-  return run_id and "?run_id=" .. json.digits(run_id) or ""
-end
-
-function api.create_url(base_url, run_id)
-  return base_url .. "/audio-separation" .. query(run_id)
-end
-
-function api.status_url(base_url, task_id, run_id)
-  return base_url .. "/audio-separation/" .. core.escape(task_id)
-    .. query(run_id)
-end
-
-function api.result_url(base_url, run_id)
-  return base_url .. "/audio-separation-result/" .. json.digits(run_id)
-end
-
-function api.results_url(base_url, run_id)
-  return base_url .. "/audio-separation-results" .. query(run_id)
-end
-
---- The body of a bulk request.  Not by lua-cjson, which would round long ids.
----@param run_ids (integer|string)[]
----@return string
-function api.results_body(run_ids)
-  local digits = {}
-  for i, run_id in ipairs(run_ids) do
-    digits[i] = json.digits(run_id)
-  end
-  return '{"run_ids":[' .. table.concat(digits, ",") .. "]}"
-end
-
 local EXCERPT = 60
 local MOST_ITEMS = 20 -- of a list of what is wrong
 

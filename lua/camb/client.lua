@@ -1,12 +1,12 @@
 --- A client: one session of the core, with its connections and its key.
 
 local api = require "camb.api"
+local audio_separation = require "camb.audio_separation"
 local call = require "camb.call"
 local check = require "camb.check"
 local connection = require "camb.connection"
 local core = require "camb.core"
 local json = require "camb.json"
-local operations = require "camb.operations"
 local options = require "camb.options"
 local redact = require "camb.redact"
 local result = require "camb.result"
@@ -19,7 +19,7 @@ local task = require "camb.task"
 local client = {}
 
 ---@class camb.Client
----@field audio_separation camb.Operations # the official operations
+---@field audio_separation camb.AudioSeparation # the official operations
 ---@field base_url string
 ---@field package secret fun(): string # the key; a function, so that no dump of
 ---  the client's fields shows it
@@ -114,7 +114,7 @@ function client.new(checked, level)
     inboxes = {},
     told = {}, -- which weaknesses of a file system were spoken of
   }, Client)
-  self.audio_separation = operations.new(self)
+  self.audio_separation = audio_separation.new(self)
   return self
 end
 

@@ -1,83 +1,113 @@
---- The service's four operations under their official names, one to one: each
---- takes one table, and returns the reply as the service gave it.
+--- The one table of the service's operations.  The client's requests, the
+--- sandbox's routes and the reference are made of it; what replies mean is in
+--- camb.api.
 
-local call = require "camb.call"
-local check = require "camb.check"
+local core = require "camb.core"
 local json = require "camb.json"
-local options = require "camb.options"
-local result = require "camb.result"
-local source = require "camb.source"
-local submit = require "camb.submit"
 
 local operations = {}
 
----@class camb.Operations
----@field package client camb.Client
-local Operations = {}
-Operations.__index = Operations
+---@class camb.Operation
+---@field step string       # our name for it: in errors, events and faults
+---@field name string       # the service's
+---@field method string
+---@field path string       # below base_url; "{…}" is an argument
+---@field query string[]?   # what may be in the query
+---@field headers string[]? # what may be in the header
+---@field file string?      # the form's part that holds the file
+---@field form string[]?    # the form's other fields, in the service's order
+---@field body string?      # the list of ids that is sent as JSON
+---@field reply string      # its shape
 
---- For the client.
-function operations.new(client)
-  return setmetatable({ client = client }, Operations)
+---@type camb.Operation[]
+operations.TABLE = {
+  { step = "submit", name = "create_audio_separation",
+    method = "POST", path = "/audio-separation",
+    query = { "run_id" }, headers = { "traceparent" },
+    file = "media_file",
+    form = { "project_name", "project_description", "folder_id" },
+    reply = '{"task_id": string}' },
+  { step = "status", name = "get_audio_separation_status",
+    method = "GET", path = "/audio-separation/{task_id}",
+    query = { "run_id" },
+    reply = '{"status": string, "run_id": integer?, '
+      .. '"exception_reason": string?, "message": any}' },
+  { step = "result", name = "get_audio_separation_run_info",
+    method = "GET", path = "/audio-separation-result/{run_id}",
+    reply = '{"foreground_audio_url": url, "background_audio_url": url}' },
+  { step = "results", name = "get_audio_separation_runs_results",
+    method = "POST", path = "/audio-separation-results",
+    query = { "run_id" }, headers = { "traceparent" }, body = "run_ids",
+    reply = '{"<run_id>": {"foreground_audio_url": url, '
+      .. '"background_audio_url": url}, …}' },
+}
+
+local by_step = {}
+for _, operation in ipairs(operations.TABLE) do
+  by_step[operation.step] = operation
 end
 
-local function check_given(self, given, name, needed)
-  self.client:check_open(4)
-  local checked = check.options(given, options.of(name), 3)
-  if checked[needed] == nil then
-    error(("option '%s' is missing"):format(needed), 3)
+-- Ids exactly as they are, which lua-cjson and tostring would round.
+local function text_of(value)
+  return type(value) == "number" and json.digits(value) or value
+end
+
+local function url_of(operation, base_url, values)
+  local path = operation.path:gsub("{([%w_]+)}", function(name)
+    return core.escape(text_of(values[name]))
+  end)
+  local query = {}
+  for _, name in ipairs(operation.query or {}) do
+    if values[name] ~= nil then
+      query[#query + 1] = name .. "=" .. core.escape(text_of(values[name]))
+    end
   end
-  return checked
+  return base_url .. path .. (query[1] and "?" or "")
+    .. table.concat(query, "&")
 end
 
---- POST /audio-separation.  `media_file` is a source as for client:submit.
----@param given table # media_file, project_name, project_description,
----  folder_id, run_id, traceparent
----@return { task_id: string }? reply
----@return camb.Error? err
-function Operations:create_audio_separation(given)
-  local checked = check_given(self, given, "create_audio_separation",
-    "media_file")
-  local checked_source = source.check(checked.media_file, 2)
-  local operation = call.new(self.client, checked,
-    source.label(checked_source))
-  return operation:run(submit.run, checked_source, checked)
+local function digits_of(ids)
+  local digits = {}
+  for i, id in ipairs(ids) do
+    digits[i] = text_of(id)
+  end
+  return table.concat(digits, ",")
 end
 
---- GET /audio-separation/{task_id}.
----@param given { task_id: string, run_id: integer? }
----@return camb.Status? reply
----@return camb.Error? err
-function Operations:get_audio_separation_status(given)
-  local checked = check_given(self, given, "get_audio_separation_status",
-    "task_id")
-  return self.client:task(checked.task_id):status({ run_id = checked.run_id,
-    deadline = checked.deadline, on_event = checked.on_event })
+--- The request of an operation, for the core: url, headers, and fields, part
+--- or body where it has them.
+---@param step string     # "submit", "status", "result" or "results"
+---@param base_url string
+---@param values table    # by the names of the table; run ids are exact
+---@return table request
+function operations.request(step, base_url, values)
+  local operation = by_step[step]
+  local headers, fields = {}, {}
+  for _, name in ipairs(operation.headers or {}) do
+    if values[name] then
+      headers[#headers + 1] = name .. ": " .. values[name]
+    end
+  end
+  for _, name in ipairs(operation.form or {}) do
+    if values[name] ~= nil then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = text_of(values[name])
+    end
+  end
+  local body
+  if operation.body then
+    body = ('{"%s":[%s]}'):format(operation.body,
+      digits_of(values[operation.body]))
+    headers[#headers + 1] = "Content-Type: application/json"
+  end
+  return { url = url_of(operation, base_url, values), part = operation.file,
+    headers = headers, fields = fields, body = body }
 end
 
---- GET /audio-separation-result/{run_id}.
----@param given { run_id: integer|string }
----@return { foreground_audio_url: string, background_audio_url: string }? reply
----@return camb.Error? err
-function Operations:get_audio_separation_run_info(given)
-  local checked = check_given(self, given, "get_audio_separation_run_info",
-    "run_id")
-  local operation = call.new(self.client, checked)
-  operation.run_id = json.integer(checked.run_id)
-  return operation:run(result.one)
-end
-
---- POST /audio-separation-results.
----@param given { run_ids: (integer|string)[], run_id: integer?,
----  traceparent: string? }
----@return table<integer|string, table>? reply # by run id as given
----@return camb.Error? err
-function Operations:get_audio_separation_runs_results(given)
-  local checked = check_given(self, given, "get_audio_separation_runs_results",
-    "run_ids")
-  return self.client:results(checked.run_ids, { run_id = checked.run_id,
-    traceparent = checked.traceparent, deadline = checked.deadline,
-    on_event = checked.on_event })
+--- The names of the form's fields that go with the file.
+---@return string[]
+function operations.form()
+  return by_step.submit.form
 end
 
 return operations

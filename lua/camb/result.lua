@@ -2,6 +2,7 @@
 
 local api = require "camb.api"
 local json = require "camb.json"
+local operations = require "camb.operations"
 
 local result = {}
 
@@ -12,8 +13,9 @@ local IDS_PER_REQUEST = 500
 ---@return table? urls # foreground_audio_url, background_audio_url, and more
 ---@return camb.Error? err
 function result.one(call)
-  local urls, err = call:request("result", api.read_result, {
-    url = api.result_url(call.client.base_url, call.run_id) })
+  local urls, err = call:request("result", api.read_result,
+    operations.request("result", call.client.base_url,
+      { run_id = call.run_id }))
   if not urls then
     return nil, err
   end
@@ -22,13 +24,9 @@ function result.one(call)
 end
 
 local function some(call, run_ids, options, map)
-  local headers = { "Content-Type: application/json" }
-  if options.traceparent then
-    headers[2] = "traceparent: " .. options.traceparent
-  end
-  local results, err = call:request("results", api.read_results, {
-    url = api.results_url(call.client.base_url, options.run_id),
-    body = api.results_body(run_ids), headers = headers })
+  local results, err = call:request("results", api.read_results,
+    operations.request("results", call.client.base_url, { run_ids = run_ids,
+      run_id = options.run_id, traceparent = options.traceparent }))
   if not results then
     return nil, err
   end

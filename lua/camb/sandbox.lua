@@ -8,6 +8,7 @@ local core = require "camb.sandbox.core"
 local Error = require "camb.error"
 local null = require("cjson").null
 local faults = require "camb.sandbox.faults"
+local operations = require "camb.operations"
 local options = require "camb.sandbox.options"
 
 local sandbox = {}
@@ -25,6 +26,12 @@ local function compile(checked)
   for name, value in pairs(type(checked.tls) == "table" and checked.tls or {})
   do
     checked["tls_" .. name] = value
+  end
+  checked.routes = {}
+  for _, operation in ipairs(operations.TABLE) do
+    for _, name in ipairs({ "step", "method", "path" }) do
+      table.insert(checked.routes, operation[name])
+    end
   end
   if checked.engine ~= "builtin" then
     checked.command = argv.split(checked.engine)

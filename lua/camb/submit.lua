@@ -3,27 +3,12 @@
 local api = require "camb.api"
 local failure = require "camb.failure"
 local fetch = require "camb.fetch"
-local json = require "camb.json"
+local operations = require "camb.operations"
 local source = require "camb.source"
 
 local submit = {}
 
 local PIECE = 2 ^ 20
-
--- In the order of the service's reference.
-local function form_fields(options)
-  local fields = {}
-  local function add(name, value)
-    if value ~= nil then
-      fields[#fields + 1] = name
-      fields[#fields + 1] = value
-    end
-  end
-  add("project_name", options.project_name)
-  add("project_description", options.project_description)
-  add("folder_id", options.folder_id and json.digits(options.folder_id))
-  return fields
-end
 
 -- Hand over what the reader gives next, a piece at a time where it is much;
 -- returns what is wrong with it.
@@ -102,20 +87,15 @@ end
 
 local function open(call, prepared, options)
   local client = call.client
-  return call:open("upload", {
-    url = api.create_url(client.base_url, options.run_id),
-    headers = options.traceparent
-      and { "traceparent: " .. options.traceparent },
-    fields = form_fields(options),
-    accepted = "task_id",
-    part = "media_file",
-    filename = prepared.filename,
-    content_type = prepared.content_type,
-    path = prepared.path,
-    data = prepared.data,
-    size = prepared.size,
-    progress = call.has_listener,
-  })
+  local request = operations.request("submit", client.base_url, options)
+  request.accepted = "task_id"
+  request.filename = prepared.filename
+  request.content_type = prepared.content_type
+  request.path = prepared.path
+  request.data = prepared.data
+  request.size = prepared.size
+  request.progress = call.has_listener
+  return call:open("upload", request)
 end
 
 local function send(call, prepared, options)

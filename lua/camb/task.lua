@@ -3,6 +3,7 @@
 local api = require "camb.api"
 local call = require "camb.call"
 local check = require "camb.check"
+local operations = require "camb.operations"
 local options = require "camb.options"
 local wait = require "camb.wait"
 
@@ -31,10 +32,10 @@ local function begin(self, checked)
   return operation
 end
 
-local function ask(operation, id, run_id)
-  return operation:request("status", api.read_status, {
-    url = api.status_url(operation.client.base_url, id, run_id),
-  })
+local function ask(operation, run_id)
+  return operation:request("status", api.read_status,
+    operations.request("status", operation.client.base_url,
+      { task_id = operation.task_id, run_id = run_id }))
 end
 
 --- Ask for the task's state once.
@@ -44,7 +45,7 @@ end
 function Task:status(given)
   self.client:check_open(3)
   local checked = check.options(given, options.of("status"), 2)
-  return begin(self, checked):run(ask, self.id, checked.run_id)
+  return begin(self, checked):run(ask, checked.run_id)
 end
 
 --- Poll until the task ends.  Running out of attempts or time is an error of

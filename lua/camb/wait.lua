@@ -2,6 +2,7 @@
 
 local api = require "camb.api"
 local failure = require "camb.failure"
+local operations = require "camb.operations"
 local redact = require "camb.redact"
 
 local wait = {}
@@ -158,12 +159,12 @@ end
 ---@return userdata? transfer
 ---@return camb.Error? err
 function wait.begin(call, options)
-  local transfer, problem = call:open("poll", {
-    url = api.status_url(call.client.base_url, call.task_id, options.run_id),
-    interval = options.interval,
-    max_attempts = options.max_attempts,
-    listen = call.has_listener,
-  })
+  local request = operations.request("status", call.client.base_url,
+    { task_id = call.task_id, run_id = options.run_id })
+  request.interval = options.interval
+  request.max_attempts = options.max_attempts
+  request.listen = call.has_listener
+  local transfer, problem = call:open("poll", request)
   if not transfer then
     return call:fail_open("poll", failure.of_open("poll", problem))
   end

@@ -46,7 +46,10 @@ static void plant (void) {
 }
 
 static void start (void) {
+  static const char *const routes[] = {"results", "POST",
+                                       "/audio-separation-results", NULL};
   ServerOptions options = {.host = "127.0.0.1",
+                           .routes = routes,
                            .api_key = "key",
                            .base_path = "",
                            .data_dir = folder,

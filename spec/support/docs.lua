@@ -6,6 +6,7 @@
 -- public function without a comment, or an option without a sentence, is an
 -- error.
 
+local operations = require "camb.operations"
 local options = require "camb.options"
 local sandbox_options = require "camb.sandbox.options"
 
@@ -14,8 +15,8 @@ local folder = assert(arg[1], "usage: docs.lua FOLDER")
 local ROOMS = {
   { title = "camb", file = "lua/camb.lua", owner = "camb" },
   { title = "Client", file = "lua/camb/client.lua", owner = "Client" },
-  { title = "Operations", file = "lua/camb/operations.lua",
-    owner = "Operations" },
+  { title = "audio_separation", file = "lua/camb/audio_separation.lua",
+    owner = "AudioSeparation" },
   { title = "Task", file = "lua/camb/task.lua", owner = "Task" },
   { title = "Job", file = "lua/camb/job.lua", owner = "Job" },
   { title = "camb.store", file = "lua/camb/store.lua", owner = "store" },
@@ -202,6 +203,23 @@ local function write_section(section)
   end
 end
 
+local function write_operation(operation)
+  local sent = {}
+  local function add(kind, names)
+    if names and names[1] then
+      sent[#sent + 1] = kind .. " `" .. table.concat(names, "`, `") .. "`"
+    end
+  end
+  add("file", { operation.file })
+  add("form", operation.form)
+  add("JSON", { operation.body })
+  add("query", operation.query)
+  add("header", operation.headers)
+  print(("| `%s` | `%s %s` | %s | `%s` |"):format(operation.name,
+    operation.method, operation.path, table.concat(sent, "; "),
+    operation.reply))
+end
+
 -- "one_two" as the name of a class: "OneTwo".
 local function camel(name)
   return (name:gsub("_?(%l)(%l*)", function(first, rest)
@@ -238,6 +256,12 @@ for _, room in ipairs(ROOMS) do
   for _, fn in ipairs(found) do
     write_function(room, fn)
   end
+end
+print "\n## Operations of the service\n"
+print "| operation | request | sent | reply |"
+print "|---|---|---|---|"
+for _, operation in ipairs(operations.TABLE) do
+  write_operation(operation)
 end
 print "\n## Options"
 for _, section in ipairs(SECTIONS) do

@@ -8,29 +8,25 @@
 #include "sandbox/http/reply.h"
 #include "sandbox/http/request_target.h"
 
-typedef struct Route {
-  const char *path; /* ends in '/' where an argument follows */
-  const char *method;
-  const Operation *operation;
-} Route;
-
-static const Route routes[] = {
-  {"/audio-separation", "POST", &submit_operation},
-  {"/audio-separation/", "GET", &status_operation},
-  {"/audio-separation-result/", "GET", &result_operation},
-  {"/audio-separation-results", "POST", &results_operation},
-};
-
-/* The argument is one part of the path, so no slash stands in it unescaped. */
-static bool matches (const Route *route, const char *path,
+/* Whether 'path' is of the form 'pattern', which may end in an argument, such
+** as "/task/{id}".  The argument is one part of the path, so no slash stands
+** in it unescaped. */
+static bool matches (const char *pattern, const char *path,
                      const char **argument) {
-  size_t n = strlen(route->path);
+  size_t n = strcspn(pattern, "{");
   *argument = NULL;
-  if (route->path[n - 1] != '/')
-    return strcmp(path, route->path) == 0;
+  if (pattern[n] == '\0')
+    return strcmp(path, pattern) == 0;
   *argument = path + n;
-  return strncmp(path, route->path, n) == 0 && **argument != '\0' &&
+  return strncmp(path, pattern, n) == 0 && **argument != '\0' &&
          strchr(*argument, '/') == NULL;
+}
+
+static const Operation *named (const char *name) {
+  for (int i = 0; i < OPERATIONS; i++)
+    if (strcmp(operations[i]->name, name) == 0)
+      return operations[i];
+  return &unknown_operation;
 }
 
 static const Operation *find_api (Request *r) {
@@ -38,19 +34,18 @@ static const Operation *find_api (Request *r) {
   size_t base = strlen(r->server->base_path);
   if (strncmp(path, r->server->base_path, base) != 0)
     return &unknown_operation;
-  for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-    const Route *route = &routes[i];
-    if (!matches(route, path + base, &argument))
+  for (char **route = r->server->routes; *route != NULL; route += 3) {
+    if (!matches(route[2], path + base, &argument))
       continue;
-    if (strcmp(r->record->method, route->method) != 0) {
-      r->allow = route->method;
+    if (strcmp(r->record->method, route[1]) != 0) {
+      r->allow = route[1];
       return &unknown_operation;
     }
     if (argument != NULL) {
       r->argument = request_target_decode(argument, strlen(argument));
       r->no_memory = r->argument == NULL && errno == ENOMEM;
     }
-    return route->operation;
+    return named(route[0]);
   }
   return &unknown_operation;
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/command.h"
+
 static char *concat (const char *a, const char *b) {
   size_t size = strlen(a) + strlen(b) + 1;
   char *out = malloc(size);
@@ -70,8 +72,10 @@ static bool copy_options (Server *s, const ServerOptions *o, Failure *why) {
   s->max_field = o->max_field;
   s->api_key = strdup(o->api_key);
   s->base_path = strdup(o->base_path);
+  s->routes = command_copy(o->routes);
   s->log = log_new(o->request_log);
-  if (s->api_key != NULL && s->base_path != NULL && s->log != NULL)
+  if (s->api_key != NULL && s->base_path != NULL && s->routes != NULL &&
+      s->log != NULL)
     return true;
   return fail(why, "file", "not enough memory");
 }
@@ -147,6 +151,7 @@ void server_free (Server *s) {
   tls_clear(&s->tls);
   free(s->api_key);
   free(s->base_path);
+  free(s->routes);
   free(s->base_url);
   free(s->stem_url);
   free(s->public_url);

@@ -21,7 +21,9 @@
 typedef struct ServerOptions {
   const char *host, *api_key, *base_path; /* base_path: "" or "/apis" */
   const char *data_dir, *public_url;      /* both may be NULL */
-  int port, stem_port;                    /* 0: any free one */
+  const char *const *routes; /* name, method and path of each operation, then
+                             ** NULL; paths may end in "{argument}" */
+  int port, stem_port;       /* 0: any free one */
   CrewOptions crew;
   TlsOptions tls;
   int max_connections, idle_timeout;
@@ -41,6 +43,7 @@ typedef struct ServerStats {
 ** apart from what says so itself by being atomic or behind a function. */
 typedef struct Server {
   char *api_key, *base_path;
+  char **routes;                          /* as in the options */
   char *base_url, *stem_url, *public_url; /* the last: stem_url's if none */
   double url_lifetime;
   int64_t max_upload, max_field;

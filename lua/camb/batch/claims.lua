@@ -3,6 +3,7 @@
 
 local core = require "camb.core"
 local json = require "camb.json"
+local operations = require "camb.operations"
 local source = require "camb.source"
 local sources = require "camb.batch.sources"
 local store = require "camb.store"
@@ -26,7 +27,7 @@ local function sent_options(self, text)
   for name, value in pairs(batch) do
     own[name] = value
   end
-  for _, name in ipairs(sources.SENT) do
+  for _, name in ipairs(operations.form()) do
     own[name] = known[name]
   end
   return own

@@ -4,6 +4,7 @@
 local core = require "camb.core"
 local download = require "camb.download"
 local failure = require "camb.failure"
+local operations = require "camb.operations"
 local source = require "camb.source"
 local sources = require "camb.batch.sources"
 local steps = require "camb.batch.steps"
@@ -14,7 +15,7 @@ local Intake = {}
 -- Where an entry has options of its own to send, they come before the batch's.
 local function own_options(self, given)
   local own
-  for _, name in ipairs(sources.SENT) do
+  for _, name in ipairs(operations.form()) do
     if given[name] ~= nil then
       own = own or setmetatable({}, { __index = self.options })
       own[name] = given[name]

@@ -4,6 +4,7 @@
 local check = require "camb.check"
 local files = require "camb.batch.files"
 local json = require "camb.json"
+local operations = require "camb.operations"
 local names = require "camb.batch.names"
 local options = require "camb.options"
 local source = require "camb.source"
@@ -18,9 +19,6 @@ local sources = {}
 ---@field project_description string?
 ---@field folder_id integer|string?
 
---- The options of an entry that are sent with it.
-sources.SENT = { "project_name", "project_description", "folder_id" }
-
 local function quote(text)
   return '"' .. text:gsub('[%c"\\]', function(character)
     return ("\\u%04x"):format(character:byte())
@@ -33,7 +31,7 @@ end
 ---@return string? # nil: nothing
 function sources.sent_text(own, others)
   local fields = {}
-  for _, name in ipairs(sources.SENT) do
+  for _, name in ipairs(operations.form()) do
     local value = own[name]
     if value == nil then
       value = others[name]
