@@ -475,8 +475,10 @@ long transfer_status (const Transfer *t) {
   return t->exchange != NULL ? exchange_status(t->exchange) : t->http_status;
 }
 
+/* A poll's reply may be read only when the next attempt runs already. */
 const char *transfer_body (const Transfer *t, size_t *size) {
-  const Buffer *body = t->exchange != NULL ? &t->exchange->body : &t->body;
+  bool has_reply = t->exchange == NULL || t->body.size > 0;
+  const Buffer *body = has_reply ? &t->body : &t->exchange->body;
   *size = body->size;
   return body->data;
 }
