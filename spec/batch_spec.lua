@@ -246,6 +246,79 @@ describe("client:batch", function()
       }, stems_below(out))
     end)
 
+  it("gives stems names of their own wherever two could be taken for one",
+    function()
+      open()
+      local cases = {
+        extension = { "x.wav", "x.mp3", "x.wav.flac", "x.wav-2.wav" },
+        backslash = { "a\\b.wav", "a_b.wav", "a\\b_.wav" },
+        folders = { "a\\b/x.wav", "a_b/x.wav" },
+        dots = { ".wav", "..wav", "...wav", "x.wav" },
+        case = { "Take.wav", "take.wav", "TAKE.wav" },
+        accents = { "caf\195\169.wav", "cafe\204\129.wav" },
+      }
+      for kind, sources in pairs(cases) do
+        local paths, seen = {}, {}
+        for i, name in ipairs(sources) do
+          local path = ("%s/%s/%s"):format(folder, kind, name)
+          workspace.run(("mkdir -p '%s'"):format(path:match("^(.*)/")))
+          paths[i] = workspace.write(path, takes.wav(i))
+        end
+        for i, item in ipairs((all_of(paths, { output_dir = out .. kind }))) do
+          assert(item.stems, item.error)
+          assert.equal(takes.wav(i), workspace.read(item.stems.foreground))
+          local plain = item.stems.foreground:lower()
+            :gsub("\195\169", "e"):gsub("\204\129", "")
+          assert.is_nil(seen[plain], item.stems.foreground)
+          seen[plain] = true
+        end
+      end
+    end)
+
+  it("numbers copies past the names that are taken", function()
+    open()
+    local paths = takes.make(folder .. "/in", 1)
+    paths[2], paths[3] = paths[1], folder .. "/in/take001-2.wav"
+    workspace.write(paths[3], takes.wav(2))
+    local names = {}
+    for i, item in ipairs((all_of(paths))) do
+      assert(item.stems, item.error)
+      names[i] = item.stems.foreground:match("([^/]+)%.foreground")
+    end
+    assert.same({ "take001", "take001-3", "take001-2" }, names)
+  end)
+
+  for what, batch_store in pairs({ ["with a store"] = true,
+    ["without one"] = false })
+  do
+    it("makes one item of a name with a control character, " .. what,
+      function()
+        open()
+        local paths = takes.make(folder .. "/in", 2)
+        for _, odd in ipairs({ "a\tb.wav", "a\nb.wav", "a\27[31mb.wav" }) do
+          paths[#paths + 1] = workspace.write(folder .. "/in/" .. odd,
+            takes.wav(#paths + 1))
+        end
+        paths[#paths + 1] = { source = "x\0y.wav", name = "x" }
+        local given = { store = batch_store and folder .. "/batch.db" or nil,
+          concurrency = 2 }
+        local items = all_of(paths, given)
+        for i = 1, 2 do
+          assert(items[i].stems, items[i].error)
+        end
+        for i, name in ipairs({ "a\\x09b", "a\\x0ab", "a\\x1b[31mb",
+          "x\\x00y" }) do
+          local item = items[i + 2]
+          assert.equal("source", item.error.kind)
+          assert.matches(name, item.error.message, 1, true)
+          assert.matches(name, item.source, 1, true)
+          assert.is_nil(item.source:find("%c"))
+        end
+        assert.equal(2, server:stats().uploads)
+        assert.equal(5, #all_of(folder .. "/in", given))
+      end)
+  end
+
   it("never leaves output_dir, whatever the sources are called", function()
     open()
     takes.make(folder .. "/in", 1)

@@ -50,6 +50,24 @@ describe("the command camb", function()
       .. "[^\n]+\n", output)
   end)
 
+  it("separates files of one name, each once, and passes over an odd one",
+    function()
+      workspace.run(("mkdir %s/a %s/b; cp %s %s/a/01.flac; cp %s %s/b/01.flac")
+        :format(folder, folder, MIX, folder, MIX, folder))
+      workspace.write(folder .. "/a/tab\tbed.flac", workspace.read(MIX))
+      local output, status = workspace.run(("cd '%s' && '%s'/%s separate "
+        .. "a/01.flac a/tab* b/01.flac ./b/01.flac --sandbox -o out"):format(
+        folder, workspace.run("pwd"):gsub("\n", ""), CAMB))
+      assert.equal(1, status, output)
+      assert.matches('camb: a/tab\\x09bed.flac: the name "a/tab\\x09bed.flac" '
+        .. "holds a control character", output, 1, true)
+      assert.matches("camb: ./b/01.flac is the same file as b/01.flac\n",
+        output, 1, true)
+      assert.same({ "01-2.background.flac", "01-2.foreground.flac",
+        "01.background.flac", "01.foreground.flac" },
+        workspace.list(folder .. "/out"))
+    end)
+
   it("goes on with the other files when one fails, and exits with 1",
     function()
       workspace.write(folder .. "/notes.wav", "not audio")

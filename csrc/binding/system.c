@@ -23,6 +23,7 @@
 
 #ifdef __APPLE__
 #define st_mtim st_mtimespec
+#define st_ctim st_ctimespec
 #endif
 
 static int l_now (lua_State *L) {
@@ -30,11 +31,15 @@ static int l_now (lua_State *L) {
   return 1;
 }
 
+static void pushtime (lua_State *L, const struct timespec *time) {
+  lua_pushnumber(L, (lua_Number)time->tv_sec + (lua_Number)time->tv_nsec / 1e9);
+}
+
 /* time() -> seconds since 1970, with their fraction */
 static int l_time (lua_State *L) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
-  lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+  pushtime(L, &now);
   return 1;
 }
 
@@ -81,16 +86,16 @@ static const char *kind_of (const struct stat *info) {
 }
 
 /* stat(path) -> "file" | "folder" | "other", bytes, seconds since 1970 of the
-** last change; nil, reason */
+** last change that a program may set, and that of the system; nil, reason */
 static int l_stat (lua_State *L) {
   struct stat info;
   if (stat(checkpath(L, 1), &info) != 0)
     return pushfailure(L);
   lua_pushstring(L, kind_of(&info));
   camb_pushcount(L, info.st_size);
-  lua_pushnumber(L, (lua_Number)info.st_mtim.tv_sec +
-                      (lua_Number)info.st_mtim.tv_nsec / 1e9);
-  return 3;
+  pushtime(L, &info.st_mtim);
+  pushtime(L, &info.st_ctim);
+  return 4;
 }
 
 /* The first bytes of a file, -1 with errno.  Without waiting for somebody to

@@ -40,6 +40,7 @@ end
 ---@field task_id string?
 ---@field run_id integer|string?
 ---@field skipped boolean?   # with a store: it had ended before
+---@field changed boolean?   # with a store: not the recording that it knew
 
 --- Items in the order in which they end: call it, or iterate over it.
 ---@class camb.Batch
@@ -52,13 +53,6 @@ Batch.__name = "camb.Batch"
 function Batch:__call()
   local item = self.run:next(2)
   return item -- no tail call: an error has to find the caller's line
-end
-
---- What is paid for, or may be, and was not fetched yet, as items with an
---- error: ask before closing a batch whose iteration is left early.
----@return camb.BatchItem[]
-function Batch:unfetched()
-  return self.run:unfetched()
 end
 
 --- Stop everything on our side, and give back what is held.  The service has no

@@ -73,6 +73,21 @@ function source.label(checked)
   return checked.path or checked.filename or "the given audio"
 end
 
+--- The fields of an error where a file's name cannot be sent as it is: that is
+--- the file's fault, and no mistake in the program; nil where it can.
+---@param given any
+---@return table? problem
+---@return string? label
+function source.name_problem(given)
+  local path = type(given) == "table" and given.path or given
+  if type(path) ~= "string" or not path:find("[%z\1-\31\127]") then
+    return nil
+  end
+  local label = redact.visible(redact.urls(path))
+  return { kind = "source", path = label, message = ('the name "%s" holds a '
+    .. "control character: rename the file"):format(label) }, label
+end
+
 local function basename(path)
   if path:find("[?#]") then
     path = path:gsub("[?#].*$", "")

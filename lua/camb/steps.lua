@@ -5,7 +5,6 @@ local download = require "camb.download"
 local result = require "camb.result"
 local submit = require "camb.submit"
 local wait = require "camb.wait"
-local words = require "camb.words"
 
 local steps = {}
 
@@ -44,9 +43,6 @@ local function finish(call, stems, err)
     call:emit_finished(stems)
   elseif err.task_id then
     err.retryable = false -- the same call would pay again
-    if call.run_id and call.name then
-      err.message = err.message .. words.fetch(call.run_id)
-    end
   end
   return stems, err
 end
@@ -55,7 +51,6 @@ end
 function steps.separate(call, checked_source, checked, name)
   local done, err = true, nil
   if checked.download then
-    call.output_dir, call.name = checked.output_dir, name
     done, err = download.reserve(call, checked, name)
   end
   if done then

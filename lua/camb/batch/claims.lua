@@ -5,6 +5,7 @@ local core = require "camb.core"
 local json = require "camb.json"
 local operations = require "camb.operations"
 local source = require "camb.source"
+local recordings = require "camb.batch.recordings"
 local sources = require "camb.batch.sources"
 local store = require "camb.store"
 
@@ -33,15 +34,30 @@ local function sent_options(self, text)
   return own
 end
 
+--- The index of a row among the sources of this run, nil when it has none, and
+--- what a person calls it; asked for once.
+---@param row table
+---@return integer? index
+---@return string label
+function Claims:recognize(row)
+  local key = row.key
+  local index, label = self.known[key], self.labels[key]
+  self.known[key], self.labels[key] = nil, nil
+  return index, label or source.label({ path = index and key or row.source })
+end
+
 local function job_of(self, row)
-  local index = self.known[row.key]
-  self.known[row.key] = nil
+  local index, label = self:recognize(row)
+  local is_changed = self.changed[row.key]
+    or select(2, recordings.split(row.key)) > 1
+  self.changed[row.key] = nil
   return setmetatable({
     index = index,
     key = row.key,
     state = row.state,
-    source = source.label({ path = row.source }),
+    source = label,
     checked = { path = row.source },
+    is_changed = is_changed or nil,
     name = row.name,
     output_dir = row.output_dir,
     options = sent_options(self, row.options),

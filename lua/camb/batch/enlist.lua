@@ -2,6 +2,9 @@
 --- iterator gives as it is needed.  Those that have ended before are reported.
 
 local core = require "camb.core"
+local failure = require "camb.failure"
+local names = require "camb.batch.names"
+local recordings = require "camb.batch.recordings"
 local scheduler = require "camb.scheduler"
 local source = require "camb.source"
 local sources = require "camb.batch.sources"
@@ -11,35 +14,64 @@ local enlist = {}
 
 local CHUNK = 100
 
+-- A place among the items, where whoever iterates may be slow.
+local function take_place(run)
+  while run.held >= run.options.concurrency do
+    if not run.room:wait() or run.closed then
+      return false
+    end
+  end
+  run.held = run.held + 1
+  return true
+end
+
 -- A job that is new, as the store takes it.
 local function new_row(run, entry)
-  local path = entry.checked.path
-  local kind, size, mtime
+  local path = entry.path
+  local kind, size, mtime, ctime
   if not source.is_url(path) then
-    kind, size, mtime = core.stat(path)
+    kind, size, mtime, ctime = core.stat(path)
   end
+  local is_file = kind == "file"
   return {
     key = entry.key,
     source = path,
     name = entry.name,
-    output_dir = entry.folder,
+    output_dir = names.absolute(entry.folder),
     options = sources.sent_text(entry, run.options),
-    size = kind == "file" and size or nil,
-    mtime = kind == "file" and mtime or nil,
+    size = is_file and size or nil,
+    mtime = is_file and mtime or nil,
+    ctime = is_file and ctime or nil,
   }
 end
 
+-- A source that no job can be made of is an item all the same.
+local function refuse(run, entry)
+  if take_place(run) then
+    run:push({ index = entry.index, source = entry.label,
+      error = failure.make(entry.problem) })
+  end
+end
+
+local function expect(journal, key, entry)
+  journal.known[key] = entry.index
+  journal.labels[key] = entry.label ~= key and entry.label or nil
+end
+
 local function chunk_of(run, journal)
-  local rows = {}
+  local rows, entries = {}, {}
   while #rows < CHUNK do
     local entry = run:next_entry()
     if not entry then
       break
+    elseif entry.problem then
+      refuse(run, entry)
+    else
+      rows[#rows + 1], entries[#rows + 1] = new_row(run, entry), entry
+      expect(journal, entry.key, entry)
     end
-    rows[#rows + 1] = new_row(run, entry)
-    journal.known[entry.key] = entry.index
   end
-  return rows
+  return rows, entries
 end
 
 local function is_there(path, size)
@@ -54,26 +86,14 @@ local function are_there(run, row)
     and is_there(row.background, overwrite and row.background_size or nil)
 end
 
--- A place among the items, where whoever iterates may be slow.
-local function take_place(run)
-  while run.held >= run.options.concurrency do
-    if not run.room:wait() or run.closed then
-      return false
-    end
-  end
-  run.held = run.held + 1
-  return true
-end
-
 local function skip(run, journal, row)
   if not take_place(run) then
     return
   end
-  local index = journal.known[row.key]
-  journal.known[row.key] = nil
+  local index, label = journal:recognize(row)
   run:push({
     index = index,
-    source = source.label({ path = row.source }),
+    source = label,
     stems = row.state == "downloaded" and { foreground = row.foreground,
       foreground_sha256 = row.foreground_sha256, background = row.background,
       background_sha256 = row.background_sha256, task_id = row.task_id,
@@ -87,44 +107,80 @@ end
 
 local ENDED = { failed = true, unknown_outcome = true }
 
+local function report(run, journal, row)
+  if row.state == "downloaded" and not are_there(run, row) then
+    row.state = "finished" -- it is paid for: only the stems are fetched
+    journal:revive(row)
+  elseif row.state == "downloaded" or ENDED[row.state] and row.owner == nil then
+    skip(run, journal, row)
+  end
+end
+
 -- What had ended before and is as it was is not done again.
 local function report_ended(run, journal, keys)
-  for _, key in ipairs(keys) do
-    local row = journal.known[key] and journal:ask(function(jobs)
-      return jobs:get(key) or false
-    end)
+  local rows = journal:ask(function(jobs)
+    local found = {}
+    for _, key in ipairs(keys) do
+      found[#found + 1] = journal.known[key] and jobs:get(key)
+    end
+    return found
+  end)
+  for _, row in ipairs(rows or {}) do
     if run.closed then
       return
-    elseif row and journal.known[key] then -- not claimed by us meanwhile
-      if row.state == "downloaded" and not are_there(run, row) then
-        row.state = "finished" -- it is paid for: only the stems are fetched
-        journal:revive(row)
-      elseif row.state == "downloaded"
-        or ENDED[row.state] and row.owner == nil
-      then
-        skip(run, journal, row)
-      end
+    elseif journal.known[row.key] then -- not claimed by us meanwhile
+      report(run, journal, row)
     end
   end
+end
+
+-- The rows of `rows` that were there before, by their places; nil when the
+-- store is gone.
+local function add(journal, rows)
+  return journal:ask(function(jobs)
+    local added, err = jobs:add(rows)
+    if not added then
+      return nil, err
+    end
+    local found = {}
+    for i, row in ipairs(added < #rows and rows or {}) do
+      found[i] = jobs:get(row.key) or nil
+    end
+    return found
+  end)
+end
+
+-- Find out which job the file is that `now` describes; false when that cannot
+-- be had.
+local function identify(run, journal, row, now, entry)
+  local key, is_changed = recordings.find(run, journal, row, now)
+  if key and key ~= row.key and journal.known[row.key] == entry.index then
+    journal.known[row.key], journal.labels[row.key] = nil, nil
+    expect(journal, key, entry)
+  end
+  if key then
+    journal.changed[key] = is_changed or nil
+  end
+  return key
 end
 
 -- Add the next sources; the keys of those that may have been there before, nil
 -- at the end.
 local function add_some(run, journal)
-  local rows = chunk_of(run, journal)
-  if #rows == 0 then
-    return nil
-  end
-  local added = journal:ask(function(jobs)
-    return jobs:add(rows)
-  end)
-  if not added or run.closed then
+  local rows, entries = chunk_of(run, journal)
+  local found = #rows > 0 and add(journal, rows)
+  if not found or run.closed then
     return nil
   end
   journal.has_new = true
   local keys = {}
-  for i = 1, added < #rows and #rows or 0 do
-    keys[i] = rows[i].key
+  for i = 1, #rows do
+    local row = found[i]
+    local key = row and identify(run, journal, row, rows[i], entries[i])
+    if row and (not key or run.closed) then
+      return nil
+    end
+    keys[#keys + 1] = key or nil
   end
   return keys
 end

@@ -5,6 +5,7 @@ local core = require "camb.core"
 local download = require "camb.download"
 local failure = require "camb.failure"
 local operations = require "camb.operations"
+local recordings = require "camb.batch.recordings"
 local source = require "camb.source"
 local sources = require "camb.batch.sources"
 local steps = require "camb.batch.steps"
@@ -31,39 +32,61 @@ function Intake:job_of(entry)
     index = entry.index,
     source = entry.label,
     checked = entry.checked,
+    problem = entry.problem,
     name = entry.name,
     output_dir = entry.folder,
     options = options, -- nil: the batch's
     options_text = sources.sent_text(entry, self.options),
     -- only room for what comes, in one piece
-    claim_path = nil, parts = nil, size = nil, mtime = nil, known = nil,
-    inbox = nil, opened = nil, task_id = nil, poll = nil, last = nil,
+    claim_path = nil, parts = nil, size = nil, mtime = nil, ctime = nil,
+    known = nil, inbox = nil, opened = nil, task_id = nil, poll = nil,
+    last = nil,
   }, self.metatable)
 end
 
--- A look at the file, as far as the batch needs one: its size and its age.
+-- A look at the file, as far as the batch needs one: its size and its age.  One
+-- that changes while the batch runs may be half written.
 local function look_at(job)
   local path = job.checked.path
   if not path or source.is_url(path) or job.temporary_path then
     return true
   end
-  local kind, size, mtime = core.stat(path)
-  if kind == "file" then
-    if job.was and (job.was.size ~= size or job.was.mtime ~= mtime) then
+  local kind, size, mtime, ctime = core.stat(path)
+  if kind ~= "file" then
+    return true
+  elseif job.was and (job.was.size ~= size or job.was.mtime ~= mtime) then
+    if job.index and not job.is_changed then
       return job:fail({ kind = "source", step = "submit", path = path,
         message = ('the source "%s" has changed since it became part of the '
           .. "batch"):format(path) })
     end
-    job.size, job.mtime = size, mtime
+    job.is_changed = true
+  end
+  job.size, job.mtime, job.ctime = size, mtime, ctime
+  if job.is_changed then
+    job:emit("changed")
   end
   return true
+end
+
+-- Where the stems of an earlier recording of its path are in the way, and are
+-- as camb wrote them, the new ones replace them.
+local function reserve(self, job)
+  local ok, err = download.reserve(job, job, job.name)
+  if not ok and err.path and recordings.may_replace(self, job) then
+    job.overwrite = true
+    ok, err = download.reserve(job, job, job.name)
+  end
+  return ok, err
 end
 
 -- Everything that can be found wrong is found before money is spent.
 function Intake:prepare(job)
   local ok, err = true, nil
-  if not job.claim_path then
-    ok, err = download.reserve(job, job, job.name)
+  if job.problem then
+    ok, err = job:fail(job.problem)
+  elseif not job.claim_path then
+    ok, err = reserve(self, job)
     if self.options.store then
       job:let_go_parts() -- who may write them is the store's to say
     end
@@ -71,7 +94,10 @@ function Intake:prepare(job)
   if ok then
     ok, err = look_at(job)
   end
-  if not ok then
+  if self.closed then
+    job:let_go()
+    return
+  elseif not ok then
     self:fail(job, err)
     return
   end
@@ -96,8 +122,10 @@ function Intake:admit(job)
     self.journal:put("release", job)
   elseif job.state == "submitted" then
     self.occupied = self.occupied + 1
+    job.overwrite = job.overwrite or recordings.may_replace(self, job)
     steps.poll(self, job)
   elseif job.state == "finished" then
+    job.overwrite = job.overwrite or recordings.may_replace(self, job)
     steps.collect(self, job)
   else
     self:prepare(job)

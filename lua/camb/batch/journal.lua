@@ -39,6 +39,8 @@ function journal.new(run)
     notes = {},      -- state, job, state, job, …
     claimed = {},
     known = {},      -- the sources' indices by their keys
+    labels = {},     -- what people call them, where that is not the key
+    changed = {},    -- by key: not the recording that the store knew
     keeper_news = condition.new(run.client),
     answers = condition.new(run.client),
     renewed = core.now(),
@@ -239,9 +241,7 @@ function Journal:put(state, job)
     self.run:recorded(state, job)
     return
   end
-  if state == "submitting" and self.run.options.dedupe and not job.sha256
-    and job.size
-  then
+  if state == "submitting" and not job.sha256 and job.size then
     job.sha256 = hash.of_file(self.run.client, job.checked.path)
     if self.run.closed then
       return
@@ -265,10 +265,23 @@ end
 function Journal:settle() -- luacheck: ignore
 end
 
+-- Whether the service may have the source of `job`, whose row says submitting.
+local function may_be_sent(job)
+  for id, transfer in pairs(job.inbox or {}) do
+    if type(id) == "number" then
+      local ok, is_sent = pcall(transfer.is_sent, transfer)
+      if ok and is_sent then
+        return true
+      end
+    end
+  end
+  return false
+end
+
 local function leave(self, job)
   if job.state ~= "submitting" or job.task_id or job.error then
     return
-  elseif job.inbox and job.inbox:may_be_sent() then
+  elseif may_be_sent(job) then
     self.store:unknown(job.key, Error.new({ kind = "unknown_outcome",
       message = "the batch was stopped while the file was being sent: a task "
         .. "may exist and be charged; look at the dashboard before you send "

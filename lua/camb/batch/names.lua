@@ -41,6 +41,31 @@ function names.normal(path)
   return (is_absolute and "/" or "") .. table.concat(parts, "/")
 end
 
+--- The path seen from the root; ".." stays, as a link may stand before it.
+---@param path string
+---@return string
+function names.absolute(path)
+  local here = path:sub(1, 1) ~= "/" and core.real_path(".")
+  if here then
+    path = here:gsub("/$", "") .. "/" .. path
+  end
+  return path:find("..", 1, true) and path or names.normal(path)
+end
+
+--- What the file at `path` is known by, however its folder is spelled.  A file
+--- that is a link goes by its own name.
+---@param path string
+---@return string
+function names.identity(path)
+  local folder, file = path:match("^(.*/)([^/]+)$")
+  folder, file = folder or ".", file or path
+  local real = core.real_path(folder)
+  if not real then
+    return names.normal(names.absolute(path))
+  end
+  return (real == "/" and "" or real) .. "/" .. file
+end
+
 --- The folder that both are below of; nil when there is none.
 ---@param a string # as names.normal gives it
 ---@param b string

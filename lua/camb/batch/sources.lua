@@ -6,6 +6,7 @@ local files = require "camb.batch.files"
 local json = require "camb.json"
 local operations = require "camb.operations"
 local names = require "camb.batch.names"
+local naming = require "camb.batch.naming"
 local options = require "camb.options"
 local source = require "camb.source"
 
@@ -18,6 +19,12 @@ local sources = {}
 ---@field project_name string?
 ---@field project_description string?
 ---@field folder_id integer|string?
+
+local function quote(text)
+  return '"' .. text:gsub('[%c"\\]', function(character)
+    return ("\\u%04x"):format(character:byte())
+  end) .. '"'
+end
 
 --- What is sent with the file, as JSON in which the same is always the same.
 ---@param own table   # comes before
@@ -32,7 +39,7 @@ function sources.sent_text(own, others)
     end
     if value ~= nil then
       local text = name == "folder_id" and json.digits(json.integer(value))
-        or json.quote(value)
+        or quote(value)
       fields[#fields + 1] = ('"%s":%s'):format(name, text)
     end
   end
@@ -43,8 +50,13 @@ end
 local function check_entry(given, has_store, level)
   -- nil: only room for what comes
   local entry = { source = given, checked = nil, folder = nil, name = nil,
-    index = nil, label = nil, key = nil }
-  if type(given) == "table" and given.source ~= nil then
+    index = nil, label = nil, key = nil, path = nil, problem = nil }
+  local is_entry = type(given) == "table" and given.source ~= nil
+  entry.problem, entry.label = source.name_problem(is_entry and given.source
+    or given)
+  if entry.problem then
+    return entry
+  elseif is_entry then
     entry = check.options(given, options.of("entry"), level + 1)
     if entry.name and (entry.name:find("[/\\]") or entry.name:find("^%.+$"))
     then
@@ -130,53 +142,68 @@ function Sources:place(entry)
   return entry.name or names.stem(file), file
 end
 
-local function count_up(counts, key)
-  counts[key] = (counts[key] or 0) + 1
-  return counts[key]
+-- The file's path seen from the root, and what it is known by.  Sources of one
+-- folder come one after another: what became of it is kept.
+function Sources:locate(entry)
+  local path = entry.checked.path
+  entry.path = path
+  if not path or source.is_url(path) then
+    return path
+  end
+  local above, file = path:match("^(.*/)([^/]+)$")
+  above, file = above or "./", file or path
+  if above ~= self.last_located then
+    self.last_located = above
+    self.last_absolute = names.absolute(above .. "x"):sub(1, -2)
+    self.last_real = names.identity(above .. "x"):sub(1, -2)
+  end
+  entry.path = self.last_absolute .. file
+  return self.last_real .. file
 end
 
--- A list is known from the beginning: which of its names would be the same,
--- and which sources come again.
+-- What a job is known by, to another run, too.
+function Sources:key_of(entry, given_name)
+  local key = self:locate(entry)
+  return key and given_name and key .. "\t" .. given_name or key
+end
+
+-- A list is known from the beginning: which of its sources come again, and
+-- which would have stems of one name.
 function Sources:look_ahead(list)
-  local seen, paths = {}, {}
-  self.clashes, self.copies = {}, {}
+  local seen, plan = {}, naming.new()
+  self.copies, self.named = {}, {}
   for i, given in ipairs(list) do
     local entry = check_entry(given, self.has_store, 5)
-    local name = self:place(entry)
-    local full = entry.folder .. "/" .. name
-    local path = entry.checked.path
-    local copy = path and count_up(paths, full .. "\n" .. names.normal(path))
-    if copy and copy > 1 then
-      self.copies[i] = copy
-    elseif count_up(seen, full) > 1 then
-      self.clashes[full] = true
+    if not entry.problem then
+      local given_name = entry.name
+      local name, file = self:place(entry)
+      local key = self:key_of(entry, given_name)
+      seen[key or i] = (seen[key or i] or 0) + 1
+      self.copies[i] = seen[key or i] > 1 and seen[key] or nil
+      plan:add(i, entry.folder, name, not given_name and file or nil,
+        self.copies[i])
     end
   end
-end
-
-function Sources:clash(entry, name)
-  if self.clashes then
-    return self.clashes[entry.folder .. "/" .. name]
-  end
-  return entry.checked.path and names.has_sibling(entry.checked.path)
-end
-
--- What a store knows the job by: another run finds it by the same.
-local function key_of(entry, given_name, copy)
-  local path = entry.checked.path
-  if not path then
-    return nil
-  end
-  local key = source.is_url(path) and path or names.normal(path)
-  if given_name then
-    key = key .. "\t" .. given_name
-  end
-  return copy and ("%s\t%d"):format(key, copy) or key
+  self.named = plan:settle()
 end
 
 -- More than there can be: the text of an error gets no line, which is for the
 -- iteration to add.
 local NO_LEVEL = 1000
+
+-- The stems' name: as planned, or told apart from those of a neighbour.
+function Sources:name_of(entry)
+  local given_name = entry.name
+  local name, file = self:place(entry)
+  if self.named then
+    return self.named[self.index] or name
+  elseif not given_name and entry.checked.path
+    and names.has_sibling(entry.checked.path)
+  then
+    return file
+  end
+  return name
+end
 
 --- The next source; a nil entry at the end.
 ---@return boolean ok      # false: the iterator raised, or it gave no source
@@ -193,15 +220,15 @@ function Sources:next()
   if not ok then
     return false, entry, true
   end
-  local given_name, copy = entry.name, self.copies and self.copies[self.index]
-  local name, file = self:place(entry)
-  if not given_name and self:clash(entry, name) then
-    name = file
-  end
-  entry.name = copy and ("%s-%d"):format(name, copy) or name
   entry.index = self.index
+  if entry.problem then
+    return true, entry
+  end
+  local key = self.has_store and self:key_of(entry, entry.name)
+  local copy = self.copies and self.copies[self.index]
+  entry.key = key and copy and ("%s\n%d"):format(key, copy) or key or nil
+  entry.name = self:name_of(entry)
   entry.label = source.label(entry.checked)
-  entry.key = self.has_store and key_of(entry, given_name, copy) or nil
   return true, entry
 end
 

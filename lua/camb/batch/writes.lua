@@ -17,7 +17,7 @@ local WRITE = {}
 writes.kinds = WRITE
 
 function WRITE.submitting(jobs, job)
-  if job.sha256 then
+  if job.sha256 and job.options.dedupe then
     local same, err = jobs:find_same(job.sha256, job.options_text)
     if err then
       return nil, err

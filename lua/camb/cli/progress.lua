@@ -3,7 +3,6 @@
 --- output is for results.
 
 local core = require "camb.core"
-local paid = require "camb.cli.paid"
 local redact = require "camb.redact"
 
 local progress = {}
@@ -15,11 +14,8 @@ Progress.__index = Progress
 local WIDTH = 78
 
 --- For `total` files.
----@param total integer
----@param arguments table # of the command
-function progress.new(total, arguments)
+function progress.new(total)
   return setmetatable({
-    arguments = arguments,
     total = total,
     ended = 0,
     is_terminal = core.is_terminal(),
@@ -93,21 +89,28 @@ function Progress:show(text)
   self.has_line = true
 end
 
+--- Say a line that stays.
+function Progress:say(form, ...)
+  self:clear()
+  write("camb: " .. form, ...)
+end
+
 -- Say the event's words, unless they were `said` before; the words.
 local function tell(self, event, said)
   if event.name == "warning" then
     self:clear()
     io.stderr:write(("camb: %s\n"):format(event.message))
     return said
+  elseif event.name == "changed" then
+    self:say("%s has changed since this batch knew it: it is a new job",
+      event.source)
+    return said
   end
   local words = WORDS[event.name] and WORDS[event.name](event)
   if not words then
     return said
   end
-  if self.is_terminal and event.name == "submitted" then
-    self:clear() -- nothing is written over it
-    write("%s: %s", event.source, words)
-  elseif self.is_terminal then
+  if self.is_terminal then
     self:show(redact.visible(("[%d/%d] %s: %s"):format(self.ended, self.total,
       event.source, words)))
   elseif not IS_FREQUENT[event.name] and words ~= said then
@@ -117,11 +120,10 @@ local function tell(self, event, said)
   return said
 end
 
---- A listener for on_event, of one file, or of the task that stands for it.
-function Progress:listener(source)
+--- A listener for on_event, of one file.
+function Progress:listener()
   local said
   return function(event)
-    event.source = event.source or source
     said = tell(self, event, said)
   end
 end
@@ -155,11 +157,6 @@ function Progress:failed(source, err)
   local id = err.task_id and redact.visible(err.task_id)
   if id and not err.message:find(id, 1, true) then
     write("camb: %s: its task is %s", source, id)
-  end
-  local line = paid.line(self.arguments, err)
-  if line then
-    io.stderr:write("camb: to fetch its stems without paying again, run: ",
-      line, "\n")
   end
 end
 

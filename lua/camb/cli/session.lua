@@ -2,10 +2,7 @@
 --- where one is asked for, for as long as they run.
 
 local camb = require "camb"
-local core = require "camb.core"
-local paid = require "camb.cli.paid"
 local redact = require "camb.redact"
-local source = require "camb.source"
 
 local session = {}
 
@@ -44,13 +41,11 @@ local function open_client(arguments, server)
   local ok, client = pcall(camb.client, {
     api_key = server and server.api_key or arguments.api_key,
     base_url = server and server.base_url or arguments.base_url,
-    proxy = not server and arguments.proxy or nil,
+    proxy = arguments.proxy,
     ca_file = arguments.ca_file,
     requests_per_second = arguments.requests_per_second,
     reply_timeout = arguments.reply_timeout,
     max_connections = 2 * arguments.jobs,
-    journal = not arguments.store and not server
-      and paid.journal(arguments.output_dir) or nil,
   })
   if not ok then
     return nil, client
@@ -74,15 +69,6 @@ function session.options(arguments, listener)
   }
 end
 
-local function has_url(arguments)
-  for _, word in ipairs(arguments.file or arguments.source) do
-    if source.is_url(word) then
-      return true
-    end
-  end
-  return false
-end
-
 --- Run `work(client, arguments)`, which gives the exit status.
 ---@param arguments table
 ---@param work fun(client: camb.Client, arguments: table): integer
@@ -90,12 +76,8 @@ end
 ---@return integer status
 function session.run(arguments, work, more)
   local server, client, problem
-  core.catch_signals()
   if arguments.engine and not arguments.sandbox then
     problem = "--engine goes with --sandbox: the service has its own engine"
-  elseif arguments.sandbox and arguments.proxy and has_url(arguments) then
-    problem = "--proxy does not go with --sandbox and a URL: set http_proxy, "
-      .. "which is not used for this machine"
   elseif arguments.sandbox then
     server, problem = start_sandbox(arguments, more)
   end

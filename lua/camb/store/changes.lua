@@ -80,13 +80,13 @@ end
 
 --- The upload is about to begin: it may, once this is committed.
 ---@param key string
----@param fields { sha256: string?, size: integer?, mtime: number? }?
+---@param fields table? # sha256, size, mtime, ctime of what is sent
 ---@return boolean? ok
 ---@return camb.Error?
 function Changes:submitting(key, fields)
   fields = fields or {}
   return change(self, key, "submitting", { state = "submitting" },
-    fields.sha256, fields.size, fields.mtime, key, self.owner)
+    fields.sha256, fields.size, fields.mtime, fields.ctime, key, self.owner)
 end
 
 --- The upload was not made, for sure: the job is free again, as it was added.
@@ -186,6 +186,16 @@ function Changes:retry_failed(given)
       jobs = jobs + changed
     end
     return jobs
+  end)
+end
+
+--- The same for one failed job, where nothing was paid that could be had yet.
+---@param key string
+---@return integer? jobs
+---@return camb.Error?
+function Changes:retry_unpaid(key)
+  return self.session:write(function(conn)
+    return conn:run(statements.retry_unpaid, "failed", key)
   end)
 end
 

@@ -8,8 +8,8 @@ local statements = {}
 -- Wide integers as text: LuaDBI reads them as C's int.  To sort by the number,
 -- the table has to be named.
 local COLUMNS = [[CAST(id AS TEXT) AS id, key, state, owner, source, name,
-  output_dir, options, sha256, CAST(size AS TEXT) AS size, mtime, task_id,
-  run_id, foreground, CAST(foreground_size AS TEXT) AS foreground_size,
+  output_dir, options, sha256, CAST(size AS TEXT) AS size, mtime, ctime,
+  task_id, run_id, foreground, CAST(foreground_size AS TEXT) AS foreground_size,
   foreground_sha256, background, CAST(background_size AS TEXT)
   AS background_size, background_sha256, error_kind, error, retryable, sent,
   updated]]
@@ -18,7 +18,7 @@ local COLUMNS = [[CAST(id AS TEXT) AS id, key, state, owner, source, name,
 statements.batch = 50
 --- What a new job is made of.
 statements.added = { "key", "source", "name", "output_dir", "options",
-  "sha256", "size", "mtime" }
+  "sha256", "size", "mtime", "ctime" }
 
 --- Insert `count` jobs, passing over those whose key is known.
 function statements.add(count)
@@ -134,7 +134,8 @@ statements.release = "UPDATE camb_jobs SET owner = NULL, updated = {clock} "
 
 statements.submitting = [[UPDATE camb_jobs SET state = 'submitting',
   sent = {clock}, updated = {clock}, sha256 = COALESCE(?, sha256),
-  size = COALESCE(?, size), mtime = COALESCE(?, mtime)
+  size = COALESCE(?, size), mtime = COALESCE(?, mtime),
+  ctime = COALESCE(?, ctime)
   WHERE key = ? AND owner = ? AND state = 'intended' AND ]] .. SOUND.intended
 
 statements.intended = [[UPDATE camb_jobs SET state = 'intended', sent = NULL,
@@ -181,5 +182,7 @@ statements.retry = [[UPDATE camb_jobs SET
   task_ended = NULL, error_kind = NULL, error = NULL, retryable = NULL,
   updated = {clock} WHERE state = ? AND owner IS NULL]]
 statements.retry = statements.retry:gsub("{has_task}", HAS_TASK)
+statements.retry_unpaid = statements.retry .. " AND key = ? AND NOT ("
+  .. HAS_TASK .. ")"
 
 return statements
