@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "events.h"
+#include "inherit.h"
 #include "poller.h"
 #include "session_private.h"
 #include "settings.h"
@@ -73,16 +74,22 @@ static int on_socket (CURL *easy, curl_socket_t fd, int what, void *arg,
     events |= POLLER_IN;
   if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
     events |= POLLER_OUT;
+  inherit_not((int)fd); /* the resolver's */
   if (watches_set(&s->watches, (int)fd, events) != 0)
     return -1;
   return s->steps ? 0 : watches_apply(&s->watches);
 }
 
-static int on_opened (void *arg, curl_socket_t fd, curlsocktype purpose) {
+static curl_socket_t on_open (void *arg, curlsocktype purpose,
+                              struct curl_sockaddr *address) {
   Session *s = arg;
+  int fd =
+    inherit_socket(address->family, address->socktype, address->protocol);
   (void)purpose;
-  watches_begin(&s->watches, (int)fd);
-  return CURL_SOCKOPT_OK;
+  if (fd < 0)
+    return CURL_SOCKET_BAD;
+  watches_begin(&s->watches, fd);
+  return fd;
 }
 
 static int on_close (void *arg, curl_socket_t fd) {
@@ -101,9 +108,12 @@ static int on_timer (CURLM *multi, long ms, void *arg) {
 
 static int open_multi (Session *s) {
   long max_connections = s->lanes.limit;
+  int wakeup = inherit_next();
   s->multi = curl_multi_init();
   if (s->multi == NULL)
     return -1;
+  if (wakeup >= 0)
+    inherit_not(wakeup);
   curl_multi_setopt(s->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
   curl_multi_setopt(s->multi, CURLMOPT_SOCKETDATA, s);
   curl_multi_setopt(s->multi, CURLMOPT_TIMERFUNCTION, on_timer);
@@ -398,8 +408,8 @@ Exchange *session_exchange (Session *s, Transfer *t) {
   x->owner = t;
   x->next = NULL;
   curl_easy_setopt(x->easy, CURLOPT_SHARE, s->share);
-  curl_easy_setopt(x->easy, CURLOPT_SOCKOPTFUNCTION, on_opened);
-  curl_easy_setopt(x->easy, CURLOPT_SOCKOPTDATA, s);
+  curl_easy_setopt(x->easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+  curl_easy_setopt(x->easy, CURLOPT_OPENSOCKETDATA, s);
   curl_easy_setopt(x->easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
   curl_easy_setopt(x->easy, CURLOPT_CLOSESOCKETDATA, s);
   if (settings_apply(&s->settings, x->easy) == 0 &&

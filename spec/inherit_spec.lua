@@ -1,0 +1,90 @@
+-- What programs that the host starts meanwhile see of a client: nothing.
+
+local workspace = require "spec.support.workspace"
+
+local LUA = os.getenv("LUA") or "lua5.4"
+local MIX = "spec/fixtures/mix.flac"
+
+-- What a program inherits that is started now, but for the three of its own
+-- and the pipe of io.popen.
+local LOOK = [[
+  local function look()
+    local pipe = io.popen("for fd in /proc/self/fd/*; do readlink $fd; done")
+    local text = pipe:read("*a")
+    pipe:close()
+    return (text:gsub("[^\n]*/proc/[^\n]*\n", ""):gsub("pipe:%[%d+%]", "pipe"))
+  end
+  local before = look()
+  local function inherited()
+    local now = look()
+    return now ~= before and "inherited:\n" .. now .. "but before:\n" .. before
+      or "nothing\n"
+  end
+]]
+
+describe("a program that the host starts", function()
+  local folder
+
+  before_each(function()
+    folder = workspace.folder()
+  end)
+
+  after_each(function()
+    workspace.remove(folder)
+  end)
+
+  -- The output of a program of its own, which has no descriptors of ours.
+  local function run(code, environment)
+    local script = workspace.write(folder .. "/host.lua", LOOK .. code)
+    return (workspace.run(("env %s timeout 60 %s %s 3>&- 4>&- 5>&- 6>&- 7>&-")
+      :format(environment or "", LUA, script)))
+  end
+
+  it("inherits no socket, no file and no timer of a client at work", function()
+    local text = run(([[
+      local server = assert(require("camb.sandbox").start{ engine =
+        "sh -c 'cp \"$0\" $1/foreground.flac; cp \"$0\" $1/background.flac' "
+        .. "{input} {output_dir}" })
+      before = look()
+      local words = { }
+      local client = require("camb").client{ base_url = server.base_url,
+        api_key = server.api_key, on_event = function(event)
+          words[event.name] = inherited()
+        end }
+      assert(client:separate(%q, { output_dir = %q, interval = 0.1,
+        max_attempts = 100 }))
+      words.idle = inherited()
+      client:close()
+      server:stop()
+      for name, word in pairs(words) do
+        print(name, word)
+      end]]):format(MIX, folder))
+    for _, name in ipairs({ "upload_started", "submitted", "download_started",
+      "finished", "idle" }) do
+      assert.matches("\n?" .. name .. "\tnothing\n", text)
+    end
+    assert.is_nil(text:find("inherited", 1, true), text)
+  end)
+
+  it("inherits nothing of what waits for a name server", function()
+    if os.getenv("SANITIZER") then
+      pending("the sanitizer is preloaded itself")
+      return
+    end
+    local library = assert(package.searchpath("spec.support.system",
+      package.cpath))
+    local text = run([[
+      local camb = require "camb"
+      local client = camb.client{ base_url = "http://service.slow",
+        api_key = "k", retries = 0 }
+      camb.run(function()
+        local job = camb.spawn(function()
+          print(select(2, client:task("t"):status{ deadline = 2 }).kind)
+        end)
+        camb.sleep(0.5)
+        print(inherited())
+        job:join()
+      end)]], "LD_PRELOAD=" .. library)
+    assert.equal("nothing\n\ntimeout\n", text)
+  end)
+end)
