@@ -249,7 +249,7 @@ describe("what opens a URL", function()
       server:fault({ step = "stem", status = 404, times = math.huge,
         reply = { detail = "no " .. urls.foreground_audio_url } })
       local stems, err = client:download(from, { output_dir = folder,
-        name = "x" })
+        name = "x", interval = 0.01, max_attempts = 1 })
       assert.is_nil(stems)
       hides(err)
     end

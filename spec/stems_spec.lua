@@ -136,13 +136,17 @@ describe("a download", function()
   end)
 
   it("refuses a page of HTML", function()
-    server:fault({ step = "stem", status = 200, html = true, times = 2 })
-    fails("protocol", "the body is not audio but text/html")
+    server:fault({ step = "stem", status = 200, html = true,
+      times = math.huge })
+    fails("protocol", "the body is not audio but text/html",
+      { interval = 0.01, max_attempts = 3 })
   end)
 
   it("refuses an empty stem", function()
-    server:fault({ step = "stem", status = 200, empty = true, times = 2 })
-    fails("protocol", "the body is empty")
+    server:fault({ step = "stem", status = 200, empty = true,
+      times = math.huge })
+    fails("protocol", "the body is empty",
+      { interval = 0.01, max_attempts = 3 })
   end)
 
   it("gives up when the bytes never match their digest", function()

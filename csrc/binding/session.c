@@ -84,6 +84,8 @@ static TransferOptions transferoptions (lua_State *L) {
   o.headers = field_strings(L, 2, "headers");
   o.deadline = field_ms(L, 2, "deadline", CLOCK_NEVER);
   o.retries = at_most(field_integer(L, 2, "retries", 0));
+  o.patience_ms = field_ms(L, 2, "patience", 0);
+  o.endless = field_boolean(L, 2, "endless");
   o.progress = field_boolean(L, 2, "progress");
   return o;
 }
@@ -124,6 +126,7 @@ static int l_download (lua_State *L) {
   o.part = checkpart(L, -1);
   o.overwrite = field_boolean(L, 2, "overwrite");
   o.hash = field_boolean(L, 2, "hash");
+  o.hold = field_boolean(L, 2, "hold");
   box = newtransfer(L, KIND_DOWNLOAD);
   box->transfer = download_open(s, &o);
   return box->transfer != NULL ? 1 : pusherrno(L, errno);

@@ -87,9 +87,42 @@ static int l_bytes (lua_State *L) {
   return 1;
 }
 
+/* Seconds, or nothing below 0. */
+static int pushpause (lua_State *L, int64_t ms) {
+  if (ms < 0)
+    return 0;
+  lua_pushnumber(L, (lua_Number)ms / 1000);
+  return 1;
+}
+
+/* continue(url) -> seconds until then; nil: it does not */
 static int l_continue (lua_State *L) {
   Transfer *t = checkkind(L, KIND_DOWNLOAD);
-  lua_pushboolean(L, download_continue(t, luaL_checkstring(L, 2)) == 0);
+  return pushpause(L, download_continue(t, luaL_checkstring(L, 2)));
+}
+
+static int l_is_held (lua_State *L) {
+  lua_pushboolean(L, download_is_held(checkkind(L, KIND_DOWNLOAD)));
+  return 1;
+}
+
+/* keep() -> whether what is held has its name now; else see failure() */
+static int l_keep (lua_State *L) {
+  lua_pushboolean(L, download_keep(checkkind(L, KIND_DOWNLOAD)) == 0);
+  return 1;
+}
+
+/* restart() -> seconds until what is held comes anew; nil: it does not */
+static int l_restart (lua_State *L) {
+  return pushpause(L, download_again(checkkind(L, KIND_DOWNLOAD)));
+}
+
+/* Seconds of sound; nil: not known */
+static int l_duration (lua_State *L) {
+  double seconds = download_duration(checkkind(L, KIND_DOWNLOAD));
+  if (seconds < 0)
+    return 0;
+  lua_pushnumber(L, seconds);
   return 1;
 }
 
@@ -106,11 +139,7 @@ static int l_lacks (lua_State *L) {
 /* Seconds until a request whose reply is of no use is made again; nil: it is
 ** not. */
 static int l_again (lua_State *L) {
-  int64_t ms = request_again(checkkind(L, KIND_REQUEST));
-  if (ms < 0)
-    return 0;
-  lua_pushnumber(L, (lua_Number)ms / 1000);
-  return 1;
+  return pushpause(L, request_again(checkkind(L, KIND_REQUEST)));
 }
 
 /* sha256() -> hexadecimal digits; nil where `hash` was not set */
@@ -175,6 +204,10 @@ static const luaL_Reg methods[] = {{"id", l_id},
                                    {"bytes", l_bytes},
                                    {"sha256", l_sha256_of},
                                    {"lacks", l_lacks},
+                                   {"is_held", l_is_held},
+                                   {"keep", l_keep},
+                                   {"restart", l_restart},
+                                   {"duration", l_duration},
                                    {"continue", l_continue},
                                    {"again", l_again},
                                    {"feed", l_feed},

@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <time.h>
 
 #include "backoff.h"
+#include "container.h"
 #include "digest.h"
 #include "operation.h"
 #include "session_private.h"
@@ -17,24 +20,38 @@
 #define LEAST_BUFFER (16L << 10)
 #define MOST_BUFFER (512L << 10)
 #define REDIRECT_LIMIT 5L
-#define GAIN                                                                   \
-  (64 << 10) /* bytes after which an attempt was worth a new budget */
+
+/* What the head of a reply says of the bytes behind it. */
+typedef enum Answer {
+  ANSWER_TAKEN,   /* they are written, or nothing came yet */
+  ANSWER_CHANGED, /* they are of another file than those that are there */
+  ANSWER_ODD,     /* they are not those that were asked for */
+  ANSWER_PACKED   /* they are gzip, for which nobody asked */
+} Answer;
 
 typedef struct Download {
   Transfer base;
   PartFile file;
   bool overwrite;
-  bool begun;          /* this attempt's first body byte was judged */
-  PartStatus disk;     /* of the last write */
-  int disk_error;      /* errno of it */
-  bool changed;        /* a 206 of another file than the bytes are of */
-  bool bad_range;      /* a 206 for other bytes than were asked for */
-  bool packed;         /* the body is gzip, for which nobody asked */
-  bool unpacks;        /* libcurl unpacks it: lengths and digests say nothing */
-  int64_t total;       /* bytes of the whole stem; -1: not said */
-  int64_t most;        /* bytes when the retries began anew last */
-  int budget;          /* retries to begin with */
-  char validator[128]; /* strong ETag or Last-Modified of those bytes */
+  bool hold;  /* what nobody vouches for is not named: see download_keep */
+  bool held;  /* so it is */
+  bool begun; /* this attempt's first body byte was judged */
+  bool asked_range; /* this attempt asked for the rest */
+  bool whole_only;  /* the next one had better not */
+  bool unpacks;     /* libcurl unpacks what is gzip */
+  Answer answer;
+  PartStatus disk;   /* of the last write */
+  int disk_error;    /* errno of it */
+  int64_t total;     /* bytes of the whole stem; -1: not said */
+  int64_t limit;     /* where the part that is coming ends; -1: not said */
+  int64_t most;      /* bytes when something was won last */
+  int renewals;      /* times that it went on from another URL */
+  int spoiled;       /* times since then that it came and was no use */
+  char etag[128];    /* as it was sent with those bytes, weak ones too */
+  char modified[40]; /* Last-Modified of them */
+  const char
+    *validator; /* one of the two that says "the same bytes", or NULL */
+  Container container;
   bool hash; /* the digest is wanted, whether or not one is expected */
   Digest digest;
   unsigned char sum[DIGEST_BYTES]; /* of the whole stem */
@@ -42,61 +59,46 @@ typedef struct Download {
   struct curl_slist *range;        /* headers of a resuming attempt */
 } Download;
 
-/* "bytes FIRST-LAST/TOTAL" */
-static bool parse_range (const char *value, int64_t *first, int64_t *total) {
-  long long a, b, n = -1;
-  if (sscanf(value, "bytes %lld-%lld/%lld", &a, &b, &n) < 2)
+typedef struct Part {
+  int64_t first, last, total; /* total -1: "*" */
+} Part;
+
+/* "bytes FIRST-LAST/TOTAL", or "…/" and "*" */
+static bool read_part (const Exchange *x, Part *part) {
+  long long first, last, total = -1;
+  int end = 0;
+  const char *value = x->content_range;
+  if (strncasecmp(value, "bytes", 5) != 0)
     return false;
-  *first = a;
-  *total = n;
-  return true;
-}
-
-/* A weak ETag says "equivalent", not "the same bytes": of no use here. */
-static void remember_validator (Download *d, const Exchange *x) {
-  const char *value = x->last_modified;
-  if (x->etag[0] != '\0' && strncmp(x->etag, "W/", 2) != 0)
-    value = x->etag;
-  snprintf(d->validator, sizeof d->validator, "%s", value);
-}
-
-static bool begin_whole (Download *d, const Exchange *x) {
-  curl_off_t length = -1;
-  curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-  d->total = length;
-  session_note_bytes(d->base.session, length);
-  remember_validator(d, x);
-  digest_begin(&d->digest);
-  if (!digest_find(x->repr_digest, d->expected))
-    d->expected[0] = '\0';
-  if (d->unpacks) {
-    d->total = -1;
-    d->validator[0] = d->expected[0] = '\0';
-  }
-  d->disk = d->file.size != 0 ? partfile_restart(&d->file) : PART_OK;
-  return d->disk == PART_OK;
-}
-
-/* There are hosts that know Range but not If-Range. */
-static bool is_other (const Download *d, const Exchange *x) {
-  const char *now = d->validator[0] == '"' ? x->etag : x->last_modified;
-  return d->file.size != 0 && now[0] != '\0' && strcmp(now, d->validator) != 0;
-}
-
-static bool begin_range (Download *d, const Exchange *x) {
-  int64_t first, total;
-  if (is_other(d, x)) {
-    d->changed = true;
-    d->validator[0] = '\0'; /* the next attempt begins anew */
+  if (sscanf(value + 5, " %lld-%lld/%n", &first, &last, &end) < 2 || end == 0)
     return false;
-  }
-  if (!parse_range(x->content_range, &first, &total) || first != d->file.size ||
-      (d->total >= 0 && total != d->total)) {
-    d->bad_range = true;
+  value += 5 + end;
+  if (strcmp(value, "*") != 0 && sscanf(value, "%lld", &total) < 1)
     return false;
-  }
-  d->total = total;
-  return true;
+  *part = (Part){first, last, total};
+  return first >= 0 && last >= first && (total == -1 || total > last);
+}
+
+/* "bytes" and "*", then the size of the file, of which no byte was asked for;
+** -1: it is something else. */
+static int64_t read_size (const Exchange *x) {
+  long long total;
+  if (strncasecmp(x->content_range, "bytes", 5) != 0 ||
+      sscanf(x->content_range + 5, " */%lld", &total) < 1)
+    return -1;
+  return total;
+}
+
+/* A weak ETag says "equivalent", and what is in no quotes is no ETag.  A date
+** says "the same bytes" only where the file was older than its second when it
+** was sent (RFC 9110 8.8.2.2). */
+static const char *find_validator (const Download *d, const Exchange *x) {
+  time_t modified, sent;
+  if (d->etag[0] == '"')
+    return d->etag;
+  modified = curl_getdate(d->modified, NULL);
+  sent = curl_getdate(x->date, NULL);
+  return modified != -1 && sent != -1 && sent > modified ? d->modified : NULL;
 }
 
 /* No audio begins so.  A label alone is not believed: there are hosts that
@@ -107,23 +109,82 @@ static bool is_packed (const Exchange *x, const char *data, size_t size) {
           curl_strequal(x->content_encoding, "x-gzip"));
 }
 
+/* Of what is unpacked neither the length nor the digest are the file's. */
+static Answer begin_whole (Download *d, const Exchange *x, int64_t total) {
+  bool encoded = d->unpacks && x->content_encoding[0] != '\0';
+  d->total = encoded ? -1 : total;
+  session_note_bytes(d->base.session, d->total);
+  memcpy(d->etag, x->etag, sizeof d->etag);
+  memcpy(d->modified, x->last_modified, sizeof d->modified);
+  d->validator = encoded ? NULL : find_validator(d, x);
+  digest_begin(&d->digest);
+  if (encoded || !digest_find(x->repr_digest, d->expected))
+    d->expected[0] = '\0';
+  container_begin(&d->container, d->total < 0 && d->expected[0] == '\0');
+  d->disk = d->file.size != 0 ? partfile_restart(&d->file) : PART_OK;
+  d->disk_error = errno;
+  return ANSWER_TAKEN;
+}
+
+/* There are hosts that know Range but not If-Range: the validator has to come
+** again, as RFC 9110 15.3.7 has it of an ETag. */
+static Answer begin_rest (Download *d, const Exchange *x, const Part *part) {
+  const char *same = d->validator == d->etag ? x->etag : x->last_modified;
+  if ((same[0] != '\0' && strcmp(same, d->validator) != 0) ||
+      (x->etag[0] != '\0' && strcmp(x->etag, d->etag) != 0) ||
+      (part->total >= 0 && d->total >= 0 && part->total != d->total))
+    return ANSWER_CHANGED;
+  if (same[0] == '\0')
+    return ANSWER_ODD;
+  if (part->total >= 0)
+    d->total = part->total;
+  return ANSWER_TAKEN;
+}
+
+static Answer judge (Download *d, const Exchange *x, long status) {
+  curl_off_t length = -1;
+  Part part = {0, -1, -1};
+  bool has_part = read_part(x, &part);
+  if (status != 206) {
+    curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    return has_part && part.first != 0 ? ANSWER_ODD : begin_whole(d, x, length);
+  }
+  if (!has_part || strncasecmp(x->content_type, "multipart/", 10) == 0)
+    return ANSWER_ODD;
+  d->limit = part.last + 1;
+  if (part.first == 0)
+    return begin_whole(d, x, part.total);
+  return d->asked_range && part.first == d->file.size ? begin_rest(d, x, &part)
+                                                      : ANSWER_ODD;
+}
+
+/* 203: a proxy has changed what it hands on. */
+static bool has_stem (long status) {
+  return status == 200 || status == 203 || status == 206;
+}
+
+static void take (Download *d, const char *data, size_t size) {
+  if (d->hash || d->expected[0] != '\0')
+    digest_add(&d->digest, data, size);
+  container_add(&d->container, data, size);
+  d->disk = partfile_write(&d->file, data, size);
+  d->disk_error = errno;
+}
+
 static size_t on_body (char *data, size_t one, size_t size, void *arg) {
   Download *d = arg;
   Exchange *x = d->base.exchange;
   long status = exchange_status(x);
-  if (status != 200 && status != 206)
+  if (!has_stem(status))
     return exchange_on_body(data, one, size, x);
-  if (!d->begun) {
-    d->begun = true;
-    d->packed = is_packed(x, data, size);
-    if (d->packed || !(status == 200 ? begin_whole(d, x) : begin_range(d, x)))
-      return 0;
-  }
-  if (d->hash || d->expected[0] != '\0')
-    digest_add(&d->digest, data, size);
-  d->disk = partfile_write(&d->file, data, size);
-  d->disk_error = errno;
-  if (d->disk != PART_OK)
+  if (!d->begun)
+    d->answer = is_packed(x, data, size) ? ANSWER_PACKED : judge(d, x, status);
+  d->begun = true;
+  if (d->limit >= 0 && d->file.size + (int64_t)size > d->limit)
+    d->answer = ANSWER_ODD;
+  if (d->answer == ANSWER_TAKEN && d->disk == PART_OK)
+    take(d, data, size);
+  if (d->answer != ANSWER_TAKEN || d->disk != PART_OK)
     return 0;
   transfer_progress(&d->base, d->file.size, d->total, false);
   return size;
@@ -137,13 +198,14 @@ static int add_header (Download *d, const char *line) {
   return 0;
 }
 
-/* Without a validator the bytes that are there may be of another file. */
+/* Without a validator the bytes that are there may be of another file: all of it
+** is asked for, and they are thrown away when it comes. */
 static int ask_for_rest (Download *d, Exchange *x) {
   char range[48], condition[160];
-  if (d->file.size == 0)
+  d->asked_range = d->file.size != 0 && d->validator != NULL && !d->whole_only;
+  d->whole_only = false;
+  if (!d->asked_range)
     return 0;
-  if (d->validator[0] == '\0')
-    return partfile_restart(&d->file) == PART_OK ? 0 : -1;
   snprintf(range, sizeof range, "Range: bytes=%lld-", (long long)d->file.size);
   snprintf(condition, sizeof condition, "If-Range: %s", d->validator);
   if (add_header(d, range) != 0 || add_header(d, condition) != 0)
@@ -177,11 +239,12 @@ static long buffer_size (const Session *s) {
 
 static int prepare (Transfer *t, Exchange *x) {
   Download *d = (Download *)t;
-  d->begun = d->bad_range = d->changed = d->packed = false;
+  d->begun = false;
+  d->answer = ANSWER_TAKEN;
   d->disk = PART_OK;
+  d->limit = -1;
   if (ask_for_rest(d, x) != 0) {
-    transfer_fail(t, NULL, FAILURE_FILE, "%s: %s", d->file.part,
-                  strerror(errno));
+    transfer_fail(t, NULL, FAILURE_MEMORY, "out of memory");
     return -1;
   }
   session_limit_stall(t->session, x);
@@ -207,13 +270,73 @@ static void fail_disk (Download *d, PartStatus status, int error) {
   else if (status == PART_BUSY)
     transfer_fail(t, NULL, FAILURE_FILE, "%s was taken by another process",
                   d->file.part);
-  else if (status == PART_NO_AUDIO)
-    transfer_fail(t, NULL, FAILURE_PROTOCOL, "the body is not audio%s%s",
-                  t->exchange->content_type[0] != '\0' ? " but " : "",
-                  t->exchange->content_type);
   else
     transfer_fail(t, NULL, FAILURE_FILE, "%s: %s", d->file.part,
                   strerror(error));
+}
+
+/* Not what was asked for; after a pause it may be. */
+static void try_again (Download *d, Exchange *x, RetryKind kind,
+                       const char *reason) {
+  if (!transfer_try_again(&d->base, x, kind, reason))
+    transfer_fail(&d->base, x, FAILURE_PROTOCOL, "%s", reason);
+}
+
+/* A stem that is paid for may come yet. */
+static void wait_for_it (Download *d, Exchange *x, const char *reason) {
+  if (d->base.patience_ms > 0)
+    try_again(d, x, RETRY_ABSENT, reason);
+  else
+    transfer_fail(&d->base, x, FAILURE_PROTOCOL, "%s", reason);
+}
+
+/* A page, most likely, that says what is not there yet. */
+static void refuse_body (Download *d, Exchange *x) {
+  char reason[96];
+  bool has_type = x->content_type[0] != '\0';
+  snprintf(reason, sizeof reason, "the body is not audio%s%s",
+           has_type ? " but " : "", x->content_type);
+  if (partfile_restart(&d->file) != PART_OK)
+    fail_disk(d, PART_ERROR, errno);
+  else
+    wait_for_it(d, x, reason);
+}
+
+/* It came, and is no use.  A host that sends the like each time is believed
+** after as many times as there are retries. */
+static void begin_anew (Download *d, Exchange *x, const char *reason) {
+  d->validator = NULL;
+  if (d->spoiled++ >= d->base.budget)
+    transfer_fail(&d->base, x, FAILURE_PROTOCOL, "%s", reason);
+  else
+    try_again(d, x, RETRY_FREE, reason);
+}
+
+/* Bytes won are worth patience: nothing is counted while some come that can be
+** kept.  Those that were thrown away do not count a second time. */
+static bool has_won (Download *d) {
+  if (d->file.size <= d->most || d->validator == NULL ||
+      !partfile_is_audio(&d->file))
+    return false;
+  d->most = d->file.size;
+  d->spoiled = 0;
+  transfer_refresh(&d->base);
+  return true;
+}
+
+static void resume (Download *d, Exchange *x, CURLcode code) {
+  has_won(d);
+  transfer_retry(&d->base, x, code);
+}
+
+/* The host says that this was all, the file that it is not. */
+static void end_early (Download *d, Exchange *x) {
+  static const char reason[] = "the file ends early, and its host gives no "
+                               "length";
+  if (has_won(d))
+    try_again(d, x, RETRY_FREE, reason);
+  else
+    begin_anew(d, x, reason);
 }
 
 static bool is_intact (Download *d) {
@@ -226,88 +349,122 @@ static bool is_intact (Download *d) {
   return strcmp(found, d->expected) == 0;
 }
 
-/* Whole in length and broken in content: nothing of it is worth keeping. */
-static void begin_anew (Download *d, Exchange *x) {
-  Transfer *t = &d->base;
-  if (partfile_restart(&d->file) != PART_OK)
-    fail_disk(d, PART_ERROR, errno);
-  else if (t->retries <= 0)
-    transfer_fail(t, NULL, FAILURE_PROTOCOL,
-                  "the bytes do not match their digest");
+static bool is_vouched_for (const Download *d) {
+  return d->total >= 0 || d->expected[0] != '\0';
+}
+
+/* Sync it and name it. */
+static void keep (Download *d, Exchange *x) {
+  PartStatus status = partfile_commit(&d->file, d->overwrite);
+  if (status != PART_OK)
+    fail_disk(d, status, errno);
   else
-    transfer_retry(t, x, CURLE_PARTIAL_FILE);
+    transfer_succeed(&d->base, x);
 }
 
 /* Without a Content-Length it may have been cut in its headers. */
 static void complete_empty (Download *d, Exchange *x) {
   curl_off_t length = -1;
   curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-  if (length == 0)
-    transfer_fail(&d->base, NULL, FAILURE_PROTOCOL, "the body is empty");
-  else
+  if (length < 0)
     transfer_retry(&d->base, x, CURLE_GOT_NOTHING);
+  else
+    wait_for_it(d, x, "the body is empty");
 }
 
 static void complete (Download *d, Exchange *x) {
-  PartStatus status;
-  if (d->file.size == 0 || !d->begun) {
+  if (d->file.size == 0 || (!d->begun && d->base.http_status != 416)) {
     complete_empty(d, x);
     return;
   }
-  if (!is_intact(d)) {
-    begin_anew(d, x);
+  if (!partfile_is_audio(&d->file)) {
+    refuse_body(d, x);
     return;
   }
-  status = partfile_commit(&d->file, d->overwrite);
-  if (status != PART_OK) {
-    fail_disk(d, status, errno);
+  if (!is_vouched_for(d) && !container_is_whole(&d->container)) {
+    end_early(d, x);
+    return;
+  }
+  if (!is_intact(d)) {
+    begin_anew(d, x, "the bytes do not match their digest");
     return;
   }
   session_note_bytes(d->base.session, d->file.size);
   transfer_progress(&d->base, d->file.size, d->file.size, true);
-  transfer_succeed(&d->base, x);
+  d->held = d->hold && !is_vouched_for(d);
+  if (d->held)
+    transfer_succeed(&d->base, x);
+  else
+    keep(d, x);
 }
 
-/* Bytes won are worth patience: the count of retries begins again.  Those that
-** had to be thrown away do not count a second time. */
-static void resume (Download *d, Exchange *x, CURLcode code) {
-  if (d->file.size - d->most >= GAIN) {
-    d->base.retries = d->budget;
-    d->most = d->file.size;
-  }
-  transfer_retry(&d->base, x, code);
+/* Statuses by which a host says that it is not there, whatever is asked for. */
+static bool is_outage (long status) {
+  return status == 408 || status == 429 || status == 502 || status == 503 ||
+         status == 504;
+}
+
+/* A whole reply without a stem.  A range may be what the host cannot answer,
+** where it says so, or when there was no other reason the time before. */
+static void refused (Download *d, Exchange *x, long status) {
+  char reason[32];
+  bool range = status == 304 || status == 412 || status == 416;
+  snprintf(reason, sizeof reason, "HTTP %ld", status);
+  d->whole_only =
+    d->asked_range && (range || (!is_outage(status) && d->base.fruitless > 0));
+  if (backoff_status(status))
+    resume(d, x, CURLE_OK);
+  else if (d->asked_range && range)
+    try_again(d, x, RETRY_ABSENT, reason);
+  else if (status < 300)
+    wait_for_it(d, x, reason);
+  else
+    transfer_fail_exchange(&d->base, x, CURLE_OK);
 }
 
 /* Only a request that speaks of encodings has its reply unpacked by libcurl. */
-static void ask_unpacked (Download *d) {
+static void ask_unpacked (Download *d, Exchange *x) {
+  d->validator = NULL;
+  if (d->unpacks)
+    refuse_body(d, x);
+  else
+    transfer_start_in(&d->base, 0);
   d->unpacks = true;
-  d->validator[0] = '\0';
-  transfer_start_in(&d->base, 0);
+}
+
+static void answered_oddly (Download *d, Exchange *x) {
+  if (d->answer == ANSWER_PACKED) {
+    ask_unpacked(d, x);
+  } else if (d->answer == ANSWER_CHANGED) {
+    d->validator = NULL;
+    try_again(d, x, RETRY_ABSENT, "the file has changed");
+  } else {
+    d->whole_only = true;
+    try_again(d, x, RETRY_ABSENT, "a range that was not asked for");
+  }
 }
 
 static void finish (Transfer *t, Exchange *x, CURLcode code) {
   Download *d = (Download *)t;
   long status = t->http_status;
-  bool success = code == CURLE_OK && (status == 200 || status == 206);
-  if (d->disk != PART_OK)
+  bool all = status == 416 && d->asked_range && d->total < 0 &&
+             read_size(x) == d->file.size;
+  if (d->disk == PART_NO_AUDIO)
+    refuse_body(d, x);
+  else if (d->disk != PART_OK)
     fail_disk(d, d->disk, d->disk_error);
-  else if (d->packed)
-    ask_unpacked(d);
-  else if (d->changed)
-    resume(d, x, CURLE_PARTIAL_FILE);
-  else if (d->bad_range)
-    transfer_fail(t, NULL, FAILURE_PROTOCOL, "a range that was not asked for");
-  else if (success && (d->total < 0 || d->file.size == d->total))
-    complete(d, x);
-  else if (success)
-    resume(d, x, CURLE_PARTIAL_FILE);
-  else if (code == CURLE_OK && status == 416 && d->file.size != 0 &&
-           partfile_restart(&d->file) == PART_OK)
-    transfer_retry(t, x, code);
-  else if (code == CURLE_OK ? backoff_status(status) : backoff_code(code))
+  else if (d->answer != ANSWER_TAKEN)
+    answered_oddly(d, x);
+  else if (code != CURLE_OK && backoff_code(code))
     resume(d, x, code);
-  else
+  else if (code != CURLE_OK)
     transfer_fail_exchange(t, x, code);
+  else if (!has_stem(status) && !all)
+    refused(d, x, status);
+  else if (d->total < 0 || d->file.size == d->total)
+    complete(d, x);
+  else
+    resume(d, x, CURLE_PARTIAL_FILE);
 }
 
 static void destroy (Transfer *t) {
@@ -328,17 +485,57 @@ Transfer *download_open (Session *s, const DownloadOptions *options) {
   d->base.operation = &operation;
   d->overwrite = options->overwrite;
   d->hash = options->hash;
-  d->budget = options->transfer.retries;
+  d->hold = options->hold;
   d->total = -1;
   return transfer_begin(&d->base, s, &options->transfer) == 0 ? &d->base : NULL;
 }
 
-int download_continue (Transfer *t, const char *url) {
+int64_t download_continue (Transfer *t, const char *url) {
   Download *d = (Download *)t;
+  int64_t ms;
   if (t->session == NULL || t->failure.kind != FAILURE_HTTP)
     return -1; /* after a fault of the disk the file is not what 'size' says */
-  d->base.retries = d->budget;
-  return transfer_revive(t, url);
+  ms = has_won(d) || d->renewals++ == 0
+         ? 0
+         : transfer_pause(t, RETRY_ABSENT, t->failure.retry_after_s);
+  if (ms < 0 || transfer_revive(t, url) != 0)
+    return -1;
+  transfer_start_in(t, ms);
+  return ms;
+}
+
+bool download_is_held (const Transfer *t) {
+  return ((const Download *)t)->held;
+}
+
+int download_keep (Transfer *t) {
+  Download *d = (Download *)t;
+  PartStatus status;
+  if (!d->held)
+    return -1;
+  d->held = false;
+  status = partfile_commit(&d->file, d->overwrite);
+  if (status != PART_OK)
+    fail_disk(d, status, errno);
+  return status == PART_OK ? 0 : -1;
+}
+
+int64_t download_again (Transfer *t) {
+  Download *d = (Download *)t;
+  int64_t ms;
+  if (!d->held || t->session == NULL || d->spoiled++ >= t->budget)
+    return -1;
+  ms = transfer_pause(t, RETRY_FREE, -1);
+  if (ms < 0 || transfer_revive(t, t->url) != 0)
+    return -1;
+  d->held = false;
+  d->validator = NULL;
+  transfer_start_in(t, ms);
+  return ms;
+}
+
+double download_duration (const Transfer *t) {
+  return container_duration(&((const Download *)t)->container);
 }
 
 const char *download_path (const Transfer *t) {

@@ -6,10 +6,13 @@
 #include <string.h>
 #include <strings.h>
 
+#include "retry_after.h"
+
 static void forget_reply (Exchange *x) {
   x->status = 0;
   x->header_bytes = 0;
   x->has_retry_after = false;
+  x->retry_after[0] = x->date[0] = '\0';
   x->etag[0] = x->content_type[0] = x->content_range[0] = '\0';
   x->location[0] = x->last_modified[0] = x->repr_digest[0] = '\0';
   x->content_encoding[0] = '\0';
@@ -75,6 +78,8 @@ static size_t on_header (char *line, size_t one, size_t size, void *arg) {
   NOTE(content_range, "Content-Range");
   NOTE(content_encoding, "Content-Encoding");
   NOTE(location, "Location");
+  NOTE(date, "Date");
+  NOTE(retry_after, "Retry-After");
   if (value_of(line, size, "Retry-After", 11, &length) != NULL)
     x->has_retry_after = true;
   return size;
@@ -179,13 +184,7 @@ bool exchange_is_multiplexed (const Exchange *x) {
 }
 
 long exchange_retry_after (const Exchange *x) {
-  curl_off_t seconds = 0;
-  if (!x->has_retry_after)
-    return -1;
-  curl_easy_getinfo(x->easy, CURLINFO_RETRY_AFTER, &seconds);
-  if (seconds < 0)
-    return 0;
-  return seconds > 10000000 ? 10000000 : (long)seconds;
+  return x->has_retry_after ? retry_after_read(x->retry_after, x->date) : -1;
 }
 
 const char *exchange_error (const Exchange *x, CURLcode code) {

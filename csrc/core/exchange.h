@@ -34,6 +34,8 @@ typedef struct Exchange {
   char repr_digest[192];
   char content_type[64];
   char content_range[64];
+  char date[40];
+  char retry_after[64];
   char content_encoding[16];
   char location[512]; /* as sent: it may hold anything */
   char error[CURL_ERROR_SIZE];
@@ -64,8 +66,8 @@ long exchange_status (const Exchange *x);
 /* True when the reply came by HTTP/2 or later: one connection takes many. */
 bool exchange_is_multiplexed (const Exchange *x);
 
-/* Seconds the service asked to wait (Retry-After, either form; RFC 9110
-** 10.2.3), 0 when that time has passed, -1 when it did not ask. */
+/* Seconds the service asked to wait (Retry-After), 0 when that time has passed,
+** -1 when it did not ask. */
 long exchange_retry_after (const Exchange *x);
 
 /* libcurl's own words for what went wrong. */

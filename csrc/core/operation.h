@@ -27,6 +27,15 @@ typedef struct Operation {
   void (*destroy)(Transfer *t);
 } Operation;
 
+/* Why there may be another attempt, which says until when. */
+typedef enum RetryKind {
+  RETRY_AWAY,   /* no answer, or that the service is not there for now: while
+                ** retries or patience last, or without end */
+  RETRY_ABSENT, /* not what was asked for, but it may come: while retries or
+                ** patience last */
+  RETRY_FREE    /* the operation counts by itself */
+} RetryKind;
+
 struct Transfer {
   const Operation *operation;
   Session *session; /* NULL once the session is closed */
@@ -45,6 +54,11 @@ struct Transfer {
   struct curl_slist *headers;
   int attempts;
   int retries;
+  int budget;    /* retries to begin with */
+  int fruitless; /* attempts that won nothing; -1: the last one did */
+  int64_t patience_ms;
+  int64_t patient_until; /* since the first fruitless one */
+  bool endless;
   int redirects;
   bool api;      /* goes to the origin of base_url, with the key */
   bool progress; /* someone listens */
@@ -73,9 +87,26 @@ void transfer_fail (Transfer *t, Exchange *x, FailureKind kind,
 /* Fail with a reply's status or, without one, libcurl's reason. */
 void transfer_fail_exchange (Transfer *t, Exchange *x, CURLcode code);
 
-/* Try again after a backoff, no sooner than the service asked; when retries
-** or the deadline forbid that, transfer_fail_exchange. */
+/* Try again after a backoff, no sooner than the service asked; when nothing is
+** left of retries and patience or the deadline forbids it,
+** transfer_fail_exchange. */
 void transfer_retry (Transfer *t, Exchange *x, CURLcode code);
+
+/* The same for any 'reason'; false, and nothing has happened, where no attempt
+** may follow. */
+bool transfer_try_again (Transfer *t, Exchange *x, RetryKind kind,
+                         const char *reason);
+
+/* Milliseconds before the next attempt, which is counted; 'asked' is what the
+** service asked for, in seconds, or below 1.  -1: none may follow. */
+int64_t transfer_pause (Transfer *t, RetryKind kind, long asked);
+
+/* Milliseconds for the 'asked' seconds that a service wants to be left alone:
+** where there is no end to waiting it is still asked each hour. */
+int64_t transfer_asked_ms (const Transfer *t, long asked);
+
+/* Something was won: retries and patience begin anew. */
+void transfer_refresh (Transfer *t);
 
 /* Let the attempt on 'x' take 'ms' once it has a connection: waiting for a free
 ** one is not the service's doing.  It ends as CURLE_OPERATION_TIMEDOUT. */
@@ -98,7 +129,7 @@ bool transfer_has_begun (const Transfer *t);
 void transfer_heed (Transfer *t, const Exchange *x, int64_t ms);
 
 /* False when 'ms' would reach the deadline or, where there is none, be longer
-** than anyone should be kept waiting unasked. */
+** than anyone should be kept waiting unasked, or has patience for. */
 bool transfer_may_wait (const Transfer *t, int64_t ms);
 
 /* Begin the next attempt in 'ms', or sooner if the deadline comes first. */

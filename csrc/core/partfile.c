@@ -218,6 +218,10 @@ PartStatus partfile_write (PartFile *p, const void *data, size_t size) {
   return status;
 }
 
+bool partfile_is_audio (const PartFile *p) {
+  return format_of(p) != NULL;
+}
+
 PartStatus partfile_restart (PartFile *p) {
   p->size = 0;
   p->held = 0;

@@ -59,6 +59,9 @@ PartStatus partfile_open_private (PartFile *p);
 ** bytes or in partfile_commit.  PART_NO_AUDIO: none of it was written. */
 PartStatus partfile_write (PartFile *p, const void *data, size_t size);
 
+/* True when what was written begins like audio. */
+bool partfile_is_audio (const PartFile *p);
+
 /* Begin anew: throw away what was written. */
 PartStatus partfile_restart (PartFile *p);
 

@@ -101,8 +101,8 @@ static void stumbled (Poll *p, Exchange *x, CURLcode code) {
   else
     transfer_reason(x, code, p->reason, sizeof p->reason);
   memcpy(event.reason, p->reason, sizeof event.reason);
-  if (wait < asked * 1000)
-    wait = asked * 1000;
+  if (wait < transfer_asked_ms(&p->base, asked))
+    wait = transfer_asked_ms(&p->base, asked);
   if (code == CURLE_OK)
     transfer_heed(&p->base, x, wait);
   if (asked > 0 && !transfer_may_wait(&p->base, wait))

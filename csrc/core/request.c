@@ -45,11 +45,9 @@ static void finish (Transfer *t, Exchange *x, CURLcode code) {
 }
 
 int64_t request_again (Transfer *t) {
-  int64_t ms = backoff_ms(t->attempts);
-  if (t->session == NULL || t->retries <= 0 || !transfer_may_wait(t, ms) ||
-      transfer_revive(t, t->url) != 0)
+  int64_t ms = t->session != NULL ? transfer_pause(t, RETRY_ABSENT, -1) : -1;
+  if (ms < 0 || transfer_revive(t, t->url) != 0)
     return -1;
-  t->retries--;
   transfer_start_in(t, ms);
   return ms;
 }

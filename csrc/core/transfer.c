@@ -16,6 +16,7 @@
 #define PROGRESS_MS 100 /* at most ten progress events a second */
 #define REDIRECT_LIMIT 5
 #define LONGEST_PAUSE_MS 120000
+#define ENDLESS_PAUSE_MS 3600000 /* where there is no end to waiting */
 #define STREAM_LIMIT 100 /* of one HTTP/2 connection, as libcurl has it */
 #define NO_REPLY "no reply within"
 
@@ -56,7 +57,10 @@ int transfer_begin (Transfer *t, Session *s, const TransferOptions *options) {
   if (t->url == NULL || copy_headers(t, options->headers) != 0)
     goto fail;
   t->deadline = options->deadline;
-  t->retries = options->retries;
+  t->retries = t->budget = options->retries;
+  t->patience_ms = options->patience_ms < CLOCK_NEVER / 2 ? options->patience_ms
+                                                          : CLOCK_NEVER / 2;
+  t->endless = options->endless;
   t->progress = options->progress;
   t->body.limit = REPLY_LIMIT;
   t->start_at = clock_ms();
@@ -101,6 +105,8 @@ static void end_attempt (Transfer *t) {
 
 static void end (Transfer *t) {
   Event event;
+  if (t->done)
+    return; /* what its owner did with it afterwards has failed */
   end_attempt(t);
   t->done = true;
   t->start_at = CLOCK_NEVER;
@@ -253,7 +259,7 @@ bool transfer_has_begun (const Transfer *t) {
 
 bool transfer_may_wait (const Transfer *t, int64_t ms) {
   if (t->deadline == CLOCK_NEVER)
-    return ms <= LONGEST_PAUSE_MS;
+    return t->endless || ms <= LONGEST_PAUSE_MS || ms <= t->patience_ms;
   return clock_ms() + ms < t->deadline;
 }
 
@@ -266,24 +272,61 @@ void transfer_heed (Transfer *t, const Exchange *x, int64_t ms) {
   pace_hush(session_pace(t->session), clock_ms() + ms);
 }
 
-void transfer_retry (Transfer *t, Exchange *x, CURLcode code) {
-  int64_t ms = backoff_ms(t->attempts);
-  long asked = exchange_retry_after(x);
+int64_t transfer_asked_ms (const Transfer *t, long asked) {
+  int64_t ms = (int64_t)asked * 1000;
+  bool capped = t->endless && t->deadline == CLOCK_NEVER;
+  return capped && ms > ENDLESS_PAUSE_MS ? ENDLESS_PAUSE_MS : ms;
+}
+
+static int64_t pause_of (const Transfer *t, long asked) {
+  int64_t ms = backoff_ms(t->fruitless + 1);
+  int64_t asked_ms = transfer_asked_ms(t, asked);
+  return ms < asked_ms ? asked_ms : ms;
+}
+
+static bool has_hope (const Transfer *t, RetryKind kind) {
+  return kind == RETRY_FREE || t->retries > 0 ||
+         (kind == RETRY_AWAY && t->endless) || clock_ms() < t->patient_until;
+}
+
+int64_t transfer_pause (Transfer *t, RetryKind kind, long asked) {
+  int64_t ms = pause_of(t, asked);
+  if (t->fruitless <= 0)
+    t->patient_until = clock_ms() + t->patience_ms;
+  if (!has_hope(t, kind) || !transfer_may_wait(t, ms))
+    return -1;
+  if (t->retries > 0 && t->fruitless >= 0 && kind != RETRY_FREE)
+    t->retries--;
+  t->fruitless++;
+  return ms;
+}
+
+void transfer_refresh (Transfer *t) {
+  t->retries = t->budget;
+  t->fruitless = -1;
+}
+
+bool transfer_try_again (Transfer *t, Exchange *x, RetryKind kind,
+                         const char *reason) {
+  int64_t ms = transfer_pause(t, kind, exchange_retry_after(x));
   Event event;
-  if (ms < asked * 1000)
-    ms = asked * 1000;
-  if (code == CURLE_OK)
-    transfer_heed(t, x, ms);
-  if (t->retries <= 0 || !transfer_may_wait(t, ms)) {
-    transfer_fail_exchange(t, x, code);
-    return;
-  }
-  t->retries--;
+  if (ms < 0)
+    return false;
   event = transfer_event(t, EVENT_RETRY);
   event.next_ms = ms;
-  transfer_reason(x, code, event.reason, sizeof event.reason);
+  snprintf(event.reason, sizeof event.reason, "%s", reason);
   session_post(t->session, &event);
   transfer_start_in(t, ms);
+  return true;
+}
+
+void transfer_retry (Transfer *t, Exchange *x, CURLcode code) {
+  char reason[sizeof((Event *)0)->reason];
+  transfer_reason(x, code, reason, sizeof reason);
+  if (code == CURLE_OK)
+    transfer_heed(t, x, pause_of(t, exchange_retry_after(x)));
+  if (!transfer_try_again(t, x, RETRY_AWAY, reason))
+    transfer_fail_exchange(t, x, code);
 }
 
 bool transfer_redirect (Transfer *t, Exchange *x) {

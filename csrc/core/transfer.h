@@ -19,7 +19,9 @@ typedef struct TransferOptions {
   const char *const *headers; /* header lines, NULL-ended; may be NULL */
   int64_t deadline;           /* clock_ms() time; CLOCK_NEVER: none */
   int retries;                /* attempts after the first one */
-  bool progress;              /* post EVENT_PROGRESS */
+  int64_t patience_ms; /* others follow for so long, whatever their number */
+  bool endless;        /* for ever, while nobody is there to answer */
+  bool progress;       /* post EVENT_PROGRESS */
 } TransferOptions;
 
 /* Stop it if it runs, remove what it left half done, and free it.  No event of

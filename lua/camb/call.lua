@@ -120,6 +120,13 @@ function Call:fail_cancelled(step)
   return self:fail(failure.of_cancel(step, self))
 end
 
+--- From here on the operation is about what is paid for: it is waited for as
+--- long as polling would, however many attempts that takes.
+---@param options { interval: number, max_attempts: integer }
+function Call:be_patient(options)
+  self.patience = options.interval * options.max_attempts
+end
+
 --- Open a transfer of `kind` ("request", "upload", "poll", "download") with the
 --- operation's deadline; its events come to `box`, or the operation's inbox.
 ---@return userdata? transfer
@@ -131,6 +138,9 @@ function Call:open(kind, request, box)
   end
   request.deadline = self.deadline
   request.retries = request.retries or client.retries
+  if kind ~= "upload" and not request.is_unpaid then
+    request.patience, request.endless = self.patience, self.endless
+  end
   local transfer, problem = client.session[kind](client.session, request)
   if not transfer then
     return nil, problem

@@ -137,6 +137,7 @@ local function begin(call, stem, url, options)
     part = part,
     overwrite = options.overwrite,
     hash = options.hash,
+    hold = true,
     progress = call.has_listener,
   })
   if not transfer then
@@ -150,22 +151,24 @@ local function begin(call, stem, url, options)
   return { transfer = transfer, stem = stem }
 end
 
--- A URL expires; the run does not. Each stem gets one new URL.
+-- A URL expires, the run does not; and a stem may not be there yet.  The core
+-- says when to go on, as long as bytes are won or patience lasts.
 local function refresh(call, part, urls, renew)
   local kind, _, status = part.transfer:failure()
-  if kind ~= "http" or not EXPIRED[status] or part.renewed or not renew then
+  if kind ~= "http" or not EXPIRED[status] or not renew then
     return false
   end
-  part.renewed = true
+  local name = URL[part.stem]
   local fresh = renew()
-  local url = fresh and fresh[URL[part.stem]]
-  if not url or not part.transfer["continue"](part.transfer, url) then
+  local url = fresh and fresh[name] or urls[name]
+  local next_in = part.transfer["continue"](part.transfer, url)
+  if not next_in then
     return false
   end
-  urls[URL[part.stem]] = url
+  urls[name] = url
   call:emit("retrying", { step = "download", stem = part.stem,
     reason = ("HTTP %d: the URL is asked for again"):format(status),
-    attempt = part.transfer:attempts(), next_in = 0 })
+    attempt = part.transfer:attempts(), next_in = next_in })
   return true
 end
 
@@ -208,13 +211,80 @@ local function fail(call, part)
   return nil, err
 end
 
+-- Both are of one recording, so one is cut where they differ by a frame.
+local SLACK = 0.02
+
+local function durations(parts)
+  local list = {}
+  for _, part in pairs(parts) do
+    list[#list + 1] = part.transfer:duration()
+  end
+  return list[1], list[2]
+end
+
+-- Nobody but their own containers says that they are whole, and the other stem
+-- says that they are not.
+local function begin_anew(call, parts, a, b)
+  local reason = ("the stems are of different lengths, %.2f s and %.2f s")
+    :format(a, b)
+  for _, part in pairs(parts) do
+    if part.transfer:is_held() then
+      local next_in = part.transfer:restart()
+      part.has_come = false
+      if not next_in then
+        return call:fail({ kind = "protocol", step = "download",
+          stem = part.stem, attempts = part.transfer:attempts(),
+          message = reason .. ", and their host does not say how long they are"
+        })
+      end
+      call:emit("retrying", { step = "download", stem = part.stem,
+        reason = reason, attempt = part.transfer:attempts(),
+        next_in = next_in })
+    end
+  end
+  return true
+end
+
+local function keep_held(call, parts, stems)
+  for _, part in pairs(parts) do
+    if part.transfer:is_held() then
+      if not part.transfer:keep() then
+        return fail(call, part)
+      end
+      land(call, part, stems)
+    end
+  end
+  return true
+end
+
+local function settle(call, parts, stems)
+  local a, b = durations(parts)
+  if a and b and math.abs(a - b) > SLACK then
+    return begin_anew(call, parts, a, b)
+  end
+  return keep_held(call, parts, stems)
+end
+
+-- The transfer of `part` has ended well.
+local function finish(call, part, parts, stems)
+  part.has_come = true
+  if not part.transfer:is_held() then
+    land(call, part, stems)
+  end
+  for _, other in pairs(parts) do
+    if not other.has_come then
+      return true
+    end
+  end
+  return settle(call, parts, stems)
+end
+
 local function follow(call, parts, urls, renew)
-  local left = #STEMS
   -- nil: only room for what comes
   local stems = { foreground = nil, foreground_sha256 = nil,
     foreground_audio_url = nil, background = nil, background_sha256 = nil,
     background_audio_url = nil, task_id = call.task_id, run_id = call.run_id }
-  while left > 0 do
+  while not (stems.foreground and stems.background) do
     local event = call.inbox:next()
     if not event then
       return call:fail_cancelled("download")
@@ -225,13 +295,14 @@ local function follow(call, parts, urls, renew)
         total = event[5] })
     elseif part and event[2] == "retry" then
       call:emit_retry("download", event)
-    elseif part and event[2] == "done" then
-      if not part.transfer:failure() then
-        land(call, part, stems)
-        left = left - 1
-      elseif not refresh(call, part, urls, renew) then
-        return fail(call, part)
+    elseif part and event[2] == "done" and not part.transfer:failure() then
+      local ok, err = finish(call, part, parts, stems)
+      if not ok then
+        return nil, err
       end
+    elseif part and event[2] == "done" and not refresh(call, part, urls, renew)
+    then
+      return fail(call, part)
     end
   end
   return stems

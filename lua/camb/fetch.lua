@@ -18,7 +18,8 @@ local function open(call, url)
     return nil, "no temporary file can be made: " .. problem
   end
   local transfer
-  transfer, problem = call:open("download", { url = url, part = part })
+  transfer, problem = call:open("download", { url = url, part = part,
+    is_unpaid = true })
   if not transfer then
     part:close()
   end

@@ -161,13 +161,14 @@ local TABLE = {
 
   -- Waiting.
   { name = "interval", rule = check.above_zero, default = 5, unit = "s",
-    calls = "wait", flag = "--interval SECONDS", commands = SEPARATING,
+    calls = "wait download", flag = "--interval SECONDS", commands = SEPARATING,
     help = "Time between two polls.  The first polls come sooner." },
   { name = "max_attempts", rule = check.whole(1), default = 60,
-    defaults = { batch = 720 }, calls = "wait", flag = "--max-attempts N",
-    commands = SEPARATING,
+    defaults = { batch = 720 }, calls = "wait download",
+    flag = "--max-attempts N", commands = SEPARATING,
     help = "Polls before waiting ends as timeout.  The budget is time: "
-      .. "max_attempts times interval." },
+      .. "max_attempts times interval.  A stem that does not come is waited "
+      .. "for as long." },
 
   -- Stems.
   { name = "output_dir", rule = check.filled, default = ".",

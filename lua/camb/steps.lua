@@ -25,6 +25,7 @@ end
 
 --- The stems of `call.run_id`, from `urls` or from the service.
 function steps.download(call, urls, checked, name)
+  call:be_patient(checked)
   local ok, err = download.hold(call, checked, name)
   if not ok then
     return nil, err
@@ -57,6 +58,7 @@ function steps.separate(call, checked_source, checked, name)
     done, err = submit.run(call, checked_source, checked)
   end
   if done then
+    call:be_patient(checked)
     done, err = wait.run(call, checked)
   end
   if done then

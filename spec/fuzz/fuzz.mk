@@ -2,7 +2,7 @@
 # repository, which stay as they are; what they find is below FUZZ.
 FUZZ         = $(BUILD)/fuzz
 FUZZ_SECONDS ?= 60
-FUZZ_CORE    = url format retry_after reply
+FUZZ_CORE    = url format container retry_after reply
 FUZZ_SANDBOX = range target task form results
 FUZZ_C       = $(FUZZ_CORE) $(FUZZ_SANDBOX) engine
 # Programs in Lua, which take the seconds.

@@ -8,15 +8,29 @@
 
 #include <time.h>
 
+#include "core/retry_after.h"
 #include "wire.h"
 
-enum { PLAIN, SECONDS, FIXDATE, RFC850, ASCTIME, FORMS };
-enum { LONGEST = 10000000, SLACK = 2 };
+enum {
+  PLAIN,
+  SECONDS,
+  FIXDATE,
+  RFC850,
+  ASCTIME,
+  ISO,
+  ISO_OFFSET,
+  EPOCH,
+  FORMS
+};
+enum { LONGEST = 10000000, SLACK = 2, EPOCH_FROM = 1000000000 };
 
 static const char *const dates[FORMS] = {
   [FIXDATE] = "%a, %d %b %Y %H:%M:%S GMT",
   [RFC850] = "%A, %d-%b-%y %H:%M:%S GMT",
   [ASCTIME] = "%a %b %e %H:%M:%S %Y",
+  [ISO] = "%Y-%m-%dT%H:%M:%SZ",
+  [ISO_OFFSET] = "%Y-%m-%d %H:%M:%S.25+00:00",
+  [EPOCH] = "%s",
 };
 
 static long read_value (const char *value) {
@@ -49,7 +63,10 @@ static void check_date (const char *format, int32_t offset) {
   char text[64];
   struct tm tm;
   gmtime_r(&when, &tm);
-  strftime(text, sizeof text, format, &tm);
+  if (strcmp(format, "%s") == 0)
+    snprintf(text, sizeof text, "%lld", (long long)when);
+  else
+    strftime(text, sizeof text, format, &tm);
   seconds = read_value(text);
   if (offset <= 0)
     MUST(seconds == 0);
@@ -57,6 +74,18 @@ static void check_date (const char *format, int32_t offset) {
     MUST(seconds == LONGEST);
   else
     MUST(seconds <= offset && seconds >= offset - SLACK);
+}
+
+/* Whatever our clock says, the server's own is what its time is meant by. */
+static void check_clock (const char *format, int32_t wrong, uint32_t ahead) {
+  time_t now = time(NULL) + wrong, when = now + (time_t)(ahead % 100000);
+  char value[64], date[64];
+  struct tm tm;
+  gmtime_r(&when, &tm);
+  strftime(value, sizeof value, format, &tm);
+  gmtime_r(&now, &tm);
+  strftime(date, sizeof date, dates[FIXDATE], &tm);
+  MUST(retry_after_read(value, date) == (long)(ahead % 100000));
 }
 
 /* Two digits of a year stand for one within half a century. */
@@ -74,8 +103,12 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size) {
     read_value(value);
     free(value);
   } else if (form == SECONDS)
-    check_seconds((uint32_t)input_number(&in, 4));
-  else
-    check_date(dates[form], bounded((uint32_t)input_number(&in, 4)));
+    check_seconds((uint32_t)(input_number(&in, 4) % EPOCH_FROM));
+  else {
+    uint32_t number = (uint32_t)input_number(&in, 4);
+    check_date(dates[form], bounded(number));
+    if (form == ISO || form == FIXDATE)
+      check_clock(dates[form], bounded((uint32_t)input_number(&in, 4)), number);
+  }
   return 0;
 }

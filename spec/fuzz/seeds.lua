@@ -20,10 +20,11 @@ local ranges = each({ "bytes=0-99", "bytes=500-", "bytes=-1", "bytes=999-2000",
 
 local retry_after = each({ "0", "120", "Sun, 06 Nov 2094 08:49:37 GMT",
   "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 2094", "-1", "1.5",
-  "99999999999999999999", "2094-11-06T08:49:37Z" }, function(value)
+  "99999999999999999999", "2094-11-06T08:49:37Z", "2094-11-06 08:49:37.5+0200",
+  "1732831200", "1732831200000", "120 s", "7.5s" }, function(value)
   return "\0" .. value
 end)
-for form = 1, 4 do
+for form = 1, 7 do
   for _, seconds in ipairs { 0, 1, 9999999, 10000100, 20000000 } do
     retry_after[#retry_after + 1] = string.pack("<BI4", form, seconds)
   end
@@ -81,7 +82,23 @@ for count = 0, 3 do
     .. ("\5a\nb-\r"):rep(count) .. "the file\r\n--"
 end
 
+-- container: a file, or what the frames of one are made of.
+local containers = each({ "fLaC\128\0\0\34" .. ("\0"):rep(34),
+  "RIFF\36\0\0\0WAVEfmt \16\0\0\0" .. ("\1"):rep(16) .. "data\8\0\0\0"
+    .. ("x"):rep(8),
+  "RF64\255\255\255\255WAVEds64\28\0\0\0" .. ("\1"):rep(28) .. "data",
+  "\255\241\80\128\1\31\252\0\255\241\80\128\1\31\252\0",
+  "\255\251\144\100" .. ("\0"):rep(413) .. "\255\251\144\100",
+  "\0\0\0\8ftyp\0\0\0\8moov\0\0\0\8mdat",
+  "OggS\0\6" .. ("\0"):rep(20) .. "\1\16\1vorbis" .. ("\1"):rep(9),
+}, function(bytes)
+  return "\0\7" .. bytes
+end)
+containers[#containers + 1] = "\1\7\3\0" .. ("sound"):rep(200)
+containers[#containers + 1] = "\1\99\15\1" .. ("\0\255"):rep(200)
+
 return {
+  container = containers,
   url = { "https://client.camb.ai/apis", "http://127.0.0.1:8080/a?b=c#d",
     "http://[::1]:80/", "HTTPS://user:password@Host.EXAMPLE:443/",
     "ftp://host/", "file:///etc/passwd", "//host/", "http:host", "http://",

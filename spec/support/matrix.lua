@@ -73,6 +73,8 @@ local function take(self, options)
   self.downloads = (self.downloads or 0) + 1
   local folder = ("%s/stems-%d"):format(self.folder, self.downloads)
   options.output_dir, options.name = folder, "x"
+  -- what is left are the retries
+  options.interval, options.max_attempts = 0.001, 1
   local stems, err = self.client:download(self.urls, options)
   for _, name in ipairs(workspace.list(folder)) do
     assert(name:match("%.flac$"), "left: " .. name)

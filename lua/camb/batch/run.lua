@@ -23,6 +23,10 @@ end
 
 local run = {}
 
+-- With a store the host of a stem may be away for ever: only the deadline ends
+-- that.  For one that is there and has no stem this many seconds are enough.
+local PATIENCE = 600
+
 -- A listener that raises ends the batch; the error comes out where it is
 -- iterated over.
 local function tell(job, listener, event)
@@ -48,6 +52,11 @@ local function metatable_of(self)
   common.overwrite = self.options.overwrite
   common.hash = self.options.store ~= nil
   common.options = self.options
+  call.methods.be_patient(common, self.options)
+  if self.options.store then
+    common.patience = math.max(common.patience, PATIENCE)
+    common.endless = true
+  end
   common.tell = tell
   return { __index = common }
 end

@@ -1,0 +1,185 @@
+-- Where a host gives neither a length nor a digest, what a stem is says whether
+-- all of it came.
+
+local audio = require "spec.support.audio"
+local camb = require "camb"
+local sandbox = require "camb.sandbox"
+local workspace = require "spec.support.workspace"
+
+local MIX = "spec/fixtures/mix.flac"
+local CLOSE = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+local OLD = "HTTP/1.0 200 OK\r\n\r\n"
+
+-- By name: how ffmpeg is told to write it.
+local FORMATS = {
+  flac = "-c:a flac -f flac",
+  wav = "-c:a pcm_s16le -f wav",
+  rf64 = "-c:a pcm_s16le -rf64 always -f wav",
+  aac = "-c:a aac -f adts",
+  mp3 = "-c:a libmp3lame -b:a 96k -f mp3",
+  ["mp3 without its numbers"] = "-c:a libmp3lame -write_xing 0 "
+    .. "-id3v2_version 0 -f mp3",
+  ["mp3 between tags"] = "-c:a libmp3lame -metadata title=x "
+    .. "-write_id3v1 1 -f mp3",
+  m4a = "-c:a aac -f ipod",
+  ["m4a with its index first"] = "-c:a aac -movflags +faststart -f ipod",
+  ["m4a in fragments"] = "-c:a aac -movflags frag_keyframe+empty_moov -f ipod",
+  ogg = "-c:a libvorbis -f ogg",
+}
+
+describe("a stem of which no length and no digest came", function()
+  local server, client, folder, run
+  local made = {}
+
+  setup(function()
+    server = assert(sandbox.start({}))
+    local first = camb.client({ base_url = server.base_url,
+      api_key = server.api_key })
+    local task = assert(first:submit(MIX))
+    run = assert(task:wait({ interval = 0.1, max_attempts = 1000 }))
+    first:close()
+    folder = workspace.folder()
+    for name, words in pairs(FORMATS) do
+      audio.make(("-i %s -map_metadata -1 %s"):format(MIX, words),
+        folder .. "/stem")
+      made[name] = workspace.read(folder .. "/stem")
+    end
+    workspace.remove(folder)
+  end)
+
+  teardown(function()
+    server:stop()
+  end)
+
+  before_each(function()
+    folder = workspace.folder()
+    client = camb.client({ base_url = server.base_url,
+      api_key = server.api_key, retries = 2 })
+  end)
+
+  after_each(function()
+    client:close()
+    server:clear_faults()
+    workspace.remove(folder)
+  end)
+
+  -- What comes of the stem, reply by reply; the last one again and again.
+  local function serve(stem, head, replies)
+    for i, bytes in ipairs(replies) do
+      server:fault({ step = "stem", path = stem, raw = head .. bytes,
+        times = i == #replies and math.huge or 1 })
+    end
+  end
+
+  local function download()
+    return client:download(run, { output_dir = folder, name = "x",
+      interval = 0.01, max_attempts = 3 })
+  end
+
+  local function refuses(words)
+    client:close()
+    client = camb.client({ base_url = server.base_url,
+      api_key = server.api_key, retries = 0 })
+    local stems, err = download()
+    assert.is_nil(stems)
+    assert.equal("protocol", err.kind)
+    assert.matches(words, err.message)
+    assert.is_nil(table.concat(workspace.list(folder), " "):find("foreground"))
+  end
+
+  for name in pairs(FORMATS) do
+    it("is begun anew until it is whole: " .. name, function()
+      local whole = made[name]
+      serve("background", OLD, { whole })
+      serve("foreground", CLOSE, { whole:sub(1, math.floor(#whole / 2)),
+        whole:sub(1, -300), whole })
+      local stems = assert(download())
+      assert.is_true(whole == workspace.read(stems.foreground))
+      assert.is_true(whole == workspace.read(stems.background))
+    end)
+
+    it("is not named when it never is: " .. name, function()
+      local whole = made[name]
+      serve("background", OLD, { whole })
+      serve("foreground", OLD, { whole:sub(1, math.floor(#whole * 0.7)) })
+      refuses("ends early")
+    end)
+  end
+
+  it("is resumed where its host says by an ETag that it is the same",
+    function()
+      local whole = made.flac
+      server:fault({ step = "stem", path = "foreground",
+        raw = 'HTTP/1.1 200 OK\r\nETag: "a"\r\nConnection: close\r\n\r\n'
+          .. whole:sub(1, 50000) })
+      server:fault({ step = "stem", path = "foreground",
+        raw = ('HTTP/1.1 206 OK\r\nETag: "a"\r\nContent-Range: bytes 50000-%d/*'
+          .. "\r\nConnection: close\r\n\r\n"):format(#whole - 1)
+          .. whole:sub(50001) })
+      local stems = assert(download())
+      assert.is_true(whole == workspace.read(stems.foreground))
+    end)
+
+  it("is whole where the host has no more bytes, and says how many", function()
+    local whole = made.flac
+    server:fault({ step = "stem", path = "foreground", headers = {
+      ETag = '"a"', ["Content-Length"] = false,
+      ["Content-Range"] = ("bytes 0-%d/*"):format(#whole - 1) },
+      status = 206, body = whole })
+    local stems = assert(download())
+    assert.is_true(whole == workspace.read(stems.foreground))
+  end)
+
+  -- Cut between two frames nothing of it looks wrong.
+  local function cut_frames(bytes, count)
+    local at = 1
+    for _ = 1, count do
+      local a, b, c = bytes:byte(at + 3, at + 5)
+      at = at + (a % 4) * 2048 + b * 8 + math.floor(c / 32)
+    end
+    return bytes:sub(1, at - 1)
+  end
+
+  it("is begun anew where the other one is longer, though by a frame",
+    function()
+      local whole = made.aac
+      local frames = 0
+      repeat
+        frames = frames + 1
+      until #cut_frames(whole, frames) == #whole
+      serve("foreground", OLD, { cut_frames(whole, math.floor(frames / 2)),
+        cut_frames(whole, frames - 1), whole })
+      serve("background", OLD, { whole })
+      local stems = assert(download())
+      assert.is_true(whole == workspace.read(stems.foreground))
+      assert.is_true(whole == workspace.read(stems.background))
+    end)
+
+  it("is refused where it always is shorter than the other one", function()
+    serve("foreground", OLD, { cut_frames(made.aac, 20) })
+    serve("background", CLOSE, { made.aac })
+    refuses("of different lengths, 0.%d+ s and 2.%d+ s")
+  end)
+
+  it("is refused where nothing of it can be read", function()
+    serve("foreground", OLD, { "fLaC" .. ("\0"):rep(50000) })
+    refuses("ends early")
+  end)
+
+  it("needs no proof where its length came", function()
+    local bytes = "fLaC" .. ("x"):rep(50000)
+    server:fault({ step = "stem", path = "foreground", body = bytes })
+    local stems = assert(download())
+    assert.is_true(bytes == workspace.read(stems.foreground))
+  end)
+
+  it("is not sent by halves where it is a source", function()
+    local urls = assert(client:result(run.id))
+    local uploads = server:stats().uploads
+    serve("foreground", OLD, { made.flac:sub(1, 30000) })
+    local task, err = client:submit(urls.foreground_audio_url)
+    assert.is_nil(task)
+    assert.matches("ends early", err.message)
+    assert.equal(uploads, server:stats().uploads)
+  end)
+end)
