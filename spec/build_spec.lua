@@ -186,7 +186,7 @@ describe("the checkout #build", function()
     make(("docs BUILD='%s/docs'"):format(folder))
     local reference = workspace.read(folder .. "/docs/docs/api.md")
     for _, name in ipairs { "camb.separate", "Client:submit", "Task:wait",
-      "Operations:create_audio_separation", "camb.sandbox.start" } do
+      "audio_separation:create_audio_separation", "camb.sandbox.start" } do
       assert.truthy(reference:find("### " .. name .. "(", 1, true), name)
     end
   end)

@@ -1,0 +1,235 @@
+# What checks camb beyond `make test`; part of the Makefile at the top, where
+# its variables are explained.
+
+# $(call step,COMMANDS): how long they took, and a verdict in one line, which
+# .ci/run counts.
+define step
+	@start=$$(date +%s); if { $(1); }; then verdict=passed; \
+	else verdict=failed; fi; \
+	echo "$@ took $$(($$(date +%s) - start)) s"; echo "$@: $$verdict"; \
+	[ $$verdict = passed ]
+endef
+
+LINTS = lint-luacheck lint-format lint-docs lint-gcc lint-clang lint-poll \
+  lint-lua5.1 lint-luajit
+.PHONY: lint $(LINTS)
+lint: check-deps ## Check Lua, formatting, docs; gcc, clang, LuaJIT, Lua 5.1.
+	@$(MAKE) --no-print-directory -k $(LINTS)
+
+lint-luacheck:
+	$(call step,luacheck -q lua examples spec)
+
+C_FILES = $(wildcard csrc/*/*.[ch] csrc/*/*/*.[ch] spec/*/*.[ch])
+lint-format:
+	$(call step,clang-format --dry-run -Werror $(C_FILES))
+
+lint-docs:
+	$(call step,$(MAKE) --no-print-directory docs)
+
+# $(call strict,CC,LUA,GOALS,FLAGS): a build in which warnings are errors.
+strict = $(AGAIN) $(3) BUILD=$(BUILD)/lint/$(1)-$(2) CC=$(1) LUA=$(2) \
+  EXTRA_CFLAGS="-Werror $(4)"
+lint-gcc:
+	$(call step,$(call strict,gcc,$(LUA),all bench-programs))
+lint-clang:
+	$(call step,$(call strict,clang,$(LUA),all bench-programs))
+# The poller of last resort, which Linux never chooses by itself.
+lint-poll:
+	$(call step,$(CC) $(ALL_CFLAGS) -Werror -DCAMB_POLLER_POLL -fsyntax-only \
+	  $(wildcard csrc/core/*.c))
+# Every module must load there, too.
+lint-lua5.1 lint-luajit: lint-%:
+	$(call step,$(call strict,gcc,$*,all,-O1) && \
+	  eval "$$($(MAKE) -s env BUILD=$(BUILD)/lint/gcc-$* LUA=$*)" && \
+	  $* spec/support/load.lua $(LUA_FILES))
+
+# Which lines of Lua run is written down by specs under ASan, where the lines of
+# C are counted as well.
+COVERED     = $(abspath $(BUILD))/coverage
+COVERAGE_SO = $(abspath $(BUILD))/coverage.so
+COVERING    = COVERAGE=$(COVERED) \
+  LUA_INIT_5_4="package.loadlib('$(COVERAGE_SO)', 'luaopen_coverage')()"
+
+$(COVERAGE_SO): spec/support/coverage.c
+	@mkdir -p $(@D)
+	$(call quiet,LD)gcc $(WARNINGS) -D_GNU_SOURCE $(LUA_CFLAGS) -fPIC -shared \
+	  -o $@ $<
+
+# The sanitizers: an interpreter first in PATH that begins under one of them,
+# so that Lua processes which specs start are checked as well.
+ASAN     = $(BUILD)/sanitize
+VALGRIND = $(BUILD)/valgrind
+PRELOAD  = $(abspath $(BUILD)/preload.so)
+TSAN     = $(BUILD)/tsan
+ASAN_FLAGS = -fsanitize=address,undefined -fno-sanitize-recover=all
+ASAN_RUN = env LD_PRELOAD=$$(gcc -print-file-name=libasan.so):$(PRELOAD)
+TSAN_RUN = env LD_PRELOAD=$$(gcc -print-file-name=libtsan.so):$(PRELOAD)
+VALGRIND_RUN = env LD_PRELOAD=$(PRELOAD) valgrind --quiet --error-exitcode=99 \
+  --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
+  --child-silent-after-fork=yes
+
+# $(call interpreter,FOLDER,COMMAND): make $(LUA) start by COMMAND there.
+define interpreter
+	@mkdir -p $(1)/bin
+	@{ echo '#!/bin/sh'; \
+	   echo "exec $(2) $$(command -v $(LUA)) \"\$$@\""; } > $(1)/bin/$(notdir $(LUA))
+	@chmod +x $(1)/bin/$(notdir $(LUA))
+endef
+
+# Specs find in SANITIZER which one it is, where they measure what it changes,
+# such as the memory of the process.  Some run in `make test` alone: #build,
+# #slow, #kill, and #timed, which holds an upper bound of time.  Valgrind leaves
+# out those that separate whole recordings, compute on samples or ask databases
+# in Lua, too: minutes each, in C that the others run as well.  TSan runs what has threads.
+SANITIZERS = sanitize-asan sanitize-valgrind sanitize-tsan
+SLOW_LIMIT ?= 2700
+VALGRIND_SPECS ?= $(filter-out $(patsubst %,spec/%_spec.lua,engine engine_% \
+  formats batch_store store cli control readme),$(wildcard spec/*_spec.lua))
+TSAN_SPECS ?= $(wildcard spec/sandbox*_spec.lua) spec/faults_spec.lua
+.PHONY: sanitize $(SANITIZERS)
+sanitize: check-deps ## Run the specs under ASan and UBSan, TSan, valgrind.
+	@$(MAKE) --no-print-directory -k $(SANITIZERS)
+
+$(PRELOAD): spec/support/preload.c
+	@mkdir -p $(@D)
+	$(call quiet,LD)gcc $(WARNINGS) -D_GNU_SOURCE -fPIC -shared -o $@ $<
+
+# $(call sanitized,FOLDER,CFLAGS,FLAGS): build everything there.
+sanitized = $(AGAIN) all bench-programs BUILD=$(1) CC=gcc CFLAGS="$(2)" \
+  EXTRA_CFLAGS="$(3)"
+# $(call checked,FOLDER,FILES): run specs in that build.
+checked = $(AGAIN) -k --output-sync=target BUILD=$(1) LUA=$(notdir $(LUA)) \
+  FILE_LIMIT=$(SLOW_LIMIT) \
+  EXCEPT="build timed slow kill" $(patsubst spec/%_spec.lua,each-%,$(2))
+
+sanitize-asan: $(PRELOAD) $(COVERAGE_SO)
+	$(call interpreter,$(ASAN),$(ASAN_RUN))
+	$(call step,$(call sanitized,$(ASAN),-O1 -g -fno-omit-frame-pointer,\
+	  $(ASAN_FLAGS) --coverage) && find $(ASAN) -name '*.gcda' -delete && \
+	  SANITIZER=asan ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 \
+	  UBSAN_OPTIONS=print_stacktrace=1 $(COVERING) \
+	  $(call checked,$(ASAN),$(if $(filter spec,$(SPECS)),$(FILES),$(SPECS))))
+
+sanitize-tsan: $(PRELOAD)
+	$(call interpreter,$(TSAN),$(TSAN_RUN))
+	$(call step,$(call sanitized,$(TSAN),-O1 -g,-fsanitize=thread) && \
+	  SANITIZER=tsan TSAN_OPTIONS=halt_on_error=1:io_sync=0 \
+	  $(call checked,$(TSAN),$(TSAN_SPECS)))
+
+sanitize-valgrind: $(PRELOAD)
+	$(call interpreter,$(VALGRIND),$(VALGRIND_RUN))
+	$(call step,$(call sanitized,$(VALGRIND),-O2 -g) && SANITIZER=valgrind \
+	  $(call checked,$(VALGRIND),$(VALGRIND_SPECS)))
+
+COVERAGES = coverage-csrc coverage-lua
+.PHONY: coverage $(COVERAGES)
+coverage: check-deps ## Run the specs under ASan and print what they cover.
+	@rm -rf $(COVERED)
+	+@$(AGAIN) -k $(COVERAGES)
+coverage-csrc coverage-lua: sanitize-asan
+coverage-csrc:
+	$(call step,$(LUA) spec/support/coverage.lua c $(ASAN)/obj)
+coverage-lua:
+	$(call step,$(LUA) spec/support/coverage.lua lua $(COVERED) $(LUA_FILES))
+
+-include spec/fuzz/fuzz.mk
+.PHONY: fuzz
+fuzz: check-deps ## Fuzz each of FUZZES for FUZZ_SECONDS (60).
+	+@$(AGAIN) -k $(FUZZES:%=fuzz-%)
+
+# The longest first, more of them at a time than there are processors: some wait
+# more than they compute.  What is tagged #timed runs in `make test` alone, so these
+# may run side by side; each has a folder of its own to build in.
+CHECKS = $(SANITIZERS) $(LINTS) $(TORTURES) $(FUZZES:%=fuzz-%) $(COVERAGES)
+.PHONY: check
+check: check-deps ## All of lint, sanitize, coverage and fuzz, side by side.
+	@$(MAKE) --no-print-directory -k -j$$(($(CORES) + 3)) --output-sync=target \
+	  $(CHECKS)
+
+# Memory is refused: to a Lua state, to C and libcurl, to the sandbox; and the
+# collector never rests.  TORTURE=all refuses every request once, in half an
+# hour; otherwise it is every so manyth, in two minutes.
+TORTURE  ?= some
+TORTURED  = $(BUILD)/torture
+TORTURES  = torture-lua torture-malloc torture-sandbox torture-collect \
+  torture-gc
+WRAPPED   = malloc calloc realloc free strdup strndup \
+  $(shell sed -n 's/^LENT.[^,]*, \([A-Za-z0-9_]*\),.*/\1/p' \
+  spec/torture/allocate.c) json_pack
+comma     = ,
+TORTURE_RUN = env $(ENV_LUA) LUA_CPATH="$(abspath $(TORTURED))/lib/$(notdir \
+  $(LUA))/?.so;$${LUA_CPATH:-;}" ASAN_OPTIONS=detect_leaks=1 \
+  LSAN_OPTIONS=suppressions=spec/torture/leaks.supp:print_suppressions=0 \
+  $(TORTURED)/torture
+GC_SPECS = $(patsubst %,spec/%_spec.lua,api client errors money scheduler stems)
+.PHONY: torture torture-build $(TORTURES)
+torture: check-deps ## Refuse memory everywhere; TORTURE=all for every request.
+	@$(MAKE) --no-print-directory -k $(TORTURES)
+
+torture-build:
+	@$(AGAIN) core sandbox BUILD=$(TORTURED) CC=gcc \
+	  CFLAGS="-O1 -g -fno-omit-frame-pointer" EXTRA_CFLAGS="$(ASAN_FLAGS)" \
+	  LDFLAGS="$(patsubst %,-Wl$(comma)--wrap=%,$(WRAPPED))"
+	@gcc $(WARNINGS) -D_GNU_SOURCE -O1 -g $(ASAN_FLAGS) -rdynamic \
+	  $(LUA_CFLAGS) $(CORE_CFLAGS) $(SANDBOX_CFLAGS) -o $(TORTURED)/torture \
+	  spec/torture/*.c $(shell pkg-config --libs $(LUA_PC)) $(CORE_LIBS) \
+	  $(SANDBOX_LIBS)
+
+torture-lua torture-malloc torture-collect: torture-%: torture-build
+	$(call step,$(TORTURE_RUN) spec/torture/main.lua $* $(TORTURE))
+torture-sandbox: torture-build
+	$(call step,$(TORTURE_RUN) spec/torture/sandbox.lua $(TORTURE))
+# Full collections where the main paths are; elsewhere the collector just never
+# rests.  Left out are those that compute on samples in Lua.
+GC_FILES = $(filter-out $(GC_SPECS) $(wildcard spec/engine*_spec.lua \
+  spec/formats_spec.lua),$(FILES))
+torture-gc:
+	$(call step,$(AGAIN) all bench-programs && CAMB_GC=1000 \
+	  $(MAKE) --no-print-directory run-test FILE_LIMIT=$(SLOW_LIMIT) \
+	  SPECS="--exclude-tags=timed $(GC_SPECS)" && CAMB_GC=always $(AGAIN) -k \
+	  --output-sync=target FILE_LIMIT=$(SLOW_LIMIT) EXCEPT="build timed slow kill" \
+	  $(GC_FILES:spec/%_spec.lua=each-%))
+
+# Programs that print figures.  A C program that needs more than libc says here
+# what it is linked with.
+BENCHES ?= $(wildcard spec/bench/*.lua)
+BENCH_PROGRAMS = $(patsubst spec/bench/%.c,$(BUILD)/bench/%,$(wildcard spec/bench/*.c))
+$(BUILD)/bench/engine: $(ENGINE_O)
+$(BUILD)/bench/engine: LIBS = $(shell pkg-config --libs $(AV))
+$(BUILD)/bench/floor: LIBS = $(CORE_LIBS)
+$(BUILD)/bench/service: LIBS = $(shell pkg-config --libs libmicrohttpd)
+
+$(BUILD)/bench/%: spec/bench/%.c
+	@mkdir -p $(@D)
+	$(call quiet,LD)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS) -lpthread -lm
+
+# Jobs among faults by chance, for long; not a part of any other target.
+SECONDS ?= 60
+JOBS    ?= 200
+SEED    ?=
+.PHONY: soak
+soak: test-deps ## Run JOBS jobs at a time for SECONDS under random faults.
+	@$(AGAIN) all bench-programs $(SUPPORT_SO)
+	@$(ENV_LUA) $(ENV_C) LUA=$(LUA) $(LUA) spec/soak/soak.lua $(SECONDS) \
+	  $(JOBS) $(SEED)
+
+# Recordings that spec/bench/separation mixes, 110 MB.  The weights are fitted
+# on others: spec/bench/weights/fit.py needs python3-numpy fillets-ng-data
+# fillets-ng-data-cs ktuberling-data asterisk-core-sounds-fr-g722
+# singularity-music planetblupi-music-ogg marsshooter-data
+# fretsonfire-songs-muldjord gnome-shell-pomodoro-data sonic-pi-samples.
+BENCH_PACKAGES = asc-music asterisk-core-sounds-en-g722 csmash-demosong \
+  fillets-ng-data-nl fretsonfire-songs-sectoid gamine-data \
+  gnome-shell-pomodoro-data sonic-pi-samples
+
+.PHONY: bench bench-deps bench-programs run-bench
+bench-deps:
+	$(call install-packages,$(PACKAGES) $(TEST_PACKAGES) $(BENCH_PACKAGES))
+bench: bench-deps ## Run every program of spec/bench; BENCHES=… for some.
+	@$(AGAIN) all bench-programs
+	@$(MAKE) --no-print-directory run-bench
+bench-programs: $(BENCH_PROGRAMS)
+run-bench:
+	@for b in $(BENCHES); do echo "== $$b"; \
+	  $(ENV_LUA) $(ENV_C) $(ENV_PATH) LUA=$(LUA) BUILD=$(BUILD) \
+	  $(LUA) $$b || exit 1; done
