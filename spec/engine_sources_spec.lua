@@ -212,6 +212,127 @@ describe("a source that was cut off", function()
   end)
 end)
 
+describe("what stands around the audio and is none", function()
+  local RAW = { flac = "-c:a flac", mp3 = "-c:a libmp3lame", aac = "-c:a aac "
+    .. "-f adts" }
+
+  local function id3(size)
+    return "ID3\4\0\0" .. string.char(size >> 21 & 127, size >> 14 & 127,
+      size >> 7 & 127, size & 127) .. ("\90cover"):rep(size // 6 + 1):sub(1, size)
+  end
+
+  local function ape(size)
+    local item = ("<I4I4z"):pack(size, 2, "Cover Art") .. ("c"):rep(size)
+    local function frame(flags)
+      return ("<c8I4I4I4I4I8"):pack("APETAGEX", 2000, #item + 32, 1, flags, 0)
+    end
+    return frame(0xA0000000) .. item .. frame(0x80000000)
+  end
+
+  local function zeros(size)
+    return ("\0"):rep(size)
+  end
+
+  local function id3v1(title)
+    return ("TAG" .. title):sub(1, 128) .. zeros(125 - #title)
+  end
+
+  -- Without tags of its own, so that what is put around it is all there is.
+  local function raw(name)
+    return workspace.read(make("raw." .. name, "-i CUT -map_metadata -1 "
+      .. "-id3v2_version 0 " .. RAW[name]))
+  end
+
+  local function is_as_without(name, front, back)
+    local bare = raw(name)
+    local wanted = assert(separate(write("bare." .. name, bare)))
+    assert.equal("", wanted.message)
+    local figures = assert(separate(write("around." .. name, front .. bare
+      .. back)))
+    assert.equal("", figures.message)
+    return wanted.samples, figures.samples
+  end
+
+  for what, front in pairs{
+    ["an ID3 tag beyond what is probed"] = id3(1100000),
+    ["two ID3 tags"] = id3(600000) .. id3(600000),
+    ["an ID3 tag and padding"] = id3(2000) .. zeros(3000),
+    ["an APE tag"] = ape(3000),
+    ["an APE tag beyond what is probed"] = ape(1200000),
+    ["ID3 and APE"] = id3(3000) .. ape(5000),
+    ["zeros"] = zeros(1000),
+    ["many zeros"] = zeros(70000),
+  } do
+    for name in pairs(RAW) do
+      it(("is skipped in front: %s, %s"):format(what, name), function()
+        local wanted, samples = is_as_without(name, front, "")
+        assert.equal(wanted, samples)
+      end)
+    end
+  end
+
+  for what, back in pairs{
+    ["an ID3v1 tag"] = id3v1("A title"),
+    ["an empty ID3v1 tag"] = id3v1(""),
+    ["an APE tag"] = ape(2000),
+    ["APE and ID3v1"] = ape(2000) .. id3v1("x"),
+    ["an ID3v2 tag"] = id3(2000),
+    ["Lyrics3"] = "LYRICSBEGININD0000200" .. "000021LYRICS200" .. id3v1("x"),
+    ["a zero"] = "\0",
+    ["zeros"] = zeros(1000),
+  } do
+    for name in pairs(RAW) do
+      it(("is no damage behind it: %s, %s"):format(what, name), function()
+        is_as_without(name, "", back)
+      end)
+    end
+  end
+
+  it("does not hide that the audio is cut", function()
+    for name in pairs(RAW) do
+      local bytes = id3(2000) .. raw(name)
+      local path = write("cut-tagged." .. name, bytes:sub(1, #bytes * 6 // 10))
+      assert.matches("^the source ends early", assert(separate(path)).message)
+    end
+  end)
+end)
+
+describe("a source that was written to a pipe", function()
+  -- With another length in the heads of RIFF and of its samples.
+  local function with_length(length)
+    local bytes = workspace.read(make("length.wav", "-i CUT -c:a pcm_s16le "
+      .. "-map_metadata -1 -fflags +bitexact"))
+    local field = ("<I4"):pack(length)
+    local at = bytes:find("data", 1, true)
+    return "RIFF" .. field .. bytes:sub(9, at + 3) .. field .. bytes:sub(at + 8)
+  end
+
+  for what, length in pairs{ ["none"] = 0, ["all bits"] = 0xFFFFFFFF,
+    ["the largest"] = 0x7FFFFFFF, ["a little less"] = 0xFFFFFFDB } do
+    it("is whole, whatever stands for its length: " .. what, function()
+      local figures = assert(separate(write("pipe.wav", with_length(length))))
+      assert.equal(132300, figures.samples)
+      assert.equal("", figures.message)
+    end)
+  end
+
+  it("says so where it ends inside of a sample", function()
+    local path = write("pipe.wav", with_length(0xFFFFFFFF):sub(1, -2))
+    assert.matches("^the source ends early", assert(separate(path)).message)
+  end)
+
+  for _, format in ipairs{ "au", "caf", "flac", "wav" } do
+    it("is whole in its other forms: " .. format, function()
+      local path = folder .. "/pipe." .. format
+      assert.equal("", (workspace.run(("ffmpeg -v error -i %s -f %s - > %s")
+        :format(cut, format, path))))
+      local figures = assert(separate(path))
+      assert.equal(132300, figures.samples)
+      assert.equal("", figures.message)
+    end)
+  end
+end)
+
 describe("a source that changes its rate on the way", function()
   it("keeps its first rate, and loses nothing of its length", function()
     local parts = {}

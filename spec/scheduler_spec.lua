@@ -177,7 +177,7 @@ describe("jobs of one client", function()
     end)
     assert.equal(12, #results)
     assert.equal(24, #workspace.list(folder))
-    assert.is_true(server:stats().connections.api <= 8)
+    assert.is_true(server:stats().connections.api <= 12 + 8)
     assert.equal(12, server:stats().uploads)
   end)
 

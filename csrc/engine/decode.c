@@ -11,6 +11,7 @@
 
 #include "engine/demux.h"
 #include "engine/samples.h"
+#include "engine/tags.h"
 
 enum { MIN_RATE = 1000, MAX_RATE = 655350 }; /* FLAC's own upper limit */
 enum { MAX_IDLE = 1000 }; /* steps without progress before we give up */
@@ -29,6 +30,7 @@ struct Decoder {
   int draining;
   int damaged;     /* packets that could not be decoded */
   int cut;         /* the newest packet is one of them */
+  int is_tag;      /* the newest packet is a tag, or padding */
   int64_t count;   /* samples handed out, per channel */
   int64_t clipped; /* of all channels, beyond full scale */
   double limit;    /* seconds; 0: none */
@@ -50,15 +52,26 @@ static int end_of_packets (Decoder *d, Fault *fault) {
   return 0;
 }
 
-/* A packet may be bad more than once: cut, refused, and decoded in vain. */
+/* A packet may be bad more than once: cut, refused, and decoded in vain.  What
+** is no audio cannot be bad. */
 static void note_damage (Decoder *d) {
+  if (d->is_tag)
+    return;
   d->damaged += !d->cut;
   d->cut = 1;
 }
 
+/* The last packet of plain samples is as long as the file has bytes. */
+static int is_whole (const Decoder *d) {
+  const AVCodecParameters *p = d->demuxer.stream->codecpar;
+  return d->demuxer.open_ended && av_get_exact_bits_per_sample(p->codec_id) &&
+         p->block_align > 0 && d->packet->size % p->block_align == 0;
+}
+
 static int send_packet (Decoder *d) {
   d->cut = 0;
-  if (d->packet->flags & AV_PKT_FLAG_CORRUPT)
+  d->is_tag = tags_are(d->packet->data, (size_t)d->packet->size);
+  if (d->packet->flags & AV_PKT_FLAG_CORRUPT && !is_whole(d))
     note_damage(d);
   int code = avcodec_send_packet(d->demuxer.codec, d->packet);
   if (code < 0 && code != AVERROR(EAGAIN))
@@ -334,6 +347,14 @@ static double missing_seconds (const Decoder *d) {
   return missing > slack(d) ? missing : 0;
 }
 
+/* Every sample that an exact container counts is there: what follows the last
+** frame is no audio. */
+static int is_complete (const Decoder *d) {
+  double declared = declared_seconds(d);
+  return declared > 0 && !is_lossy(d->demuxer.codec->codec_id) &&
+         !d->demuxer.open_ended && seconds_so_far(d) >= declared - slack(d);
+}
+
 static void remark_clipping (const Decoder *d, char *message, size_t size) {
   size_t used = strlen(message);
   if (d->clipped > 0)
@@ -347,18 +368,19 @@ static void remark_clipping (const Decoder *d, char *message, size_t size) {
 void decoder_remark (const Decoder *d, char *message, size_t size) {
   double missing = missing_seconds(d);
   double length = seconds_so_far(d);
+  int ends_inside = d->cut && d->damaged == 1;
   message[0] = '\0';
   if (missing > 0)
     snprintf(message, size,
              "the source ends early: %.3f of %.3f seconds "
              "are there and were separated",
              length, length + missing);
-  else if (d->cut && d->damaged == 1)
+  else if (ends_inside && !is_complete(d))
     snprintf(message, size,
              "the source ends early, inside a packet: %.3f "
              "seconds are there and were separated",
              length);
-  else if (d->damaged > 0)
+  else if (d->damaged > 0 && !ends_inside)
     snprintf(message, size,
              "the source is damaged in %d place%s: what could "
              "be decoded was separated",

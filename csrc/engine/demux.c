@@ -6,7 +6,10 @@
 #include <strings.h>
 
 #include <libavutil/avstring.h>
+#include <libavutil/intreadwrite.h>
 #include <libavutil/mem.h>
+
+#include "engine/tags.h"
 
 static int interrupted (void *opaque) {
   return demuxer_cancelled(opaque);
@@ -83,11 +86,35 @@ static int unknown (const Demuxer *d, const char *path, Fault *fault) {
                    "the source is in no audio format known here");
 }
 
-/* The content alone decides what a file is: its name may be anything. */
+/* Who writes to a pipe cannot come back to say how much it was: RIFF has then
+** a length that no file of it has, CAF -1. */
+static int is_open_ended (AVIOContext *io, int64_t from) {
+  static const char open_caf[] = "data\xff\xff\xff\xff\xff\xff\xff\xff";
+  uint8_t head[4096];
+  avio_seek(io, from, SEEK_SET);
+  int n = avio_read(io, head, sizeof head);
+  if (n < 8)
+    return 0;
+  if (memcmp(head, "RIFF", 4) == 0)
+    return AV_RL32(head + 4) == 0 || AV_RL32(head + 4) >= 0x7FFFF000;
+  return memcmp(head, "caff", 4) == 0 &&
+         memmem(head, (size_t)n, open_caf, sizeof open_caf - 1) != NULL;
+}
+
+/* The content alone decides what a file is: its name may be anything.  Tags in
+** front can be larger than what is probed. */
 static int recognise (Demuxer *d, const char *path, Fault *fault) {
-  const AVInputFormat *format = NULL;
-  int code = av_probe_input_buffer2(d->container->pb, &format, "", NULL, 0, 0);
   AVIOContext *io = d->container->pb;
+  const AVInputFormat *format = NULL;
+  const char *name = NULL;
+  int64_t from = tags_end(io, &name);
+  int code = 0;
+  d->open_ended = is_open_ended(io, from);
+  avio_seek(io, from, SEEK_SET);
+  if (from > 0)
+    format = av_find_input_format(name);
+  if (format == NULL)
+    code = av_probe_input_buffer2(io, &format, "", NULL, 0, 0);
   if (io->error < 0 && io->error != AVERROR_EOF)
     return fault_code(fault, FAULT_INTERNAL, "cannot read the source",
                       io->error);

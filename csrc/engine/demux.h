@@ -14,6 +14,7 @@ typedef struct Demuxer {
   AVFormatContext *container;
   AVCodecContext *codec; /* of the chosen track, open */
   AVStream *stream;      /* the chosen track; owned by 'container' */
+  int open_ended;        /* the file does not say how long it is */
   const atomic_bool *cancel;
 } Demuxer;
 
