@@ -244,6 +244,19 @@ function Store:find_same(sha256, job_options)
   return found[1] and rows.one(found[1])
 end
 
+--- A job that the content is a stem of, whatever the file is called now.
+---@param sha256 string
+---@return table? row
+---@return camb.Error? # nil also without a row: there is none
+function Store:find_stem(sha256)
+  local found, err = self.session:read(statements.find_stem, sha256, sha256,
+    sha256)
+  if not found then
+    return nil, err
+  end
+  return found[1] and rows.one(found[1])
+end
+
 --- The error that a job's row tells of.
 ---@param row table
 ---@return camb.Error

@@ -5,11 +5,13 @@ local words = {}
 local LUA = {
   overwrite = "pass overwrite = true to replace it, or another output_dir",
   names = "give one of them another name or output_dir",
+  stem = "pass check = false to send it",
 }
 
 local SHELL = {
   overwrite = "use --overwrite to replace it, or another --output-dir",
   names = "use another --output-dir for one of them",
+  stem = "use camb separate to send it",
 }
 
 local spoken = LUA
@@ -20,7 +22,7 @@ function words.speak_shell()
 end
 
 --- The advice `name`.
----@param name "overwrite" | "names"
+---@param name "overwrite" | "names" | "stem"
 ---@return string
 function words.advice(name)
   return spoken[name]

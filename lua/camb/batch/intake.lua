@@ -9,6 +9,7 @@ local recordings = require "camb.batch.recordings"
 local source = require "camb.source"
 local sources = require "camb.batch.sources"
 local steps = require "camb.batch.steps"
+local written = require "camb.batch.written"
 
 -- Methods of the batch's run.
 local Intake = {}
@@ -54,6 +55,8 @@ local function look_at(job)
   local kind, size, mtime, ctime = core.stat(path)
   if kind ~= "file" then
     return true
+  elseif job.options.check and written.is_stem(path) then
+    return job:fail(written.problem(path))
   elseif job.was and (job.was.size ~= size or job.was.mtime ~= mtime) then
     if job.index and not job.is_changed then
       return job:fail({ kind = "source", step = "submit", path = path,

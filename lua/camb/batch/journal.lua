@@ -59,8 +59,8 @@ local function settle(self, notes, outcomes)
       self.run:follow_twin(job, job.twin)
     elseif outcome == "parked" then
       self.run:follow_twin(job)
-    elseif outcome == "unknown" then
-      self.run:follow_twin(job, nil, job.twin_error)
+    elseif outcome == "declined" then
+      self.run:follow_twin(job, nil, job.declined)
     elseif outcome ~= "refused" then
       job.state = outcome
       self.run:recorded(outcome, job)

@@ -9,6 +9,7 @@ local names = require "camb.batch.names"
 local naming = require "camb.batch.naming"
 local options = require "camb.options"
 local source = require "camb.source"
+local written = require "camb.batch.written"
 
 local sources = {}
 
@@ -232,33 +233,32 @@ function Sources:next()
   return true, entry
 end
 
-local function is_below(path, folder)
-  path = names.normal(path)
-  return path:sub(1, #folder + 1) == folder .. "/"
-end
-
---- The files that `words` (files, folders, patterns) stand for, but for stems
---- in `output_dir`; those that stand for nothing are in `missing`.
+--- The files that `words` (files, folders, patterns) stand for, but for what
+--- camb wrote; those that stand for nothing are in `missing`.
 ---@param words string[]
 ---@param output_dir string
+---@param store string?
 ---@return string[] list
 ---@return string? base    # the folder that they are all below of
 ---@return string[] missing
-function sources.expand(words, output_dir)
-  local list, base, missing = {}, nil, {}
-  local own = names.normal(output_dir)
+---@return integer left_out # files that camb wrote
+function sources.expand(words, output_dir, store)
+  local list, base, missing, left_out = {}, nil, {}, 0
+  local is_own = written.filter(output_dir, store)
   for _, word in ipairs(words) do
     if source.is_url(word) then
       list[#list + 1] = word
     else
       local paths, above = files.find(word)
-      local before = #list
+      local folder = above == "" and "." or above
       for _, path in ipairs(paths) do
-        if own == "" or path == word or not is_below(path, own) then
+        if is_own(path, folder, path == word) then
+          left_out = left_out + 1
+        else
           list[#list + 1] = path
         end
       end
-      if #list == before then
+      if #paths == 0 then
         missing[#missing + 1] = word
       elseif base == nil then
         base = names.normal(above)
@@ -267,7 +267,7 @@ function sources.expand(words, output_dir)
       end
     end
   end
-  return list, base or nil, missing
+  return list, base or nil, missing, left_out
 end
 
 local function over(list)
@@ -288,7 +288,8 @@ function sources.new(given, checked, level)
     return new(given, checked)
   elseif type(given) == "string" then
     check.value("sources", given, check.filled, level + 1)
-    local list, base, missing = sources.expand({ given }, checked.output_dir)
+    local list, base, missing = sources.expand({ given },
+      checked.output_dir, checked.store)
     local self = new(over(list), checked)
     self.base = self.base or base
     self.missing = missing[1]

@@ -4,6 +4,7 @@
 local core = require "camb.core"
 local scheduler = require "camb.scheduler"
 local twins = require "camb.batch.twins"
+local written = require "camb.batch.written"
 
 local writes = {}
 
@@ -22,14 +23,23 @@ function WRITE.submitting(jobs, job)
     if err then
       return nil, err
     elseif same and same.state == "unknown_outcome" then
-      job.twin_error = twins.unknown(same.source)
-      return "unknown"
+      job.declined = twins.unknown(same.source)
+      return "declined"
     elseif same and not same.task_id then
       return "parked"
     elseif same then
       job.twin = same.task_id
       local ok, problem = jobs:submitted(job.key, same.task_id)
       return ok and "adopted", problem
+    end
+  end
+  if job.sha256 and job.options.check then
+    local stem, err = jobs:find_stem(job.sha256)
+    if err then
+      return nil, err
+    elseif stem then
+      job.declined = written.problem(job.source, stem.source)
+      return "declined"
     end
   end
   local ok, err = jobs:submitting(job.key, job)

@@ -115,13 +115,17 @@ local function say_how_to_go_on(arguments, unfinished)
 end
 
 local function work(client, arguments)
-  local list, base, missing = sources.expand(arguments.source,
-    arguments.output_dir)
+  local list, base, missing, left_out = sources.expand(arguments.source,
+    arguments.output_dir, arguments.store)
   local report = progress.new(#list)
   local failures = #missing
   for _, word in ipairs(missing) do
     io.stderr:write(("camb: no file matches \"%s\"\n"):format(
       redact.visible(word)))
+  end
+  if left_out > 0 then
+    report:say("left out %d file%s that camb wrote", left_out,
+      left_out == 1 and "" or "s")
   end
   local running
   local ok, problem = pcall(function()

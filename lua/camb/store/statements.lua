@@ -59,6 +59,11 @@ statements.find_same = "SELECT " .. COLUMNS .. [[ FROM camb_jobs
     WHEN task_id IS NULL THEN 1 ELSE 0 END, camb_jobs.id
   LIMIT 1]]
 
+-- A job that this content is a stem of, and not the recording itself.
+statements.find_stem = "SELECT " .. COLUMNS .. [[ FROM camb_jobs
+  WHERE (foreground_sha256 = ? OR background_sha256 = ?)
+  AND COALESCE(sha256, '') <> ? ORDER BY camb_jobs.id LIMIT 1]]
+
 -- What a row must hold to be believed in each state.  A row that was paid for
 -- and is damaged must never look like one that is yet to be sent.
 local SOUND = {
