@@ -149,6 +149,49 @@ describe("PostgreSQL:", function()
       assert.is_nil(ok)
     end)
 
+    it("may lose the reply to a commit for longer than there is patience",
+      function()
+        open({ patience = 0.2 })
+        jobs:claim(2)
+        jobs:begin()
+        assert.is_true(jobs:submitting("a"))
+        assert.is_true(jobs:submitting("b"))
+        cut()
+        server:query("UPDATE camb_jobs SET state = 'submitting', sent = 1 "
+          .. "WHERE owner IS NOT NULL") -- as that commit had it
+        server:stop()
+        local ok, err = jobs:commit()
+        assert(server:start())
+        assert.is_nil(ok)
+        assert.is_true(err.is_gone)
+        assert.is_nil(err.is_taken)
+        jobs:begin()
+        assert.is_true(jobs:submitting("a"))
+        assert.is_true(jobs:submitting("b"))
+        assert.is_true(jobs:commit())
+        ok, err = jobs:submitting("b")
+        assert.is_nil(ok)
+        assert.is_true(err.is_taken)
+      end)
+
+    it("may lose the reply to a claim for longer than there is patience",
+      function()
+        open({ patience = 0.2 })
+        server:query(("UPDATE camb_jobs SET owner = '%s' WHERE key <> 'b'")
+          :format(jobs.owner)) -- as that claim had it
+        server:stop()
+        local rows, err = jobs:claim(2)
+        assert(server:start())
+        assert.is_nil(rows)
+        assert.is_true(err.is_gone)
+        local keys = {}
+        for _, row in ipairs(jobs:claim(3)) do
+          keys[#keys + 1] = row.key
+        end
+        table.sort(keys)
+        assert.same({ "a", "b", "c" }, keys)
+      end)
+
     it("names the gathered jobs that others have taken meanwhile", function()
       open()
       jobs:claim(2)
@@ -292,6 +335,40 @@ describe("PostgreSQL:", function()
         assert.matches("its key is not UTF-8", err.message, 1, true)
       end
       jobs:close()
+    end)
+
+    it("binds values without a stack that grows by all for each of them",
+      function()
+        local jobs = assert(store.open(server:create()))
+        local values = {}
+        for i = 1, 3000 do
+          values[i] = i
+        end
+        local bound = { jobs.session.conn.dialect.bind(table.unpack(values)) }
+        assert.equal(3000, #bound)
+        assert.equal("3000", bound[3000])
+        jobs:close()
+      end)
+
+    it("is named by the command without its secrets", function()
+      local url = server:create()
+      local place = url:match("@(.*)%?")
+      for _, spec in ipairs({
+        url, url .. "&sslpassword=s3cret",
+        "postgres://" .. place .. "?user=camb&password=s3cret%2Fof%25spec"
+          .. url:match("%?(.*)"):gsub("^", "&"),
+        "postgres://camb:a/s3cret@" .. place,
+        "postgres://camb:a@s3cret@" .. place,
+        "postgres://camb:s3cret#@" .. place,
+      }) do
+        local words, status = workspace.run(("CAMB_API_KEY=k CAMB_BASE_URL="
+          .. "http://127.0.0.1:1 %s/bin/camb batch /nothing/*.wav --store '%s'")
+          :format(os.getenv("BUILD") or "build", spec))
+        assert.equal(1, status)
+        assert.matches("%-%-store postgres", words)
+        assert.is_nil(words:find("s3cret", 1, true), words)
+        assert.is_nil(words:find("%s3cret", 1, true), words)
+      end
     end)
   end)
 end)

@@ -8,6 +8,8 @@
 #include <limits.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -96,6 +98,28 @@ static int l_stat (lua_State *L) {
   pushtime(L, &info.st_mtim);
   pushtime(L, &info.st_ctim);
   return 4;
+}
+
+/* identity(path) -> what tells this file from any other that comes under its
+** name; nil, reason */
+static int l_identity (lua_State *L) {
+  char text[64];
+  struct stat info;
+  if (stat(checkpath(L, 1), &info) != 0)
+    return pushfailure(L);
+  snprintf(text, sizeof text, "%ju:%ju", (uintmax_t)info.st_dev,
+           (uintmax_t)info.st_ino);
+  lua_pushstring(L, text);
+  return 1;
+}
+
+/* real_path(path) -> absolute, without links; nil, reason */
+static int l_real_path (lua_State *L) {
+  char path[PATH_MAX];
+  if (realpath(checkpath(L, 1), path) == NULL)
+    return pushfailure(L);
+  lua_pushstring(L, path);
+  return 1;
 }
 
 /* The first bytes of a file, -1 with errno.  Without waiting for somebody to
@@ -275,6 +299,8 @@ const luaL_Reg system_functions[] = {{"now", l_now},
                                      {"detect", l_detect},
                                      {"format", l_format},
                                      {"stat", l_stat},
+                                     {"identity", l_identity},
+                                     {"real_path", l_real_path},
                                      {"peek", l_peek},
                                      {"existing", l_existing},
                                      {"make_folder", l_make_folder},

@@ -30,6 +30,7 @@ local options = require "camb.options"
 local owner = require "camb.store.owner"
 local rows = require "camb.store.rows"
 local statements = require "camb.store.statements"
+local text = require "camb.text"
 local transactions = require "camb.store.transactions"
 
 local store = {}
@@ -133,21 +134,31 @@ local function insert(conn, jobs, first, last)
     transactions.unpack(values, 1, values.n))
 end
 
+--- What keeps `job` from being added; nil where nothing does.
+---@param job table # as for `add`
+---@return camb.Error?
+function Store:problem(job)
+  for _, name in ipairs(statements.added) do
+    local problem = self.session:text_problem(job[name])
+    if problem then
+      return Error.new({
+        kind = "store",
+        message = ('"%s" cannot be a job of the store: its %s %s'):format(
+          text.escape(tostring(job.source)), name, problem),
+      })
+    end
+  end
+end
+
 --- Add jobs as intended; one whose key is known stays as it is.
 ---@param jobs table[] # key, source, name, output_dir, options, sha256, …
 ---@return integer? added
 ---@return camb.Error?
 function Store:add(jobs)
-  for i, job in ipairs(jobs) do
-    for _, name in ipairs(statements.added) do
-      local problem = self.session:text_problem(job[name])
-      if problem then
-        return nil, Error.new({
-          kind = "store",
-          message = ("job %d (%s): its %s %s"):format(i,
-            (tostring(job.source):gsub("%c", "?")), name, problem),
-        })
-      end
+  for _, job in ipairs(jobs) do
+    local problem = self:problem(job)
+    if problem then
+      return nil, problem
     end
   end
   return self.session:transact(function(conn)

@@ -70,7 +70,7 @@ return function(place)
   local function refused(key, ok, err)
     assert.is_nil(ok)
     assert.equal("store", err.kind)
-    assert.is_true(err.is_lost)
+    assert.is_true(err.is_taken)
     assert.matches("job " .. key .. " is not this worker's to change",
       err.message, 1, true)
   end

@@ -2,6 +2,7 @@
 --- a time, as there is room for them.
 
 local core = require "camb.core"
+local Error = require "camb.error"
 local json = require "camb.json"
 local operations = require "camb.operations"
 local source = require "camb.source"
@@ -98,6 +99,20 @@ end
 
 local OPEN = { "intended", "submitting", "submitted", "finished" }
 
+-- Rows that are gone would leave their sources without a word.
+local function has_lost_rows(self, counts)
+  local missing = self.added
+  for _, jobs in pairs(counts) do
+    missing = missing - jobs
+  end
+  if missing > 0 then
+    self:abandon(Error.new({ kind = "store", message = ("%d of the batch's "
+      .. "jobs are no longer in the store %s: somebody has removed their rows")
+      :format(missing, (store.address(self.run.options.store))) }))
+  end
+  return missing > 0
+end
+
 -- True when nobody has anything left to do.
 local function is_exhausted(self)
   local counts = self:ask(function(jobs)
@@ -108,7 +123,7 @@ local function is_exhausted(self)
       return false
     end
   end
-  return counts ~= nil
+  return counts ~= nil and not has_lost_rows(self, counts)
 end
 
 --- The next job; nil when there is none, false when the caller is to look
@@ -116,6 +131,7 @@ end
 function Claims:next()
   local run = self.run
   if #self.claimed == 0 and not run.closed and self.is_claiming
+    and not self.store_error
     and (self.has_new or core.now() - (self.looked or 0) >= IDLE)
   then
     self.has_new, self.looked = false, core.now()
@@ -125,7 +141,7 @@ function Claims:next()
   local job = table.remove(self.claimed, 1)
   if job then
     return job
-  elseif run.closed or run.problem then
+  elseif run.closed or run.problem or self.store_error then
     return nil
   elseif not self.is_enlisted then
     self.is_hungry = true

@@ -46,10 +46,9 @@ local function new_row(run, entry)
 end
 
 -- A source that no job can be made of is an item all the same.
-local function refuse(run, entry)
+local function refuse(run, entry, err)
   if take_place(run) then
-    run:push({ index = entry.index, source = entry.label,
-      error = failure.make(entry.problem) })
+    run:push({ index = entry.index, source = entry.label, error = err })
   end
 end
 
@@ -60,14 +59,18 @@ end
 
 local function chunk_of(run, journal)
   local rows, entries = {}, {}
-  while #rows < CHUNK do
+  while #rows < CHUNK and not run.closed do
     local entry = run:next_entry()
     if not entry then
       break
-    elseif entry.problem then
-      refuse(run, entry)
+    end
+    local row = not entry.problem and new_row(run, entry)
+    local err = row and journal.store:problem(row)
+      or not row and failure.make(entry.problem)
+    if err then
+      refuse(run, entry, err)
     else
-      rows[#rows + 1], entries[#rows + 1] = new_row(run, entry), entry
+      rows[#rows + 1], entries[#rows + 1] = row, entry
       expect(journal, entry.key, entry)
     end
   end
@@ -121,7 +124,14 @@ local function report_ended(run, journal, keys)
   local rows = journal:ask(function(jobs)
     local found = {}
     for _, key in ipairs(keys) do
-      found[#found + 1] = journal.known[key] and jobs:get(key)
+      local row, err = nil, nil
+      if journal.known[key] then
+        row, err = jobs:get(key)
+      end
+      if err then
+        return nil, err
+      end
+      found[#found + 1] = row
     end
     return found
   end)
@@ -142,9 +152,12 @@ local function add(journal, rows)
     if not added then
       return nil, err
     end
-    local found = {}
+    local found = { added = added }
     for i, row in ipairs(added < #rows and rows or {}) do
-      found[i] = jobs:get(row.key) or nil
+      found[i], err = jobs:get(row.key)
+      if err then
+        return nil, err
+      end
     end
     return found
   end)
@@ -172,7 +185,7 @@ local function add_some(run, journal)
   if not found or run.closed then
     return nil
   end
-  journal.has_new = true
+  journal.has_new, journal.added = true, journal.added + found.added
   local keys = {}
   for i = 1, #rows do
     local row = found[i]

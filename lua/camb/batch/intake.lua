@@ -186,6 +186,9 @@ function Intake:feed()
     end
   end
   if not self.closed and not self.problem then
+    if self.journal.store_error then
+      self:tell_store_error(self.journal.store_error)
+    end
     self:stop()
   end
 end

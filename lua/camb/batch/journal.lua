@@ -1,6 +1,10 @@
 --- The journal of a batch with a store.  One coroutine, the keeper, does all
 --- that concerns the store: what was noted in a turn of the loop becomes one
 --- transaction, and only then `run:recorded` says that it is so.
+---
+--- A store that stays away for longer than there is patience, or is removed, is
+--- abandoned: nothing more is sent, what is paid for goes on to its stems, its
+--- task ids go to standard error, and at the end all is written if it can be.
 
 local claims = require "camb.batch.claims"
 local condition = require "camb.condition"
@@ -37,7 +41,10 @@ function journal.new(run)
   return setmetatable({
     run = run,
     notes = {},      -- state, job, state, job, …
+    pending = {},    -- groups of notes that are being written, one by one
+    unwritten = {},  -- notes since the store was abandoned
     claimed = {},
+    added = 0,       -- rows that are in the store by us
     known = {},      -- the sources' indices by their keys
     labels = {},     -- what people call them, where that is not the key
     changed = {},    -- by key: not the recording that the store knew
@@ -64,10 +71,14 @@ local function settle(self, notes, outcomes)
     elseif outcome ~= "refused" then
       job.state = outcome
       self.run:recorded(outcome, job)
-    elseif err.is_lost then
+    elseif err.is_taken then
       self.run:lose_claim(notes[i], job, err)
-    else
-      self.run:refuse(notes[i], job, err)
+    elseif notes[i] == "submitting" then
+      self.run:refuse(job, err)
+    else -- goes on without its row
+      job.is_apart = true
+      self.run:tell_task(job, err)
+      self.run:recorded(notes[i], job)
     end
   end
 end
@@ -79,7 +90,7 @@ local function renew(self)
   end
   self.renewed = core.now()
   local ok, err = self.store:renew()
-  if not ok and err.is_lost then
+  if not ok and err.is_taken then
     for job in pairs(self.run.active) do
       local row = job.key and not job.is_apart and self.store:get(job.key)
       if row and row.owner ~= self.store.owner then
@@ -146,19 +157,60 @@ local function reopen_ended(self)
   return true
 end
 
-local function write_all(self, notes)
-  local run = self.run
-  self.writing = notes
-  local outcomes, err = writes.write(self, notes)
-  if run.closed then
-    return false
-  elseif not outcomes then
-    run:break_down(err)
-    return false
+-- What is noted while there is no store.
+local function pass(self, state, job)
+  if state == "ask" then
+    job.is_answered, job.error = true, self.store_error
+    self.answers:notify()
+  elseif state == "submitting" then
+    self.run:refuse(job, self.store_error)
+  else
+    self.unwritten[#self.unwritten + 1] = state
+    self.unwritten[#self.unwritten + 1] = job
+    if state == "submitted" then
+      self.run:tell_task(job, self.store_error)
+    end
+    job.state = state
+    self.run:recorded(state, job)
   end
-  self.writing = nil
-  settle(self, notes, outcomes)
-  return not run.closed
+end
+
+--- Go on without the store.
+function Journal:abandon(err)
+  local groups = self.pending
+  groups[#groups + 1] = self.notes
+  self.pending, self.notes, self.store_error = {}, {}, err
+  if err.is_removed then
+    for job in pairs(self.run.active) do
+      self.run:tell_task(job, err)
+    end
+    for _, job in ipairs(self.claimed) do
+      self.run:tell_task(job, err)
+    end
+  end
+  for _, notes in ipairs(groups) do
+    for i = 1, #notes, 2 do
+      pass(self, notes[i], notes[i + 1])
+    end
+  end
+  self.run.room:notify()
+end
+
+-- Write what is pending; false when the keeper is to end.
+local function write_pending(self)
+  while self.pending[1] do
+    local notes = self.pending[1]
+    local outcomes, err = writes.write(self, notes)
+    if self.run.closed then
+      return false
+    elseif not outcomes then
+      self:abandon(err)
+      return false
+    end
+    table.remove(self.pending, 1)
+    settle(self, notes, outcomes)
+  end
+  return not self.run.closed
 end
 
 -- The notes that are there, once they are urgent or others had time to come;
@@ -191,19 +243,18 @@ local function keep(run, self)
     end
     return
   elseif not ok then
-    run:break_down(err)
+    self:abandon(err)
     return
   end
   run:spawn(enlist.run, self)
   while not run.closed do
-    local notes, questions = gather(run, self), nil
+    local notes = gather(run, self)
     if not notes then
       return
     end
-    if store.is_url(run.options.store) then
-      notes, questions = writes.apart(notes)
-    end
-    if not write_all(self, notes) or not write_all(self, questions or {}) then
+    self.pending = store.is_url(run.options.store) and writes.apart(notes)
+      or { notes }
+    if not write_pending(self) then
       return
     end
     renew(self)
@@ -240,6 +291,9 @@ function Journal:put(state, job)
   if job.is_apart then
     self.run:recorded(state, job)
     return
+  elseif self.store_error then
+    pass(self, state, job)
+    return
   end
   if state == "submitting" and not job.sha256 and job.size then
     job.sha256 = hash.of_file(self.run.client, job.checked.path)
@@ -252,6 +306,9 @@ end
 
 --- What `fn(store)` returns, in the transaction that is next.
 function Journal:ask(fn)
+  if self.store_error then
+    return nil, self.store_error
+  end
   local question = { fn = fn }
   note(self, "ask", question)
   while not question.is_answered and not self.run.closed do
@@ -291,15 +348,37 @@ local function leave(self, job)
   end
 end
 
--- What was noted and not written yet.
-local function write_rest(self)
-  for _, notes in ipairs({ self.writing or {}, self.notes }) do
+-- All that was noted and is not known to be written: fn(state, job).
+local function each_unwritten(self, fn)
+  local groups = { self.unwritten }
+  for _, notes in ipairs(self.pending) do
+    groups[#groups + 1] = notes
+  end
+  groups[#groups + 1] = self.notes
+  for _, notes in ipairs(groups) do
     for i = 1, #notes, 2 do
       if notes[i] ~= "submitting" and notes[i] ~= "ask" then
-        writes.kinds[notes[i]](self.store, notes[i + 1])
+        fn(notes[i], notes[i + 1])
       end
     end
   end
+end
+
+-- The last attempt: what was noted, and what becomes of uploads under way.
+local function write_rest(self)
+  self.store:begin()
+  each_unwritten(self, function(state, job)
+    local _, err = writes.kinds[state](self.store, job)
+    if err and not err.is_taken then
+      self.run:tell_task(job, err)
+    end
+  end)
+  for job in pairs(self.run.active) do
+    if job.key and not job.is_apart then
+      leave(self, job)
+    end
+  end
+  return self.store:commit()
 end
 
 --- Give back what is held.  Before the transfers are closed.
@@ -314,16 +393,14 @@ function Journal:close()
   if not self.store then
     return
   end
-  pcall(function()
-    self.store:begin()
-    write_rest(self)
-    for job in pairs(self.run.active) do
-      if job.key and not job.is_apart then
-        leave(self, job)
-      end
-    end
-    self.store:commit()
-  end)
+  local reached, ok, err = pcall(write_rest, self)
+  if not reached or not ok then
+    each_unwritten(self, function(_, job)
+      self.run:tell_task(job, self.store_error or reached and err or ok)
+    end)
+  elseif self.run.has_told then
+    self.run:say("the store is there again, and has these tasks")
+  end
   pcall(self.store.close, self.store)
 end
 

@@ -1,6 +1,7 @@
 --- What a batch does when its store, or another worker, takes a job away.
 
 local failure = require "camb.failure"
+local redact = require "camb.redact"
 
 -- Methods of the batch's run.
 local Losses = {}
@@ -49,29 +50,33 @@ function Losses:lose_claim(state, job, err)
   self:lose(job)
 end
 
---- The store does not take what `job` was to become.
-function Losses:refuse(state, job, err)
-  leave_place(self, state)
+--- The store does not take that `job` is going to be sent.
+function Losses:refuse(job, err)
+  leave_place(self, "submitting")
   job.error = fail_with(job, err)
   self:deliver(job)
-  if state == "submitted" then
-    self:break_down(err)
-  end
 end
 
---- The store is gone for good: every job ends here, each with what is known.
-function Losses:break_down(err)
-  local is_told = false
-  for job in pairs(self.active) do
-    job.error = job.error or fail_with(job, err)
-    self:deliver(job)
-    is_told = true
+--- The store was abandoned with `err`: an item of its own says so.
+function Losses:tell_store_error(err)
+  self.held = self.held + 1
+  self:push({ error = err })
+end
+
+--- A line on standard error, which nobody has to listen for.
+function Losses:say(words)
+  io.stderr:write("camb: ", redact.line(words, self.client.secret()), "\n")
+end
+
+--- The store does not have the task of `job`: whatever becomes of this process,
+--- its id is written down somewhere.
+function Losses:tell_task(job, err)
+  if job.task_id and not job.is_told then
+    job.is_told, self.has_told = true, true
+    self:say(('%s: its task is "%s", which the store does not have: %s'):format(
+      job.source, job.task_id, type(err) == "table" and err.message or
+      tostring(err)))
   end
-  if not is_told then
-    self.held = self.held + 1
-    self:push({ error = err })
-  end
-  self:stop()
 end
 
 --- The store cannot be had now: tell of the pause.

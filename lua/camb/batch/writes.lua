@@ -22,7 +22,10 @@ function WRITE.submitting(jobs, job)
     local same, err = jobs:find_same(job.sha256, job.options_text)
     if err then
       return nil, err
-    elseif same and same.state == "unknown_outcome" then
+    elseif same and same.key == job.key then
+      same = nil -- it was written already, and the answer was lost
+    end
+    if same and same.state == "unknown_outcome" then
       job.declined = twins.unknown(same.source)
       return "declined"
     elseif same and not same.task_id then
@@ -94,24 +97,25 @@ end
 -- One attempt at the transaction; the outcome of each note, or nil and why
 -- nothing of it holds.
 local function attempt(self, notes)
-  local jobs, outcomes = self.store, {}
+  local jobs, outcomes, failed = self.store, {}, nil
   jobs:begin()
   for i = 1, #notes, 2 do
     local outcome, err = WRITE[notes[i]](jobs, notes[i + 1])
     outcomes[i], outcomes[i + 1] = outcome or "refused", err
+    failed = failed or notes[i] == "ask" and err
   end
   local ok, err = jobs:commit()
   if ok then
-    return outcomes
-  elseif not err.is_lost then
+    return not failed and outcomes or nil, failed
+  elseif not err.is_taken then
     return nil, err
   end
-  local lost = {}
+  local taken = {}
   for _, key in ipairs(err.keys or {}) do
-    lost[key] = true
+    taken[key] = true
   end
   for i = 1, #notes, 2 do
-    if lost[notes[i + 1].key] then
+    if taken[notes[i + 1].key] then
       outcomes[i], outcomes[i + 1] = "refused", err
     end
   end
@@ -119,17 +123,20 @@ local function attempt(self, notes)
 end
 
 --- PostgreSQL commits what came before a claim: then a group cannot be tried
---- again as a whole, so questions come behind it.
+--- again as a whole, so questions come behind it, each by itself.
 ---@param notes table
----@return table notes
----@return table questions
+---@return table[] groups
 function writes.apart(notes)
-  local rest, questions = {}, {}
+  local groups = { {} }
   for i = 1, #notes, 2 do
-    local to = notes[i] == "ask" and questions or rest
+    local to = groups[1]
+    if notes[i] == "ask" then
+      to = {}
+      groups[#groups + 1] = to
+    end
     to[#to + 1], to[#to + 2] = notes[i], notes[i + 1]
   end
-  return rest, questions
+  return groups
 end
 
 --- Write `notes`; what could not be written is tried again while there is
@@ -141,7 +148,9 @@ end
 function writes.write(self, notes)
   local give_up = core.now() + self.run.options.patience
   local outcomes, err = attempt(self, notes)
-  while not outcomes and core.now() < give_up and not self.run.closed do
+  while not outcomes and not err.is_removed and core.now() < give_up
+    and not self.run.closed
+  do
     self.run:tell_pause(err, writes.PAUSE)
     scheduler.sleep_for(self.run.client, writes.PAUSE)
     if not self.run.closed then

@@ -3,14 +3,15 @@
 
 local Error = require "camb.error"
 local json = require "camb.json"
+local text = require "camb.text"
 local statements = require "camb.store.statements"
 local transactions = require "camb.store.transactions"
 
 -- Methods of camb.Store.
 local Changes = {}
 
--- Is `row` what an update was to make of it?  Asked only where the database
--- was lost, and with it the reply to an update that may have worked.
+-- Is `row` what an update was to make of it?  Asked only where the reply to an
+-- update that may have worked was lost.
 local function is_made(self, row, made)
   if not row or (row.owner ~= self.owner and row.owner ~= nil) then
     return false
@@ -23,6 +24,22 @@ local function is_made(self, row, made)
   return true
 end
 
+-- Why nothing was changed.
+local function refusal(key, name, row)
+  if not row then
+    return Error.new({ kind = "store", key = key,
+      message = ("job %s is no longer in the store: somebody has removed its "
+        .. "row"):format(key) })
+  end
+  return Error.new({
+    kind = "store",
+    is_taken = true,
+    key = key,
+    message = ("job %s is not this worker's to change (%s): another one has "
+      .. "taken it over, or it is further"):format(key, name),
+  })
+end
+
 -- Change a job that is ours, by the statement `name`, to what `made` tells.
 local function change(self, key, name, made, ...)
   local values = { n = select("#", ...), ... }
@@ -32,7 +49,8 @@ local function change(self, key, name, made, ...)
     if problem then
       return nil, Error.new({
         kind = "store",
-        message = ("job %s: a value for its row %s"):format(key, problem),
+        message = ("job %s: a value for its row %s"):format(text.escape(key),
+          problem),
       })
     end
   end
@@ -43,21 +61,16 @@ local function change(self, key, name, made, ...)
       return nil, err
     elseif changed > 0 then
       return true
-    elseif conn.was_lost then
-      local found = conn:rows(statements.get, key)
-      if not found then
-        return nil, conn.failed
-      elseif is_made(self, found[1], made) then
-        return true
-      end
     end
-    return nil, Error.new({
-      kind = "store",
-      is_lost = true,
-      key = key,
-      message = ("job %s is not this worker's to change (%s): another one has "
-        .. "taken it over, or it is further"):format(key, name),
-    })
+    local found = conn:rows(statements.get, key)
+    if not found then
+      return nil, conn.failed
+    elseif (conn.in_doubt or self.session.doubts[key])
+      and is_made(self, found[1], made)
+    then
+      return true
+    end
+    return nil, refusal(key, name, found[1])
   end, key)
 end
 

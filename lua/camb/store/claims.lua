@@ -70,7 +70,7 @@ end
 
 local function claim_in(self, conn, n, state)
   local taken, err = {}, nil
-  if conn.was_lost then
+  if conn.in_doubt or self.session.has_doubts then
     taken, err = recall(self, conn)
   end
   local ok = taken
@@ -104,6 +104,7 @@ function Claims:claim(n, state)
   if not found then
     return nil, err
   end
+  self.session.has_doubts = false
   for _, row in ipairs(found) do
     self.held[row.key] = true
   end
@@ -132,7 +133,7 @@ function Claims:renew()
   end
   return nil, Error.new({
     kind = "store",
-    is_lost = true,
+    is_taken = true,
     message = "the lease of this worker ended before it was renewed: other "
       .. "workers may have taken its jobs over",
   })

@@ -7,7 +7,7 @@
 --- * text ends at its first NUL, so none is bound;
 --- * a statement that failed fails once more when it is used again, so it is
 ---   closed, and a SELECT is read to its end, as it holds a lock until then;
---- * a lost connection raises, where every other failure returns;
+--- * a connection that is gone raises, where every other failure returns;
 --- * SQLite keeps a file open whose statements are not closed first.
 
 local Connection = {}
@@ -70,10 +70,10 @@ end
 -- Remembers the failure, as it ends the transaction that it happened in.
 local function fail(self, sql, words)
   forget(self, sql)
-  self.is_lost = not self.handle:ping()
+  self.is_gone = not self.handle:ping()
   self.failed = self.dialect.failure(
-    connection.database_words(words), self.is_lost)
-  self.failed.is_lost = self.is_lost
+    connection.database_words(words), self.is_gone)
+  self.failed.is_gone = self.is_gone
   return nil, self.failed
 end
 
@@ -149,15 +149,23 @@ function Connection:begin()
   return self:run(self.dialect.begin)
 end
 
+--- Make the transaction durable.  What was written into a database that is no
+--- longer where the next run looks for it is lost, whatever the database says.
 function Connection:commit()
-  return self:run("COMMIT")
+  local ok, err = self:run("COMMIT")
+  local removed = ok and self.dialect.removed and self.dialect.removed()
+  if removed then
+    self.failed = removed
+    return nil, removed
+  end
+  return ok, err
 end
 
 --- Undo the transaction.  That it has ended already is no failure.
 function Connection:rollback()
-  local failed, is_lost = self.failed, self.is_lost
+  local failed, is_gone = self.failed, self.is_gone
   self:run("ROLLBACK")
-  self.failed, self.is_lost = failed, is_lost or self.is_lost
+  self.failed, self.is_gone = failed, is_gone or self.is_gone
 end
 
 function Connection:close()

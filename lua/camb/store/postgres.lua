@@ -7,6 +7,9 @@
 
 local Error = require "camb.error"
 local connection = require "camb.store.connection"
+local text = require "camb.text"
+
+local unpack = table.unpack or unpack -- luacheck: ignore
 
 local postgres = {}
 
@@ -21,16 +24,19 @@ local PARAMETERS = {
   { "tcp_user_timeout", "15000" },
 }
 
--- What must hold for a commit to be durable, and for leases to exclude.
+-- What must hold for a commit to be durable, for leases to exclude, and for a
+-- worker that is stopped in a transaction to keep no other one waiting.
 local SETTINGS = [[SELECT
   set_config('client_min_messages', 'error', false),
   set_config('statement_timeout', '30s', false),
+  set_config('lock_timeout', '5s', false),
+  set_config('idle_in_transaction_session_timeout', '15s', false),
   set_config('default_transaction_isolation', 'read committed', false),
   set_config('synchronous_commit',
     replace(current_setting('synchronous_commit'), 'off', 'on'), false)]]
 
-local function decode(text)
-  return (text:gsub("%%(%x%x)", function(digits)
+local function decode(escaped)
+  return (escaped:gsub("%%(%x%x)", function(digits)
     return string.char(tonumber(digits, 16))
   end))
 end
@@ -50,10 +56,18 @@ local function split(url)
     query = query:sub(2) }
 end
 
+-- libpq decodes the names of parameters, too.
+local function is_secret(name)
+  name = decode(name)
+  return (name:find("password", 1, true) or name:find("secret", 1, true)) ~= nil
+end
+
 local function secrets(parts)
   local found = { parts.password }
-  for value in parts.query:gmatch("password=([^&]*)") do
-    found[#found + 1] = value
+  for name, value in parts.query:gmatch("([^&=]*)=([^&]*)") do
+    if is_secret(name) then
+      found[#found + 1] = value
+    end
   end
   return found
 end
@@ -75,58 +89,43 @@ function postgres.address(url)
   if not parts then
     return "postgres://…", true
   end
-  local kept = {}
+  local kept, is_less = {}, parts.password ~= ""
   for parameter in parts.query:gmatch("[^&]+") do
-    if not parameter:find("^%w*password=") then
+    if is_secret(parameter:match("^[^=]*")) then
+      is_less = true
+    else
       kept[#kept + 1] = parameter
     end
   end
   return postgres.label(url)
-    .. (#kept > 0 and "?" .. table.concat(kept, "&") or ""),
-    parts.password ~= "" or parts.query:find("password=", 1, true) ~= nil
+    .. (#kept > 0 and "?" .. table.concat(kept, "&") or ""), is_less
 end
 
--- What PostgreSQL takes for UTF-8: the sequences that are, by their first byte.
-local SEQUENCES = {
-  "[\194-\223][\128-\191]",
-  "\224[\160-\191][\128-\191]",
-  "[\225-\236\238\239][\128-\191][\128-\191]",
-  "\237[\128-\159][\128-\191]",
-  "\240[\144-\191][\128-\191][\128-\191]",
-  "[\241-\243][\128-\191][\128-\191][\128-\191]",
-  "\244[\128-\143][\128-\191][\128-\191]",
-}
-
 --- PostgreSQL refuses what is not UTF-8.
-function postgres.text_problem(text)
-  if not text:find("[\128-\255]") then
-    return nil
-  end
-  for _, sequence in ipairs(SEQUENCES) do
-    text = text:gsub(sequence, ".")
-  end
-  return text:find("[\128-\255]")
+function postgres.text_problem(value)
+  return not text.is_utf8(value)
     and "is not UTF-8, the only text that PostgreSQL takes" or nil
 end
 
 local function redact(words, parts)
   for _, secret in ipairs(secrets(parts)) do
-    for _, text in ipairs({ secret, decode(secret) }) do
-      if text ~= "" then
-        words = words:gsub(text:gsub("%p", "%%%0"), "[password]")
+    for _, spelling in ipairs({ secret, decode(secret) }) do
+      if spelling ~= "" then
+        words = words:gsub(spelling:gsub("%p", "%%%0"), "[password]")
       end
     end
   end
   return words
 end
 
-local function failure_of(url, words, is_lost)
+local function failure_of(url, words, is_gone)
   return Error.new({
     kind = "store",
     message = ("the store %s %s: %s"):format(postgres.label(url),
-      is_lost and "is gone" or "failed", redact(words, split(url))),
-    retryable = is_lost,
-    is_lost = is_lost,
+      is_gone and "is gone" or "failed", redact(words, split(url))),
+    retryable = is_gone
+      or words:find("canceling statement due to", 1, true) ~= nil,
+    is_gone = is_gone,
     is_deadlock = words:find("deadlock detected", 1, true) ~= nil,
   })
 end
@@ -135,14 +134,14 @@ local REASONS = "no connection, as nothing answers there, or the user, the "
   .. "password or the database is not accepted (the server's log tells)"
 
 -- libpq reads numbers from text, where Lua's own would lose digits.
-local function to_text(value, ...)
-  if type(value) == "number" then
-    value = ("%.17g"):format(value)
+local function to_text(...)
+  local values, n = { ... }, select("#", ...)
+  for i = 1, n do
+    if type(values[i]) == "number" then
+      values[i] = ("%.17g"):format(values[i])
+    end
   end
-  if select("#", ...) == 0 then
-    return value
-  end
-  return value, to_text(...)
+  return unpack(values, 1, n)
 end
 
 local function dialect_of(url)
@@ -155,13 +154,9 @@ local function dialect_of(url)
     has_table = "SELECT 1 AS found WHERE to_regclass(?) IS NOT NULL",
     migration_lock = "SELECT pg_advisory_xact_lock(7088066)",
     content_lock = "SELECT pg_advisory_xact_lock(hashtextextended(?, 0))",
-    bind = function(...)
-      if select("#", ...) > 0 then
-        return to_text(...)
-      end
-    end,
-    failure = function(words, is_lost)
-      return failure_of(url, words, is_lost)
+    bind = to_text,
+    failure = function(words, is_gone)
+      return failure_of(url, words, is_gone)
     end,
   }
 end
@@ -178,7 +173,7 @@ local function complete(url, query)
   return url
 end
 
---- Connect to the database at `url`; `is_lost` of the error says that it may
+--- Connect to the database at `url`; `is_gone` of the error says that it may
 --- be there later.
 ---@param url string
 ---@return table? connection

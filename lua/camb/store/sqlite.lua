@@ -32,7 +32,40 @@ local function failure_of(path, words)
   })
 end
 
+local LOG_BEGINS = "\55\127\6"
+
+-- The log is empty or has its first bytes.  (The store itself must not be
+-- opened here: closing it again would end this process's locks on it.)
+local function is_log(path)
+  local file = io.open(path, "rb")
+  local head = file and (file:read(#LOG_BEGINS) or LOG_BEGINS)
+  if file then
+    file:close()
+  end
+  return head == LOG_BEGINS
+end
+
+-- What is at `path`, nil where that is no store; the log beside it is as much
+-- of the store.
+local function identity_of(path)
+  local file, log = core.identity(path), core.identity(path .. "-wal")
+  local _, size = core.stat(path)
+  return file and log and size ~= 0 and is_log(path .. "-wal")
+    and file .. "/" .. log or nil
+end
+
+local function removal_of(path)
+  return Error.new({
+    kind = "file",
+    message = ("the store %s was removed or replaced while it was in use: "
+      .. "nothing more is sent"):format(path),
+    path = path,
+    is_removed = true,
+  })
+end
+
 local function dialect_of(path)
+  local real, identity
   return {
     name = "sqlite",
     begin = "BEGIN IMMEDIATE",
@@ -47,6 +80,13 @@ local function dialect_of(path)
     end,
     failure = function(words)
       return failure_of(path, words)
+    end,
+    -- By its absolute path: a host may change its folder.
+    removed = function()
+      real = real or core.real_path(path)
+      local found = real and identity_of(real)
+      identity = identity or found
+      return (not found or found ~= identity) and removal_of(path) or nil
     end,
   }
 end

@@ -1,7 +1,9 @@
 --- Writes to a store, gathered into transactions that survive the loss of the
 --- database.  A write is a function of the connection: when the database comes
 --- back, those of the open transaction are run again, and each finds out by
---- the row whether it had been made (`conn.was_lost` is set for that).
+--- the row whether it had been made (`conn.in_doubt` is set for that).  The
+--- same holds when a caller repeats what failed: it may have been made, as the
+--- reply to a COMMIT can be what was lost (`session.doubts`, by key).
 
 local core = require "camb.core"
 local Error = require "camb.error"
@@ -28,7 +30,7 @@ local function connect(self, patience)
   local give_up, pause = core.now() + patience, SHORTEST_PAUSE
   while true do
     local conn, err = self.backend.open(self.spec, self.options)
-    if conn or not err.is_lost or core.now() + pause > give_up then
+    if conn or not err.is_gone or core.now() + pause > give_up then
       return conn, err
     end
     if self.options.on_wait then
@@ -51,6 +53,7 @@ function transactions.open(backend, spec, options)
     spec = spec,
     options = options,
     sleep = options.sleep or sleep,
+    doubts = {},
   }, Session)
   local err
   self.conn, err = connect(self, math.min(options.patience,
@@ -90,7 +93,7 @@ local function recover(self)
     return nil, err
   end
   self.conn = conn
-  conn.was_lost = true
+  conn.in_doubt = true
   return true
 end
 
@@ -109,11 +112,11 @@ end
 local function can_go_on(self, failed)
   if not failed then
     return false
-  elseif failed.is_lost then
+  elseif failed.is_gone then
     return recover(self)
   elseif failed.is_deadlock then -- the other one goes first
     self.conn:rollback()
-    self.conn.was_lost = true
+    self.conn.in_doubt = true
     return true
   end
   return false
@@ -125,19 +128,30 @@ local function persist(self, fn)
     local conn = self.conn
     conn.failed = nil
     local result, err = fn(conn)
-    conn.was_lost = nil
+    conn.in_doubt = nil
     if result ~= nil then
       return result
     end
     local goes_on, gone = can_go_on(self, conn.failed)
     if not goes_on then
+      self.has_doubts = self.has_doubts or conn.failed ~= nil
       return nil, gone or err
+    end
+  end
+end
+
+-- Nobody knows of these writes whether they were made; or all do.
+local function set_doubts(self, group, value)
+  for _, step in ipairs(group.steps) do
+    if step.key then
+      self.doubts[step.key] = value
     end
   end
 end
 
 local function break_group(self, err)
   self.conn:rollback()
+  set_doubts(self, self.group, true)
   self.group.is_open = false
   self.group.broken = err
   return nil, err
@@ -150,12 +164,12 @@ local function open_group(self, conn)
     return nil, err
   end
   for i, step in ipairs(self.group.steps) do
-    if not step.is_lost then
+    if not step.is_taken then
       local result = step.run(conn)
       if conn.failed then
         return nil, conn.failed
       end
-      self.group.steps[i].is_lost = result == nil
+      self.group.steps[i].is_taken = result == nil
     end
   end
   self.group.is_open = true
@@ -169,7 +183,7 @@ local function write_in_group(self, run, key)
     return nil, group.broken
   end
   local result, err = persist(self, function(conn)
-    if not group.is_open or conn.was_lost then
+    if not group.is_open or conn.in_doubt then
       group.is_open = false
       local ok, problem = open_group(self, conn)
       if not ok then
@@ -195,7 +209,11 @@ function Session:write(run, key)
   elseif self.group then
     return write_in_group(self, run, key)
   end
-  return persist(self, run)
+  local result, err = persist(self, run)
+  if key then
+    self.doubts[key] = result == nil and self.conn.failed ~= nil or nil
+  end
+  return result, err
 end
 
 local function in_transaction(self, run)
@@ -244,10 +262,10 @@ function Session:begin()
   self.group = self.group or { steps = {} }
 end
 
-local function lost_steps(group)
+local function taken_steps(group)
   local keys = {}
   for _, step in ipairs(group.steps) do
-    if step.is_lost then
+    if step.is_taken then
       keys[#keys + 1] = step.key
     end
   end
@@ -255,14 +273,14 @@ local function lost_steps(group)
 end
 
 -- All but what other workers took over while the database was gone is durable.
-local function report_lost(group)
-  local keys = lost_steps(group)
+local function report_taken(group)
+  local keys = taken_steps(group)
   if #keys == 0 then
     return true
   end
   return nil, Error.new({
     kind = "store",
-    is_lost = true,
+    is_taken = true,
     keys = keys,
     message = ("the database was gone for so long that other workers took "
       .. "over %d of this one's jobs"):format(#keys),
@@ -282,7 +300,7 @@ function Session:commit()
     return not (group and group.broken) or nil, group and group.broken
   end
   local ok, err = persist(self, function(conn)
-    if conn.was_lost then
+    if conn.in_doubt then
       local opened, problem = open_group(self, conn)
       if not opened then
         return nil, problem
@@ -290,13 +308,13 @@ function Session:commit()
     end
     return conn:commit()
   end)
+  set_doubts(self, group, not ok or nil)
+  self.group = nil
   if not ok then
     self.conn:rollback()
-    self.group = nil
     return nil, err
   end
-  self.group = nil
-  return report_lost(group)
+  return report_taken(group)
 end
 
 --- The rows of a SELECT, which sees what was gathered.

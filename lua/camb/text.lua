@@ -1,0 +1,42 @@
+--- Bytes that came from outside, as text for people.
+
+local text = {}
+
+-- The sequences of bytes that UTF-8 has, by their first.
+local SEQUENCES = {
+  "[\194-\223][\128-\191]",
+  "\224[\160-\191][\128-\191]",
+  "[\225-\236\238\239][\128-\191][\128-\191]",
+  "\237[\128-\159][\128-\191]",
+  "\240[\144-\191][\128-\191][\128-\191]",
+  "[\241-\243][\128-\191][\128-\191][\128-\191]",
+  "\244[\128-\143][\128-\191][\128-\191]",
+}
+
+--- Whether `bytes` are UTF-8 from end to end.
+---@param bytes string
+---@return boolean
+function text.is_utf8(bytes)
+  for _, sequence in ipairs(SEQUENCES) do
+    if not bytes:find("[\128-\255]") then
+      return true
+    end
+    bytes = bytes:gsub(sequence, ".")
+  end
+  return not bytes:find("[\128-\255]")
+end
+
+local function hex(byte)
+  return ("\\x%02x"):format(byte:byte())
+end
+
+--- `bytes` with each control character as "\\x1b", and where they are not
+--- UTF-8 all that is not ASCII, too.
+---@param bytes string
+---@return string
+function text.escape(bytes)
+  bytes = bytes:gsub("[%z\1-\31\127]", hex)
+  return text.is_utf8(bytes) and bytes or (bytes:gsub("[\128-\255]", hex))
+end
+
+return text
