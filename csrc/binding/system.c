@@ -113,15 +113,6 @@ static int l_identity (lua_State *L) {
   return 1;
 }
 
-/* real_path(path) -> absolute, without links; nil, reason */
-static int l_real_path (lua_State *L) {
-  char path[PATH_MAX];
-  if (realpath(checkpath(L, 1), path) == NULL)
-    return pushfailure(L);
-  lua_pushstring(L, path);
-  return 1;
-}
-
 /* The first bytes of a file, -1 with errno.  Without waiting for somebody to
 ** write, should it be a pipe. */
 static ssize_t read_head (const char *path, struct stat *info, char *head,
@@ -300,7 +291,6 @@ const luaL_Reg system_functions[] = {{"now", l_now},
                                      {"format", l_format},
                                      {"stat", l_stat},
                                      {"identity", l_identity},
-                                     {"real_path", l_real_path},
                                      {"peek", l_peek},
                                      {"existing", l_existing},
                                      {"make_folder", l_make_folder},
