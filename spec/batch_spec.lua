@@ -385,6 +385,26 @@ describe("client:batch", function()
       assert.equal(4, server:stats().uploads)
     end)
 
+  it("sends no copy of what is unknown, though the file itself is gone",
+    function()
+      open()
+      local paths = takes.make(folder .. "/in", 1)
+      paths[2] = folder .. "/in/moved.wav"
+      server:fault({ step = "submit", at = "accepted", close = true })
+      local at = 0
+      local items = all_of(function()
+        at = at + 1
+        if at == 2 then
+          assert(os.rename(paths[1], paths[2]))
+        end
+        return paths[at]
+      end, { concurrency = 1 })
+      for i = 1, 2 do
+        assert.equal("unknown_outcome", items[i].error.kind)
+      end
+      assert.equal(1, server:stats().uploads)
+    end)
+
   it("waits for one upload with many that have its content, while others end",
     function()
       open()

@@ -181,6 +181,38 @@ describe("A batch with a store knows a recording:", function()
     assert.same({ downloaded = 1 }, counts())
   end)
 
+  -- Change `take` when it was hashed, and before it goes up.
+  local function send_changed(take, command)
+    return all_of({ take }, { on_event = function(event)
+      if event.name == "upload_started" then
+        workspace.run(command)
+      end
+    end })[1]
+  end
+
+  it("one that changes between its hash and its upload is not sent", function()
+    local take, other = make("t.wav", 1), make("other", 2)
+    for _, command in ipairs({ ("cat '%s' > '%s'"):format(other, take),
+      ("truncate -s 500 '%s'"):format(take) })
+    do
+      make("t.wav", 1)
+      local item = send_changed(take, command)
+      assert.equal("source", item.error.kind)
+      assert.matches("is not what it was: it ", item.error.message)
+      assert.equal(0, uploads())
+      workspace.run(("rm '%s'*"):format(path))
+    end
+    make("t.wav", 1)
+    holds(1, all_of({ take }, { retry_failed = true })[1])
+  end)
+
+  it("one that is replaced while it goes up is sent as it was hashed",
+    function()
+      local take, other = make("t.wav", 1), make("other", 2)
+      holds(1, send_changed(take, ("mv '%s' '%s'"):format(other, take)))
+      holds(2, all_of({ take })[1])
+    end)
+
   it("stems that somebody has changed since are not replaced", function()
     local take = make("t.wav", 1)
     local stem = all_of({ take })[1].stems.foreground

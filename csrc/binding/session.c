@@ -166,6 +166,8 @@ static int l_upload (lua_State *L) {
   o.path = field_string(L, 2, "path");
   o.data = field_bytes(L, 2, "data", &size);
   o.size = o.data != NULL ? (int64_t)size : field_integer(L, 2, "size", 0);
+  o.hash = field_boolean(L, 2, "hash");
+  o.sha256 = field_string(L, 2, "sha256");
   box = newtransfer(L, KIND_UPLOAD);
   box->transfer = upload_open(s, &o, &file_error);
   return box->transfer != NULL ? 1 : pusherrno(L, errno);

@@ -142,10 +142,17 @@ static int l_again (lua_State *L) {
   return pushpause(L, request_again(checkkind(L, KIND_REQUEST)));
 }
 
-/* sha256() -> hexadecimal digits; nil where `hash` was not set */
+/* sha256() -> hexadecimal digits of what was sent, or came, as a whole; nil
+** where `hash` was not set */
 static int l_sha256_of (lua_State *L) {
-  const unsigned char *sum = download_sha256(checkkind(L, KIND_DOWNLOAD));
+  const TransferBox *box = luaL_checkudata(L, 1, TRANSFER_T);
+  const unsigned char *sum;
   char text[DIGEST_HEX];
+  if (box->kind == KIND_UPLOAD) {
+    lua_pushstring(L, upload_sha256(checkopen(L)));
+    return 1;
+  }
+  sum = download_sha256(checkkind(L, KIND_DOWNLOAD));
   if (sum == NULL)
     return 0;
   digest_hex(sum, text);

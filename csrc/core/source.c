@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -61,6 +62,25 @@ static int64_t read_queue (Source *s, char *out, size_t room) {
   return (int64_t)room;
 }
 
+void source_hash (Source *s, const char *expected) {
+  s->hashed = true;
+  digest_begin(&s->digest);
+  if (expected != NULL)
+    snprintf(s->expected, sizeof s->expected, "%s", expected);
+}
+
+/* False when the last byte shows that these are other bytes. */
+static bool hash (Source *s, const char *data, size_t size) {
+  unsigned char sum[DIGEST_BYTES];
+  digest_add(&s->digest, data, size);
+  if (s->at < s->size)
+    return true;
+  digest_end(&s->digest, sum);
+  digest_hex(sum, s->sum);
+  s->changed = s->expected[0] != '\0' && strcmp(s->sum, s->expected) != 0;
+  return !s->changed;
+}
+
 int64_t source_read (Source *s, char *out, size_t room) {
   int64_t n, left = s->size - s->at;
   if (left <= 0)
@@ -77,6 +97,8 @@ int64_t source_read (Source *s, char *out, size_t room) {
   }
   if (n > 0)
     s->at += n;
+  if (n > 0 && s->hashed && !hash(s, out, (size_t)n))
+    return SOURCE_BROKEN;
   return n;
 }
 
@@ -90,6 +112,8 @@ bool source_rewind (Source *s) {
   if (s->fd >= 0 && s->at != 0 && lseek(s->fd, 0, SEEK_SET) != 0)
     return false;
   s->at = 0;
+  s->sum[0] = '\0';
+  digest_begin(&s->digest);
   return true;
 }
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "buffer.h"
+#include "digest.h"
 
 typedef struct Source {
   int fd;       /* of a file, else -1 */
@@ -19,9 +20,18 @@ typedef struct Source {
   int64_t size;
   int64_t at; /* bytes taken so far */
   int error;  /* errno of a read that failed */
+  bool hashed;
+  bool changed;              /* it is not what was expected */
+  Digest digest;             /* of the bytes taken so far */
+  char expected[DIGEST_HEX]; /* "": whatever it is */
+  char sum[DIGEST_HEX];      /* once the last byte was taken; "" before */
 } Source;
 
 enum { SOURCE_WAIT = -1, SOURCE_BROKEN = -2 };
+
+/* Hash what is taken, from the first byte on.  The last bytes are given only
+** where the SHA-256 of all is 'expected', in digits; NULL: whatever it is. */
+void source_hash (Source *s, const char *expected);
 
 /* Open the file at 'path'; -1 with errno set. */
 int source_open_file (Source *s, const char *path);
@@ -33,7 +43,8 @@ int source_open_memory (Source *s, const char *data, int64_t size);
 void source_open_reader (Source *s, int64_t size);
 
 /* Take up to 'room' bytes: how many, 0 at the end, SOURCE_WAIT when a reader
-** has to be fed first, SOURCE_BROKEN when the bytes end before 'size'. */
+** has to be fed first, SOURCE_BROKEN when the bytes end before 'size' or are not
+** what was expected. */
 int64_t source_read (Source *s, char *out, size_t room);
 
 /* Back to the first byte; false when a reader's bytes are gone already. */

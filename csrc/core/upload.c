@@ -197,7 +197,10 @@ static bool sent_whole (const Upload *u, const Exchange *x) {
 
 static void fail_source (Upload *u, Exchange *x) {
   Transfer *t = &u->base;
-  if (u->source.error != 0)
+  if (u->source.changed)
+    transfer_fail(t, x, FAILURE_SOURCE,
+                  "it has changed since it was looked at, and was not sent");
+  else if (u->source.error != 0)
     transfer_fail(t, x, FAILURE_FILE, "%s", strerror(u->source.error));
   else
     transfer_fail(t, x, FAILURE_SOURCE, "it ended after %lld of its %lld bytes",
@@ -422,6 +425,8 @@ Transfer *upload_open (Session *s, const UploadOptions *options,
   u->base.place.is_long = true;
   errno = ENOMEM;
   if (copy_fields(u, options->fields) == 0 && copy_names(u, options) == 0) {
+    if (options->hash || options->sha256 != NULL)
+      source_hash(&u->source, options->sha256);
     if (open_source(u, options) == 0)
       return transfer_begin(&u->base, s, &options->transfer) == 0 ? &u->base
                                                                   : NULL;
@@ -466,6 +471,11 @@ int upload_feed (Transfer *t, const char *data, size_t size) {
 const char *upload_location (const Transfer *t) {
   return t->exchange != NULL ? t->exchange->location
                              : ((const Upload *)t)->location;
+}
+
+const char *upload_sha256 (const Transfer *t) {
+  const Upload *u = (const Upload *)t;
+  return u->source.sum[0] != '\0' ? u->source.sum : NULL;
 }
 
 bool upload_is_sent (const Transfer *t) {

@@ -7,6 +7,8 @@
 #ifndef CAMB_UPLOAD_H
 #define CAMB_UPLOAD_H
 
+#include <stdbool.h>
+
 #include "transfer.h"
 
 typedef struct UploadField {
@@ -24,10 +26,12 @@ typedef struct UploadOptions {
   const char *path;     /* a file to stream, or NULL and */
   const char *data;     /* bytes in memory (copied), or NULL: a reader */
   int64_t size;         /* bytes of 'data', or that the reader will give */
+  bool hash;            /* compute the SHA-256 of what is sent */
+  const char *sha256;   /* in digits, what it has to be; or NULL */
 } UploadOptions;
 
 /* Begin it in 's', to the key's origin, with the key.  A file is opened at
-** once and must stay as it is until the end.  NULL with errno: EINVAL, EACCES,
+** once; one that is not 'sha256' any more fails before its last byte is sent.  NULL with errno: EINVAL, EACCES,
 ** ENOMEM, or why the file cannot be read (then *file_error is set to 1). */
 Transfer *upload_open (Session *s, const UploadOptions *options,
                        int *file_error);
@@ -39,6 +43,10 @@ int upload_feed (Transfer *t, const char *data, size_t size);
 /* True when the service may have accepted it: the last byte of the body may
 ** have been sent. */
 bool upload_is_sent (const Transfer *t);
+
+/* The SHA-256 of what was sent, in digits; NULL before the last byte, or where
+** 'hash' was not set.  Owned by 't'. */
+const char *upload_sha256 (const Transfer *t);
 
 /* The Location of the last reply, as sent; "": it had none.  Owned by 't'. */
 const char *upload_location (const Transfer *t);

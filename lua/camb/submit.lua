@@ -94,6 +94,8 @@ local function open(call, prepared, options)
   request.path = prepared.path
   request.data = prepared.data
   request.size = prepared.size
+  request.sha256 = call.sha256
+  request.hash = call.hash_source
   request.progress = call.has_listener
   return call:open("upload", request)
 end
@@ -110,6 +112,8 @@ local function send(call, prepared, options)
       filename = prepared.filename })
   end
   local reply, err = wait(call, transfer, prepared)
+  local is_open, sum = pcall(transfer.sha256, transfer)
+  call.sent_sha256 = is_open and sum or nil
   if not reply then
     return nil, err
   end

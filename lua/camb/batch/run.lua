@@ -51,6 +51,7 @@ local function metatable_of(self)
   common.has_listener = call.has_listener(self.client, self.options)
   common.overwrite = self.options.overwrite
   common.hash = self.options.store ~= nil
+  common.hash_source = self.options.dedupe
   common.options = self.options
   call.methods.be_patient(common, self.options)
   if self.options.store then

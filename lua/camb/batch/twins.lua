@@ -70,7 +70,7 @@ end
 -- True while the file is what it was when it was sent.
 local function is_same_file(known)
   if known.sum then
-    return true -- it is gone, and was looked at in time
+    return true -- it is known what was sent, whatever is there now
   end
   local kind, size, mtime = core.stat(known.path)
   return kind == "file" and size == known.size and mtime == known.mtime
@@ -109,8 +109,8 @@ end
 function Twins:find(job)
   local known = { path = job.checked.path, size = job.size, mtime = job.mtime,
     options_text = job.options_text or "" }
+  known.piece = hash.of_piece(known.path, known.size)
   if job.temporary_path then
-    known.piece = hash.of_piece(known.path, known.size)
     known.sum = hash.of_file(self.client, known.path)
   end
   local group, other = join(self, "by_size", known.size, known)
@@ -143,6 +143,11 @@ function Twins:settle(job, err)
   local known = job.known
   job.known = nil
   if known then
+    local sum = job.sent_sha256
+    if known.content and sum and known.content:sub(1, #sum) ~= sum then
+      forget(self, known) -- it is not what it was when it was compared
+    end
+    known.sum = sum or known.sum
     known.task_id = job.task_id
     known.error = err and err.kind == "unknown_outcome"
       and twins.unknown(job.source) or nil
