@@ -3,6 +3,7 @@
 #include "settings.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,11 +22,34 @@ static int add_header (Settings *s, const char *line) {
   return 0;
 }
 
+/* A proxy of the environment is for what is elsewhere: it could not even reach
+** this machine under such a name, but itself.  NULL leaves libcurl to look. */
+#define LOOPBACK "localhost,127.0.0.1,127.0.0.0/8,::1"
+
+static char *no_proxy_of (void) {
+  const char *given = getenv("no_proxy");
+  char *text;
+  size_t size;
+  if (given == NULL)
+    given = getenv("NO_PROXY");
+  if (given == NULL)
+    given = "";
+  if (strcmp(given, "*") == 0)
+    return strdup(given);
+  size = strlen(given) + sizeof "," LOOPBACK;
+  text = malloc(size);
+  if (text != NULL)
+    snprintf(text, size, "%s," LOOPBACK, given);
+  return text;
+}
+
 static int copy_all (Settings *s, const SessionOptions *o) {
   const char *const *line;
   if (copy(&s->base_url, o->base_url) != 0 ||
       copy(&s->user_agent, o->user_agent) != 0 ||
-      copy(&s->proxy, o->proxy) != 0 || copy(&s->ca_file, o->ca_file) != 0)
+      copy(&s->proxy, o->proxy) != 0 ||
+      (o->proxy == NULL && (s->no_proxy = no_proxy_of()) == NULL) ||
+      copy(&s->ca_file, o->ca_file) != 0)
     return -1;
   if (o->authorization != NULL && add_header(s, o->authorization) != 0)
     return -1;
@@ -54,6 +78,7 @@ void settings_free (Settings *s) {
   free(s->base_url);
   free(s->user_agent);
   free(s->proxy);
+  free(s->no_proxy);
   free(s->ca_file);
 }
 
@@ -112,6 +137,7 @@ int settings_apply (const Settings *s, CURL *easy) {
   if (restrict_protocols(easy) != 0 ||
       set_text(easy, CURLOPT_USERAGENT, s->user_agent) != 0 ||
       set_text(easy, CURLOPT_PROXY, s->proxy) != 0 ||
+      set_text(easy, CURLOPT_NOPROXY, s->no_proxy) != 0 ||
       (s->ca_file != NULL && trust_only(easy, s->ca_file) != 0))
     return -1;
   /* "/a/../b" may have been signed as it is written */

@@ -12,7 +12,7 @@
 typedef struct Settings {
   char *origin;               /* of base_url: "scheme://host:port" */
   struct curl_slist *headers; /* the key and the client's own, for 'origin' */
-  char *base_url, *user_agent, *proxy, *ca_file;
+  char *base_url, *user_agent, *proxy, *no_proxy, *ca_file;
   int connect_timeout_ms, timeout_ms, stall_timeout_s, reply_timeout_ms;
   bool accept_invalid_certificates;
 } Settings;

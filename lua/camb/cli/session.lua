@@ -3,6 +3,7 @@
 
 local camb = require "camb"
 local redact = require "camb.redact"
+local source = require "camb.source"
 
 local session = {}
 
@@ -41,7 +42,7 @@ local function open_client(arguments, server)
   local ok, client = pcall(camb.client, {
     api_key = server and server.api_key or arguments.api_key,
     base_url = server and server.base_url or arguments.base_url,
-    proxy = arguments.proxy,
+    proxy = not server and arguments.proxy or nil,
     ca_file = arguments.ca_file,
     requests_per_second = arguments.requests_per_second,
     reply_timeout = arguments.reply_timeout,
@@ -69,6 +70,15 @@ function session.options(arguments, listener)
   }
 end
 
+local function has_url(arguments)
+  for _, word in ipairs(arguments.file or arguments.source) do
+    if source.is_url(word) then
+      return true
+    end
+  end
+  return false
+end
+
 --- Run `work(client, arguments)`, which gives the exit status.
 ---@param arguments table
 ---@param work fun(client: camb.Client, arguments: table): integer
@@ -78,6 +88,9 @@ function session.run(arguments, work, more)
   local server, client, problem
   if arguments.engine and not arguments.sandbox then
     problem = "--engine goes with --sandbox: the service has its own engine"
+  elseif arguments.sandbox and arguments.proxy and has_url(arguments) then
+    problem = "--proxy does not go with --sandbox and a URL: set http_proxy, "
+      .. "which is not used for this machine"
   elseif arguments.sandbox then
     server, problem = start_sandbox(arguments, more)
   end
