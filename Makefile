@@ -18,13 +18,13 @@ PACKAGES = gcc libc6-dev pkg-config lua5.4 liblua5.4-dev lua-cjson \
   libavutil-dev libswresample-dev
 TEST_PACKAGES = lua-busted lua-cqueues lua-luv luarocks curl ffmpeg procps \
   lua-dbi-sqlite3 lua-dbi-postgresql sqlite3 postgresql-15 \
-  strace tinyproxy-bin microsocks lua-luaossl
-CHECK_PACKAGES = lua-check lua5.1 liblua5.1-0-dev luajit libluajit-5.1-dev \
-  clang libclang-rt-dev clang-format valgrind
+  strace tinyproxy-bin microsocks lua-luaossl lua5.1 liblua5.1-0-dev
+CHECK_PACKAGES = lua-check luajit libluajit-5.1-dev clang libclang-rt-dev clang-format valgrind
 
 WARNINGS = -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes \
   -Wstrict-prototypes
-ALL_CFLAGS = $(WARNINGS) -fPIC -fvisibility=hidden -D_GNU_SOURCE -Icsrc \
+ALL_CFLAGS = $(WARNINGS) -fPIC -fvisibility=hidden -D_GNU_SOURCE \
+  -D_FILE_OFFSET_BITS=64 -Icsrc \
   $(CFLAGS) $(EXTRA_CFLAGS)
 ifeq ($(shell uname -s),Darwin)
 SHARED = -bundle -undefined dynamic_lookup
@@ -138,10 +138,25 @@ define install-packages
 	    --no-install-recommends $$missing >/dev/null; fi
 endef
 
+# nginx with Lua wants another LuaJIT than the linters install: what it needs is
+# only unpacked.
+UNPACKED_PACKAGES = nginx libnginx-mod-http-ndk libnginx-mod-http-lua \
+  lua-resty-core lua-resty-lrucache libluajit2-5.1-2 libpcre3
+UNPACKED = $(BUILD)/unpacked
+$(UNPACKED):
+	@command -v apt-get >/dev/null || { echo "no apt-get for nginx" >&2; exit 0; }; \
+	echo "unpacking $(UNPACKED_PACKAGES)"; \
+	rm -rf $@.new && mkdir -p $@.new/debs && cd $@.new/debs && \
+	get() { apt-get download -qq $(UNPACKED_PACKAGES) 2>&1; } && \
+	{ get >/dev/null || { sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update -qq && get; }; } && \
+	for d in *.deb; do dpkg -x $$d .. || exit 1; done && \
+	cd - >/dev/null && mv $@.new $@
+
 .PHONY: deps test-deps check-deps
 deps: ## Install what the build needs, where it is missing (Debian, Ubuntu).
 	$(call install-packages,$(PACKAGES))
-test-deps:
+test-deps: $(UNPACKED)
 	$(call install-packages,$(PACKAGES) $(TEST_PACKAGES))
 check-deps:
 	$(call install-packages,$(PACKAGES) $(TEST_PACKAGES) $(CHECK_PACKAGES))

@@ -8,7 +8,10 @@ local camb = require "camb"
 local uv = require "luv"
 
 local folder = arg[1] or "stems"
-local files = { table.unpack(arg, 2) }
+local files = {}
+for i = 2, #arg do
+  files[i - 1] = arg[i]
+end
 if #files == 0 then
   files = { "examples/mix.flac", "examples/ingredients/music.flac" }
 end

@@ -203,6 +203,31 @@ describe("jobs of one client", function()
     assert.is_true(ticks >= 5)
   end)
 
+  it("cannot wait inside of a function of C, and go on when they tried",
+    function()
+      for name, wait in pairs({
+        gsub = function()
+          ("x"):gsub(".", function()
+            client:separate(MIX)
+          end)
+        end,
+        sort = function()
+          table.sort({ 1, 2, 3 }, function()
+            camb.sleep(0.01)
+          end)
+        end,
+      }) do
+        camb.run(function()
+          local ok, problem = pcall(wait)
+          assert.is_false(ok)
+          assert.matches("^%S*scheduler_spec.lua:%d+: " .. name .. " cannot wait "
+            .. "inside of a job: make the call outside of it$", problem)
+          assert.equal(0, client.waiting)
+          assert(client:submit(MIX))
+        end)
+      end
+    end)
+
   it("are not kept waiting by an upload that waits for its source", function()
     local file = assert(io.open(MIX, "rb"))
     local size = file:seek "end"

@@ -75,6 +75,20 @@ local function find_base_url(checked, level)
   return (url:gsub("/+$", ""))
 end
 
+-- Clients that were dropped without close hold descriptors until they are
+-- collected, which Lua does not hurry to do for a few small tables.
+local function open_session(settings)
+  local session, reason = core.session(settings)
+  local fd = session and session:fd() or 0
+  if not session or fd > core.descriptors() / 2 then
+    collectgarbage()
+  end
+  if not session then
+    session, reason = core.session(settings)
+  end
+  return session, reason
+end
+
 --- For camb.lua: a client of checked options.
 ---@param checked table # options of "client"
 ---@param level integer # as for `error`, seen from the caller
@@ -82,7 +96,7 @@ end
 function client.new(checked, level)
   local key = find_key(checked, level + 1)
   local base_url = find_base_url(checked, level + 1)
-  local session, reason = core.session({
+  local session, reason = open_session({
     base_url = base_url,
     authorization = "x-api-key: " .. key,
     headers = header_lines(checked.headers, level + 1),

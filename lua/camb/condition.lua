@@ -32,7 +32,7 @@ end
 ---@param seconds number? # in a coroutine of the loop: for so long at most
 ---@return boolean
 function Condition:wait(seconds)
-  local thread = self.host.running()
+  local thread = scheduler.waiter(self.host)
   local waiter, place = thread or {}, self.last + 1
   local till = seconds and core.now() + seconds
   self.last, self[place] = place, waiter

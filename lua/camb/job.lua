@@ -6,6 +6,7 @@
 
 local Error = require "camb.error"
 local builtin = require "camb.loop.builtin"
+local coroutine = require "camb.coroutine"
 
 local unpack = table.unpack or unpack -- luacheck: ignore
 
@@ -36,6 +37,16 @@ end
 --- That job, also where a coroutine that it made is running.
 function job.parent()
   return job.running() or jobs[builtin.current() or false]
+end
+
+--- The running coroutine of `host`, which is about to wait; nil outside of
+--- them.  Raises where it cannot.
+function job.waiter(host)
+  local thread = host.running()
+  if thread then
+    coroutine.check()
+  end
+  return thread
 end
 
 --- Suspend the running coroutine of `host`; false when it is a job that was
@@ -139,14 +150,9 @@ local function work(self)
   return finish(self, "returned", values)
 end
 
--- Lua 5.1 cannot yield inside of pcall: an error is the loop's there.
-local protect = pcall
-if coroutine.wrap(function()
-  return pcall(coroutine.yield, true)
-end)() ~= true then
-  protect = function(fn, ...)
-    return true, fn(...)
-  end
+-- Where pcall cannot be left by a yield, an error is the loop's.
+local protect = coroutine.has_pcall and pcall or function(fn, ...)
+  return true, fn(...)
 end
 
 --- pcall, where a coroutine can yield inside of it; else just a call.
@@ -224,7 +230,7 @@ end
 function Job:join()
   local host = self.group.host
   while self.status == "running" do
-    local thread = host.running()
+    local thread = job.waiter(host)
     if thread then
       local joiners = self.joiners or {}
       joiners[#joiners + 1] = thread

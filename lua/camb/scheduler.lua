@@ -25,6 +25,9 @@ local job = require "camb.job"
 
 local scheduler = {}
 
+--- The coroutine that is about to wait; see camb.job.
+scheduler.waiter = job.waiter
+
 --- Suspend the running coroutine of a host; see camb.job.
 scheduler.suspend = job.suspend
 
@@ -83,11 +86,12 @@ function scheduler.run(fn, ...)
   if type(fn) ~= "function" then
     error("camb.run: function expected, got " .. type(fn), 2)
   end
+  local is_inside = job.waiter(builtin)
   end_rest()
   local group = job.group(builtin)
   local main = job.begin(group, fn, ...)
   local ok, problem = job.protect(
-    builtin.running() and wait_for_group or run_group, group)
+    is_inside and wait_for_group or run_group, group)
   if not ok then
     group.next, unended = unended, group
     end_rest()
@@ -147,7 +151,7 @@ end
 ---@return boolean
 function scheduler.sleep_for(client, seconds)
   local host, at = scheduler.host(client), core.now() + seconds
-  if not host.running() then
+  if not job.waiter(host) then
     turn_until(at)
     return true
   end
@@ -206,7 +210,7 @@ end
 ---@param box table
 function scheduler.wait(client, box)
   local host = client.loop or builtin
-  local thread = host.running()
+  local thread = job.waiter(host)
   if not thread then
     return block(client)
   end

@@ -3,13 +3,10 @@
 --- outside of its jobs, and by client:step.
 
 local core = require "camb.core"
+local coroutine = require "camb.coroutine"
 local sleepers = require "camb.sleepers"
 
 local unpack = table.unpack or unpack -- luacheck: ignore
-
--- Lua 5.4: what an error left open in a coroutine's <close> variables is closed
--- by this alone.
-local close = coroutine.close or function() end -- luacheck: ignore
 
 local builtin = { name = "camb's own" }
 
@@ -109,7 +106,7 @@ local function resume_next()
   local ok, problem = coroutine.resume(thread, beginning[thread])
   if coroutine.status(thread) == "dead" then
     if not ok then
-      close(thread)
+      coroutine.close(thread)
       builtin.on_failure(thread, not is_closed and problem or nil,
         beginning[thread])
     end

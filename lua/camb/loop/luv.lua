@@ -2,11 +2,8 @@
 --- camb.scheduler describes it; every coroutine but the main one can wait, and
 --- goes on out of uv.run.
 
+local coroutine = require "camb.coroutine"
 local uv = require "luv"
-
--- Lua 5.4: what an error left open in a coroutine's <close> variables is closed
--- by this alone.
-local close = coroutine.close or function() end -- luacheck: ignore
 
 local loop = { name = "luv" }
 
@@ -36,7 +33,7 @@ local function resume_all()
     end
     if not ok then
       failure = failure or debug.traceback(thread, tostring(problem))
-      close(thread)
+      coroutine.close(thread)
     end
   end
   if failure then

@@ -1,0 +1,263 @@
+-- camb in other Luas than the one that runs these specs: Lua 5.1, LuaJIT, and
+-- LuaJIT inside of nginx.  The client's C is built for Lua 5.1, whose binary
+-- interface LuaJIT has, too.
+
+local ports = require "spec.support.ports"
+local sandbox = require "camb.sandbox"
+local workspace = require "spec.support.workspace"
+
+local BUILD = os.getenv "BUILD" or "build"
+local CLEAN = "env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS -u LUA_PATH -u LUA_CPATH "
+
+local here, build, folder, server
+
+setup(function()
+  here = workspace.run("pwd -P"):match("[^\n]+")
+  folder = workspace.folder()
+  local output, status = workspace.run(("%s make -s core LUA=lua5.1 "
+    .. "BUILD='%s/lua5.1'"):format(CLEAN, BUILD))
+  assert(status == 0, output)
+  build = workspace.run(("cd '%s' && pwd -P"):format(BUILD)):match("[^\n]+")
+end)
+
+teardown(function()
+  workspace.remove(folder)
+end)
+
+before_each(function()
+  server = assert(sandbox.start({}))
+end)
+
+after_each(function()
+  server:stop()
+end)
+
+local COMMON = [[
+  local camb = require "camb"
+  local FAST = { download = false, interval = 0.05, max_attempts = 1000 }
+  local MIX = "spec/fixtures/mix.flac"
+]]
+
+-- What a program in `lua` prints, where the service is `server`.
+local function run(lua, code, before)
+  local path = workspace.write(folder .. "/program.lua", COMMON .. code)
+  return (workspace.run(("%s timeout 120 %s CAMB_API_KEY=%s "
+    .. "CAMB_BASE_URL=%s LUA_PATH='%s/lua/?.lua;%s/lua/?/init.lua;;' "
+    .. "LUA_CPATH='%s/lua5.1/lib/lua5.1/?.so;;' %s %s"):format(before or "",
+    CLEAN, server.api_key, server.base_url, here, here, build, lua, path)))
+end
+
+for _, lua in ipairs({ "lua5.1", "luajit" }) do
+  describe("in " .. lua .. " #build", function()
+    local function it_does(what, fn)
+      it(what, function()
+        if select(2, workspace.run("command -v " .. lua)) ~= 0 then
+          return pending(lua .. " is not installed")
+        end
+        fn()
+      end)
+    end
+
+    it_does("jobs separate side by side", function()
+      assert.equal("2\n", run(lua, [[
+        local client, ended = camb.client(), 0
+        camb.run(function()
+          for _ = 1, 2 do
+            camb.spawn(function()
+              assert(client:separate(MIX, FAST))
+              ended = ended + 1
+            end)
+          end
+        end)
+        print(ended)
+        client:close()]]))
+    end)
+
+    it_does("clients that were dropped without close give their descriptors "
+      .. "back", function()
+        assert.equal("ended\n", run(lua, [[
+          for _ = 1, 300 do
+            local _, err = camb.client({ retries = 0 }):task("t"):status()
+            assert(err.kind == "not_found", err)
+          end
+          print("ended")]], "ulimit -n 64;"))
+      end)
+  end)
+end
+
+describe("in Lua 5.1, where a job cannot wait inside of C #build", function()
+  local function problem_of(body)
+    return run("lua5.1", ([[
+      local client = camb.client()
+      local function work()
+        %s
+      end
+      print(pcall(camb.run, work))
+      -- and all goes on
+      camb.run(function()
+        assert(client:separate(MIX, FAST))
+      end)
+      print(client.waiting)
+      client:close()]]):format(body))
+  end
+
+  it("a call inside of pcall says to make it without", function()
+    local text = problem_of([[
+        local ok, problem = pcall(client.separate, client, MIX, FAST)
+        error(problem, 0)]])
+    assert.matches("^false\t%S+program.lua:%d+: pcall cannot wait inside of a "
+      .. "job in Lua 5.1: make the call without it: what goes wrong is returned "
+      .. "as nil and an error\n0\n$", text)
+  end)
+
+  it("a for loop over a batch says to call it", function()
+    local text = problem_of(([[
+        for item in client:batch({ MIX }, { output_dir = "%s/for" }) do
+          assert(item.stems)
+        end]]):format(folder))
+    assert.matches("program.lua:%d+: a for loop cannot wait inside of a job in "
+      .. "Lua 5.1: call the iterator instead, as in `local item = batch%(%)`"
+      .. "\n0\n$", text)
+  end)
+
+  it("a batch that is called works", function()
+    assert.equal("true\n0\n", problem_of(([[
+        local batch = client:batch({ MIX }, { output_dir = "%s/out" })
+        local item = batch()
+        while item do
+          assert(item.stems, tostring(item.error))
+          item = batch()
+        end
+        batch:close()]]):format(folder)))
+  end)
+
+  it("a sleep, a join and a run say so, too", function()
+    for _, call in ipairs({ "camb.sleep, 0.01", "camb.run, function() end",
+      "camb.spawn(camb.sleep, 0.01).join, camb.spawn(camb.sleep, 0.01)" }) do
+      local text = problem_of(("error(select(2, pcall(%s)), 0)"):format(call))
+      assert.matches("pcall cannot wait inside of a job in Lua 5.1", text)
+      assert.matches("\n0\n$", text)
+    end
+  end)
+end)
+
+describe("in a worker of nginx #build", function()
+  local HEAD = [[
+    daemon off; master_process off; worker_processes 1;
+    error_log FOLDER/error.log notice; pid FOLDER/pid;
+    load_module UNPACKED/usr/lib/nginx/modules/ndk_http_module.so;
+    load_module UNPACKED/usr/lib/nginx/modules/ngx_http_lua_module.so;
+    env CAMB_BASE_URL; env CAMB_API_KEY;
+    events { worker_connections 64; }
+    http {
+      access_log off;
+      client_body_temp_path FOLDER/body; proxy_temp_path FOLDER/proxy;
+      fastcgi_temp_path FOLDER/fastcgi; uwsgi_temp_path FOLDER/uwsgi;
+      scgi_temp_path FOLDER/scgi;
+      lua_package_path "HERE/lua/?.lua;HERE/lua/?/init.lua;UNPACKED/usr/share/lua/5.1/?.lua;;";
+      lua_package_cpath "BUILD/lua5.1/lib/lua5.1/?.so;;";
+  ]]
+
+  local function fill_in(text, places)
+    return (text:gsub("%u%u%u+", places))
+  end
+
+  local function start(http, unpacked, port)
+    local conf = fill_in(HEAD .. http .. "}", { FOLDER = folder, HERE = here,
+      UNPACKED = unpacked, BUILD = build, PORT = port })
+    workspace.write(folder .. "/nginx.conf", conf)
+    local libraries = workspace.run(("find %s -name 'lib*.so*' -printf '%%h\\n' "
+      .. "| sort -u | paste -sd :"):format(unpacked)):match("%S+")
+    return workspace.run(("%s LD_LIBRARY_PATH=%s CAMB_API_KEY=%s "
+      .. "CAMB_BASE_URL=%s %s/usr/sbin/nginx -p %s -c %s/nginx.conf > %s/log "
+      .. "2>&1 & echo $!"):format(CLEAN, libraries, server.api_key,
+      server.base_url, unpacked, folder, folder, folder)):match("%d+")
+  end
+
+  local function log()
+    return (workspace.read(folder .. "/log") or "")
+      .. (workspace.read(folder .. "/error.log") or "")
+  end
+
+  -- Four requests at once, of an nginx with these lines in "http": their
+  -- replies.
+  local function ask(http)
+    local unpacked, port = build .. "/unpacked", ports.free()
+    local url = ("http://127.0.0.1:%d"):format(port)
+    local pid = start(http, unpacked, port)
+    local replies
+    local ok, problem = pcall(function()
+      workspace.wait_for("nginx", function()
+        assert(workspace.is_running(pid), "nginx has ended")
+        return select(2, workspace.run("curl -s -o /dev/null " .. url)) == 0
+      end)
+      replies = workspace.run(("for i in 1 2 3 4; do curl -s --max-time 60 "
+        .. "%s/separate & done; wait"):format(url))
+      assert(workspace.is_running(pid), "nginx has ended")
+    end)
+    workspace.stop(pid)
+    assert(ok, tostring(problem) .. "\n" .. log())
+    return replies
+  end
+
+  local function it_does(what, fn)
+    it(what, function()
+      if not workspace.read(build .. "/unpacked/usr/sbin/nginx") then
+        return pending("nginx is not unpacked: make test-deps")
+      end
+      fn()
+    end)
+  end
+
+  it_does("requests that separate at once do not meet", function()
+    assert.equal(("stems\n"):rep(4), ask([[
+      server {
+        listen 127.0.0.1:PORT;
+        location = /separate { content_by_lua_block {
+          local camb = require "camb"
+          local client = camb.client()
+          local job = camb.spawn(client.separate, client,
+            "HERE/spec/fixtures/mix.flac",
+            { download = false, interval = 0.05, max_attempts = 1000 })
+          repeat
+            client:step(0)
+            ngx.sleep(0.003)
+          until job:is_done()
+          local stems, err = job:join()
+          client:close()
+          ngx.say(stems and "stems" or tostring(err))
+        } }
+      }]]))
+    assert.equal(4, server:stats().uploads)
+  end)
+
+  it_does("a client that init_worker_by_lua opens serves every request",
+    function()
+      assert.equal(("stems\n"):rep(4), ask([[
+        init_worker_by_lua_block {
+          local camb = require "camb"
+          client = camb.client()
+          local function step(premature)
+            while not premature and not ngx.worker.exiting() do
+              client:step(0)
+              ngx.sleep(0.003)
+            end
+          end
+          assert(ngx.timer.at(0, step))
+        }
+        server {
+          listen 127.0.0.1:PORT;
+          location = /separate { content_by_lua_block {
+            local job = require("camb").spawn(client.separate, client,
+              "HERE/spec/fixtures/mix.flac",
+              { download = false, interval = 0.05, max_attempts = 1000 })
+            repeat
+              ngx.sleep(0.003)
+            until job:is_done()
+            local stems, err = job:join()
+            ngx.say(stems and "stems" or tostring(err))
+          } }
+        }]]))
+      assert.equal(4, server:stats().uploads)
+    end)
+end)
