@@ -178,6 +178,47 @@ describe("a batch with a store", function()
     assert.equal(12, server:stats().uploads)
   end)
 
+  it("leaves a stem alone that somebody has edited, but for overwrite",
+    function()
+      local paths = takes.make(folder .. "/in", 1)
+      local stem = assert(all_of(paths)[1].stems).foreground
+      workspace.write(stem, "edited by hand")
+      local item = all_of(paths)[1]
+      assert.is_true(item.skipped)
+      assert.equal("edited by hand", workspace.read(stem))
+      os.remove(item.stems.background)
+      item = all_of(paths)[1]
+      assert.equal("file", item.error.kind)
+      assert.matches('foreground[^"]+" exists already', item.error.message)
+      assert.equal("edited by hand", workspace.read(stem))
+      assert(all_of(paths, { overwrite = true })[1].stems)
+      assert.are_not.equal("edited by hand", workspace.read(stem))
+      assert.equal(1, server:stats().uploads)
+    end)
+
+  it("replaces no file that appeared while the task was under way", function()
+    local paths = takes.make(folder .. "/in", 1)
+    server:fault({ step = "status", reply = { status = "PENDING" },
+      times = math.huge })
+    local batch = client:batch(paths, options({ on_event = function(event)
+      if event.name == "polled" then
+        error("left", 0)
+      end
+    end }))
+    assert.is_false((pcall(batch)))
+    server:clear_faults()
+    local mine = workspace.write(out .. "/take001.foreground.wav", "my own work")
+    for _, more in ipairs({ {}, { retry_failed = true } }) do
+      local item = all_of(paths, more)[1]
+      assert.equal("file", item.error.kind)
+      assert.is_string(item.error.task_id)
+      assert.equal("my own work", workspace.read(mine))
+    end
+    os.remove(mine)
+    assert(all_of(paths, { retry_failed = true })[1].stems)
+    assert.equal(1, server:stats().uploads)
+  end)
+
   it("fetches stems again that are gone, and sends nothing for that",
     function()
       local paths = takes.make(folder .. "/in", 2)

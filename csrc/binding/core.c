@@ -13,6 +13,10 @@ static const luaL_Reg functions[] = {{"session", l_session},
                                      {"hold_signals", l_hold_signals},
                                      {"wait_signal", l_wait_signal},
                                      {"part", l_part},
+                                     {"catch_signals", l_catch_signals},
+                                     {"caught_signal", l_caught_signal},
+                                     {"append", l_append},
+                                     {"remove_read", l_remove_read},
                                      {NULL, NULL}};
 
 CAMB_EXPORT int luaopen_camb_core (lua_State *L);

@@ -46,6 +46,10 @@ int l_list_folder (lua_State *L);  /* binding/folder.c */
 int l_matches (lua_State *L);      /* binding/folder.c */
 int l_hold_signals (lua_State *L); /* binding/signals.c */
 int l_wait_signal (lua_State *L);
+int l_catch_signals (lua_State *L);
+int l_caught_signal (lua_State *L);
+int l_append (lua_State *L); /* binding/append.c */
+int l_remove_read (lua_State *L);
 extern const luaL_Reg system_functions[]; /* binding/system.c */
 
 #endif

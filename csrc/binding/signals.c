@@ -1,9 +1,10 @@
-/* For the command that serves until it is interrupted, and nobody else: a
-** library does not touch the signals of its process. */
+/* For the command, which may be interrupted, and nobody else: a library does not
+** touch the signals of its process. */
 
 #include "binding/handles.h"
 
 #include <signal.h>
+#include <string.h>
 
 static void endings (sigset_t *set) {
   sigemptyset(set);
@@ -30,5 +31,42 @@ int l_wait_signal (lua_State *L) {
   while (sigwait(&set, &number) != 0)
     continue;
   lua_pushinteger(L, number);
+  return 1;
+}
+
+static volatile sig_atomic_t caught = 0;
+
+static void on_signal (int number) {
+  caught = number;
+}
+
+/* One that is ignored, as by nohup, stays so. */
+static void catch_one (int number) {
+  struct sigaction old, new;
+  memset(&new, 0, sizeof new);
+  new.sa_handler = on_signal;
+  new.sa_flags = (int)SA_RESETHAND;
+  sigemptyset(&new.sa_mask);
+  if (sigaction(number, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+    sigaction(number, &new, NULL);
+}
+
+/* catch_signals(): the first SIGINT, SIGTERM and SIGHUP are for caught_signal;
+** a second one ends the process as ever. */
+int l_catch_signals (lua_State *L) {
+  (void)L;
+  catch_one(SIGINT);
+  catch_one(SIGTERM);
+  catch_one(SIGHUP);
+  return 0;
+}
+
+/* caught_signal() -> the name of the one that came; nil: none */
+int l_caught_signal (lua_State *L) {
+  if (caught == 0)
+    return 0;
+  lua_pushstring(L, caught == SIGINT    ? "SIGINT"
+                    : caught == SIGTERM ? "SIGTERM"
+                                        : "SIGHUP");
   return 1;
 }

@@ -55,6 +55,13 @@ function Batch:__call()
   return item -- no tail call: an error has to find the caller's line
 end
 
+--- What is paid for, or may be, and was not fetched yet, as items with an
+--- error: ask before closing a batch whose iteration is left early.
+---@return camb.BatchItem[]
+function Batch:unfetched()
+  return self.run:unfetched()
+end
+
 --- Stop everything on our side, and give back what is held.  The service has no
 --- cancel: its tasks go on.  Twice is fine.
 function Batch:close()

@@ -5,6 +5,7 @@
 local core = require "camb.core"
 local failure = require "camb.failure"
 local inbox = require "camb.inbox"
+local journal = require "camb.journal"
 local redact = require "camb.redact"
 
 ---@class camb.Event
@@ -101,6 +102,8 @@ end
 function Call:fail(fields, url)
   fields.task_id = fields.task_id or self.task_id
   fields.run_id = fields.run_id or self.run_id
+  fields.place = fields.task_id and self.name
+    and { output_dir = self.output_dir, name = self.name } or nil
   return nil, failure.make(fields, self.client.secret(), url)
 end
 
@@ -288,6 +291,7 @@ end
 Call.__close = Call.close
 
 local function conclude(self, result, err)
+  journal.finish(self, self.is_fetched, err)
   self:close()
   if err then
     self:emit("failed", { error = err })

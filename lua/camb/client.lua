@@ -123,6 +123,7 @@ function client.new(checked, level)
     retries = checked.retries,
     on_event = checked.on_event,
     loop = checked.loop,
+    journal = checked.journal,
     waiting = 0, -- how many wait for it in its loop
     place = false, -- in camb's own loop
     inboxes = {},

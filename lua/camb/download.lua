@@ -325,6 +325,7 @@ function download.run(call, urls, options, renew)
   if not stems then
     return nil, err
   end
+  call.is_fetched = true
   stems.foreground_audio_url = urls.foreground_audio_url
   stems.background_audio_url = urls.background_audio_url
   return stems

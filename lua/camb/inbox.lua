@@ -82,6 +82,19 @@ function Inbox:next()
   return event
 end
 
+--- Whether the service may have the source of an upload that is heard of here.
+function Inbox:may_be_sent()
+  for id, transfer in pairs(self) do
+    if type(id) == "number" then
+      local ok, is_sent = pcall(transfer.is_sent, transfer)
+      if ok and is_sent then
+        return true
+      end
+    end
+  end
+  return false
+end
+
 local function drop_all(self)
   for id, transfer in pairs(self) do
     if type(id) == "number" then

@@ -125,6 +125,15 @@ function json.decode(text)
   return text:find("null", 1, true) and drop_nulls(value) or value
 end
 
+--- `text` as a string of JSON; bytes beyond ASCII stay as they are.
+---@param text string
+---@return string
+function json.quote(text)
+  return '"' .. text:gsub('[%c"\\]', function(character)
+    return ("\\u%04x"):format(character:byte())
+  end) .. '"'
+end
+
 local function exact_number(value)
   if value ~= math.floor(value) or value < -2 ^ 53 or value > 2 ^ 53 then
     return nil

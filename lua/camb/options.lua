@@ -50,18 +50,18 @@ end }
 --- The rule of ids, for those that are no options.
 options.id = id
 
-local SEPARATING = "separate batch"
+local SEPARATING, FETCHING = "separate batch", "separate batch download"
 
 ---@type camb.Option[]
 local TABLE = {
   -- Of a client: who asks whom, and how.
   { name = "api_key", rule = check.filled, calls = "client",
-    flag = "--api-key KEY", commands = SEPARATING,
+    flag = "--api-key KEY", commands = FETCHING,
     help = "The key of your account.  Default: the environment variable "
       .. "CAMB_API_KEY, which other users of the machine do not see.  It goes "
       .. "to the origin of base_url and nowhere else." },
   { name = "base_url", rule = check.filled, calls = "client store",
-    flag = "--base-url URL", commands = SEPARATING,
+    flag = "--base-url URL", commands = FETCHING,
     help = "Where the service is.  Default: the environment variable "
       .. "CAMB_BASE_URL, else the service of CAMB.AI.  A store records it, "
       .. "and refuses to mix two services." },
@@ -95,13 +95,13 @@ local TABLE = {
     help = "Most requests a second to the service, over all jobs of the "
       .. "client.  Default: no limit but what the service asks for." },
   { name = "proxy", rule = connection.PROXY, calls = "client",
-    flag = "--proxy URL", commands = SEPARATING,
+    flag = "--proxy URL", commands = FETCHING,
     help = "Proxy such as socks5h://localhost:1080.  Schemes are http, https, "
       .. "socks4, socks4a, socks5 and socks5h; false means none.  Default: "
       .. "HTTPS_PROXY, http_proxy, ALL_PROXY and NO_PROXY of the "
       .. "environment." },
   { name = "ca_file", rule = check.filled, calls = "client",
-    flag = "--ca-file FILE", commands = SEPARATING,
+    flag = "--ca-file FILE", commands = FETCHING,
     help = "Certificates to trust, in PEM form.  Default: CURL_CA_BUNDLE or "
       .. "SSL_CERT_FILE of the environment, else the system's." },
   { name = "user_agent", rule = check.filled, calls = "client",
@@ -110,6 +110,10 @@ local TABLE = {
   { name = "headers", rule = check.table, calls = "client",
     help = "More headers of requests to the service, by name; never sent to "
       .. "a stem's host." },
+  { name = "journal", rule = check.filled, calls = "client",
+    help = "A file that keeps what is paid for, whatever becomes of the "
+      .. "process: a line is on the disk before each upload, and another with "
+      .. "its task id; see camb.journal." },
   { name = "loop", rule = loop, calls = "client",
     help = "The event loop whose coroutines the client waits in, such as "
       .. 'require "camb.loop.cqueues".  Default: the loop of camb.run.' },
@@ -124,7 +128,7 @@ local TABLE = {
 
   -- Of every call.
   { name = "deadline", rule = check.above_zero, unit = "s", calls = "call",
-    flag = "--deadline SECONDS", commands = SEPARATING,
+    flag = "--deadline SECONDS", commands = FETCHING,
     help = "Time limit for the whole call, retries and pauses included; in a "
       .. "batch, for each job.  Default: none." },
 
@@ -161,11 +165,11 @@ local TABLE = {
 
   -- Waiting.
   { name = "interval", rule = check.above_zero, default = 5, unit = "s",
-    calls = "wait download", flag = "--interval SECONDS", commands = SEPARATING,
+    calls = "wait download", flag = "--interval SECONDS", commands = FETCHING,
     help = "Time between two polls.  The first polls come sooner." },
   { name = "max_attempts", rule = check.whole(1), default = 60,
     defaults = { batch = 720 }, calls = "wait download",
-    flag = "--max-attempts N", commands = SEPARATING,
+    flag = "--max-attempts N", commands = FETCHING,
     help = "Polls before waiting ends as timeout.  The budget is time: "
       .. "max_attempts times interval.  A stem that does not come is waited "
       .. "for as long." },
@@ -173,13 +177,14 @@ local TABLE = {
   -- Stems.
   { name = "output_dir", rule = check.filled, default = ".",
     calls = "download entry", flag = "-o --output-dir DIR",
-    commands = SEPARATING, flag_default = ".",
+    commands = FETCHING, flag_default = ".",
     help = "Folder for the stems; it is made if it is missing." },
   { name = "name", rule = check.filled, calls = "download entry",
+    flag = "--name NAME", commands = "download",
     help = "Name of the stems' files, without folder and extension.  "
       .. "Default: the source's." },
   { name = "overwrite", rule = check.boolean, default = false,
-    calls = "download", flag = "--overwrite", commands = SEPARATING,
+    calls = "download", flag = "--overwrite", commands = FETCHING,
     help = "Replace stems that exist." },
   { name = "download", rule = check.boolean, default = true,
     calls = "separate",

@@ -5,6 +5,7 @@ local download = require "camb.download"
 local result = require "camb.result"
 local submit = require "camb.submit"
 local wait = require "camb.wait"
+local words = require "camb.words"
 
 local steps = {}
 
@@ -44,6 +45,9 @@ local function finish(call, stems, err)
     call:emit_finished(stems)
   elseif err.task_id then
     err.retryable = false -- the same call would pay again
+    if call.run_id and call.name then
+      err.message = err.message .. words.fetch(call.run_id)
+    end
   end
   return stems, err
 end
@@ -52,6 +56,7 @@ end
 function steps.separate(call, checked_source, checked, name)
   local done, err = true, nil
   if checked.download then
+    call.output_dir, call.name = checked.output_dir, name
     done, err = download.reserve(call, checked, name)
   end
   if done then

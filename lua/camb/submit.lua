@@ -3,6 +3,7 @@
 local api = require "camb.api"
 local failure = require "camb.failure"
 local fetch = require "camb.fetch"
+local journal = require "camb.journal"
 local operations = require "camb.operations"
 local source = require "camb.source"
 
@@ -101,6 +102,10 @@ local function open(call, prepared, options)
 end
 
 local function send(call, prepared, options)
+  local is_noted, failed = journal.begin(call, prepared)
+  if not is_noted then
+    return nil, failed
+  end
   local transfer, problem = open(call, prepared, options)
   if not transfer then
     return call:fail_open("submit", { kind = "file", path = prepared.path,
@@ -118,6 +123,7 @@ local function send(call, prepared, options)
     return nil, err
   end
   call.task_id = reply.task_id
+  journal.settle(call)
   call.inbox:drop(transfer)
   call:emit("submitted")
   return reply
@@ -139,7 +145,9 @@ function submit.run(call, checked, options)
     problem.step = "submit"
     return call:fail(problem)
   end
-  return send(call, prepared, options)
+  local reply, err = send(call, prepared, options)
+  journal.settle(call, err)
+  return reply, err
 end
 
 return submit

@@ -4,6 +4,7 @@ local api = require "camb.api"
 local failure = require "camb.failure"
 local operations = require "camb.operations"
 local redact = require "camb.redact"
+local words = require "camb.words"
 
 local wait = {}
 
@@ -31,7 +32,7 @@ local function end_badly(call, status, kind)
   local said = {}
   said[#said + 1] = reason and redact.cut(reason, LONGEST_WORDS)
   said[#said + 1] = words_of(status)
-  local words = #said > 0 and ": " .. table.concat(said, ", ") or ""
+  local quoted = #said > 0 and ": " .. table.concat(said, ", ") or ""
   return call:fail({
     kind = kind,
     step = "poll",
@@ -39,7 +40,8 @@ local function end_badly(call, status, kind)
     exception_reason = reason,
     task_ended = true,
     detail = status.message,
-    message = ('%s (status %s%s)'):format(SENTENCE[kind], status.status, words),
+    message = ('%s (status %s%s)'):format(SENTENCE[kind], status.status,
+      quoted),
   })
 end
 
@@ -65,28 +67,29 @@ end
 
 local function give_up(call, transfer, last)
   local _, err = call:fail_transfer("poll", transfer)
-  local again = (' take it up again with client:task("%s")'):format(
-    redact.visible(call.task_id))
+  local id = redact.visible(call.task_id)
+  local comma, semicolon = words.take_up(",", id), words.take_up(";", id)
   local kind, reason = transfer:failure()
   local polls = plural(transfer:attempts())
   err.status = last.word
   if kind ~= "attempts" then
-    err.message = err.message .. "; the task goes on," .. again
+    err.message = err.message .. "; the task goes on" .. comma
   elseif last.problem then
     err.kind = "protocol"
-    err.message = ("%s, still after %s;"):format(last.problem, polls) .. again
+    err.message = ("%s, still after %s"):format(last.problem, polls)
+      .. semicolon
   elseif last.word and api.meaning(last.word) ~= "pending" then
     err.kind = "protocol"
     err.message = ('the task has the status "%s", which is not documented, '
-      .. "still after %s;"):format(last.word, polls) .. again
+      .. "still after %s"):format(last.word, polls) .. semicolon
   elseif last.word then
     err.kind = "timeout"
-    err.message = ("the task was still %s after %s and may finish yet;")
-      :format(last.word, polls) .. again
+    err.message = ("the task was still %s after %s and may finish yet")
+      :format(last.word, polls) .. semicolon
   else
     err.kind = "timeout"
     err.message = ("the service did not say how the task is in %s (%s); it may "
-      .. "finish yet;"):format(polls, call:clean(reason)) .. again
+      .. "finish yet"):format(polls, call:clean(reason)) .. semicolon
   end
   err.retryable = true
   return nil, err

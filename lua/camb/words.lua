@@ -1,5 +1,7 @@
 --- Advice, in the words of where it is read: in a program, or in the shell.
 
+local json = require "camb.json"
+
 local words = {}
 
 local LUA = {
@@ -26,6 +28,25 @@ end
 ---@return string
 function words.advice(name)
   return spoken[name]
+end
+
+--- How to take a task up again, to come behind `mark`; nothing in the shell,
+--- where the command says how.
+---@param mark string
+---@param task_id string
+---@return string
+function words.take_up(mark, task_id)
+  return spoken == LUA
+    and ('%s take it up again with client:task("%s")'):format(mark, task_id)
+    or ""
+end
+
+--- How to fetch the stems of a run that is paid for.
+---@param run_id integer|string
+---@return string
+function words.fetch(run_id)
+  return spoken == LUA and ("; fetch the stems again, at no cost, with "
+    .. "client:download(%s)"):format(json.digits(run_id)) or ""
 end
 
 return words

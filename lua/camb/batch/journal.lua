@@ -322,23 +322,10 @@ end
 function Journal:settle() -- luacheck: ignore
 end
 
--- Whether the service may have the source of `job`, whose row says submitting.
-local function may_be_sent(job)
-  for id, transfer in pairs(job.inbox or {}) do
-    if type(id) == "number" then
-      local ok, is_sent = pcall(transfer.is_sent, transfer)
-      if ok and is_sent then
-        return true
-      end
-    end
-  end
-  return false
-end
-
 local function leave(self, job)
   if job.state ~= "submitting" or job.task_id or job.error then
     return
-  elseif may_be_sent(job) then
+  elseif job.inbox and job.inbox:may_be_sent() then
     self.store:unknown(job.key, Error.new({ kind = "unknown_outcome",
       message = "the batch was stopped while the file was being sent: a task "
         .. "may exist and be charged; look at the dashboard before you send "

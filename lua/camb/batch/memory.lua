@@ -1,6 +1,8 @@
---- The journal of a batch without a store: nothing is written, and jobs are
---- made of the sources as there is room for them.
+--- The journal of a batch without a store: nothing is written but what a
+--- client's own journal keeps, and jobs are made of the sources as there is
+--- room for them.
 
+local journal = require "camb.journal"
 local twins = require "camb.batch.twins"
 
 local Memory = {}
@@ -10,17 +12,28 @@ local memory = {}
 
 --- For `run`, over `run.sources`.
 function memory.new(run)
-  return setmetatable({ run = run,
+  return setmetatable({ run = run, find = journal.index(run.client),
     twins = run.options.dedupe and twins.new(run.client) or nil }, Memory)
 end
 
 function Memory:start() -- luacheck: ignore
 end
 
---- The next job; nil when there is none.
+--- The next job; nil when there is none.  What an earlier run has paid for and
+--- not fetched is taken up.
 function Memory:next()
   local entry = self.run:next_entry()
-  return entry and self.run:job_of(entry)
+  local job = entry and self.run:job_of(entry)
+  local noted, err
+  if job then
+    noted, err = self.find(job.checked.path, job.output_dir, job.name)
+  end
+  if noted then
+    job.state, job.task_id = "submitted", noted.task_id
+  elseif err then
+    job.state, job.error = "unknown_outcome", err
+  end
+  return job
 end
 
 --- Record that `job` is `state` now; `run:recorded` is called when it is.

@@ -9,6 +9,7 @@ local core = require "camb.core"
 local failure = require "camb.failure"
 local inbox = require "camb.inbox"
 local intake = require "camb.batch.intake"
+local journal = require "camb.journal"
 local losses = require "camb.batch.losses"
 local scheduler = require "camb.scheduler"
 local steps = require "camb.batch.steps"
@@ -179,6 +180,7 @@ end
 --- The stems of `job` are whole.
 function Run:finish(job, stems)
   job.stems = stems
+  journal.finish(job, true)
   job:emit_finished(stems)
   self.journal:put("downloaded", job)
 end
@@ -205,6 +207,7 @@ function Run:fail(job, err)
     err.retryable = false -- the same call would pay again
   end
   job.error = err
+  journal.finish(job, false, err)
   job:emit("failed", { error = err })
   self.journal:put("failed", job)
 end
@@ -239,9 +242,9 @@ function Run:deliver(job)
 end
 
 --- Begin.
-function Run:start(journal)
-  self.journal = journal
-  journal:start()
+function Run:start(own_journal)
+  self.journal = own_journal
+  own_journal:start()
   if self.sources.missing then
     self.held = self.held + 1
     self:push({ error = failure.make({ kind = "source",
@@ -275,6 +278,26 @@ function Run:next(level)
       return nil
     end
   end
+end
+
+--- What is paid for, or may be, and was not fetched: an item for each.
+---@return camb.BatchItem[]
+function Run:unfetched()
+  local items = {}
+  for job in pairs(self.active) do
+    local _, err
+    if job.task_id and not job.stems then
+      _, err = job:fail_cancelled("poll")
+    elseif not job.task_id and job.inbox and job.inbox:may_be_sent() then
+      _, err = job:fail(failure.of_cancel("submit", job, true))
+    end
+    items[#items + 1] = err and { index = job.index, source = job.source,
+      error = err, task_id = job.task_id, run_id = job.run_id } or nil
+  end
+  table.sort(items, function(a, b)
+    return (a.index or 0) < (b.index or 0)
+  end)
+  return items
 end
 
 local function stop_transfers(self, operation)

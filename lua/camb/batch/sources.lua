@@ -21,12 +21,6 @@ local sources = {}
 ---@field project_description string?
 ---@field folder_id integer|string?
 
-local function quote(text)
-  return '"' .. text:gsub('[%c"\\]', function(character)
-    return ("\\u%04x"):format(character:byte())
-  end) .. '"'
-end
-
 --- What is sent with the file, as JSON in which the same is always the same.
 ---@param own table   # comes before
 ---@param others table
@@ -40,7 +34,7 @@ function sources.sent_text(own, others)
     end
     if value ~= nil then
       local text = name == "folder_id" and json.digits(json.integer(value))
-        or quote(value)
+        or json.quote(value)
       fields[#fields + 1] = ('"%s":%s'):format(name, text)
     end
   end

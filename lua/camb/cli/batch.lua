@@ -1,13 +1,16 @@
 --- `camb batch`: many files, and with a store a batch that can be stopped and
 --- gone on with at any time, by any number of machines.
 
+local camb = require "camb"
 local core = require "camb.core"
+local journal = require "camb.journal"
 local redact = require "camb.redact"
 local progress = require "camb.cli.progress"
 local session = require "camb.cli.session"
 local source = require "camb.source"
 local sources = require "camb.batch.sources"
 local store = require "camb.store"
+local workers = require "camb.cli.workers"
 
 local batch = {}
 
@@ -117,7 +120,7 @@ end
 local function work(client, arguments)
   local list, base, missing, left_out = sources.expand(arguments.source,
     arguments.output_dir, arguments.store)
-  local report = progress.new(#list)
+  local report = progress.new(#list, arguments)
   local failures = #missing
   for _, word in ipairs(missing) do
     io.stderr:write(("camb: no file matches \"%s\"\n"):format(
@@ -128,8 +131,16 @@ local function work(client, arguments)
       left_out == 1 and "" or "s")
   end
   local running
+  local unfetched = {}
   local ok, problem = pcall(function()
     running = client:batch(list, options_of(arguments, report, base))
+    local is_done = false
+    camb.spawn(workers.watch, function()
+      unfetched = running:unfetched()
+      running:close()
+    end, function()
+      return is_done
+    end)
     for item in running do
       if item.error then
         report:failed(item.source or (store.address(arguments.store)),
@@ -139,12 +150,22 @@ local function work(client, arguments)
         report:done(item.stems)
       end
     end
+    is_done = true
   end)
   if running then
     running:close()
   end
   report:clear()
-  if not ok then -- an interrupt, or a value that no option takes
+  for _, item in ipairs(unfetched) do
+    report:failed(item.source, item.error)
+  end
+  if client.journal then
+    journal.clear(client.journal)
+  end
+  if core.caught_signal() then
+    ok, problem = false, "interrupted by " .. core.caught_signal()
+  end
+  if not ok then -- or a value that no option takes
     session.complain(problem)
     say_how_to_go_on(arguments, true)
     return 1

@@ -1,4 +1,5 @@
---- The command line: `camb separate`, `camb batch` and `camb serve`.
+--- The command line: `camb separate`, `camb download`, `camb batch` and
+--- `camb serve`.
 
 local argparse = require "argparse"
 local camb = require "camb"
@@ -89,6 +90,12 @@ local function build_parser()
   separate:argument("file", "A WAV, MP3, FLAC, AAC or M4A file, or its URL.")
     :args("+")
   add_flags(separate, "separate")
+
+  local download = parser:command("download",
+    "Fetch the stems of tasks that are paid for.")
+  download:argument("task", "The id of a task, or of a run (digits); none: "
+    .. "what earlier runs left unfetched in DIR."):args("*")
+  add_flags(download, "download")
 
   local batch = parser:command("batch",
     "Separate many recordings, and resume after whatever stopped it.")

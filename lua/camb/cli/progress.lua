@@ -3,6 +3,7 @@
 --- output is for results.
 
 local core = require "camb.core"
+local paid = require "camb.cli.paid"
 local redact = require "camb.redact"
 
 local progress = {}
@@ -14,8 +15,11 @@ Progress.__index = Progress
 local WIDTH = 78
 
 --- For `total` files.
-function progress.new(total)
+---@param total integer
+---@param arguments table # of the command
+function progress.new(total, arguments)
   return setmetatable({
+    arguments = arguments,
     total = total,
     ended = 0,
     is_terminal = core.is_terminal(),
@@ -110,7 +114,10 @@ local function tell(self, event, said)
   if not words then
     return said
   end
-  if self.is_terminal then
+  if self.is_terminal and event.name == "submitted" then
+    self:clear() -- nothing is written over it
+    write("%s: %s", event.source, words)
+  elseif self.is_terminal then
     self:show(redact.visible(("[%d/%d] %s: %s"):format(self.ended, self.total,
       event.source, words)))
   elseif not IS_FREQUENT[event.name] and words ~= said then
@@ -120,10 +127,11 @@ local function tell(self, event, said)
   return said
 end
 
---- A listener for on_event, of one file.
-function Progress:listener()
+--- A listener for on_event, of one file, or of the task that stands for it.
+function Progress:listener(source)
   local said
   return function(event)
+    event.source = event.source or source
     said = tell(self, event, said)
   end
 end
@@ -157,6 +165,11 @@ function Progress:failed(source, err)
   local id = err.task_id and redact.visible(err.task_id)
   if id and not err.message:find(id, 1, true) then
     write("camb: %s: its task is %s", source, id)
+  end
+  local line = paid.line(self.arguments, err)
+  if line then
+    io.stderr:write("camb: to fetch its stems without paying again, run: ",
+      line, "\n")
   end
 end
 

@@ -1,11 +1,14 @@
 --- `camb separate`: some files at a time, each reported when it is done.
 
-local camb = require "camb"
+local core = require "camb.core"
+local Error = require "camb.error"
+local journal = require "camb.journal"
 local names = require "camb.batch.names"
 local naming = require "camb.batch.naming"
-local progress = require "camb.cli.progress"
+local paid = require "camb.cli.paid"
 local session = require "camb.cli.session"
 local source = require "camb.source"
+local workers = require "camb.cli.workers"
 
 local separate = {}
 
@@ -25,55 +28,51 @@ local function plan(files)
   return named:settle(), again
 end
 
-local function separate_one(client, arguments, report, file, name)
-  local problem, label = source.name_problem(file)
-  if problem then
-    return nil, problem, label
-  end
-  local options = session.options(arguments, report:listener())
-  options.name = name
-  return client:separate(file, options)
+local function is_there(entry)
+  local base = entry.output_dir .. "/" .. entry.name
+  return core.existing(base .. ".foreground")
+    or core.existing(base .. ".background")
 end
 
--- Each worker takes the next file until there is none.
-local function run_workers(client, arguments, report)
-  local next_file, failures = 1, 0
-  local named, again = plan(arguments.file)
-  local function work()
-    while arguments.file[next_file] do
-      local i, file = next_file, arguments.file[next_file]
-      next_file = next_file + 1
-      local stems, err, label
-      if not again[i] then
-        stems, err, label = separate_one(client, arguments, report, file,
-          named[i])
-      end
-      if stems then
-        report:done(stems)
-      elseif err then
-        report:failed(label or file, err)
-        failures = failures + 1
-      else
-        report:say("%s is the same file as %s", file, again[i])
-      end
-    end
+-- The task that was paid for is taken up, and nothing is paid twice.
+local function take_up(client, arguments, entry, options)
+  local path = not arguments.overwrite and is_there(entry)
+  if path then
+    return nil, Error.new({ kind = "file", path = path,
+      task_id = entry.task_id, place = { output_dir = arguments.output_dir,
+        name = entry.name },
+      message = ('"%s" exists already, and its task %s is paid for'):format(
+        path, entry.task_id) })
   end
-  camb.run(function()
-    for _ = 1, math.min(arguments.jobs, #arguments.file) do
-      camb.spawn(work)
-    end
-  end)
-  return failures
+  io.stderr:write(("camb: %s: taking up task %s, which is paid for (noted in "
+    .. "%s)\n"):format(entry.source, entry.task_id, client.journal))
+  options.name = entry.name
+  return paid.fetch(client, entry.task_id, options)
 end
 
 local function run(client, arguments)
-  local report = progress.new(#arguments.file)
-  local ok, failures = pcall(run_workers, client, arguments, report)
-  report:clear()
-  if not ok then -- an interrupt, or a value that no option takes
-    return session.complain(failures)
-  end
-  return failures == 0 and 0 or 1
+  local find = journal.index(client)
+  local named, again = plan(arguments.file)
+  return workers.run(client, arguments, arguments.file,
+    function(file, listener, place, report)
+      local problem, label = source.name_problem(file)
+      if problem then
+        return nil, problem, label
+      elseif again[place] then
+        report:say("%s is the same file as %s", file, again[place])
+        return
+      end
+      local options = session.options(arguments, listener)
+      options.name = named[place]
+      local entry, err = find(file, arguments.output_dir, options.name
+        or source.stem_name({ path = file }))
+      if entry then
+        return take_up(client, arguments, entry, options)
+      elseif err then
+        return nil, err
+      end
+      return client:separate(file, options)
+    end)
 end
 
 --- Run it; the exit status is 0 only when every file's stems are whole.

@@ -2,6 +2,8 @@
 --- where one is asked for, for as long as they run.
 
 local camb = require "camb"
+local core = require "camb.core"
+local paid = require "camb.cli.paid"
 local redact = require "camb.redact"
 local source = require "camb.source"
 
@@ -47,6 +49,8 @@ local function open_client(arguments, server)
     requests_per_second = arguments.requests_per_second,
     reply_timeout = arguments.reply_timeout,
     max_connections = 2 * arguments.jobs,
+    journal = not arguments.store and not server
+      and paid.journal(arguments.output_dir) or nil,
   })
   if not ok then
     return nil, client
@@ -86,6 +90,7 @@ end
 ---@return integer status
 function session.run(arguments, work, more)
   local server, client, problem
+  core.catch_signals()
   if arguments.engine and not arguments.sandbox then
     problem = "--engine goes with --sandbox: the service has its own engine"
   elseif arguments.sandbox and arguments.proxy and has_url(arguments) then

@@ -1,0 +1,83 @@
+--- Some files at a time, each reported when it is done; a signal stops all of
+--- them, and each says what is paid for.
+
+local camb = require "camb"
+local core = require "camb.core"
+local journal = require "camb.journal"
+local progress = require "camb.cli.progress"
+local session = require "camb.cli.session"
+
+local workers = {}
+
+-- Seconds between two looks for a signal.
+local LOOK = 0.1
+
+--- Call `stop` when a signal comes; ends when `is_done()`.
+---@param stop fun()
+---@param is_done fun(): boolean
+function workers.watch(stop, is_done)
+  while not is_done() do
+    if core.caught_signal() then
+      stop()
+      return
+    end
+    camb.sleep(LOOK)
+  end
+end
+
+local function run_all(arguments, list, report, work)
+  local next_one, failures, running = 1, 0, {}
+  local alive = math.min(arguments.jobs, #list)
+  local function take()
+    while list[next_one] and not core.caught_signal() do
+      local place, one = next_one, list[next_one]
+      next_one = next_one + 1
+      local stems, err, label = work(one, report:listener(one), place, report)
+      if stems then
+        report:done(stems)
+      elseif err then
+        report:failed(label or one, err)
+        failures = failures + 1
+      end
+    end
+    alive = alive - 1
+  end
+  camb.run(function()
+    for i = 1, alive do
+      running[i] = camb.spawn(take)
+    end
+    workers.watch(function()
+      for _, job in ipairs(running) do
+        job:cancel()
+      end
+    end, function()
+      return alive == 0
+    end)
+  end)
+  return failures
+end
+
+--- Do `work(one, listener, place, report)` for each of `list`: it gives stems, or
+--- nil, an error and how to call `one`, or nothing where it has told by itself.
+---@param client camb.Client
+---@param arguments table
+---@param list string[]
+---@param work fun(one: string, listener: function, place: integer,
+---  report: table): table?, camb.Error?, string?
+---@return integer status
+function workers.run(client, arguments, list, work)
+  local report = progress.new(#list, arguments)
+  local ok, failures = pcall(run_all, arguments, list, report, work)
+  report:clear()
+  if client.journal then
+    journal.clear(client.journal)
+  end
+  if not ok then -- a value that no option takes
+    return session.complain(failures)
+  elseif core.caught_signal() then
+    return session.complain("interrupted by " .. core.caught_signal())
+  end
+  return failures == 0 and 0 or 1
+end
+
+return workers

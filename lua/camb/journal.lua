@@ -1,0 +1,221 @@
+--- A client's journal: a plain file that keeps what is paid for, whatever
+--- becomes of the process.  Each line is an object of JSON, added durably:
+---
+---     {"job":"…","state":"submitting","source":"/takes/a.wav",…}
+---     {"job":"…","state":"submitted","task_id":"…"}
+---     {"task_id":"…","state":"fetched"}
+---
+--- "submitting" is there before the upload begins, with what is known of the
+--- source (its path, size and time of change) and of the stems (output_dir and
+--- name).  What follows is "submitted" with the task's id, "refused" where
+--- nothing was accepted, or "unknown_outcome".  A task ends as "fetched", or as
+--- "failed" where the service has given it up.  A job that has no line but its
+--- first was being sent when its process ended: a task may exist.  To take a
+--- task up: client:task(task_id), or `camb download task_id`.
+
+local core = require "camb.core"
+local Error = require "camb.error"
+local json = require "camb.json"
+
+local journal = {}
+
+-- In the order in which a line has them.
+local FIELDS = { "time", "job", "state", "task_id", "base_url", "source",
+  "size", "changed", "output_dir", "name" }
+
+local count = 0
+
+local function line_of(fields)
+  local said = {}
+  for _, name in ipairs(FIELDS) do
+    if fields[name] ~= nil then
+      said[#said + 1] = ('"%s":%s'):format(name, json.quote(
+        tostring(fields[name])))
+    end
+  end
+  return "{" .. table.concat(said, ",") .. "}\n"
+end
+
+local function add(client, fields)
+  fields.time = os.date("!%Y-%m-%dT%H:%M:%SZ")
+  return core.append(client.journal, line_of(fields))
+end
+
+-- The disk took what came before: this is told, as the job goes on.
+local function add_or_warn(call, fields)
+  local ok, reason = add(call.client, fields)
+  if not ok then
+    call:emit("warning", { message = call:clean(
+      ('the journal "%s" cannot be written: %s'):format(call.client.journal,
+        reason)) })
+  end
+end
+
+--- What a journal says of a file, to know it by.
+---@param path string?
+---@return table fields # source, size, changed; none where it is no file
+function journal.identity(path)
+  local real = path and core.real_path(path)
+  local kind, size, changed
+  if real then
+    kind, size, changed = core.stat(real)
+  end
+  if kind ~= "file" then
+    return {}
+  end
+  return { source = real, size = ("%.0f"):format(size),
+    changed = ("%.6f"):format(changed) }
+end
+
+--- Note that `call` is going to send `prepared`.
+---@return boolean? ok
+---@return camb.Error? err
+function journal.begin(call, prepared)
+  local client = call.client
+  if not client.journal then
+    return true
+  end
+  count = count + 1
+  local fields = call.temporary_path and {} or journal.identity(prepared.path)
+  fields.source = fields.source or call.source
+  fields.job = ("%.0f-%s-%d"):format(core.time() * 1e6,
+    tostring(call):match("0x(%x+)") or "0", count)
+  fields.state, fields.base_url = "submitting", client.base_url
+  fields.output_dir = call.output_dir and (core.real_path(call.output_dir)
+    or call.output_dir)
+  fields.name = call.name
+  local ok, reason = add(client, fields)
+  if not ok then
+    return call:fail({ kind = "file", step = "submit", path = client.journal,
+      message = ('the journal "%s" cannot be written: %s'):format(
+        client.journal, reason) })
+  end
+  call.entry = fields.job
+  return true
+end
+
+--- Note what became of the upload that was begun last.
+function journal.settle(call, err)
+  if call.entry then
+    add_or_warn(call, { job = call.entry, task_id = call.task_id,
+      state = call.task_id and "submitted"
+        or err.kind == "unknown_outcome" and err.kind or "refused" })
+    call.entry = nil
+  end
+end
+
+--- Note how the task of `call` has ended, if it has: `is_fetched`, or `err`.
+function journal.finish(call, is_fetched, err)
+  if call.client.journal and call.task_id
+    and (is_fetched or err and err.task_ended)
+  then
+    add_or_warn(call, { task_id = call.task_id,
+      state = is_fetched and "fetched" or "failed" })
+  end
+end
+
+local function take_line(line, entries, by_job, by_task)
+  local fields = json.decode(line)
+  if type(fields) ~= "table" then
+    return -- cut short
+  end
+  local entry = by_task[fields.task_id or false] or by_job[fields.job or false]
+  if not entry then
+    entry = {}
+    entries[#entries + 1] = entry
+  end
+  for name, value in pairs(fields) do
+    entry[name] = value
+  end
+  by_job[fields.job or false] = fields.job and entry
+  by_task[fields.task_id or false] = fields.task_id and entry
+end
+
+local OPEN = { submitting = true, submitted = true }
+
+--- What is open in the journal at `path`: jobs that were being sent, and tasks
+--- that were not fetched.  None where there is no such file.
+---@param path string
+---@return table[] entries # the fields of their lines
+---@return integer size    # of what was read
+function journal.open_entries(path)
+  local file = io.open(path, "rb")
+  local text = file and file:read("*a") or ""
+  if file then
+    file:close()
+  end
+  local entries, open = {}, {}
+  local by_job, by_task = {}, {}
+  for line in text:gmatch("[^\n]+") do
+    take_line(line, entries, by_job, by_task)
+  end
+  for _, entry in ipairs(entries) do
+    if OPEN[entry.state] then
+      open[#open + 1] = entry
+    end
+  end
+  return open, #text
+end
+
+-- Once told, it is for the user to say whether it is sent again.
+local function forget(client, entry)
+  add(client, { job = entry.job, state = "unknown_outcome" })
+  return Error.new({ kind = "unknown_outcome", step = "submit",
+    message = "an earlier run was killed while it sent this file: a task may "
+      .. "exist and be charged; look at the dashboard before you run this "
+      .. "again, which sends it again" })
+end
+
+-- Whether the run that noted `entry` is at work on it yet.
+local function is_at_work(entry)
+  local part, _, is_busy = core.part(("%s/%s.foreground"):format(
+    entry.output_dir, entry.name))
+  if part then
+    part:close()
+  end
+  return is_busy
+end
+
+--- What earlier runs have left open of files that are to become the same stems:
+--- a function that finds a file's entry, with its task_id; or the error of one
+--- that was being sent when its run was killed, which is told once.
+---@param client camb.Client
+---@return fun(path: string?, output_dir: string, name: string): table?,
+---  camb.Error?
+function journal.index(client)
+  local by_source = {}
+  for _, entry in ipairs(client.journal
+    and journal.open_entries(client.journal) or {})
+  do
+    if entry.source and entry.name and entry.base_url == client.base_url then
+      by_source[entry.source] = by_source[entry.source] or {}
+      table.insert(by_source[entry.source], 1, entry)
+    end
+  end
+  return function(path, output_dir, name)
+    local known = next(by_source) and journal.identity(path) or {}
+    for _, entry in ipairs(by_source[known.source or false] or {}) do
+      if entry.size == known.size and entry.changed == known.changed
+        and entry.name == name
+        and entry.output_dir == core.real_path(output_dir)
+      then
+        if entry.task_id then
+          return entry
+        elseif not is_at_work(entry) then
+          return nil, forget(client, entry)
+        end
+      end
+    end
+  end
+end
+
+--- Remove the journal at `path` where nothing is open in it.
+---@param path string
+function journal.clear(path)
+  local open, size = journal.open_entries(path)
+  if #open == 0 and size > 0 then
+    core.remove_read(path, size)
+  end
+end
+
+return journal

@@ -1,0 +1,153 @@
+-- A client's journal: what is paid for is on the disk before anything can happen
+-- to the process.
+
+local camb = require "camb"
+local journal = require "camb.journal"
+local stage = require "spec.support.stage"
+local takes = require "spec.support.takes"
+local workspace = require "spec.support.workspace"
+
+local LUA = os.getenv("LUA") or "lua5.4"
+
+describe("a client's journal", function()
+  local server, client, folder, path, take
+
+  before_each(function()
+    folder = workspace.folder()
+    path = folder .. "/journal"
+    local other
+    server, client, other = stage.open({ engine = takes.engine(folder),
+      workers = 4 }, { journal = path })
+    workspace.remove(other)
+    take = takes.make(folder .. "/in", 3)
+  end)
+
+  after_each(function()
+    stage.close(server, client, folder)
+  end)
+
+  local function states()
+    local found = {}
+    for state in (workspace.read(path) or ""):gmatch('"state":"([%w_]+)"') do
+      found[#found + 1] = state
+    end
+    return table.concat(found, " ")
+  end
+
+  it("has a line before the upload begins, and one with its id", function()
+    local before
+    local task = assert(client:submit(take[1], { on_event = function(event)
+      before = before or event.name == "upload_started" and states()
+    end }))
+    assert.equal("submitting", before)
+    assert.equal("submitting submitted", states())
+    local open = journal.open_entries(path)
+    assert.equal(1, #open)
+    assert.equal(task.id, open[1].task_id)
+    assert.equal(take[1], open[1].source)
+    assert.equal(server.base_url, open[1].base_url)
+  end)
+
+  it("has nothing open where the stems are fetched or nothing was accepted",
+    function()
+      assert(client:separate(take[1], { output_dir = folder .. "/out",
+        interval = 0.05 }))
+      assert.equal("submitting submitted fetched", states())
+      server:fault({ step = "submit", status = 402 })
+      assert.is_nil((client:submit(take[2])))
+      assert.matches("submitting refused$", states())
+      server:fault({ step = "status", reply = { status = "ERROR" } })
+      assert.is_nil((client:separate(take[3], { output_dir = folder .. "/out",
+        interval = 0.05 })))
+      assert.matches("submitting submitted failed$", states())
+      assert.same({}, (journal.open_entries(path)))
+    end)
+
+  it("says where nobody knows whether a task was made", function()
+    server:fault({ step = "submit", at = "accepted", close = true })
+    local _, err = client:submit(take[1])
+    assert.equal("unknown_outcome", err.kind)
+    assert.equal("submitting unknown_outcome", states())
+  end)
+
+  it("is kept for every job of a batch without a store", function()
+    for item in client:batch(take, { output_dir = folder .. "/out",
+      interval = 0.05 })
+    do
+      assert(item.stems, item.error)
+    end
+    local _, fetched = states():gsub("fetched", "")
+    assert.equal(3, fetched)
+    assert.same({}, (journal.open_entries(path)))
+  end)
+
+  it("sends nothing where it cannot be written", function()
+    workspace.run("mkdir " .. path)
+    local task, err = client:submit(take[1])
+    assert.is_nil(task)
+    assert.equal("file", err.kind)
+    assert.equal(path, err.path)
+    assert.matches('^the journal "[^"]+" cannot be written: ', err.message)
+    assert.equal(0, server:stats().uploads)
+  end)
+
+  it("has the id when the host quits, and another run takes it up", function()
+    workspace.write(folder .. "/host.lua", ([[
+      local client = require("camb").client({ journal = "%s" })
+      client:separate("%s", { output_dir = "%s/out", on_event = function(event)
+        if event.name == "submitted" then
+          io.popen("kill -KILL $PPID"):close()
+        end
+      end })
+    ]]):format(path, take[1], folder))
+    workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s %s %s/host.lua"):format(
+      server.api_key, server.base_url, LUA, folder))
+    local open = journal.open_entries(path)
+    assert.equal(1, #open)
+    assert.equal(folder .. "/out", open[1].output_dir)
+    local run = assert(client:task(open[1].task_id):wait({ interval = 0.05 }))
+    assert(client:download(run, { output_dir = open[1].output_dir,
+      name = open[1].name }))
+    assert.equal(takes.wav(1),
+      workspace.read(folder .. "/out/take001.foreground.wav"))
+    assert.same({}, (journal.open_entries(path)))
+    assert.equal(1, server:stats().uploads)
+  end)
+
+  it("keeps a line that was cut short apart from the next one", function()
+    workspace.write(path, '{"job":"x","state":"submi')
+    local task = assert(client:submit(take[1]))
+    local open = journal.open_entries(path)
+    assert.equal(1, #open)
+    assert.equal(task.id, open[1].task_id)
+  end)
+
+  it("knows names of any bytes again", function()
+    local odd = workspace.write(folder .. '/in/a\255"\\ \194\133c.wav', takes.wav(1))
+    assert(client:submit(odd))
+    assert.equal(odd, journal.open_entries(path)[1].source)
+  end)
+
+  it("is removed only where it holds no more than what was read", function()
+    assert(client:submit(take[1]))
+    journal.clear(path)
+    assert.equal("submitting submitted", states())
+    assert(client:separate(take[2], { output_dir = folder, interval = 0.05 }))
+    workspace.run(("sed -i /take001/,+1d %s"):format(path))
+    journal.clear(path)
+    assert.is_nil(workspace.read(path))
+    assert.has_no.errors(function()
+      journal.clear(path)
+    end)
+  end)
+
+  it("takes the lines of a hundred jobs at once", function()
+    local paths = takes.make(folder .. "/many", 100)
+    camb.run(function()
+      for _, one in ipairs(paths) do
+        camb.spawn(client.submit, client, one)
+      end
+    end)
+    assert.equal(100, #journal.open_entries(path))
+  end)
+end)
