@@ -1,26 +1,7 @@
---- What went wrong, as a value.
-
----@alias camb.ErrorKind
----| "authentication"   # the key is missing or wrong (401)
----| "forbidden"        # the key may not do this (403)
----| "payment_required" # no credit (402, or the task's status)
----| "not_found"        # no such task or run (404)
----| "validation"       # a field is missing or malformed (400, 422)
----| "rate_limited"     # too many requests (429), beyond the retries
----| "server"           # the service failed (408, 409, 5xx), beyond the retries
----| "network"          # no connection, or it broke; nothing was accepted
----| "timeout"          # attempts or deadline used up; the task may go on
----| "task_failed"      # the service gave the task up (ERROR, FAILED)
----| "task_timeout"     # the service's own TIMEOUT
----| "protocol"         # a reply that is not what the contract says
----| "unknown_outcome"  # the upload may or may not have been accepted
----| "file"             # our disk
----| "store"            # the database of a batch (a file's trouble is "file")
----| "source"           # the input is not audio that the service takes
----| "cancelled"        # stopped from our side
+--- What went wrong, as a value, and the one table of its kinds.
 
 ---@class camb.Error
----@field kind camb.ErrorKind
+---@field kind string              # one of KINDS, below
 ---@field message string           # one sentence for a person; never the key
 ---@field retryable boolean        # the same call may be made again at no cost
 ---@field step string?             # "submit", "poll", "result", "download", …
@@ -45,6 +26,90 @@ function Error:__tostring()
 end
 
 local error_module = {}
+
+---@class camb.KindOfError
+---@field kind string
+---@field when string       # what happened
+---@field cure string       # what to do about it
+---@field retryable boolean # the same call may be made again at no cost
+---@field exit integer      # exit status of the command
+
+--- The kinds, from which the reference and the command's exit statuses come.
+---@type camb.KindOfError[]
+error_module.KINDS = {
+  { kind = "source", exit = 3, retryable = false,
+    when = "The input is not audio that the service takes, it is not there, "
+      .. "or its URL cannot be fetched.",
+    cure = "Look at the file: FLAC, MP3, WAV and AAC are taken." },
+  { kind = "file", exit = 3, retryable = false,
+    when = "A file on the local disk cannot be read or written.",
+    cure = "Free space, mend permissions, or choose another output_dir; with "
+      .. "a task_id, take the task up again." },
+  { kind = "authentication", exit = 4, retryable = false,
+    when = "The API key is missing or not accepted (401).",
+    cure = "Check CAMB_API_KEY against Settings, API Keys in CAMB.AI "
+      .. "Studio." },
+  { kind = "forbidden", exit = 4, retryable = false,
+    when = "The API key may not do this (403).",
+    cure = "Use a key of the account that owns the task." },
+  { kind = "payment_required", exit = 5, retryable = false,
+    when = "The account has no credit left (402, or the task's status).",
+    cure = "Buy credit, then repeat the call." },
+  { kind = "network", exit = 6, retryable = true,
+    when = "No connection could be made, or it broke before anything was "
+      .. "accepted.",
+    cure = "Check the network and the proxy, then repeat the call." },
+  { kind = "rate_limited", exit = 6, retryable = true,
+    when = "The service asks for fewer requests (429), beyond the retries.",
+    cure = "Wait err.retry_after seconds; lower requests_per_second." },
+  { kind = "server", exit = 6, retryable = true,
+    when = "The service failed (5xx), beyond the retries.",
+    cure = "Repeat the call later." },
+  { kind = "protocol", exit = 6, retryable = false,
+    when = "The service, a stem's host or a proxy sent an invalid response.",
+    cure = "Check base_url and the proxy; with a task_id, take the task up "
+      .. "again." },
+  { kind = "not_found", exit = 7, retryable = false,
+    when = "The service knows no such task or run (404).",
+    cure = "Check the id, and that the key is of the account that made it." },
+  { kind = "validation", exit = 7, retryable = false,
+    when = "The service refused a field of the request (422).",
+    cure = "Mend the field that the message names." },
+  { kind = "task_failed", exit = 7, retryable = false,
+    when = "The service gave the task up; err.exception_reason says why.",
+    cure = "Mend the source, then submit it again." },
+  { kind = "task_timeout", exit = 7, retryable = false,
+    when = "The service took too long over the task and gave it up.",
+    cure = "Submit a shorter recording, or the same one later." },
+  { kind = "timeout", exit = 8, retryable = true,
+    when = "Attempts or deadline are used up; a task may still finish.",
+    cure = "Take the task up again: client:task(err.task_id):wait(), or camb "
+      .. "wait." },
+  { kind = "unknown_outcome", exit = 9, retryable = false,
+    when = "The file was sent and no usable reply came, or the job was "
+      .. "cancelled meanwhile: a task may exist and be charged.  camb does "
+      .. "not send the file again.",
+    cure = "Look at the dashboard, then take the task up, or submit again." },
+  { kind = "store", exit = 1, retryable = false,
+    when = "The database of a batch is gone, locked or of a newer camb, or "
+      .. "another worker owns the job.",
+    cure = "Start the database, then run the same batch again: it resumes." },
+  { kind = "cancelled", exit = 130, retryable = false,
+    when = "The call was stopped on this side.",
+    cure = "With a task_id, take the task up again: the service has no "
+      .. "cancel." },
+}
+
+--- The entry of `kind`.
+---@param kind string
+---@return camb.KindOfError?
+function error_module.kind(kind)
+  for _, entry in ipairs(error_module.KINDS) do
+    if entry.kind == kind then
+      return entry
+    end
+  end
+end
 
 --- Make an error of `fields`; kind and message have to be there.
 ---@param fields table

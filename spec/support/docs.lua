@@ -6,6 +6,8 @@
 -- public function without a comment, or an option without a sentence, is an
 -- error.
 
+local errors = require "camb.error"
+local events = require "camb.events"
 local operations = require "camb.operations"
 local options = require "camb.options"
 local sandbox_options = require "camb.sandbox.options"
@@ -173,11 +175,25 @@ add_section("sandbox.start", "sandbox", sandbox_options.START, own_default)
 add_section("server:fault", "sandbox_fault", sandbox_options.FAULT,
   own_default)
 
+local function squeeze(text)
+  return (text:gsub("%s+", " "))
+end
+
+local function error_table()
+  local rows = { "| kind | what happened | what to do | exit |",
+    "|---|---|---|---|" }
+  for _, entry in ipairs(errors.KINDS) do
+    rows[#rows + 1] = ("| `%s` | %s | %s | %d |"):format(entry.kind,
+      squeeze(entry.when), squeeze(entry.cure), entry.exit)
+  end
+  return table.concat(rows, "\n")
+end
+
 local function words_of(option)
   if not option.help or not option.help:find "%.$" then
     complain("option %s has no sentence", option.name)
   end
-  return ((option.help or ""):gsub("%s+", " "))
+  return squeeze(option.help or "")
 end
 
 local function default_words(value)
@@ -263,11 +279,28 @@ print "|---|---|---|---|"
 for _, operation in ipairs(operations.TABLE) do
   write_operation(operation)
 end
+print "\n## Errors\n"
+print(error_table())
+print "\n## Events\n"
+print "Every event has `name`, `time` and, once they are known, `source`,"
+print "`task_id` and `run_id`.\n"
+print "| event | when | more fields |"
+print "|---|---|---|"
+for _, event in ipairs(events) do
+  print(("| `%s` | %s | %s |"):format(event.name, squeeze(event.when),
+    (event.fields or ""):gsub("%S+", "`%0`")))
+end
 print "\n## Options"
 for _, section in ipairs(SECTIONS) do
   write_section(section)
 end
 io.close()
+
+local readme = assert(io.open "README.md"):read "a"
+if not readme:find(error_table(), 1, true) then
+  complain("README.md: the table of errors is not that of camb.error:\n%s",
+    error_table())
+end
 
 to "camb.lua"
 print "---@meta camb\n"

@@ -1,0 +1,95 @@
+-- What listeners are told is what the table of events says.
+
+local camb = require "camb"
+local errors = require "camb.error"
+local events = require "camb.events"
+local sandbox = require "camb.sandbox"
+local workspace = require "spec.support.workspace"
+
+local MIX = "spec/fixtures/mix.flac"
+local ALWAYS = { name = true, time = true, source = true, task_id = true,
+  run_id = true }
+
+local known = {}
+for _, event in ipairs(events) do
+  known[event.name] = {}
+  for field in (event.fields or ""):gmatch("%S+") do
+    known[event.name][field] = true
+  end
+end
+
+describe("events", function()
+  local server, client, folder, seen
+
+  setup(function()
+    folder = workspace.folder()
+    server = assert(sandbox.start({ processing = 0.2 }))
+    client = camb.client({ base_url = server.base_url,
+      api_key = server.api_key, on_event = function(event)
+        seen[#seen + 1] = event
+      end })
+  end)
+
+  before_each(function()
+    seen = {}
+  end)
+
+  teardown(function()
+    client:close()
+    server:stop()
+    workspace.remove(folder)
+  end)
+
+  local function hold_against_table()
+    local names = {}
+    for _, event in ipairs(seen) do
+      names[event.name] = true
+      assert.is_table(known[event.name], event.name)
+      for field in pairs(event) do
+        assert.is_true(ALWAYS[field] or known[event.name][field],
+          event.name .. "." .. field)
+      end
+    end
+    return names
+  end
+
+  it("of a whole run have the fields that the table names", function()
+    server:fault({ step = "status", status = 503 })
+    server:fault({ step = "stem", cut = 1000 })
+    assert(client:separate(MIX, { output_dir = folder, interval = 0.1,
+      deadline = 60 }))
+    local names = hold_against_table()
+    for _, name in ipairs({ "upload_started", "upload_progress", "submitted",
+      "polled", "run_ready", "download_started", "download_progress",
+      "downloaded", "retrying", "finished" }) do
+      assert.is_true(names[name], name)
+    end
+  end)
+
+  it("of a batch and of a failure have them, too", function()
+    server:fault({ step = "submit", status = 402 })
+    for item in client:batch({ MIX }, { output_dir = folder .. "/batch" }) do
+      assert.equal("payment_required", item.error.kind)
+    end
+    assert.is_true(hold_against_table().failed)
+  end)
+end)
+
+describe("errors", function()
+  it("are of a kind that the table explains", function()
+    local text = workspace.run("grep -rhoE 'kind = \"[a-z_]+\"' lua")
+    local count = 0
+    for kind in text:gmatch('kind = "([%l_]+)"') do
+      count = count + 1
+      assert.is_table(errors.kind(kind), kind)
+    end
+    assert.is_true(count > 30)
+  end)
+
+  it("say what happened and what to do in sentences", function()
+    for _, entry in ipairs(errors.KINDS) do
+      assert.matches("^%u.*%.$", entry.when)
+      assert.matches("^%u?.*%.$", entry.cure)
+    end
+  end)
+end)
