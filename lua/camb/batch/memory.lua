@@ -25,7 +25,7 @@ function Memory:next()
   local entry = self.run:next_entry()
   local job = entry and self.run:job_of(entry)
   local noted, err
-  if job then
+  if job and job.checked then
     noted, err = self.find(job.checked.path, job.output_dir, job.name)
   end
   if noted then

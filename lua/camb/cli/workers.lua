@@ -57,8 +57,8 @@ local function run_all(arguments, list, report, work)
   return failures
 end
 
---- Do `work(one, listener, place, report)` for each of `list`: it gives stems, or
---- nil, an error and how to call `one`, or nothing where it has told by itself.
+--- Do `work(one, listener, place, report)` for each of `list`: it gives stems,
+--- or nil, an error and how to call `one`, or nothing where it has told itself.
 ---@param client camb.Client
 ---@param arguments table
 ---@param list string[]
