@@ -1,5 +1,6 @@
 -- How long a task is waited for: so many polls, or as long as they would take.
 
+local camb = require "camb"
 local core = require "camb.core"
 local stage = require "spec.support.stage"
 
@@ -49,6 +50,37 @@ describe("waiting for a task", function()
       assert.equal(2, err.attempts)
       assert.is_true(took > 2.9 and took < 10, tostring(took))
     end)
+
+  it("asks once more after a rest that is longer than all attempts", function()
+    server:fault({ step = "status", status = 429, retry_after = 3, times = 1 })
+    server:fault({ step = "status", reply = { status = "SUCCESS", run_id = 7 } })
+    local started = core.now()
+    local run = assert(client:task("t"):wait({ interval = 0.1,
+      max_attempts = 2 }))
+    assert.equal(7, run.id)
+    assert.is_true(core.now() - started > 2.9)
+  end)
+
+  it("heeds a rest that is longer than what it would wait unpaid", function()
+    server:fault({ step = "status", status = 429, retry_after = 500 })
+    local told
+    local job = camb.spawn(function()
+      return client:task("t"):wait({ on_event = function(event)
+        told = event.name == "retrying" and event.next_in or told
+      end })
+    end)
+    local deadline = core.now() + 20
+    while not told and not job:is_done() and core.now() < deadline do
+      client:step(0.1)
+    end
+    local is_done = job:is_done()
+    job:cancel()
+    while not job:is_done() and core.now() < deadline do
+      client:step(0.1)
+    end
+    assert.is_false(is_done)
+    assert.equal(500, told)
+  end)
 
   it("counts a reply that takes less than its interval as one attempt",
     function()

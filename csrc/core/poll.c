@@ -60,14 +60,17 @@ static bool is_same (const Transfer *t, const Exchange *x) {
 }
 
 /* Tell of the attempt and wait for the next, or end where none is left: what it
-** took beyond its interval is taken from the others. */
+** took beyond its interval is taken from the others.  A service that asks for a
+** longer pause than they make is asked once more after it. */
 static void go_on (Poll *p, Event *event, bool tell, int64_t wait) {
   Transfer *t = &p->base;
   int64_t beyond = clock_ms() - p->started;
-  bool last;
+  bool last = p->used + 1 >= p->max_attempts;
   if (wait > p->interval_ms)
     beyond += wait - p->interval_ms;
   p->used += 1 + beyond / unit_ms(p);
+  if (!last && wait > p->interval_ms && p->used >= p->max_attempts)
+    p->used = p->max_attempts - 1;
   last = p->used >= p->max_attempts;
   event->next_ms = last ? -1 : wait;
   if (tell && session_post(t->session, event) != 0)

@@ -16,6 +16,7 @@
 #define PROGRESS_MS 100 /* at most ten progress events a second */
 #define REDIRECT_LIMIT 5
 #define LONGEST_PAUSE_MS 120000
+#define PAID_PAUSE_MS 600000
 #define ENDLESS_PAUSE_MS 3600000 /* where there is no end to waiting */
 #define STREAM_LIMIT 100 /* of one HTTP/2 connection, as libcurl has it */
 #define NO_REPLY "no reply within"
@@ -259,7 +260,8 @@ bool transfer_has_begun (const Transfer *t) {
 
 bool transfer_may_wait (const Transfer *t, int64_t ms) {
   if (t->deadline == CLOCK_NEVER)
-    return t->endless || ms <= LONGEST_PAUSE_MS || ms <= t->patience_ms;
+    return t->endless || ms <= t->patience_ms ||
+           ms <= (t->patience_ms > 0 ? PAID_PAUSE_MS : LONGEST_PAUSE_MS);
   return clock_ms() + ms < t->deadline;
 }
 

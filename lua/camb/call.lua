@@ -142,7 +142,8 @@ function Call:open(kind, request, box)
   request.deadline = self.deadline
   request.retries = request.retries or client.retries
   if kind ~= "upload" and not request.is_unpaid then
-    request.patience, request.endless = self.patience, self.endless
+    request.patience = request.patience or self.patience
+    request.endless = self.endless
   end
   local transfer, problem = client.session[kind](client.session, request)
   if not transfer then

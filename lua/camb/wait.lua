@@ -166,6 +166,7 @@ function wait.begin(call, options)
     { task_id = call.task_id, run_id = options.run_id })
   request.interval = options.interval
   request.max_attempts = options.max_attempts
+  request.patience = options.interval * options.max_attempts
   request.listen = call.has_listener
   local transfer, problem = call:open("poll", request)
   if not transfer then
