@@ -221,6 +221,6 @@ describe("control characters", function()
     end
     local text = workspace.run(("CAMB_BASE_URL=%s CAMB_API_KEY=k %s separate "
       .. "\"$(printf 'a\\nb.wav')\""):format(server.base_url, command))
-    assert.matches("option 'source' holds a line break", text)
+    assert.matches("a\\x0ab.wav. holds a control character", text)
   end)
 end)

@@ -113,32 +113,32 @@ static int l_identity (lua_State *L) {
   return 1;
 }
 
-/* The first bytes of a file, -1 with errno.  Without waiting for somebody to
+/* What a file begins with; -1 with errno.  Without waiting for somebody to
 ** write, should it be a pipe. */
-static ssize_t read_head (const char *path, struct stat *info, char *head,
-                          size_t size) {
+static int look_into (const char *path, struct stat *info,
+                      const Format **format) {
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), reason;
-  ssize_t n = fd >= 0 ? fstat(fd, info) : -1;
-  if (n == 0 && S_ISREG(info->st_mode))
-    n = read(fd, head, size);
+  int result = fd >= 0 ? fstat(fd, info) : -1;
+  *format = NULL;
+  if (result == 0 && S_ISREG(info->st_mode)) {
+    char byte;
+    result = pread(fd, &byte, 1, 0) < 0 ? -1 : 0;
+    *format = format_of_file(fd);
+  }
   reason = errno;
   if (fd >= 0)
     close(fd);
   errno = reason;
-  return n;
+  return result;
 }
 
-/* peek(path, n) -> "file", bytes, the first of them, n at most; "folder" |
-** "other"; nil, reason */
-static int l_peek (lua_State *L) {
-  char head[FORMAT_BYTES];
+/* look(path) -> "file", bytes, and what detect gives; "folder" | "other"; nil,
+** reason */
+static int l_look (lua_State *L) {
   const char *path = checkpath(L, 1);
-  lua_Integer size = luaL_checkinteger(L, 2);
+  const Format *format;
   struct stat info;
-  ssize_t n;
-  luaL_argcheck(L, size >= 0 && size <= FORMAT_BYTES, 2, "too many");
-  n = read_head(path, &info, head, (size_t)size);
-  if (n < 0) {
+  if (look_into(path, &info, &format) != 0) {
     int reason = errno;
     if (stat(path, &info) != 0)
       return pushfailure(L);
@@ -150,8 +150,7 @@ static int l_peek (lua_State *L) {
   if (!S_ISREG(info.st_mode))
     return 1;
   camb_pushcount(L, info.st_size);
-  lua_pushlstring(L, head, (size_t)n);
-  return 3;
+  return 2 + pushformat(L, format);
 }
 
 /* existing(base, other_than?) -> the path of what is there under the name
@@ -291,7 +290,7 @@ const luaL_Reg system_functions[] = {{"now", l_now},
                                      {"format", l_format},
                                      {"stat", l_stat},
                                      {"identity", l_identity},
-                                     {"peek", l_peek},
+                                     {"look", l_look},
                                      {"existing", l_existing},
                                      {"make_folder", l_make_folder},
                                      {"real_path", l_real_path},

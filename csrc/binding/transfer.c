@@ -81,6 +81,11 @@ static int l_path (lua_State *L) {
   return 1;
 }
 
+static int l_disposition (lua_State *L) {
+  lua_pushstring(L, transfer_disposition(checkopen(L)));
+  return 1;
+}
+
 static int l_bytes (lua_State *L) {
   Transfer *t = checkkind(L, KIND_DOWNLOAD);
   camb_pushcount(L, download_bytes(t));
@@ -209,6 +214,7 @@ static const luaL_Reg methods[] = {{"id", l_id},
                                    {"attempts", l_attempts},
                                    {"path", l_path},
                                    {"bytes", l_bytes},
+                                   {"disposition", l_disposition},
                                    {"sha256", l_sha256_of},
                                    {"lacks", l_lacks},
                                    {"is_held", l_is_held},

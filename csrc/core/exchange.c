@@ -13,7 +13,8 @@ static void forget_reply (Exchange *x) {
   x->header_bytes = 0;
   x->has_retry_after = false;
   x->retry_after[0] = x->date[0] = '\0';
-  x->etag[0] = x->content_type[0] = x->content_range[0] = '\0';
+  x->etag[0] = x->content_type[0] = x->disposition[0] = x->content_range[0] =
+    '\0';
   x->location[0] = x->last_modified[0] = x->repr_digest[0] = '\0';
   x->content_encoding[0] = '\0';
 }
@@ -75,6 +76,7 @@ static size_t on_header (char *line, size_t one, size_t size, void *arg) {
   NOTE(last_modified, "Last-Modified");
   NOTE(repr_digest, "Repr-Digest");
   NOTE(content_type, "Content-Type");
+  NOTE(disposition, "Content-Disposition");
   NOTE(content_range, "Content-Range");
   NOTE(content_encoding, "Content-Encoding");
   NOTE(location, "Location");

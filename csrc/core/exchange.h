@@ -33,6 +33,7 @@ typedef struct Exchange {
   char last_modified[40];
   char repr_digest[192];
   char content_type[64];
+  char disposition[512]; /* Content-Disposition */
   char content_range[64];
   char date[40];
   char retry_after[64];

@@ -1,10 +1,15 @@
 /* Audio formats by their first bytes: the magic numbers are those of RFC 9639
 ** (FLAC), RIFF/RF64 (WAV; EBU Tech 3306), ISO/IEC 11172-3 (MP3 frame header),
-** ISO/IEC 13818-7 (ADTS), ISO/IEC 14496-12 (ftyp), RFC 3533 (Ogg) and ID3v2. */
+** ISO/IEC 13818-7 (ADTS), ISO/IEC 14496-12 (ftyp), RFC 3533 (Ogg), ID3v2 and
+** APEv2. */
 
 #include "format.h"
 
 #include <string.h>
+#include <unistd.h>
+
+/* Tags, and pieces of zeros, that are looked behind. */
+#define LOOKS 4096
 
 enum { FLAC, WAV, MP3, AAC, M4A, OGG, FORMATS };
 
@@ -45,12 +50,27 @@ static bool is_adts_frame (const unsigned char *data, size_t size) {
 
 /* The bytes an ID3v2 tag takes, 0 when there is none: its size is written in
 ** seven bits a byte, and leaves out the header and the footer. */
-static size_t id3_size (const unsigned char *data, size_t size) {
+static int64_t id3_size (const unsigned char *data, size_t size) {
   if (size < 10 || !has(data, size, 0, "ID3"))
     return 0;
   return 10 + (data[5] & 0x10 ? 10 : 0) +
-         ((size_t)(data[6] & 0x7F) << 21 | (size_t)(data[7] & 0x7F) << 14 |
-          (size_t)(data[8] & 0x7F) << 7 | (size_t)(data[9] & 0x7F));
+         ((int64_t)(data[6] & 0x7F) << 21 | (int64_t)(data[7] & 0x7F) << 14 |
+          (int64_t)(data[8] & 0x7F) << 7 | (int64_t)(data[9] & 0x7F));
+}
+
+/* The same of an APEv2 tag: its size leaves out the header alone. */
+static int64_t ape_size (const unsigned char *data, size_t size) {
+  if (size < 16 || !has(data, size, 0, "APETAGEX"))
+    return 0;
+  return 32 + ((int64_t)data[12] | (int64_t)data[13] << 8 |
+               (int64_t)data[14] << 16 | (int64_t)data[15] << 24);
+}
+
+static int64_t zeros (const unsigned char *data, size_t size) {
+  size_t n = 0;
+  while (n < size && data[n] == 0)
+    n++;
+  return (int64_t)n;
 }
 
 static const Format *untagged (const unsigned char *data, size_t size) {
@@ -67,16 +87,59 @@ static const Format *untagged (const unsigned char *data, size_t size) {
   return is_mp3_frame(data, size) ? &formats[MP3] : NULL;
 }
 
+/* What stands before the audio; "ftyp" begins with the size of its box. */
+static int64_t padding (const unsigned char *data, size_t size) {
+  int64_t n = id3_size(data, size);
+  if (n == 0)
+    n = ape_size(data, size);
+  if (n == 0 && !has(data, size, 4, "ftyp"))
+    n = zeros(data, size);
+  return n;
+}
+
+const Format *format_find (FormatRead *read, void *file) {
+  unsigned char data[FORMAT_BYTES];
+  int64_t at = 0, skip, looks = 0;
+  bool tagged = false;
+  do {
+    size_t size = read(file, at, data, sizeof data);
+    const Format *format = untagged(data, size);
+    if (format != NULL)
+      return format;
+    skip = padding(data, size);
+    tagged = tagged || id3_size(data, size) != 0;
+    at += skip;
+  } while (skip > 0 && ++looks < LOOKS);
+  return tagged ? &formats[MP3] : NULL;
+}
+
+typedef struct Bytes {
+  const unsigned char *data;
+  size_t size;
+} Bytes;
+
+static size_t read_bytes (void *file, int64_t at, void *out, size_t room) {
+  const Bytes *bytes = file;
+  size_t left = at < (int64_t)bytes->size ? bytes->size - (size_t)at : 0;
+  if (room > left)
+    room = left;
+  if (room > 0)
+    memcpy(out, bytes->data + at, room);
+  return room;
+}
+
 const Format *format_detect (const void *data, size_t size) {
-  const unsigned char *bytes = data;
-  size_t tag = id3_size(bytes, size);
-  const Format *behind;
-  if (tag == 0)
-    return untagged(bytes, size);
-  if (tag + 4 > size)
-    return &formats[MP3];
-  behind = untagged(bytes + tag, size - tag);
-  return behind != NULL ? behind : &formats[MP3];
+  Bytes bytes = {data, size};
+  return format_find(read_bytes, &bytes);
+}
+
+static size_t read_file (void *file, int64_t at, void *out, size_t room) {
+  ssize_t n = pread(*(const int *)file, out, room, (off_t)at);
+  return n > 0 ? (size_t)n : 0;
+}
+
+const Format *format_of_file (int fd) {
+  return format_find(read_file, &fd);
 }
 
 const Format *format_at (size_t index) {

@@ -5,8 +5,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#define FORMAT_BYTES 64 /* what format_detect wants to see at the most */
+#define FORMAT_BYTES 64 /* of them a beginning tells its format */
 
 typedef struct Format {
   const char *name;         /* "FLAC" */
@@ -15,10 +16,19 @@ typedef struct Format {
   bool accepted;            /* the service takes it as a source */
 } Format;
 
-/* The format that begins with 'data'; static, NULL when it is none of FLAC,
-** WAV, MP3, AAC (ADTS), M4A/MP4 and Ogg.  An ID3v2 tag that fills what can be
-** seen counts as MP3. */
+/* Up to 'room' bytes of a file from 'at' on: how many there are. */
+typedef size_t FormatRead (void *file, int64_t at, void *out, size_t room);
+
+/* The format of the audio that 'file' begins with, behind tags (ID3v2, APEv2)
+** and zeros; static, NULL when it is none of FLAC, WAV, MP3, AAC (ADTS), M4A/MP4
+** and Ogg.  Behind an ID3v2 tag and nothing that is known it is MP3. */
+const Format *format_find (FormatRead *read, void *file);
+
+/* The same of bytes in memory. */
 const Format *format_detect (const void *data, size_t size);
+
+/* The same of an open file. */
+const Format *format_of_file (int fd);
 
 /* The formats that a file may be named after, NULL past the last one. */
 const Format *format_at (size_t index);

@@ -66,6 +66,7 @@ struct Transfer {
   int64_t progress_at;    /* when the next progress event is due */
   int64_t progress_bytes; /* as told last */
   long http_status;
+  char disposition[512]; /* of the reply that it succeeded with */
   Buffer body;
   Failure failure;
 };

@@ -127,6 +127,7 @@ void transfer_take_body (Transfer *t, Exchange *x) {
 }
 
 void transfer_succeed (Transfer *t, Exchange *x) {
+  memcpy(t->disposition, x->disposition, sizeof t->disposition);
   transfer_take_body(t, x);
   end(t);
 }
@@ -521,6 +522,10 @@ long transfer_status (const Transfer *t) {
 }
 
 /* A poll's reply may be read only when the next attempt runs already. */
+const char *transfer_disposition (const Transfer *t) {
+  return t->disposition;
+}
+
 const char *transfer_body (const Transfer *t, size_t *size) {
   bool has_reply = t->exchange == NULL || t->body.size > 0;
   const Buffer *body = has_reply ? &t->body : &t->exchange->body;

@@ -46,6 +46,10 @@ int transfer_attempts (const Transfer *t);
 /* Status of the last reply, whole or not; 0: none came. */
 long transfer_status (const Transfer *t);
 
+/* Content-Disposition of the reply that it succeeded with; "" when there was
+** none, or it was longer than any name is.  Owned by 't'. */
+const char *transfer_disposition (const Transfer *t);
+
 /* Body of the last reply, or of the error; while an attempt runs, what came of
 ** it.  Owned by 't', not terminated; it stays until the next step or close. */
 const char *transfer_body (const Transfer *t, size_t *size);

@@ -274,8 +274,7 @@ end
 function client.separate(self, checked_source, checked, owns_client)
   local operation = call.new(self, checked, source.label(checked_source))
   operation.owns_client = owns_client
-  return operation:run(steps.separate, checked_source, checked,
-    checked.name or source.stem_name(checked_source))
+  return operation:run(steps.separate, checked_source, checked, checked.name)
 end
 
 --- Upload, poll and download: two files from one.

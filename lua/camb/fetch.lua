@@ -53,8 +53,9 @@ function fetch.run(call, checked)
     return call:fail_transfer("source", transfer)
   end
   call.temporary_path = transfer:path()
+  local name = source.fetched_name(checked.path, transfer:disposition())
   call.inbox:drop(transfer)
-  return { path = call.temporary_path, filename = source.stem_name(checked),
+  return { path = call.temporary_path, filename = name,
     label = source.label(checked) }
 end
 

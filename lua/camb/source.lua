@@ -8,7 +8,8 @@ local redact = require "camb.redact"
 
 local source = {}
 
-local HEAD_BYTES = 64
+-- Of a reader: what is looked at, and how much more where it begins with a tag.
+local HEAD_BYTES, TAG_BYTES = 64, 2 ^ 20
 
 -- Extensions that say the same as the one a format is named after.
 local ALIASES = {
@@ -88,12 +89,45 @@ function source.name_problem(given)
     .. "control character: rename the file"):format(label) }, label
 end
 
+--- `text`, of a URL, as it was before it was encoded.
+---@param text string
+---@return string
+function source.decode(text)
+  return (text:gsub("%%(%x%x)", function(digits)
+    return string.char(tonumber(digits, 16))
+  end))
+end
+
+-- The last part of a path, or of a URL's path as it was before it was encoded.
 local function basename(path)
-  if path:find("[?#]") then
-    path = path:gsub("[?#].*$", "")
+  local is_url = source.is_url(path)
+  if is_url then
+    path = path:gsub("^%a+://", ""):gsub("[?#].*$", "")
   end
-  return path:match("^.*[/\\]([^/\\]+)$") or path:match("([^/\\]+)[/\\]*$")
-    or "audio"
+  local name = path:match("([^/]+)/*$")
+  if is_url and not path:find("/[^/]") then
+    return "audio" -- it has a host only
+  end
+  return name and (is_url and source.decode(name) or name) or "audio"
+end
+
+-- The name of one file, wherever it is made.
+local function plain(name)
+  return (name:gsub("[%z\1-\31\127/\\]", "_"))
+end
+
+--- What a file is called that comes from a URL.
+---@param url string
+---@param disposition string # Content-Disposition of the reply, or ""
+---@return string
+function source.fetched_name(url, disposition)
+  local name = disposition:match("[fF][iI][lL][eE][nN][aA][mM][eE]%*%s*=%s*"
+    .. "[uU][tT][fF]%-8'[^']*'([^;%s]+)")
+  name = name and source.decode(name)
+    or disposition:match('[fF][iI][lL][eE][nN][aA][mM][eE]%s*=%s*"([^"]+)"')
+    or disposition:match('[fF][iI][lL][eE][nN][aA][mM][eE]%s*=%s*([^";%s]+)')
+  name = plain(name and name:match("([^/\\]+)[/\\]*$") or basename(url))
+  return name:find("^%.*$") and "audio" or name
 end
 
 --- What its stems are named after: the file's name without its extension, and
@@ -101,11 +135,8 @@ end
 ---@param checked table
 ---@return string
 function source.stem_name(checked)
-  local name = checked.filename or checked.path or "audio"
-  if not source.is_url(name) then
-    name = name:gsub("[?#]", "_")
-  end
-  name = basename(name):gsub("%.[%w]+$", ""):gsub("[%c/\\]", "_")
+  local name = basename(checked.filename or checked.path or "audio")
+  name = plain((name:gsub("%.%w+$", "")))
   return (name == "" or name:find("^%.+$")) and "audio" or name
 end
 
@@ -118,14 +149,16 @@ local function unreadable(checked, reason)
   }
 end
 
--- The bytes that it has, and the first of them where they are at hand.
+-- The bytes that it has and, where they are at hand, what they are, as
+-- core.detect tells it.
 local function look(checked)
   if checked.data then
-    return #checked.data, checked.data:sub(1, HEAD_BYTES)
+    return #checked.data, core.detect(checked.data)
   elseif checked.read then
     return checked.size
   end
-  local kind, size, head = core.peek(checked.path, HEAD_BYTES)
+  local kind, size, name, extension, content_type, accepted =
+    core.look(checked.path)
   if not kind then
     return unreadable(checked, size)
   elseif kind == "folder" then
@@ -133,7 +166,7 @@ local function look(checked)
   elseif kind ~= "file" then
     return unreadable(checked, "it is not a regular file")
   end
-  return size, head
+  return size, name, extension, content_type, accepted
 end
 
 local function refuse(checked, reason)
@@ -160,23 +193,40 @@ function source.pull(read)
   return chunk or ""
 end
 
--- A reader is asked for enough to see what it is; the bytes are sent first.
+local function is_tag(head)
+  return head:find("^ID3") or head:find("^APETAGEX") or head:find("^%z")
+end
+
+-- A reader is asked for enough to see what it is, behind tags too; the bytes
+-- are sent first.
 local function pull_head(checked)
-  local head = ""
-  while #head < HEAD_BYTES and #head < checked.size do
+  local pieces, size, want = {}, 0, HEAD_BYTES
+  while size < want and size < checked.size do
     local chunk, problem = source.pull(checked.read)
     if problem then
       return nil, problem
     elseif chunk == "" then
       break
     end
-    head = head .. chunk
+    pieces[#pieces + 1] = chunk
+    size = size + #chunk
+    if size >= HEAD_BYTES and want == HEAD_BYTES
+      and is_tag(table.concat(pieces))
+    then
+      want = TAG_BYTES
+    end
   end
-  return head
+  return table.concat(pieces)
+end
+
+-- Some cut what a form says at a quotation mark.
+local function form_name(checked)
+  return (plain(basename(checked.filename or checked.path or "audio"))
+    :gsub('"', "_"))
 end
 
 local function upload_name(checked, extension)
-  local name = basename(checked.filename or checked.path or "audio")
+  local name = form_name(checked)
   local has = name:match("^.*%.(%w+)$")
   local aliases = ALIASES[extension]
   if has and (has:lower() == extension or aliases and aliases[has:lower()])
@@ -199,9 +249,10 @@ end
 ---@return table? prepared # path | data | read, head, size, filename, type
 ---@return table? problem  # fields of an error
 function source.prepare(checked, trust)
-  local size, head = look(checked)
+  local size, name, extension, content_type, accepted = look(checked)
+  local head
   if not size then
-    return nil, head
+    return nil, name
   elseif size == 0 then
     return refuse(checked, "is empty")
   end
@@ -211,8 +262,8 @@ function source.prepare(checked, trust)
     if reason then
       return nil, { kind = "source", message = reason }
     end
+    name, extension, content_type, accepted = core.detect(head)
   end
-  local name, extension, content_type, accepted = core.detect(head)
   if not trust and not accepted then
     return refuse(checked, name and ("is %s, which the service does not take:"
       .. " FLAC, MP3, WAV or AAC is needed"):format(name)
@@ -223,10 +274,10 @@ function source.prepare(checked, trust)
     label = source.label(checked),
     data = checked.data,
     read = checked.read,
-    head = checked.read and head,
+    head = head,
     size = size,
     filename = extension and upload_name(checked, extension)
-      or basename(checked.filename or checked.path or "audio"),
+      or form_name(checked),
     content_type = content_type or "application/octet-stream",
   }
 end

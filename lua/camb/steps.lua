@@ -2,7 +2,9 @@
 --- `call:run`.
 
 local download = require "camb.download"
+local fetch = require "camb.fetch"
 local result = require "camb.result"
+local source = require "camb.source"
 local submit = require "camb.submit"
 local wait = require "camb.wait"
 local words = require "camb.words"
@@ -53,9 +55,15 @@ local function finish(call, stems, err)
 end
 
 --- Upload, poll, fetch the URLs and, unless told not to, the stems.
+---@param name string? # of the stems; nil: the source's
 function steps.separate(call, checked_source, checked, name)
   local done, err = true, nil
-  if checked.download then
+  if source.is_url(checked_source.path) then -- nothing is paid for yet
+    done, err = fetch.run(call, checked_source)
+    checked_source = done
+  end
+  if done and checked.download then
+    name = name or source.stem_name(checked_source)
     call.output_dir, call.name = checked.output_dir, name
     done, err = download.reserve(call, checked, name)
   end

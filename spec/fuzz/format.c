@@ -20,8 +20,13 @@ static const Format *mp3 (void) {
   return format_at(i);
 }
 
-/* With every magic number in sight, which a tag may hide, the rest of the file
-** changes nothing. */
+static bool is_padded (const uint8_t *data) {
+  return memcmp(data, "ID3", 3) == 0 || memcmp(data, "APETAGEX", 8) == 0 ||
+         data[0] == 0;
+}
+
+/* With every magic number in sight, which a tag or zeros may hide, the rest of
+** the file changes nothing. */
 static void check_beginnings (const uint8_t *data, size_t size) {
   const Format *whole = format_detect(data, size);
   for (size_t n = MAGIC; n < size && n <= FORMAT_BYTES; n++) {
@@ -29,12 +34,12 @@ static void check_beginnings (const uint8_t *data, size_t size) {
     const Format *part;
     memcpy(copy, data, n);
     part = format_detect(copy, n);
-    MUST(part == NULL || part == whole || memcmp(data, "ID3", 3) == 0);
+    MUST(part == NULL || part == whole || is_padded(data));
     free(copy);
   }
 }
 
-/* Behind a tag the same is found, or MP3; of two tags one is seen through. */
+/* Behind a tag the same is found, or MP3. */
 static void check_tagged (const uint8_t *data, size_t size) {
   const Format *plain = format_detect(data, size), *tagged;
   size_t length = size % (TAG_MAX + 1);
@@ -45,7 +50,7 @@ static void check_tagged (const uint8_t *data, size_t size) {
   if (size > 0)
     memcpy(copy + TAG + length, data, size);
   tagged = format_detect(copy, TAG + length + size);
-  MUST(tagged == mp3() || tagged == plain || memcmp(data, "ID3", 3) == 0);
+  MUST(tagged == mp3() || tagged == plain);
   free(copy);
 }
 

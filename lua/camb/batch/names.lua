@@ -123,6 +123,9 @@ local function url_parts(url)
   if #parts < 2 then
     parts[#parts + 1] = "audio"
   end
+  for i, part in ipairs(parts) do
+    parts[i] = source.decode(part):gsub("/", "_")
+  end
   return parts
 end
 

@@ -27,7 +27,7 @@ function paid.line(arguments, err)
     return nil
   end
   local place = err.place or {}
-  local words = { "camb download", quote(err.task_id),
+  local words = { "camb download",
     "-o " .. quote(place.output_dir or arguments.output_dir) }
   for _, option in ipairs({ "base_url", "proxy", "ca_file" }) do
     if arguments[option] then
@@ -38,14 +38,17 @@ function paid.line(arguments, err)
   if place.name then
     words[#words + 1] = "--name " .. quote(place.name)
   end
+  words[#words + 1] = err.task_id:find("^%-") and "--" or nil
+  words[#words + 1] = quote(err.task_id)
   return table.concat(words, " ")
 end
 
 --- Where the journal of the stems in `output_dir` is.
 ---@param output_dir string
----@return string path
+---@return string? path # nil: it is no folder, which is told as it is used
 function paid.journal(output_dir)
-  return output_dir .. "/.camb-journal"
+  return not output_dir:find("[%z\1-\31\127]")
+    and output_dir .. "/.camb-journal" or nil
 end
 
 --- Wait for the end of the task `id`, or take the run that it names, and fetch

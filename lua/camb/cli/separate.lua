@@ -19,7 +19,8 @@ local function plan(files)
   for i, file in ipairs(files) do
     local key = source.is_url(file) and file or names.identity(file)
     again[i] = seen[key]
-    if not seen[key] then
+    -- a URL's host may say what its file is called
+    if not seen[key] and not source.is_url(file) then
       named:add(i, "", source.stem_name({ path = file }),
         file:match("[^/]+$") or "audio")
     end

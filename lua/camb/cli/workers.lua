@@ -5,6 +5,7 @@ local camb = require "camb"
 local core = require "camb.core"
 local journal = require "camb.journal"
 local progress = require "camb.cli.progress"
+local scheduler = require "camb.scheduler"
 local session = require "camb.cli.session"
 
 local workers = {}
@@ -40,11 +41,17 @@ local function run_all(arguments, list, report, work)
         failures = failures + 1
       end
     end
+  end
+  local function work_through()
+    local ok, problem = scheduler.protect(take)
     alive = alive - 1
+    if not ok then
+      error(problem, 0)
+    end
   end
   camb.run(function()
     for i = 1, alive do
-      running[i] = camb.spawn(take)
+      running[i] = camb.spawn(work_through)
     end
     workers.watch(function()
       for _, job in ipairs(running) do
