@@ -9,6 +9,9 @@
 
 ---@type camb.EventKind[]
 return {
+  { name = "changed",
+    when = "A batch with a store knew another recording under the path of "
+      .. "this one, which is a new job." },
   { name = "upload_started", fields = "total filename",
     when = "The upload begins.  total: bytes of the file, if known." },
   { name = "upload_progress", fields = "bytes total",
