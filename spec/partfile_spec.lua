@@ -90,12 +90,16 @@ describe("the part of a stem", function()
     end
     local library = assert(package.searchpath("spec.support.system",
       package.cpath))
-    local output, status = workspace.run((
-      "SPEC_REFUSED=fsync=%d LD_PRELOAD=%s CAMB_BASE_URL=%s CAMB_API_KEY=%s "
-      .. "%s separate %s -o %s --interval 0.2"):format(EIO, library,
-      server.base_url, server.api_key, CAMB, MIX, folder))
-    assert.equal(1, status, output)
-    assert.matches("Input/output error", output)
+    local output = workspace.run(("SPEC_REFUSED=fsync=%d LD_PRELOAD=%s %s -e '%s'")
+      :format(EIO, library, os.getenv("LUA") or "lua5.4", ([[
+        local camb = require "camb"
+        local client = camb.client({ base_url = "%s", api_key = "%s" })
+        local stems, err = client:download(%s, { output_dir = "%s",
+          name = "x" })
+        print(stems, err)
+        os.exit(true)]]):format(server.base_url, server.api_key, run.id,
+        folder)))
+    assert.matches("nil\tfile: .*Input/output error", output)
     assert.same({}, workspace.list(folder))
   end)
 
@@ -138,6 +142,24 @@ describe("the part of a stem", function()
     assert.equal(folder .. "/x.foreground.flac", stems.foreground)
     assert.same({ "x.background.flac", "x.foreground.flac",
       "x.foreground.txt", "x.foreground2.wav" }, workspace.list(folder))
+  end)
+
+  it("never takes the place of the source", function()
+    for _, extension in ipairs({ "flac", "wav" }) do
+      local source = ("%s/x.background.%s"):format(folder, extension)
+      local bytes = extension == "wav" and takes.wav(1) or workspace.read(MIX)
+      workspace.write(source, bytes)
+      local uploads = server:stats().uploads
+      local stems, err = client:separate(source, { name = "x",
+        output_dir = folder .. "/../" .. folder:match("[^/]+$"),
+        overwrite = true })
+      assert.is_nil(stems)
+      assert.equal("file", err.kind)
+      assert.matches("is the source", err.message)
+      assert.equal(uploads, server:stats().uploads)
+      assert.is_true(bytes == workspace.read(source))
+      os.remove(source)
+    end
   end)
 
   it("holds nothing that is not audio, even while it comes down", function()

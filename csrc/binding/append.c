@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/sync.h"
+
 static bool is_named (int fd, const char *path) {
   struct stat open, named;
   return fstat(fd, &open) == 0 && stat(path, &named) == 0 &&
@@ -62,7 +64,7 @@ static int add (int fd, const char *line, size_t size) {
     return -1;
   }
   if (end_line(fd, info.st_size) && write_all(fd, line, size) &&
-      (fsync(fd) == 0 || errno == EINVAL || errno == ENOSYS))
+      sync_file(fd) >= 0)
     return 0;
   reason = errno;
   if (ftruncate(fd, info.st_size) == 0)

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sync.h"
+
 /* libcurl gives at most 16 KiB at a time, of any length.  Whole pages written
 ** together cost the page cache half as much; beyond eight it has to look for
 ** memory in larger pieces than it has at hand, which may cost more again. */
@@ -283,17 +285,11 @@ static PartStatus take_name (PartFile *p, bool overwrite) {
   return PART_OK;
 }
 
-/* There are file systems on which nothing can be synced. */
-static bool sync_file (PartFile *p) {
-  while (fsync(p->fd) != 0) {
-    if (errno == EIO || errno == ENOSPC || errno == EDQUOT)
-      return false;
-    if (errno != EINTR) {
-      p->lacks |= PART_LACKS_SYNC;
-      return true;
-    }
-  }
-  return true;
+static bool sync_part (PartFile *p) {
+  int result = sync_file(p->fd);
+  if (result > 0)
+    p->lacks |= PART_LACKS_SYNC;
+  return result >= 0;
 }
 
 static ssize_t read_at (int fd, char *out, size_t room, off_t at) {
@@ -337,7 +333,7 @@ PartStatus partfile_commit (PartFile *p, bool overwrite) {
   if (format == NULL)
     return PART_NO_AUDIO;
   p->path = join(p->base, format->extension);
-  if (p->path == NULL || write_gathered(p) != PART_OK || !sync_file(p))
+  if (p->path == NULL || write_gathered(p) != PART_OK || !sync_part(p))
     return PART_ERROR;
   if (!is_named(p, &info))
     return PART_BUSY;

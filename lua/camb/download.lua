@@ -38,8 +38,9 @@ local function make_folders(path)
   return true
 end
 
--- What is in the way of `base`: with `overwrite` a folder, else anything.
-local function in_the_way(base, overwrite)
+-- What is in the way of `base`: with `overwrite` a folder, or the source, which
+-- would be lost with whatever the stem replaces; else anything.
+local function in_the_way(base, overwrite, source)
   if not overwrite then
     return core.existing(base), "exists already"
   end
@@ -50,6 +51,8 @@ local function in_the_way(base, overwrite)
       return nil
     elseif core.stat(path) == "folder" then
       return path, "is a folder"
+    elseif source and core.real_path(path) == source then
+      return path, "is the source"
     end
   end
 end
@@ -100,10 +103,10 @@ function download.hold(call, options, name)
   return true
 end
 
-local function refuse_existing(call, options, name)
+local function refuse_existing(call, options, name, source)
   for _, stem in ipairs(STEMS) do
     local path, reason = in_the_way(base_path(options.output_dir, name, stem),
-      options.overwrite)
+      options.overwrite, source)
     if path then
       return fail_file(call, path, ('"%s" %s: %s'):format(path, reason,
         options.overwrite and "it is not replaced"
@@ -116,15 +119,17 @@ end
 --- The same, before anything is paid for: nothing may be there already.  It is
 --- looked at again once the parts are ours: the process that had them before
 --- may have ended with its stems.
+---@param source string? # path of what is separated
 ---@return boolean? ok
 ---@return camb.Error? err
-function download.reserve(call, options, name)
-  local ok, err = refuse_existing(call, options, name)
+function download.reserve(call, options, name, source)
+  source = source and core.real_path(source)
+  local ok, err = refuse_existing(call, options, name, source)
   if ok then
     ok, err = download.hold(call, options, name)
   end
   if ok then
-    ok, err = refuse_existing(call, options, name)
+    ok, err = refuse_existing(call, options, name, source)
   end
   return ok, err
 end

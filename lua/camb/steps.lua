@@ -65,7 +65,8 @@ function steps.separate(call, checked_source, checked, name)
   if done and checked.download then
     name = name or source.stem_name(checked_source)
     call.output_dir, call.name = checked.output_dir, name
-    done, err = download.reserve(call, checked, name)
+    done, err = download.reserve(call, checked, name,
+      checked_source.path)
   end
   if done then
     done, err = submit.run(call, checked_source, checked)

@@ -75,10 +75,10 @@ end
 -- Where the stems of an earlier recording of its path are in the way, and are
 -- as camb wrote them, the new ones replace them.
 local function reserve(self, job)
-  local ok, err = download.reserve(job, job, job.name)
+  local ok, err = download.reserve(job, job, job.name, job.checked.path)
   if not ok and err.path and recordings.may_replace(self, job) then
     job.overwrite = true
-    ok, err = download.reserve(job, job, job.name)
+    ok, err = download.reserve(job, job, job.name, job.checked.path)
   end
   return ok, err
 end
