@@ -48,9 +48,7 @@ static int prepare (Transfer *t, Exchange *x) {
 
 static int grow (Poll *p) {
   int ms = p->next_ms;
-  p->next_ms += p->next_ms / 2;
-  if (p->next_ms > p->interval_ms)
-    p->next_ms = p->interval_ms;
+  p->next_ms = ms < p->interval_ms - ms / 2 ? ms + ms / 2 : p->interval_ms;
   return ms;
 }
 

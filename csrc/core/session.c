@@ -19,7 +19,8 @@
 #include "watches.h"
 
 #define READY_BATCH 64
-#define POOL_LIMIT 16 /* exchanges kept for reuse */
+#define MOST_CONNECTIONS 65535 /* a host has no more ports */
+#define POOL_LIMIT 16          /* exchanges kept for reuse */
 
 struct Session {
   CURLM *multi;
@@ -145,7 +146,9 @@ Session *session_open (const SessionOptions *options) {
   s->owner = getpid();
   s->curl_at = CLOCK_NEVER;
   pace_set(&s->pace, options->requests_per_second);
-  s->lanes.limit = options->max_connections;
+  s->lanes.limit = options->max_connections < MOST_CONNECTIONS
+                     ? options->max_connections
+                     : MOST_CONNECTIONS;
   if (settings_copy(&s->settings, options) == 0) {
     errno = ENOMEM;
     if (open_handles(s) == 0)

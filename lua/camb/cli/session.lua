@@ -48,7 +48,7 @@ local function open_client(arguments, server)
     ca_file = arguments.ca_file,
     requests_per_second = arguments.requests_per_second,
     reply_timeout = arguments.reply_timeout,
-    max_connections = 2 * arguments.jobs,
+    max_connections = 2.0 * arguments.jobs,
     journal = not arguments.store and not server
       and paid.journal(arguments.output_dir) or nil,
   })
