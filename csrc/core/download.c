@@ -68,7 +68,7 @@ static bool read_part (const Exchange *x, Part *part) {
   long long first, last, total = -1;
   int end = 0;
   const char *value = x->content_range;
-  if (strncasecmp(value, "bytes", 5) != 0)
+  if (!curl_strnequal(value, "bytes", 5))
     return false;
   if (sscanf(value + 5, " %lld-%lld/%n", &first, &last, &end) < 2 || end == 0)
     return false;
@@ -83,7 +83,7 @@ static bool read_part (const Exchange *x, Part *part) {
 ** -1: it is something else. */
 static int64_t read_size (const Exchange *x) {
   long long total;
-  if (strncasecmp(x->content_range, "bytes", 5) != 0 ||
+  if (!curl_strnequal(x->content_range, "bytes", 5) ||
       sscanf(x->content_range + 5, " */%lld", &total) < 1)
     return -1;
   return total;
@@ -149,7 +149,7 @@ static Answer judge (Download *d, const Exchange *x, long status) {
     curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     return has_part && part.first != 0 ? ANSWER_ODD : begin_whole(d, x, length);
   }
-  if (!has_part || strncasecmp(x->content_type, "multipart/", 10) == 0)
+  if (!has_part || curl_strnequal(x->content_type, "multipart/", 10))
     return ANSWER_ODD;
   d->limit = part.last + 1;
   if (part.first == 0)

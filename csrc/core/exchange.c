@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "retry_after.h"
 
@@ -23,7 +22,7 @@ static void forget_reply (Exchange *x) {
 static const char *value_of (const char *line, size_t size, const char *name,
                              size_t n, size_t *length) {
   const char *end = line + size;
-  if (size <= n || line[n] != ':' || strncasecmp(line, name, n) != 0)
+  if (size <= n || line[n] != ':' || !curl_strnequal(line, name, n))
     return NULL;
   line += n + 1;
   while (line < end && (*line == ' ' || *line == '\t'))

@@ -39,7 +39,7 @@ local MOST_ITEMS = 20 -- of a list of what is wrong
 -- Of the first bytes only, however many there are.
 local function excerpt(text)
   local words = text:sub(text:find("%S") or 1, -1):sub(1, 4 * EXCERPT)
-    :gsub("%s+", " "):gsub("%c", "")
+    :gsub("%s+", " "):gsub("[%z\1-\31\127]", "")
   return (#words > EXCERPT or #text > 4 * EXCERPT)
     and words:sub(1, EXCERPT) .. "…" or words
 end
@@ -82,7 +82,8 @@ local function scan(text)
   local _, last = 0, 0
   repeat
     _, last = text:find('"task_id"', last + 1, true)
-    local quoted = last and text:match('^%s*:%s*("[^"%c]+")', last + 1)
+    local quoted = last
+      and text:match('^%s*:%s*("[^"%z\1-\31\127]+")', last + 1)
     local id = quoted and json.decode(quoted)
       or last and text:match("^%s*:%s*(%d+)[%s,}%]]", last + 1)
     if id then

@@ -2,6 +2,8 @@
 --- an unknown name raises there and says which.  `camb.options` says which
 --- options there are; the rules that their values keep to stand here.
 
+local ascii = require "camb.ascii"
+
 local check = {}
 
 ---@class camb.Rule
@@ -12,7 +14,7 @@ local check = {}
 
 -- What may stand in a header, a form field or a path without changing them.
 local function control_free(value)
-  if not value:find("%c") then
+  if not value:find("[%z\1-\31\127]") then
     return nil
   elseif value:find("%z") then
     return "holds a NUL byte"
@@ -112,7 +114,7 @@ local function names(schema)
 end
 
 local function plain(name)
-  return (name:lower():gsub("[_-]", ""))
+  return (ascii.lower(name):gsub("[_-]", ""))
 end
 
 -- True when one letter more, fewer or other makes `a` of `b`.

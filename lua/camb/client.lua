@@ -1,5 +1,6 @@
 --- A client: one session of the core, with its connections and its key.
 
+local ascii = require "camb.ascii"
 local api = require "camb.api"
 local audio_separation = require "camb.audio_separation"
 local call = require "camb.call"
@@ -38,7 +39,7 @@ local function header_lines(headers, level)
     if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
       error(("option 'headers': \"%s\" is not a header's name"):format(
         redact.line(tostring(name))), level + 1)
-    elseif name:lower() == "x-api-key" then -- it would not be hidden
+    elseif ascii.lower(name) == "x-api-key" then -- it would not be hidden
       error("option 'headers': the key belongs into api_key", level + 1)
     end
     check.value("headers." .. name, value, check.text(), level + 1)
@@ -55,7 +56,7 @@ local function find_key(checked, level)
       .. "CAMB_API_KEY", level + 1)
   end
   check.value("api_key", key, check.filled, level + 1)
-  if key:find("[%c%s]") then
+  if key:find("[%z\1-\32\127]") then
     error("option 'api_key' holds a space or a control character", level + 1)
   end
   return key

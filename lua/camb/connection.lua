@@ -2,6 +2,7 @@
 --- trusted.  The proxy variables of the environment are libcurl's business;
 --- those that name certificates are read here, as only curl's command does.
 
+local ascii = require "camb.ascii"
 local check = require "camb.check"
 local core = require "camb.core"
 
@@ -22,7 +23,7 @@ local function proxy_problem(value)
   local address = (rest or value):gsub("/$", ""):gsub("^.*@", "")
   if problem then
     return problem
-  elseif scheme and not PROXIES[scheme:lower()] then
+  elseif scheme and not PROXIES[ascii.lower(scheme)] then
     return ("must begin with http://, https://, socks4://, socks4a://, "
       .. "socks5:// or socks5h://, not %s://"):format(scheme)
   elseif not address:find("^[^%s:/?#%[%]]+$")

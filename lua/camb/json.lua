@@ -129,7 +129,7 @@ end
 ---@param text string
 ---@return string
 function json.quote(text)
-  return '"' .. text:gsub('[%c"\\]', function(character)
+  return '"' .. text:gsub('[%z\1-\31\127"\\]', function(character)
     return ("\\u%04x"):format(character:byte())
   end) .. '"'
 end

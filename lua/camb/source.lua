@@ -1,6 +1,7 @@
 --- The source of an upload, looked at before anything is sent: it exists, it
 --- is not empty, and its first bytes are audio that the service takes.
 
+local ascii = require "camb.ascii"
 local check = require "camb.check"
 local core = require "camb.core"
 local options = require "camb.options"
@@ -228,8 +229,9 @@ end
 local function upload_name(checked, extension)
   local name = form_name(checked)
   local has = name:match("^.*%.(%w+)$")
+  local small = has and ascii.lower(has)
   local aliases = ALIASES[extension]
-  if has and (has:lower() == extension or aliases and aliases[has:lower()])
+  if has and (small == extension or aliases and aliases[small])
   then
     return name
   end
@@ -237,7 +239,7 @@ local function upload_name(checked, extension)
     local _, known = core.format(index)
     if not known then
       return name .. "." .. extension
-    elseif has and has:lower() == known then
+    elseif small == known then
       return name:sub(1, -#has - 1) .. extension
     end
   end

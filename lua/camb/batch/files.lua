@@ -1,6 +1,7 @@
 --- Files by a pattern of the shell ("*", "?", "[…]", and "**" for any depth of
 --- folders), or all recordings below a folder; in the order of their names.
 
+local ascii = require "camb.ascii"
 local core = require "camb.core"
 
 local files = {}
@@ -25,7 +26,7 @@ files.EXTENSIONS = extensions()
 ---@return boolean
 function files.is_recording(name)
   local extension = name:match("^.*%.(%w+)$")
-  return extension ~= nil and files.EXTENSIONS[extension:lower()] == true
+  return extension ~= nil and files.EXTENSIONS[ascii.lower(extension)] == true
 end
 
 local function join(folder, name)

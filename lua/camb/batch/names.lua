@@ -1,6 +1,7 @@
 --- Where a source's stems go: the folders of the sources are mirrored below
 --- `output_dir`, and nothing leads out of it.
 
+local ascii = require "camb.ascii"
 local core = require "camb.core"
 local files = require "camb.batch.files"
 local source = require "camb.source"
@@ -93,8 +94,8 @@ function names.common(a, b)
 end
 
 local function safe(part)
-  if part:find("[%c\\]") then
-    part = part:gsub("[%c\\]", "_")
+  if part:find("[%z\1-\31\127\\]") then
+    part = part:gsub("[%z\1-\31\127\\]", "_")
   end
   return part == ".." and "__" or part
 end
@@ -149,7 +150,7 @@ end
 ---@return string
 function names.stem(file)
   local stem, extension = file:match("^(.+)%.(%w+)$")
-  return stem and files.EXTENSIONS[extension:lower()] and stem or file
+  return stem and files.EXTENSIONS[ascii.lower(extension)] and stem or file
 end
 
 --- True when the folder of `path` has another recording whose stems would take

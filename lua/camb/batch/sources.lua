@@ -111,7 +111,7 @@ end
 function Sources:mirror(path)
   local above, last
   if not source.is_url(path) then
-    above, last = path:match("^(.*/)([^/%c\\]+)$")
+    above, last = path:match("^(.*/)([^/%z\1-\31\127\\]+)$")
   end
   if above and above == self.last_above and not last:find("^%.") then
     return self.last_folder, last

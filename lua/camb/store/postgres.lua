@@ -6,6 +6,7 @@
 --- that starts up, and there are pauses between attempts.
 
 local Error = require "camb.error"
+local ascii = require "camb.ascii"
 local connection = require "camb.store.connection"
 local text = require "camb.text"
 
@@ -138,7 +139,7 @@ local function to_text(...)
   local values, n = { ... }, select("#", ...)
   for i = 1, n do
     if type(values[i]) == "number" then
-      values[i] = ("%.17g"):format(values[i])
+      values[i] = ascii.number(values[i])
     end
   end
   return unpack(values, 1, n)
@@ -150,6 +151,9 @@ local function dialect_of(url)
     begin = "BEGIN",
     clock = "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)",
     identity = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    -- LuaDBI would read a fraction as the locale has it
+    times = "CAST(mtime AS TEXT) AS mtime, CAST(ctime AS TEXT) AS ctime, "
+      .. "CAST(sent AS TEXT) AS sent, CAST(updated AS TEXT) AS updated",
     skip_locked = "FOR UPDATE SKIP LOCKED",
     has_table = "SELECT 1 AS found WHERE to_regclass(?) IS NOT NULL",
     migration_lock = "SELECT pg_advisory_xact_lock(7088066)",

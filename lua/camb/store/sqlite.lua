@@ -71,6 +71,7 @@ local function dialect_of(path)
     begin = "BEGIN IMMEDIATE",
     clock = "((julianday('now') - 2440587.5) * 86400.0)",
     identity = "INTEGER PRIMARY KEY",
+    times = "mtime, ctime, sent, updated",
     skip_locked = "",
     -- One writer at a time, so a claim may be part of any transaction.
     joins_claims = true,

@@ -1,4 +1,5 @@
---- The store's statements.  {clock} and {skip_locked} differ by database.
+--- The store's statements.  {clock}, {times} and {skip_locked} differ by
+--- database.
 ---
 --- Every change of a job's state names where it comes from and who holds it:
 --- no row changed means that another worker has taken the job over.
@@ -8,11 +9,10 @@ local statements = {}
 -- Wide integers as text: LuaDBI reads them as C's int.  To sort by the number,
 -- the table has to be named.
 local COLUMNS = [[CAST(id AS TEXT) AS id, key, state, owner, source, name,
-  output_dir, options, sha256, CAST(size AS TEXT) AS size, mtime, ctime,
+  output_dir, options, sha256, CAST(size AS TEXT) AS size, {times},
   task_id, run_id, foreground, CAST(foreground_size AS TEXT) AS foreground_size,
   foreground_sha256, background, CAST(background_size AS TEXT)
-  AS background_size, background_sha256, error_kind, error, retryable, sent,
-  updated]]
+  AS background_size, background_sha256, error_kind, error, retryable]]
 
 --- How many jobs one statement inserts.  LuaDBI counts to 999 placeholders.
 statements.batch = 50
