@@ -10,6 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* A file may be larger than 2 GiB. */
+_Static_assert(sizeof(off_t) >= sizeof(int64_t),
+               "to be compiled with -D_FILE_OFFSET_BITS=64");
+
 #define READ_AHEAD (128 << 10) /* bytes that the system fetches unasked */
 #define QUEUE_LIMIT (8u << 20) /* bytes a reader may be ahead */
 
