@@ -78,7 +78,7 @@ describe("descriptors and memory", function()
       end,
       function(i)
         return session:download({ url = server.base_url .. "/nowhere.flac",
-          path = folder .. "/stem" .. i })
+          part = assert(core.part(folder .. "/stem" .. i)) })
       end,
       function()
         return session:upload({ url = server.base_url .. "/audio-separation",
