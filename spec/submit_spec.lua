@@ -157,6 +157,14 @@ describe("the upload", function()
       ["with status 201"] = "c:reply(201, '" .. JSON .. "')",
       ["with status 202"] = "c:reply(202, '" .. JSON .. "')",
       ["with status 206"] = "c:reply(206, '" .. JSON .. "')",
+      ["as taskId"] = [[c:reply(200, '{"taskId":"PAID-77"}')]],
+      ["as Task-ID in JSON that breaks off"] =
+        [[c:reply(200, '{"Task-ID":"PAID-77"')]],
+      ["in a header"] = [[c:reply(202, '{}', "X-Task-Id: PAID-77")]],
+      ["in a body that is said to be gzip'd"] = "c:reply(200, '" .. JSON
+        .. "', 'Content-Encoding: gzip')",
+      ["in a body of an encoding that nobody knows"] = "c:reply(200, '" .. JSON
+        .. "', 'Content-Encoding: x-new')",
       ["in Location alone"] = [[c:reply(201, "",
         "Location: /apis/audio-separation/PAID%2D77?x=y")]],
       ["in an absolute Location"] = [[c:reply(204, "",
@@ -211,6 +219,12 @@ describe("the upload", function()
       ["a 409"] = "c:reply(409, '{\"task_id\":\"PAID-77\"}')",
       ["a 422"] = "c:reply(422, '{\"error\":\"x\",\"task_id\":\"PAID-77\"}')",
       ["a 429"] = "c:reply(429, '{\"task_id\":\"PAID-77\"}')",
+      ["a 429 that says taskId"] = "c:reply(429, '{\"taskId\":\"PAID-77\"}')",
+      ["a 429 that is said to be gzip'd"] =
+        "c:reply(429, '{\"task_id\":\"PAID-77\"}', 'Content-Encoding: gzip')",
+      ["a 503 of many words"] = "c:reply(503, ('x'):rep(9999) "
+        .. ".. '{\"task_id\":\"PAID-77\"}', 'Retry-After: 0')",
+      ["a header of a 429"] = "c:reply(429, '', 'Task-Id: PAID-77')",
       ["a 503 with Retry-After"] = "c:reply(503, '{\"task_id\":\"PAID-77\"}',"
         .. "'Retry-After: 0')",
       ["a 408 that breaks off"] = "c:send('HTTP/1.1 408 X\\r\\n"
@@ -234,6 +248,7 @@ describe("the upload", function()
     local guesses = {
       ["another key"] = [[c:reply(200, '{"task":{"id":"PAID-77"}}')]],
       ["HTML"] = [[c:reply(200, '<p data-task-id="PAID-77">Thank you</p>')]],
+      ["another place"] = [[c:reply(201, '', 'Location: /tasks/PAID-77?x=y')]],
       ["words"] = [[c:reply(502, 'made Task ID: PAID-77')]],
     }
     for name, answer in pairs(guesses) do

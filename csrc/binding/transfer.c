@@ -179,10 +179,13 @@ static int l_is_sent (lua_State *L) {
   return 1;
 }
 
-/* location() -> the Location of the reply to an upload, "" without one */
-static int l_location (lua_State *L) {
-  lua_pushstring(L, upload_location(checkkind(L, KIND_UPLOAD)));
-  return 1;
+/* named() -> the headers Location and Task-Id of the reply to an upload, ""
+** without one */
+static int l_named (lua_State *L) {
+  Transfer *t = checkkind(L, KIND_UPLOAD);
+  lua_pushstring(L, upload_location(t));
+  lua_pushstring(L, upload_task_id(t));
+  return 2;
 }
 
 static int l_listen (lua_State *L) {
@@ -226,7 +229,7 @@ static const luaL_Reg methods[] = {{"id", l_id},
                                    {"feed", l_feed},
                                    {"is_sent", l_is_sent},
                                    {"listen", l_listen},
-                                   {"location", l_location},
+                                   {"named", l_named},
                                    {"close", l_close},
                                    {NULL, NULL}};
 

@@ -15,7 +15,7 @@ static void forget_reply (Exchange *x) {
   x->etag[0] = x->content_type[0] = x->disposition[0] = x->content_range[0] =
     '\0';
   x->location[0] = x->last_modified[0] = x->repr_digest[0] = '\0';
-  x->content_encoding[0] = '\0';
+  x->content_encoding[0] = x->task_id[0] = '\0';
 }
 
 /* The value of header 'name' when 'line' is that header, else NULL. */
@@ -81,6 +81,8 @@ static size_t on_header (char *line, size_t one, size_t size, void *arg) {
   NOTE(location, "Location");
   NOTE(date, "Date");
   NOTE(retry_after, "Retry-After");
+  NOTE(task_id, "Task-Id");
+  NOTE(task_id, "X-Task-Id");
   if (value_of(line, size, "Retry-After", 11, &length) != NULL)
     x->has_retry_after = true;
   return size;
@@ -96,7 +98,7 @@ static bool keep (Exchange *x, const char *data, size_t size) {
 /* Of an error's body the beginning is kept and the rest is read away, so that
 ** the connection stays usable, up to the ceiling of any reply. */
 static bool keep_error (Exchange *x, const char *data, size_t size) {
-  size_t room = ERROR_BODY_LIMIT - x->body.size;
+  size_t room = x->error_limit - x->body.size;
   x->discarded += size;
   return x->discarded <= REPLY_LIMIT &&
          keep(x, data, size < room ? size : room);
@@ -113,6 +115,7 @@ size_t exchange_on_body (char *data, size_t one, size_t size, void *arg) {
 }
 
 static void configure (Exchange *x) {
+  x->error_limit = ERROR_BODY_LIMIT;
   x->error[0] = '\0';
   curl_easy_setopt(x->easy, CURLOPT_PRIVATE, x);
   curl_easy_setopt(x->easy, CURLOPT_ERRORBUFFER, x->error);

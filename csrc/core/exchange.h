@@ -14,6 +14,7 @@
 #define REPLY_LIMIT (8u << 20)    /* bytes of a reply, after decompression */
 #define HEADER_LIMIT (256u << 10) /* bytes of all header lines of a reply */
 #define ERROR_BODY_LIMIT (4u << 10)
+#define UPLOAD_BODY_LIMIT (64u << 10) /* the same, where it may hold an id */
 
 typedef struct Exchange {
   CURL *easy;
@@ -23,7 +24,8 @@ typedef struct Exchange {
   bool runs;           /* in the multi handle */
   bool shared_headers; /* 'headers' belongs to the session */
   Buffer body;
-  size_t discarded; /* bytes of an error body beyond its limit */
+  size_t error_limit; /* of 'body', when the reply is an error */
+  size_t discarded;   /* bytes of an error body beyond its limit */
   size_t header_bytes;
   long status; /* of the reply whose head came last; 0: none, or a 1xx */
   bool has_retry_after;
@@ -38,6 +40,7 @@ typedef struct Exchange {
   char date[40];
   char retry_after[64];
   char content_encoding[16];
+  char task_id[256];
   char location[512]; /* as sent: it may hold anything */
   char error[CURL_ERROR_SIZE];
 } Exchange;

@@ -27,7 +27,9 @@ typedef struct Upload {
   curl_mime *mime;  /* of the attempt that runs */
   char **fields;    /* name, value, name, value, …, NULL */
   char *part, *filename, *content_type, *accepted;
+  Buffer raw; /* of the reply's body, as long as none could be decoded */
   char location[sizeof((Exchange *)0)->location];
+  char task_id[sizeof((Exchange *)0)->task_id];
 } Upload;
 
 static size_t on_read (char *out, size_t one, size_t room, void *arg) {
@@ -101,20 +103,33 @@ static int on_progress (void *arg, curl_off_t down_total, curl_off_t down,
 /* Streams behind the last one that a GOAWAY names were not taken, nor was one
 ** that is refused (RFC 9113 6.8, 8.7).  libcurl says so in its log alone.  The
 ** upload has its connection's first stream, as the connection is its own. */
-static int on_log (CURL *easy, curl_infotype type, char *text, size_t size,
-                   void *arg) {
-  Upload *u = arg;
+static void read_log (Upload *u, const char *text, size_t size) {
   char line[96];
   const char *last;
-  (void)easy;
-  if (type != CURLINFO_TEXT)
-    return 0;
   snprintf(line, sizeof line, "%.*s", (int)size, text);
   last = strstr(line, " GOAWAY, error=");
   last = last != NULL ? strstr(last, "last_stream=") : NULL;
   if (strncmp(line, "REFUSED_STREAM", 14) == 0 ||
       (last != NULL && strtol(last + 12, NULL, 10) == 0))
     u->untaken = true;
+}
+
+/* A body that is not encoded as its head says, and which libcurl so refuses, may
+** hold an id all the same. */
+static void keep_raw (Upload *u, const char *data, size_t size) {
+  const Exchange *x = u->base.exchange;
+  size_t room = u->raw.limit - u->raw.size;
+  if (x != NULL && x->body.size == 0)
+    buffer_append(&u->raw, data, size < room ? size : room);
+}
+
+static int on_log (CURL *easy, curl_infotype type, char *text, size_t size,
+                   void *arg) {
+  (void)easy;
+  if (type == CURLINFO_TEXT)
+    read_log(arg, text, size);
+  else if (type == CURLINFO_DATA_IN)
+    keep_raw(arg, text, size);
   return 0;
 }
 
@@ -154,7 +169,8 @@ static int prepare (Transfer *t, Exchange *x) {
   u->paused = u->whole = u->untaken = false;
   u->moved = -1;
   u->reply_at = CLOCK_NEVER;
-  u->location[0] = '\0';
+  u->raw.size = 0;
+  u->location[0] = u->task_id[0] = '\0';
   if (!source_rewind(&u->source)) {
     transfer_fail(t, NULL, FAILURE_SOURCE, "it cannot be read a second time");
     return -1;
@@ -165,6 +181,7 @@ static int prepare (Transfer *t, Exchange *x) {
   }
   transfer_limit(t, x, session_stall_ms(t->session));
   exchange_keep_body(x);
+  x->error_limit = UPLOAD_BODY_LIMIT;
   curl_easy_setopt(x->easy, CURLOPT_FRESH_CONNECT, 1L);
   curl_easy_setopt(x->easy, CURLOPT_MAXREDIRS, 0L); /* or it repeats at a 417 */
   curl_easy_setopt(x->easy, CURLOPT_DEBUGFUNCTION, on_log);
@@ -224,15 +241,25 @@ static bool has_value (const char *at, const char *end) {
   return at < end && *at >= '0' && *at <= '9';
 }
 
+/* Behind 'key' and its closing quote; NULL where another one stands. */
+static const char *skip_key (const char *at, const char *end, const char *key) {
+  for (; at < end && *at != '"'; at++) {
+    if (*at == '_' || *at == '-')
+      continue;
+    if ((*at | 0x20) != *key)
+      return NULL;
+    key++;
+  }
+  return at < end && *key == '\0' ? at + 1 : NULL;
+}
+
 static bool body_names_task (const Upload *u, const Exchange *x) {
   const char *at = x->body.data, *end = at + x->body.size;
-  size_t n = u->accepted != NULL ? strlen(u->accepted) : 0;
-  for (; n != 0 && at != NULL && (size_t)(end - at) > n + 2; at++) {
-    at = memchr(at, '"', (size_t)(end - at) - n - 1);
-    if (at == NULL)
-      break;
-    if (memcmp(at + 1, u->accepted, n) == 0 && at[n + 1] == '"' &&
-        has_value(at + n + 2, end))
+  if (u->accepted == NULL || at == NULL)
+    return false;
+  while ((at = memchr(at, '"', (size_t)(end - at))) != NULL) {
+    const char *value = skip_key(++at, end, u->accepted);
+    if (value != NULL && has_value(value, end))
       return true;
   }
   return false;
@@ -253,7 +280,8 @@ static bool location_names_task (const Upload *u, const Exchange *x) {
 }
 
 static bool names_task (const Upload *u, const Exchange *x) {
-  return body_names_task(u, x) || location_names_task(u, x);
+  return body_names_task(u, x) || location_names_task(u, x) ||
+         x->task_id[0] != '\0';
 }
 
 /* Not accepted, whatever becomes of the rest of the reply: 408, 429 and 503
@@ -326,9 +354,16 @@ static void finish_broken (Upload *u, Exchange *x, CURLcode code) {
     finish_unsent(u, x, code);
 }
 
+static void keep_reply (Upload *u, Exchange *x) {
+  memcpy(u->location, x->location, sizeof u->location);
+  memcpy(u->task_id, x->task_id, sizeof u->task_id);
+  if (x->body.size == 0)
+    buffer_append(&x->body, u->raw.data, u->raw.size);
+}
+
 static void finish (Transfer *t, Exchange *x, CURLcode code) {
   Upload *u = (Upload *)t;
-  memcpy(u->location, x->location, sizeof u->location);
+  keep_reply(u, x);
   if (code == CURLE_ABORTED_BY_CALLBACK && t->http_status == 0) {
     fail_source(u, x);
   } else if (is_refused(u, x)) {
@@ -339,8 +374,8 @@ static void finish (Transfer *t, Exchange *x, CURLcode code) {
     transfer_progress(t, u->source.size, u->source.size, true);
     transfer_succeed(t, x);
   } else {
-    transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME, "HTTP %ld%s%.*s",
-                  t->http_status, x->location[0] != '\0' ? ", see " : "",
+    transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME, "HTTP %ld%s%.*s", x->status,
+                  x->location[0] != '\0' ? ", see " : "",
                   (int)strcspn(x->location, "?#"), x->location);
   }
 }
@@ -348,7 +383,7 @@ static void finish (Transfer *t, Exchange *x, CURLcode code) {
 static void expire (Transfer *t, Exchange *x) {
   Upload *u = (Upload *)t;
   if (x != NULL)
-    memcpy(u->location, x->location, sizeof u->location);
+    keep_reply(u, x);
   if (x != NULL && is_refused(u, x))
     transfer_fail_exchange(t, x, CURLE_OK);
   else if (x != NULL && may_be_accepted(u, x))
@@ -369,6 +404,7 @@ static void destroy (Transfer *t) {
   free(u->filename);
   free(u->content_type);
   free(u->accepted);
+  buffer_free(&u->raw);
   source_close(&u->source);
 }
 
@@ -423,6 +459,7 @@ Transfer *upload_open (Session *s, const UploadOptions *options,
   u->base.operation = &operation;
   u->base.api = true;
   u->base.place.is_long = true;
+  u->raw.limit = UPLOAD_BODY_LIMIT;
   errno = ENOMEM;
   if (copy_fields(u, options->fields) == 0 && copy_names(u, options) == 0) {
     if (options->hash || options->sha256 != NULL)
@@ -476,6 +513,11 @@ const char *upload_location (const Transfer *t) {
 const char *upload_sha256 (const Transfer *t) {
   const Upload *u = (const Upload *)t;
   return u->source.sum[0] != '\0' ? u->source.sum : NULL;
+}
+
+const char *upload_task_id (const Transfer *t) {
+  return t->exchange != NULL ? t->exchange->task_id
+                             : ((const Upload *)t)->task_id;
 }
 
 bool upload_is_sent (const Transfer *t) {

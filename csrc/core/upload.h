@@ -22,7 +22,8 @@ typedef struct UploadOptions {
   const char *part;          /* name of the file's part: "media_file" */
   const char *filename;      /* as the service shall see it */
   const char *content_type;
-  const char *accepted; /* key of the reply which says that it was; or NULL */
+  const char *accepted; /* key of the reply which says that it was, in lower
+                        ** case, without '_' and '-', which do not count; NULL */
   const char *path;     /* a file to stream, or NULL and */
   const char *data;     /* bytes in memory (copied), or NULL: a reader */
   int64_t size;         /* bytes of 'data', or that the reader will give */
@@ -48,7 +49,9 @@ bool upload_is_sent (const Transfer *t);
 ** 'hash' was not set.  Owned by 't'. */
 const char *upload_sha256 (const Transfer *t);
 
-/* The Location of the last reply, as sent; "": it had none.  Owned by 't'. */
+/* The headers Location, and Task-Id or X-Task-Id, of the last reply, as sent;
+** "": it had none.  Owned by 't'. */
 const char *upload_location (const Transfer *t);
+const char *upload_task_id (const Transfer *t);
 
 #endif

@@ -63,16 +63,23 @@ local function id_of(value)
   return type(value) == "string" and value ~= "" and value or nil
 end
 
--- The outermost table in which an id stands as `key`, and the id.
-local function find_key(value, key)
+-- "task_id", "taskId", "Task-ID", …: not by `lower`, which asks the locale.
+local TASK_ID = "[Tt][Aa][Ss][Kk][_-]?[Ii][Dd]"
+
+-- The outermost table with an id under a key like `pattern`, and the id.
+local function find_key(value, pattern)
   local tables = { value }
   for _, one in ipairs(tables) do -- grows while it is read
-    local id = id_of(one[key])
-    if id then
-      return one, id
+    local id
+    for key, item in pairs(one) do
+      if type(item) == "table" then
+        tables[#tables + 1] = item
+      elseif type(key) == "string" and key:find(pattern) then
+        id = id or id_of(item)
+      end
     end
-    for _, item in pairs(one) do
-      tables[#tables + 1] = type(item) == "table" and item or nil
+    if id then
+      return one, id_of(one.task_id) or id
     end
   end
 end
@@ -81,11 +88,10 @@ end
 local function scan(text)
   local _, last = 0, 0
   repeat
-    _, last = text:find('"task_id"', last + 1, true)
-    local quoted = last
-      and text:match('^%s*:%s*("[^"%z\1-\31\127]+")', last + 1)
+    _, last = text:find('"' .. TASK_ID .. '"[ \t\r\n]*:[ \t\r\n]*', last + 1)
+    local quoted = last and text:match('^"[^"%z\1-\31\127]+"', last + 1)
     local id = quoted and json.decode(quoted)
-      or last and text:match("^%s*:%s*(%d+)[%s,}%]]", last + 1)
+      or last and text:match("^(%d+)[%s,}%]]", last + 1)
     if id then
       return { task_id = id }
     end
@@ -105,18 +111,20 @@ end
 --- The reply to an upload.  It is paid for, so the id is taken in any form and
 --- from any place that leaves no doubt.
 ---@param text string     # maybe cut
----@param location string? # the reply's header
 ---@param url string?      # where the upload went
+---@param location string? # the reply's headers Location and Task-Id
+---@param header string?
 ---@return table? reply # with `task_id`, a string
 ---@return string? problem
-function api.read_created(text, location, url)
+function api.read_created(text, url, location, header)
   local reply, problem = decode_object(text, "the reply to the upload")
-  local found = reply and find_key(reply, "task_id")
+  local found, id = find_key(reply or {}, "^" .. TASK_ID .. "$")
   if found then
-    found.task_id = id_of(found.task_id)
+    found.task_id = id
     return found
   end
   found = not reply and scan(text)
+    or header and header ~= "" and { task_id = header }
     or location and read_location(location, url) or nil
   return found, problem or "the reply to the upload has no task_id"
 end
@@ -125,17 +133,20 @@ local LOOK_AT = 64 * 1024
 
 --- What looks like the id of a task in a reply that has no `task_id`.
 ---@param text string
+---@param location string
 ---@return string?
-function api.guess_task(text)
+function api.guess_task(text, location)
   text = text:sub(1, LOOK_AT)
   local reply = json.decode(text)
-  for _, key in ipairs({ "taskId", "job_id", "id", "uuid" }) do
-    local _, id = find_key(type(reply) == "table" and reply or {}, key)
+  for _, key in ipairs({ "job_id", "id", "uuid" }) do
+    local _, id = find_key(type(reply) == "table" and reply or {},
+      "^" .. key .. "$")
     if id then
       return id
     end
   end
   return text:match("[Tt][Aa][Ss][Kk][_ -]?[Ii][Dd][\"'%s:=>]+([%w][%w._~-]*)")
+    or location:gsub("[?#].*", ""):match("([^/]+)/*$")
 end
 
 ---@class camb.Status

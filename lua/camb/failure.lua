@@ -4,6 +4,7 @@ local api = require "camb.api"
 local core = require "camb.core"
 local Error = require "camb.error"
 local redact = require "camb.redact"
+local words = require "camb.words"
 
 local failure = {}
 
@@ -69,10 +70,10 @@ local IS_GONE = { [404] = true, [410] = true }
 local TELLS_URL = { not_found = true, protocol = true }
 
 -- What the service said, in brackets behind our sentence.
-local function reply_words(status, words, url)
+local function reply_words(status, said, url)
   local place = url and " from " .. redact.urls(url:match("^[^?#]*")) or ""
-  if words then
-    return (" (HTTP %d%s: %s)"):format(status, place, words)
+  if said then
+    return (" (HTTP %d%s: %s)"):format(status, place, said)
   end
   return (" (HTTP %d%s)"):format(status, place)
 end
@@ -120,10 +121,10 @@ end
 
 local function of_status(step, transfer, call, status, retry_after)
   local kind, sentence = kind_of(step, call, status, retry_after)
-  local words, detail = api.read_error(transfer:body())
+  local said, detail = api.read_error(transfer:body())
   local url = (TELLS_URL[kind] or IS_GONE[status]) and transfer:url() or nil
   local message = sentence .. subject(step, call)
-    .. reply_words(status, words, url)
+    .. reply_words(status, said, url)
   if retry_after then
     message = message .. ("; it asks to come back in %d s"):format(retry_after)
   end
@@ -170,12 +171,13 @@ end
 ---@param transfer userdata
 function failure.of_unknown(what, task_id, transfer)
   local text = transfer:body()
-  local guess = not task_id and api.guess_task(text)
-  local words, detail = api.read_error(text)
-  local message = what .. (words and (": " .. words) or "")
+  local guess = not task_id and api.guess_task(text, transfer:named())
+  local said, detail = api.read_error(text)
+  local message = what .. (said and (": " .. said) or "")
   if task_id then
     message = message .. ('; the reply names task "%s", which may be charged: '
-      .. "follow it before you send the file again"):format(task_id)
+      .. "look at it before you send the file again%s"):format(task_id,
+        words.take_up(";", task_id))
   else
     message = message .. ": a task may exist and be charged; look at the "
       .. "dashboard before you send it again"

@@ -94,11 +94,13 @@ function journal.begin(call, prepared)
   return true
 end
 
---- Note what became of the upload that was begun last.
+--- Note what became of the upload that was begun last.  A task that a doubtful
+--- reply names is one to take up, too.
 function journal.settle(call, err)
   if call.entry then
-    add_or_warn(call, { job = call.entry, task_id = call.task_id,
-      state = call.task_id and "submitted"
+    local task_id = call.task_id or err.task_id
+    add_or_warn(call, { job = call.entry, task_id = task_id,
+      state = task_id and "submitted"
         or err.kind == "unknown_outcome" and err.kind or "refused" })
     call.entry = nil
   end

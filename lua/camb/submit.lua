@@ -30,7 +30,7 @@ end
 -- What the reply says, be it whole or not; nil and what is wrong with it.
 local function read_reply(call, transfer)
   local reply, problem = api.read_created(transfer:body(),
-    transfer:location(), call.client.base_url .. "/audio-separation")
+    call.upload_url, transfer:named())
   local status = transfer:status()
   call.named_task = reply and reply.task_id
   return status >= 200 and status < 300 and reply or nil, problem
@@ -89,7 +89,7 @@ end
 local function open(call, prepared, options)
   local client = call.client
   local request = operations.request("submit", client.base_url, options)
-  request.accepted = "task_id"
+  request.accepted = "taskid"
   request.filename = prepared.filename
   request.content_type = prepared.content_type
   request.path = prepared.path
@@ -98,6 +98,7 @@ local function open(call, prepared, options)
   request.sha256 = call.sha256
   request.hash = call.hash_source
   request.progress = call.has_listener
+  call.upload_url = request.url
   return call:open("upload", request)
 end
 
