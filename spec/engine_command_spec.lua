@@ -296,8 +296,25 @@ describe("a command that fails", function()
     end)
   end
 
-  it("tells that there is no such program", function()
-    is_failed(sandboxed.start{ engine = work .. "/nowhere {input} {output_dir}" },
+  it("tells that there is no such program before anything is sent", function()
+    for _, program in ipairs{ work .. "/nowhere", "no-such-program", "/tmp",
+      "/etc/passwd" }
+    do
+      local server, err = sandbox.start{ engine = program
+        .. " {input} {output_dir}" }
+      assert.is_nil(server)
+      assert.equal("file", err.kind)
+      assert.equal(('the engine\'s program "%s" cannot be run'):format(program),
+        err.message)
+    end
+  end)
+
+  it("tells that its program is gone", function()
+    local program = workspace.write(work .. "/gone", "#!/bin/sh\n")
+    workspace.run("chmod +x " .. program)
+    local server = sandboxed.start{ engine = program .. " {input} {output_dir}" }
+    os.remove(program)
+    is_failed(server,
       "The engine's command cannot be started: No such file or directory.")
   end)
 

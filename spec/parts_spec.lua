@@ -172,6 +172,28 @@ describe("before anything is paid for, a separation", function()
     assert.equal("60\n", output)
   end)
 
+  it("sends nothing where the listener cannot work", function()
+    local function raise()
+      error("no listener", 0)
+    end
+    for _, source in ipairs({ take[1], { data = takes.wav(7) } }) do
+      assert.is_false((pcall(client.separate, client, source,
+        { output_dir = folder .. "/l", on_event = raise })))
+      assert.is_false((pcall(client.submit, client, source,
+        { on_event = raise })))
+    end
+    for _, path in ipairs({ folder .. "/l.db", false }) do
+      local batch = client:batch(take, { output_dir = folder .. "/l",
+        store = path or nil, on_event = raise })
+      camb.sleep(0.2) -- nobody asks for an item yet
+      assert.is_false((pcall(batch)))
+      batch:close()
+    end
+    assert.equal(0, server:stats().uploads)
+    assert.is_false((pcall(client.separate, client, take[1],
+      { output_dir = folder, on_event = "not a function" })))
+  end)
+
   it("opens the parts that a batch with a store is going to write", function()
     local path = folder .. "/batch.db"
     for item in client:batch({ take[1] }, { store = path,

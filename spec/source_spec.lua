@@ -109,6 +109,21 @@ describe("a source", function()
     end)
   end
 
+  it("and a stem are named by what is behind their tags", function()
+    for extension, audio in pairs({ flac = AUDIO.flac, mp3 = AUDIO.mp3,
+      aac = AUDIO.aac })
+    do
+      local run = assert(assert(client:submit({ data = takes.wav(3) }))
+        :wait({ interval = 0.05 }))
+      server:fault({ step = "stem", body = id3(40000) .. ("\0"):rep(100)
+        .. audio, times = 2 })
+      local stems = assert(client:download(run, { output_dir = folder }))
+      assert.matches("%." .. extension .. "$", stems.foreground)
+      assert.equal(id3(40000) .. ("\0"):rep(100) .. audio,
+        workspace.read(stems.background))
+    end
+  end)
+
   it("that has nothing but a tag is MP3, and one of zeros alone is none",
     function()
       assert(client:submit({ data = id3(100), filename = "x" }))

@@ -195,6 +195,15 @@ static int l_make_folder (lua_State *L) {
   return 1;
 }
 
+/* is_program(path) -> whether it can be run */
+static int l_is_program (lua_State *L) {
+  const char *path = checkpath(L, 1);
+  struct stat info;
+  lua_pushboolean(L, stat(path, &info) == 0 && S_ISREG(info.st_mode) &&
+                       access(path, X_OK) == 0);
+  return 1;
+}
+
 /* real_path(path) -> the one spelling of what is there; nil, reason */
 static int l_real_path (lua_State *L) {
   char path[PATH_MAX];
@@ -294,6 +303,7 @@ const luaL_Reg system_functions[] = {{"now", l_now},
                                      {"existing", l_existing},
                                      {"make_folder", l_make_folder},
                                      {"real_path", l_real_path},
+                                     {"is_program", l_is_program},
                                      {"escape", l_escape},
                                      {"weigh", l_weigh},
                                      {"url_problem", l_url_problem},

@@ -77,12 +77,8 @@ static bool may_name (const char *base) {
 /* The part of a process that was killed is empty or begins like a stem, as
 ** nothing else is ever written; whatever else has the name is another's. */
 static bool is_a_part (const PartFile *p, const struct stat *info) {
-  unsigned char head[FORMAT_BYTES];
-  ssize_t n;
-  if (!S_ISREG(info->st_mode))
-    return false;
-  n = pread(p->fd, head, sizeof head, 0);
-  return n == 0 || (n > 0 && format_detect(head, (size_t)n) != NULL);
+  return S_ISREG(info->st_mode) &&
+         (info->st_size == 0 || format_of_file(p->fd) != NULL);
 }
 
 static PartStatus refuse (PartFile *p, PartStatus status) {
@@ -154,15 +150,6 @@ PartStatus partfile_open_private (PartFile *p) {
   return status;
 }
 
-static void keep_head (PartFile *p, const void *data, size_t size) {
-  size_t have = (size_t)p->size;
-  if (p->size >= FORMAT_BYTES)
-    return;
-  if (size > FORMAT_BYTES - have)
-    size = FORMAT_BYTES - have;
-  memcpy(p->head + have, data, size);
-}
-
 /* Without this the sync at the end would wait for the whole file at once. */
 static void start_writeback (int fd, int64_t before, int64_t after) {
 #ifdef SYNC_FILE_RANGE_WRITE
@@ -176,16 +163,11 @@ static void start_writeback (int fd, int64_t before, int64_t after) {
 #endif
 }
 
-static const Format *format_of (const PartFile *p) {
-  size_t seen = p->size < FORMAT_BYTES ? (size_t)p->size : FORMAT_BYTES;
-  return format_detect(p->head, seen);
-}
-
 /* Nothing that is not audio comes into the file: see 'is_a_part'. */
 static PartStatus write_gathered (PartFile *p) {
   const char *from = p->gather;
   int64_t before = p->size - (int64_t)p->held;
-  if (before == 0 && format_of(p) == NULL)
+  if (before == 0 && format_detect(p->gather, p->held) == NULL)
     return PART_NO_AUDIO;
   while (p->held > 0) {
     ssize_t n = write(p->fd, from, p->held);
@@ -203,7 +185,6 @@ static PartStatus write_gathered (PartFile *p) {
 PartStatus partfile_write (PartFile *p, const void *data, size_t size) {
   const char *from = data;
   PartStatus status = PART_OK;
-  keep_head(p, data, size);
   if (p->gather == NULL)
     p->gather = malloc(GATHER);
   if (p->gather == NULL)
@@ -221,7 +202,8 @@ PartStatus partfile_write (PartFile *p, const void *data, size_t size) {
 }
 
 bool partfile_is_audio (const PartFile *p) {
-  return format_of(p) != NULL;
+  return p->size > (int64_t)p->held ||
+         format_detect(p->gather, p->held) != NULL;
 }
 
 PartStatus partfile_restart (PartFile *p) {
@@ -327,13 +309,16 @@ static bool is_there (const PartFile *p) {
 }
 
 PartStatus partfile_commit (PartFile *p, bool overwrite) {
-  const Format *format = format_of(p);
+  const Format *format;
   struct stat info;
-  PartStatus status;
+  PartStatus status = write_gathered(p);
+  if (status != PART_OK)
+    return status;
+  format = format_of_file(p->fd);
   if (format == NULL)
     return PART_NO_AUDIO;
   p->path = join(p->base, format->extension);
-  if (p->path == NULL || write_gathered(p) != PART_OK || !sync_part(p))
+  if (p->path == NULL || !sync_part(p))
     return PART_ERROR;
   if (!is_named(p, &info))
     return PART_BUSY;

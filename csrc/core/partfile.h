@@ -23,7 +23,6 @@ typedef struct PartFile {
   char *gather; /* NULL before the first byte */
   size_t held;
   unsigned lacks; /* PART_LACKS_… */
-  unsigned char head[FORMAT_BYTES];
 } PartFile;
 
 typedef enum PartStatus {

@@ -4,6 +4,7 @@
 
 local argv = require "camb.sandbox.argv"
 local check = require "camb.check"
+local client_core = require "camb.core"
 local core = require "camb.sandbox.core"
 local Error = require "camb.error"
 local null = require("cjson").null
@@ -71,10 +72,23 @@ function core.methods.fault(server, fault)
   core.fault(server, faults.compile(fault, 2))
 end
 
+-- As execvp finds it.
+local function is_found(program)
+  if program:find("/", 1, true) then
+    return client_core.is_program(program)
+  end
+  for folder in (os.getenv("PATH") or "/bin:/usr/bin"):gmatch("[^:]+") do
+    if client_core.is_program(folder .. "/" .. program) then
+      return true
+    end
+  end
+  return false
+end
+
 --- Start a server.  It is up when this returns, and stops by `stop`, at the
---- end of a `<close>` variable, or when it is collected.  A port in use or a
---- folder that cannot be written gives nil and an error; a wrong option
---- raises.
+--- end of a `<close>` variable, or when it is collected.  A port in use, a
+--- folder that cannot be written or a program that cannot be run gives nil and
+--- an error; a wrong option raises.
 ---@param given camb.SandboxOptions?
 ---@return camb.SandboxServer? server
 ---@return camb.Error? err        # kind "network" or "file"
@@ -83,6 +97,11 @@ function sandbox.start(given)
   local compiled, problem = faults.compile_all(checked.faults or {})
   if not compiled then
     error("sandbox.start: " .. problem, 2)
+  end
+  if checked.command and not is_found(checked.command[1]) then
+    return nil, Error.new{ kind = "file", path = checked.command[1],
+      message = ('the engine\'s program "%s" cannot be run'):format(
+        checked.command[1]) }
   end
   local server, kind, message = core.start(checked)
   if server then

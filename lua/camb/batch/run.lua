@@ -36,6 +36,7 @@ local function tell(job, listener, event)
     local ok, problem = pcall(listener, event)
     if not ok then
       self:break_off(problem)
+      self:spawn(self.stop) -- nothing more is sent meanwhile
     end
   end
 end
