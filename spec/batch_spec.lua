@@ -291,6 +291,43 @@ describe("client:batch", function()
   for what, batch_store in pairs({ ["with a store"] = true,
     ["without one"] = false })
   do
+    it("makes one item with an error of what is no file, " .. what, function()
+      open()
+      local paths = takes.make(folder .. "/in", 1)
+      workspace.run(([[cd '%s/in'; mkfifo pipe.wav; mkdir folder.wav; : > empty.wav
+        ln -s nowhere dangling.wav; ln -s loop.wav loop.wav
+        cp take001.wav folder.wav/inside.wav
+        ln take001.wav hard.wav; ln -s take001.wav soft.wav]]):format(folder))
+      for i, name in ipairs({ "hard", "soft", "pipe", "folder", "empty",
+        "dangling", "loop" })
+      do
+        paths[i + 1] = ("%s/in/%s.wav"):format(folder, name)
+      end
+      local given = { store = batch_store and folder .. "/batch.db" or nil,
+        base_dir = folder .. "/in" }
+      local items = all_of(paths, given)
+      for i = 1, 3 do
+        assert(items[i].stems, items[i].error)
+      end
+      for i, words in ipairs({ "it is not a regular file", "it is a folder",
+        "is empty", "No such file", "symbolic links" })
+      do
+        assert.equal(paths[i + 3], items[i + 3].source)
+        assert.matches(words, items[i + 3].error.message)
+      end
+      assert.equal(1, server:stats().uploads)
+      given.output_dir = folder .. "/again"
+      given.store = nil
+      items = all_of(folder .. "/in", given)
+      local ended = 0
+      for _, item in pairs(items) do
+        ended = ended + (item.stems and 1 or 0)
+        assert.is_falsy(item.error and not item.source:find("empty")
+          and not item.source:find("dangling") and not item.source:find("loop"))
+      end
+      assert.equal(4, ended)
+    end)
+
     it("makes one item of a name with a control character, " .. what,
       function()
         open()

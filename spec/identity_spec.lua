@@ -33,7 +33,7 @@ describe("A batch with a store knows a recording:", function()
       given[name] = value
     end
     for item in client:batch(sources, given) do
-      items[item.index or -#items - 1] = item
+      items[item.index or -1] = item
     end
     return items
   end
@@ -263,6 +263,24 @@ describe("A batch with a store knows a recording:", function()
     end
     assert.equal(1, uploads())
     assert.same({ downloaded = 3 }, counts())
+  end)
+
+  it("one that an iterator gives again is an item each time", function()
+    local take = make("t.wav", 1)
+    for run = 1, 2 do
+      local at = 0
+      local items = all_of(function()
+        at = at + 1
+        return at <= 3 and take or nil
+      end)
+      holds(1, items[1])
+      for i = 2, 3 do
+        assert.equal("file", items[i].error.kind)
+        assert.matches("has come before", items[i].error.message)
+      end
+      assert.equal(run > 1 or nil, items[1].skipped)
+    end
+    assert.equal(1, uploads())
   end)
 
   it("one that comes by another worker is read from the root", function()

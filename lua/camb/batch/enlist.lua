@@ -9,6 +9,7 @@ local scheduler = require "camb.scheduler"
 local source = require "camb.source"
 local sources = require "camb.batch.sources"
 local store = require "camb.store"
+local words = require "camb.words"
 
 local enlist = {}
 
@@ -63,6 +64,11 @@ local function chunk_of(run, journal)
     local entry = run:next_entry()
     if not entry then
       break
+    end
+    if entry.key and journal.known[entry.key] then
+      entry.problem = { kind = "file", path = entry.label,
+        message = ('"%s" has come before, and is under way: %s'):format(
+          entry.label, words.advice("names")) }
     end
     local row = not entry.problem and new_row(run, entry)
     local err = row and journal.store:problem(row)
