@@ -18,7 +18,8 @@ PACKAGES = gcc libc6-dev pkg-config lua5.4 liblua5.4-dev lua-cjson \
   libavutil-dev libswresample-dev
 TEST_PACKAGES = lua-busted lua-cqueues lua-luv luarocks curl ffmpeg procps \
   lua-dbi-sqlite3 lua-dbi-postgresql sqlite3 postgresql-15 \
-  strace tinyproxy-bin microsocks lua-luaossl lua5.1 liblua5.1-0-dev locales
+  strace faketime tinyproxy-bin microsocks lua-luaossl lua5.1 \
+  liblua5.1-0-dev locales
 CHECK_PACKAGES = lua-check luajit libluajit-5.1-dev clang libclang-rt-dev \
   clang-format valgrind
 

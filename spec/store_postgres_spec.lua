@@ -31,8 +31,6 @@ describe("PostgreSQL:", function()
       sql = function(statement)
         return server:query(statement)
       end,
-      identity = "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
-      indexes = "SELECT indexname FROM pg_indexes",
     })
   end)
 

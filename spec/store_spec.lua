@@ -51,8 +51,6 @@ describe("A store in SQLite:", function()
         return path
       end,
       sql = sql,
-      identity = "INTEGER PRIMARY KEY",
-      indexes = "SELECT name FROM sqlite_master",
     })
   end)
 
@@ -95,6 +93,48 @@ describe("A store in SQLite:", function()
         states)
       jobs:close()
     end)
+
+    -- Another store, in a process that `wrapper` begins, looks for jobs of a
+    -- worker that lives, for longer than it takes to see that one has died.
+    local LOOKER = [[
+      local core = require "camb.core"
+      local jobs = assert(require("camb.store").open(arg[1]))
+      local found = 0
+      for _ = 1, 15 do
+        found = found + #assert(jobs:claim(3))
+        core.wait(0.1)
+      end
+      print("found " .. found)
+      jobs:close()
+    ]]
+    for name, wrapper in pairs({
+      ["from another PID namespace"] =
+        "unshare --pid --fork --mount-proc %s",
+      ["from another PID namespace with the machine's /proc"] =
+        "unshare --pid --fork %s",
+      ["with a /proc that hides it"] = "unshare -m sh -c 'mount -t proc -o "
+        .. "hidepid=2 proc /proc && exec setpriv --reuid=65534 --regid=65534 "
+        .. "--clear-groups %s'",
+      ["whose clock is a day ahead"] = "faketime -f +1d %s",
+      ["whose clock is a day behind"] = "faketime -f -1d %s",
+    }) do
+      it("is not taken for dead " .. name .. " while it lives", function()
+        local _, status = workspace.run(wrapper:format("true"))
+        if status ~= 0 then
+          pending("this machine does not let us: " .. wrapper)
+          return
+        end
+        local jobs = with_job()
+        assert.equal(1, #jobs:claim(1))
+        assert.is_true(jobs:submitting("k"))
+        workspace.write(folder .. "/looker.lua", LOOKER)
+        workspace.run(("chmod -R a+rwX %s"):format(folder))
+        assert.equal("found 0\n", (workspace.run(wrapper:format(
+          ("%s %s/looker.lua %s"):format(LUA, folder, path)))))
+        assert.is_true(jobs:submitted("k", "t-k"))
+        jobs:close()
+      end)
+    end
 
     -- Writes a line for each commit, once that has returned.
     local WRITER = [[

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <math.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -98,6 +99,30 @@ static int l_stat (lua_State *L) {
   pushtime(L, &info.st_mtim);
   pushtime(L, &info.st_ctim);
   return 4;
+}
+
+/* process() -> this process's number */
+static int l_process (lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)getpid());
+  return 1;
+}
+
+/* has_process(number) -> whether there is one, whoever may look at it */
+static int l_has_process (lua_State *L) {
+  lua_Integer number = luaL_checkinteger(L, 1);
+  luaL_argcheck(L, number > 0 && number <= INT_MAX, 1, "no process's number");
+  lua_pushboolean(L, kill((pid_t)number, 0) == 0 || errno != ESRCH);
+  return 1;
+}
+
+/* link(path) -> what this symbolic link says; nil, reason */
+static int l_link (lua_State *L) {
+  char target[256];
+  ssize_t size = readlink(checkpath(L, 1), target, sizeof target);
+  if (size < 0)
+    return pushfailure(L);
+  lua_pushlstring(L, target, (size_t)size);
+  return 1;
 }
 
 /* identity(path) -> what tells this file from any other that comes under its
@@ -298,6 +323,9 @@ const luaL_Reg system_functions[] = {{"now", l_now},
                                      {"detect", l_detect},
                                      {"format", l_format},
                                      {"stat", l_stat},
+                                     {"process", l_process},
+                                     {"has_process", l_has_process},
+                                     {"link", l_link},
                                      {"identity", l_identity},
                                      {"look", l_look},
                                      {"existing", l_existing},

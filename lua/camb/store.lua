@@ -18,7 +18,8 @@
 ---   task_ended            1: the service gave the task up
 ---   sent        when the upload began; NULL for a job that is yet to be sent
 ---   updated     when the row was changed last; both in seconds since 1970
---- camb_workers has the end of each worker's lease by the database's clock,
+--- camb_workers has what each worker counts up to while it lives, and for how
+--- many seconds (its lease) it may be silent before others take its jobs over;
 --- camb_meta the version of the tables and the service's URL.
 ---
 --- Rows come as tables of these columns: sizes and run ids as integers (digits
@@ -58,7 +59,7 @@ function store.address(spec)
   return spec, false
 end
 
---- Open a store, making or migrating its tables.
+--- Open a store, making its tables where there are none.
 ---
 --- `owner` names this worker (default: a name of its own for each store, from
 --- which others on the machine see that the process has ended), `lease` is how
@@ -80,6 +81,7 @@ function store.open(spec, given)
     owner = checked.owner or owner.name(),
     lease = checked.lease,
     held = {},
+    watched = {}, -- other workers, by their names
     reaped = -math.huge,
   }, Store)
   local err

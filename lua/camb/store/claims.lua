@@ -13,22 +13,44 @@ local Claims = {}
 -- Seconds between two looks at who is dead.
 local REAP_INTERVAL = 0.5
 
--- Free the jobs of workers whose lease or process has ended.
+local LONGEST_LEASE = 86400
+
+-- How long we have watched `worker` without a sign of it.  A pause between two
+-- looks may be one in which all stood still: it counts for a part of a lease.
+local function silence_of(self, worker, lease)
+  local last = self.watched[worker.owner]
+  if not last or last.beat ~= worker.beat then
+    return 0
+  end
+  return last.silence + math.min(core.now() - self.reaped, lease / 3)
+end
+
+local function lease_of(self, worker)
+  local lease = tonumber(worker.lease) or 0
+  return lease > 0 and lease <= LONGEST_LEASE and lease or self.lease
+end
+
+-- Free the jobs of workers that gave no sign for as long as their lease is, or
+-- whose process has ended.
 local function reap(self, conn)
   local workers, err = conn:rows(statements.workers)
   if not workers then
     return nil, err
   end
+  local watched = {}
   for _, worker in ipairs(workers) do
-    if owner.is_dead(worker.owner)
+    local lease = lease_of(self, worker)
+    local silence = silence_of(self, worker, lease)
+    watched[worker.owner] = { beat = worker.beat, silence = silence }
+    if worker.owner ~= self.owner
+      and (silence >= lease or owner.is_dead(worker.owner))
       and not conn:run(statements.dismiss, worker.owner)
     then
       return nil, conn.failed
     end
   end
-  self.reaped = core.now()
-  return conn:run(statements.dismiss_dead) and conn:run(statements.free_dead),
-    conn.failed
+  self.watched, self.reaped = watched, core.now()
+  return conn:run(statements.free_dead), conn.failed
 end
 
 local function by_id(a, b)

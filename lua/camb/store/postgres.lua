@@ -156,7 +156,7 @@ local function dialect_of(url)
       .. "CAST(sent AS TEXT) AS sent, CAST(updated AS TEXT) AS updated",
     skip_locked = "FOR UPDATE SKIP LOCKED",
     has_table = "SELECT 1 AS found WHERE to_regclass(?) IS NOT NULL",
-    migration_lock = "SELECT pg_advisory_xact_lock(7088066)",
+    tables_lock = "SELECT pg_advisory_xact_lock(7088066)",
     content_lock = "SELECT pg_advisory_xact_lock(hashtextextended(?, 0))",
     bind = to_text,
     failure = function(words, is_gone)

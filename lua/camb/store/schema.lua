@@ -1,65 +1,57 @@
---- The store's tables, and how an older store becomes a present one.  The
---- columns are described in camb.store.
+--- The store's tables.  Their columns are described in camb.store.
 
 local Error = require "camb.error"
 
 local schema = {}
 
--- MIGRATIONS[n] makes a store of version n from one of version n - 1.  What
--- stands here has been given to people: it is added to, never changed.
-local MIGRATIONS = {
-  {
-    [[CREATE TABLE camb_jobs (
-      id {identity},
-      key TEXT NOT NULL UNIQUE,
-      state TEXT NOT NULL,
-      owner TEXT,
-      source TEXT NOT NULL,
-      name TEXT,
-      output_dir TEXT,
-      options TEXT,
-      sha256 TEXT,
-      size BIGINT,
-      mtime DOUBLE PRECISION,
-      task_id TEXT,
-      run_id TEXT,
-      foreground TEXT,
-      foreground_size BIGINT,
-      foreground_sha256 TEXT,
-      background TEXT,
-      background_size BIGINT,
-      background_sha256 TEXT,
-      error_kind TEXT,
-      error TEXT,
-      retryable SMALLINT,
-      sent DOUBLE PRECISION,
-      updated DOUBLE PRECISION
-    )]],
-    -- What claims look through, and what a worker holds: neither grows with
-    -- the jobs that are done.
-    [[CREATE INDEX camb_jobs_free ON camb_jobs (state, id)
-      WHERE owner IS NULL]],
-    [[CREATE INDEX camb_jobs_held ON camb_jobs (owner)
-      WHERE owner IS NOT NULL]],
-    [[CREATE TABLE camb_workers (
-      owner TEXT NOT NULL PRIMARY KEY,
-      lease DOUBLE PRECISION NOT NULL
-    )]],
-  },
-  {
-    [[CREATE INDEX camb_jobs_content ON camb_jobs (sha256)
-      WHERE sha256 IS NOT NULL]],
-    "ALTER TABLE camb_jobs ADD COLUMN task_ended SMALLINT",
-    "ALTER TABLE camb_jobs ADD COLUMN ctime DOUBLE PRECISION",
-    [[CREATE INDEX camb_jobs_foreground ON camb_jobs (foreground_sha256)
-      WHERE foreground_sha256 IS NOT NULL]],
-    [[CREATE INDEX camb_jobs_background ON camb_jobs (background_sha256)
-      WHERE background_sha256 IS NOT NULL]],
-  },
-}
+--- The version of the tables that this camb writes.
+schema.version = 3
 
---- The version that this camb writes.
-schema.version = #MIGRATIONS
+local TABLES = {
+  [[CREATE TABLE camb_jobs (
+    id {identity},
+    key TEXT NOT NULL UNIQUE,
+    state TEXT NOT NULL,
+    owner TEXT,
+    source TEXT NOT NULL,
+    name TEXT,
+    output_dir TEXT,
+    options TEXT,
+    sha256 TEXT,
+    size BIGINT,
+    mtime DOUBLE PRECISION,
+    ctime DOUBLE PRECISION,
+    task_id TEXT,
+    task_ended SMALLINT,
+    run_id TEXT,
+    foreground TEXT,
+    foreground_size BIGINT,
+    foreground_sha256 TEXT,
+    background TEXT,
+    background_size BIGINT,
+    background_sha256 TEXT,
+    error_kind TEXT,
+    error TEXT,
+    retryable SMALLINT,
+    sent DOUBLE PRECISION,
+    updated DOUBLE PRECISION
+  )]],
+  -- What claims look through, and what a worker holds: neither grows with the
+  -- jobs that are done.
+  "CREATE INDEX camb_jobs_free ON camb_jobs (state, id) WHERE owner IS NULL",
+  "CREATE INDEX camb_jobs_held ON camb_jobs (owner) WHERE owner IS NOT NULL",
+  [[CREATE INDEX camb_jobs_content ON camb_jobs (sha256)
+    WHERE sha256 IS NOT NULL]],
+  [[CREATE INDEX camb_jobs_foreground ON camb_jobs (foreground_sha256)
+    WHERE foreground_sha256 IS NOT NULL]],
+  [[CREATE INDEX camb_jobs_background ON camb_jobs (background_sha256)
+    WHERE background_sha256 IS NOT NULL]],
+  [[CREATE TABLE camb_workers (
+    owner TEXT NOT NULL PRIMARY KEY,
+    beat BIGINT NOT NULL,
+    lease DOUBLE PRECISION NOT NULL
+  )]],
+}
 
 local META = [[CREATE TABLE camb_meta (
   name TEXT NOT NULL PRIMARY KEY,
@@ -128,27 +120,35 @@ local function check_service(conn, label, base_url)
   return known or conn:run(SET_META, "base_url", base_url)
 end
 
-local function migrate(conn, label, base_url)
-  local version, err = read_version(conn, label)
-  if not version then
-    return nil, err
-  elseif version > schema.version then
+local function check_version(label, version)
+  if version ~= 0 and version ~= schema.version then
     return nil, Error.new({
       kind = "store",
-      message = ("the store %s was written by a newer camb (version %d of its "
-        .. "tables, this one knows %d)"):format(label, version,
+      message = ("the store %s was written by %s camb (version %d of its "
+        .. "tables, this one knows %d)"):format(label,
+        version > schema.version and "a newer" or "an older", version,
         schema.version),
     })
   end
-  local ok = true
-  for next_version = version + 1, schema.version do
-    ok, err = run_all(conn, MIGRATIONS[next_version])
-    if not ok then
-      return nil, err
-    end
+  return true
+end
+
+local function make(conn)
+  local ok, err = run_all(conn, TABLES)
+  if not ok then
+    return nil, err
   end
-  if version < schema.version then
-    ok, err = conn:run(SET_META, "schema", ("%d"):format(schema.version))
+  return conn:run(SET_META, "schema", ("%d"):format(schema.version))
+end
+
+local function set_up(conn, label, base_url)
+  local version, err = read_version(conn, label)
+  local ok = version
+  if ok then
+    ok, err = check_version(label, version)
+  end
+  if ok and version == 0 then
+    ok, err = make(conn)
   end
   if ok and base_url then
     ok, err = check_service(conn, label, base_url)
@@ -156,7 +156,8 @@ local function migrate(conn, label, base_url)
   return ok, err
 end
 
---- Bring the store behind `conn` to the present version, in one transaction.
+--- Make the tables of the store behind `conn`, or find them made, in one
+--- transaction.
 ---@param conn table
 ---@param label string     # names the store in messages
 ---@param base_url string? # of the service; another one's store is refused
@@ -167,11 +168,11 @@ function schema.prepare(conn, label, base_url)
   if not ok then
     return nil, err
   end
-  if conn.dialect.migration_lock then
-    ok, err = conn:rows(conn.dialect.migration_lock)
+  if conn.dialect.tables_lock then
+    ok, err = conn:rows(conn.dialect.tables_lock)
   end
   if ok then
-    ok, err = migrate(conn, label, base_url)
+    ok, err = set_up(conn, label, base_url)
   end
   if ok then
     ok, err = conn:commit()

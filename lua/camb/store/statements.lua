@@ -118,17 +118,15 @@ statements.claim = {
   { state = "intended", sql = CLAIM:format("intended", SOUND.intended, "") },
 }
 
-statements.register = "INSERT INTO camb_workers (owner, lease) "
-  .. "VALUES (?, {clock} + ?) "
-  .. "ON CONFLICT (owner) DO UPDATE SET lease = excluded.lease"
-statements.renew = "UPDATE camb_workers SET lease = {clock} + ? "
+-- A worker counts on as long as it lives: no clock has to be right for that.
+statements.register = "INSERT INTO camb_workers (owner, beat, lease) "
+  .. "VALUES (?, 1, ?) ON CONFLICT (owner) DO UPDATE "
+  .. "SET beat = camb_workers.beat + 1, lease = excluded.lease"
+statements.renew = "UPDATE camb_workers SET beat = beat + 1, lease = ? "
   .. "WHERE owner = ?"
-statements.workers = "SELECT owner FROM camb_workers"
+statements.workers = "SELECT owner, CAST(beat AS TEXT) AS beat, lease "
+  .. "FROM camb_workers"
 statements.dismiss = "DELETE FROM camb_workers WHERE owner = ?"
-
--- No lease is longer than a day: beyond is damage, or a clock set back.
-local LIVE = "COALESCE(lease BETWEEN {clock} AND {clock} + 86401, FALSE)"
-statements.dismiss_dead = "DELETE FROM camb_workers WHERE NOT " .. LIVE
 statements.free_dead = [[UPDATE camb_jobs SET owner = NULL
   WHERE owner IS NOT NULL AND NOT EXISTS (SELECT 1 FROM camb_workers
   WHERE camb_workers.owner = camb_jobs.owner)]]

@@ -41,7 +41,7 @@ local function connect(self, patience)
   end
 end
 
---- Open `spec` and make or migrate its tables.
+--- Open `spec`, and make its tables where there are none.
 ---@param backend table # camb.store.sqlite or camb.store.postgres
 ---@param spec string
 ---@param options table # as camb.store.open has checked them
