@@ -1,6 +1,7 @@
 --- Who works on which job: a worker claims free jobs, holds them by a lease
 --- that it renews, and takes over those of a worker that ended.
 
+local ascii = require "camb.ascii"
 local core = require "camb.core"
 local Error = require "camb.error"
 local owner = require "camb.store.owner"
@@ -26,7 +27,7 @@ local function silence_of(self, worker, lease)
 end
 
 local function lease_of(self, worker)
-  local lease = tonumber(worker.lease) or 0
+  local lease = ascii.tonumber(worker.lease) or 0
   return lease > 0 and lease <= LONGEST_LEASE and lease or self.lease
 end
 

@@ -124,8 +124,8 @@ statements.register = "INSERT INTO camb_workers (owner, beat, lease) "
   .. "SET beat = camb_workers.beat + 1, lease = excluded.lease"
 statements.renew = "UPDATE camb_workers SET beat = beat + 1, lease = ? "
   .. "WHERE owner = ?"
-statements.workers = "SELECT owner, CAST(beat AS TEXT) AS beat, lease "
-  .. "FROM camb_workers"
+statements.workers = "SELECT owner, CAST(beat AS TEXT) AS beat, "
+  .. "CAST(lease AS TEXT) AS lease FROM camb_workers"
 statements.dismiss = "DELETE FROM camb_workers WHERE owner = ?"
 statements.free_dead = [[UPDATE camb_jobs SET owner = NULL
   WHERE owner IS NOT NULL AND NOT EXISTS (SELECT 1 FROM camb_workers
