@@ -96,7 +96,9 @@ local calls = {
     return self.client:task(matrix.TASK):status(options)
   end,
   poll = function(self, options)
-    options.interval, options.max_attempts = 0.01, 2
+    -- the budget is time: one attempt that hangs must leave room for another
+    options.interval = 1.5 * (self.options.timeout or 0.01)
+    options.max_attempts = 2
     return self.client:task(matrix.TASK):wait(options)
   end,
   result = function(self, options)
