@@ -111,6 +111,40 @@ describe("the command camb", function()
     assert.matches("Usage: camb separate", output)
   end)
 
+  it("names the option whose value is wrong, as the shell has it", function()
+    for words, sentence in pairs({
+      ["separate x.wav -j 0"] = "--jobs must be a whole number of 1 or more",
+      ["separate x.wav -j abc"] = "--jobs: 'abc' is not a number",
+      ["separate x.wav --folder-id x"] = "--folder-id must be an integer",
+      ["separate x.wav --deadline 0"] = "--deadline must be more than 0",
+      ["separate x.wav --output-dir ''"] = "--output-dir is empty",
+      ["separate x.wav --api-key 'a b'"] =
+        "--api-key holds a space or a control character",
+      ["separate x.wav --api-key k --base-url foo"] = "--base-url is not "
+        .. "usable: it is not an absolute http or https URL",
+      ["separate x.wav --api-key k --ca-file /nowhere"] =
+        '--ca-file names "/nowhere", which cannot be read',
+      ["separate '' --api-key k"] = "the source is empty",
+      ["batch x.wav --requests-per-second 0"] =
+        "--requests-per-second must be more than 0",
+      ["serve --port 99999"] = "--port must be a whole number from 0 to 65535",
+      ["serve --processing x"] = "--processing: 'x' is not a number",
+    }) do
+      local output, status = camb("%s", words)
+      assert.not_equal(0, status)
+      assert.is_truthy(output:find(sentence, 1, true), output)
+      assert.is_nil(output:find("option '", 1, true), output)
+    end
+  end)
+
+  it("says what a file of faults does that raises no words", function()
+    workspace.write(folder .. "/faults.lua", "error({})")
+    local output, status = camb("serve --faults %s/faults.lua", folder)
+    assert.equal(1, status)
+    assert.equal(("camb: cannot read the faults: %s/faults.lua raises a table\n")
+      :format(folder), output)
+  end)
+
   it("serves until it is told to stop, and leaves nothing behind", function()
     for _, signal in ipairs({ "INT", "TERM" }) do
       local output = workspace.run(([[

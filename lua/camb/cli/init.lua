@@ -4,6 +4,7 @@
 local argparse = require "argparse"
 local camb = require "camb"
 local options = require "camb.options"
+local redact = require "camb.redact"
 local words = require "camb.words"
 
 local cli = {}
@@ -11,21 +12,23 @@ local cli = {}
 -- The sandbox's part of the table, where it is installed.
 local has_sandbox, sandbox_options = pcall(require, "camb.sandbox.options")
 
--- An option's value, as the shell gives it: its rule says what is wrong.
-local function converter(rule)
+-- The value of the option `name`, as the shell gives it: its rule says what is
+-- wrong.  Only a number is quoted; of others some are secrets.
+local function converter(name, rule)
   return function(text)
     local value = text
     if rule.type == "number" then
       value = tonumber(text)
       if not value then
-        return nil, ("'%s' is not a number"):format(text)
+        return nil, ("%s: '%s' is not a number"):format(name,
+          redact.visible(text))
       elseif rule.of == "integer" and math.tointeger then
         value = math.tointeger(value) or value
       end
     end
     local problem = rule.check and rule.check(value)
     if problem then
-      return nil, ("'%s' %s"):format(text, problem)
+      return nil, ("%s %s"):format(name, problem)
     end
     return value
   end
@@ -54,9 +57,7 @@ local function add_flag(command, name, option)
   end
   local flag = command:option(names, text):argname(argname)
     :show_default(false)
-  if option.rule.type == "number" then
-    flag:convert(converter(option.rule))
-  end
+  flag:convert(converter(names:match("%-%-%S+$"), option.rule))
   if option.flag_default then
     flag:default(tostring(option.flag_default))
   end

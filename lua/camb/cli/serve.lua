@@ -15,7 +15,8 @@ local function load_faults(path)
   end
   local ok, list = pcall(chunk)
   if not ok then
-    return nil, "cannot read the faults: " .. tostring(list)
+    return nil, "cannot read the faults: " .. (type(list) == "string" and list
+      or ("%s raises a %s"):format(path, type(list)))
   elseif type(list) ~= "table" then
     return nil, ("cannot read the faults: %s returns a %s, not a list of "
       .. "faults"):format(path, type(list))

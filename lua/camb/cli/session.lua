@@ -9,9 +9,13 @@ local source = require "camb.source"
 
 local session = {}
 
--- An error's words without the place in our sources.
+-- An error's words without the place in our sources, and with an option's name
+-- as it is in the shell.
 local function plain(problem)
-  return (tostring(problem):gsub("^[^ ]+:%d+: ", ""))
+  return (tostring(problem):gsub("^[^ ]+:%d+: ", "")
+    :gsub("option '([%l_]+)'", function(name)
+      return name == "source" and "the source" or "--" .. name:gsub("_", "-")
+    end))
 end
 
 --- Say what went wrong.
