@@ -4,6 +4,7 @@
 local camb = require "camb"
 local core = require "camb.core"
 local scripted = require "spec.support.scripted"
+local workspace = require "spec.support.workspace"
 
 -- Libcurl asks first, by Expect, where a body is larger than 1 MiB.
 local LARGE = { data = "fLaC" .. ("\0"):rep(2 ^ 21), filename = "large.flac" }
@@ -260,6 +261,38 @@ describe("the upload", function()
       end)
     end
 
+    it("is followed by its id, not sent again, in a batch with a store",
+      function()
+        local folder = workspace.folder()
+        workspace.run("cp spec/fixtures/mix.flac " .. folder .. "/a.flac")
+        open([[
+          local c, n = ...
+          while true do
+            local request = c:upload()
+            if not request then
+              return
+            elseif request.method == "POST" then
+              print("TAKEN")
+              c:reply(504, '{"task_id":"PAID-77"}')
+            else
+              c:reply(200, '{"status":"ERROR"}')
+            end
+          end]])
+        local kinds = {}
+        for _, options in ipairs({ {}, { retry_failed = true },
+          { resubmit_unknown = true } }) do
+          options.store, options.output_dir = folder .. "/b.db", folder
+          for item in client:batch({ folder .. "/a.flac" }, options) do
+            kinds[#kinds + 1] = item.error.kind
+            assert.equal("PAID-77", item.error.task_id)
+          end
+        end
+        assert.same({ "unknown_outcome", "unknown_outcome", "task_failed" },
+          kinds)
+        assert.equal(1, taken())
+        workspace.remove(folder)
+      end)
+
     it("keeps the reply in which nothing looks like an id", function()
       open(answering [[c:reply(200, 'Danke: Vorgang PAID-77')]])
       assert.equal("Danke: Vorgang PAID-77", in_doubt(SMALL).detail)
@@ -389,6 +422,15 @@ describe("the upload", function()
         in_doubt(SMALL)
       end)
     end
+
+    it("has the id of a reply whose stream breaks off behind it", function()
+      open(meeting([[print("TAKEN")
+        c:frame(1, 4, stream, "\136")
+        c:frame(0, 0, stream, '{"task_id":"PAID-77"}')
+        c:reset(stream, 2)]]), { retries = 3 }, "https")
+      assert.equal("PAID-77", assert(client:submit(SMALL)).id)
+      assert.equal(1, taken())
+    end)
 
     it("is in doubt when HTTP/1.1 is asked for and spoken", function()
       open([[
