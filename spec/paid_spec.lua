@@ -132,6 +132,33 @@ describe("for a task that is paid for, camb", function()
     assert.equal(1, server:stats().uploads)
   end)
 
+  it("says in Lua's words how to fetch its stems", function()
+    local client = require("camb").client({ base_url = server.base_url,
+      api_key = server.api_key })
+    local out = folder .. "/it's \"here\""
+    server:fault({ step = "stem", status = 404, times = math.huge })
+    local _, first = client:separate(take[1], { output_dir = out,
+      interval = 0.05, deadline = 5 })
+    local second
+    for item in client:batch({ take[2] }, { output_dir = out, interval = 0.05,
+      deadline = 5 })
+    do
+      second = item.error
+    end
+    server:clear_faults()
+    for i, err in ipairs({ first, second }) do
+      assert.is_nil(err.message:find("overwrite", 1, true))
+      local line = assert(err.message:match("at no cost, with (client:.*)$"),
+        err.message)
+      local stems = assert(assert(load("local client = ...; return " .. line))(
+        client))
+      assert.equal(("%s/take00%d.foreground.wav"):format(out, i),
+        stems.foreground)
+    end
+    assert.equal(2, server:stats().uploads)
+    client:close()
+  end)
+
   it("takes it up where the same line is run again", function()
     server:fault({ step = "status", reply = { status = "PENDING" },
       times = math.huge })

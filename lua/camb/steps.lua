@@ -48,7 +48,7 @@ local function finish(call, stems, err)
   elseif err.task_id then
     err.retryable = false -- the same call would pay again
     if call.run_id and call.name then
-      err.message = err.message .. words.fetch(call.run_id)
+      err.message = err.message .. words.fetch(call)
     end
   end
   return stems, err

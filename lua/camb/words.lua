@@ -42,11 +42,12 @@ function words.take_up(mark, task_id)
 end
 
 --- How to fetch the stems of a run that is paid for.
----@param run_id integer|string
+---@param call table # run_id, output_dir, name
 ---@return string
-function words.fetch(run_id)
-  return spoken == LUA and ("; fetch the stems again, at no cost, with "
-    .. "client:download(%s)"):format(json.digits(run_id)) or ""
+function words.fetch(call)
+  return spoken == LUA and ("; fetch the stems, at no cost, with "
+    .. "client:download(%s, { output_dir = %q, name = %q })"):format(
+    json.digits(call.run_id), call.output_dir, call.name) or ""
 end
 
 return words

@@ -13,6 +13,7 @@ local journal = require "camb.journal"
 local losses = require "camb.batch.losses"
 local scheduler = require "camb.scheduler"
 local steps = require "camb.batch.steps"
+local words = require "camb.words"
 
 local Run = {}
 Run.__index = Run
@@ -206,6 +207,7 @@ function Run:fail(job, err)
   end
   if err.task_id and not self.options.store then
     err.retryable = false -- the same call would pay again
+    err.message = err.message .. (job.run_id and words.fetch(job) or "")
   end
   job.error = err
   journal.finish(job, false, err)
