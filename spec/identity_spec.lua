@@ -157,6 +157,20 @@ describe("A batch with a store knows a recording:", function()
     assert.equal(1, uploads())
   end)
 
+  it("takes that change their names have the stems of what they are now, and "
+    .. "are not paid again", function()
+    local takes_of = { make("a.wav", 1), make("b.wav", 2) }
+    for turn = 1, 5 do
+      local items = all_of(takes_of)
+      for i = 1, 2 do
+        holds((i + turn) % 2 == 0 and 1 or 2, items[i])
+      end
+      workspace.run(("cd '%s/in'; mv a.wav c; mv b.wav a.wav; mv c b.wav")
+        :format(folder))
+    end
+    assert.equal(2, uploads())
+  end)
+
   it("one that changed before it was sent is sent as it is", function()
     local take = make("t.wav", 1)
     local jobs = assert(store.open(path, { base_url = client.base_url }))

@@ -160,7 +160,7 @@ local function add(journal, rows)
     end
     local found = { added = added }
     for i, row in ipairs(added < #rows and rows or {}) do
-      found[i], err = jobs:get(row.key)
+      found[i], err = recordings.latest(jobs, row.key)
       if err then
         return nil, err
       end
@@ -172,9 +172,10 @@ end
 -- Find out which job the file is that `now` describes; false when that cannot
 -- be had.
 local function identify(run, journal, row, now, entry)
+  local base = now.key
   local key, is_changed = recordings.find(run, journal, row, now)
-  if key and key ~= row.key and journal.known[row.key] == entry.index then
-    journal.known[row.key], journal.labels[row.key] = nil, nil
+  if key and key ~= base and journal.known[base] == entry.index then
+    journal.known[base], journal.labels[base] = nil, nil
     expect(journal, key, entry)
   end
   if key then

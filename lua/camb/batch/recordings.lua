@@ -45,44 +45,57 @@ end
 -- recording gets names of its own.
 local IN_FLIGHT = { submitting = true, submitted = true, finished = true }
 
---- Find the job of the file that `now` describes, whose path was known before
---- as `row`: that one, begun anew where nothing was paid for, or a later one,
---- which is added.
+--- The row of the last recording that is known by the path of `key`; its names
+--- are not free where an earlier one is in flight.
+---@param jobs table # the store
+---@param key string
+---@return table? row
+---@return camb.Error?
+function recordings.latest(jobs, key)
+  local row, number, in_flight = nil, 1, false
+  while true do
+    local found, err = jobs:get(key_of(key, number))
+    if err then
+      return nil, err
+    elseif not found then
+      return row
+    end
+    in_flight = in_flight or IN_FLIGHT[found.state]
+    row, number = found, number + 1
+    row.in_flight = in_flight
+  end
+end
+
+--- Find the job of the file that `now` describes, whose path was known before:
+--- the last one, begun anew where nothing was paid for, or another, which is
+--- added.
 ---@param run table
 ---@param journal table
----@param row table # of the store
+---@param row table # of `recordings.latest`
 ---@param now table # a new row
 ---@return string? key # nil: the store is gone
 ---@return boolean is_changed # another recording than the path's first one
 function recordings.find(run, journal, row, now)
-  local base, number, name = now.key, 1, now.name
-  while row and row.state ~= "intended" and not is_same(run.client, row, now) do
-    local again = row.state == "failed" and journal:ask(function(jobs)
-      return jobs:retry_unpaid(row.key)
-    end)
-    if again and again > 0 then
-      return row.key, true
-    end
-    number = number + 1
-    if IN_FLIGHT[row.state] then
-      name = ("%s-%d"):format(now.name, number)
-    end
-    now.key, now.name = key_of(base, number), name
-    row = journal:ask(function(jobs)
-      local added, err = jobs:add({ now })
-      if not added then
-        return nil, err
-      end
-      return added == 0 and jobs:get(now.key) or false
-    end)
-    if row == nil then
-      return nil, false
-    elseif not row then
-      return now.key, true
-    end
+  local base, number = recordings.split(row.key)
+  if row.state == "intended" then
+    return row.key, number > 1 or not is_untouched(row, now)
+  elseif is_same(run.client, row, now) then
+    return row.key, number > 1
   end
-  return row.key, number > 1
-    or row.state == "intended" and not is_untouched(row, now)
+  local again = row.state == "failed" and journal:ask(function(jobs)
+    return jobs:retry_unpaid(row.key)
+  end)
+  if again and again > 0 then
+    return row.key, true
+  end
+  now.key = key_of(base, number + 1)
+  if row.in_flight then
+    now.name = ("%s-%d"):format(now.name, number + 1)
+  end
+  local added = journal:ask(function(jobs)
+    return jobs:add({ now })
+  end)
+  return added and now.key, true
 end
 
 -- True where both names hold what `row` says that camb wrote there, or nothing.
