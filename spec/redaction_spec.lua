@@ -408,6 +408,27 @@ describe("words of others", function()
   end)
 end)
 
+describe("the password of a URL on the command line", function()
+  it("is not in the line that takes a task up", function()
+    local server, folder = assert(sandbox.start({})), workspace.folder()
+    finally(function()
+      server:stop()
+      workspace.remove(folder)
+    end)
+    server:fault({ step = "status", status = 404, times = math.huge })
+    for _, user in ipairs({ "me:S3CRET@", "me:a%2FS3CRET@" }) do
+      local text, status = workspace.run(("CAMB_API_KEY=%s %s/bin/camb separate "
+        .. "%s -o %s --base-url %s"):format(server.api_key,
+        os.getenv("BUILD") or "build", MIX, folder,
+        (server.base_url:gsub("://", "%0" .. user:gsub("%%", "%%%%")))))
+      assert.equal(1, status)
+      assert.is_truthy(text:find("--base-url " .. server.base_url, 1, true),
+        text)
+      assert.is_nil(text:find("S3CRET", 1, true), text)
+    end
+  end)
+end)
+
 describe("the password of a store", function()
   local CLI = os.getenv("BUILD") or "build"
 

@@ -15,6 +15,11 @@ local function quote(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
+-- A URL that was typed with a name and a password, fit for a log.
+local function without_password(url)
+  return (url:gsub("^([%w+.-]+://).*@", "%1"):gsub("^[^/]*@", ""))
+end
+
 --- The line that fetches the stems of what failed with `err`; nil where there
 --- is nothing to fetch.
 ---@param arguments table # of the command
@@ -32,7 +37,8 @@ function paid.line(arguments, err)
   for _, option in ipairs({ "base_url", "proxy", "ca_file" }) do
     if arguments[option] then
       words[#words + 1] = "--" .. option:gsub("_", "-") .. " "
-        .. quote(arguments[option])
+        .. quote(option == "ca_file" and arguments.ca_file
+          or without_password(arguments[option]))
     end
   end
   if place.name then
