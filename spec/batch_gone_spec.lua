@@ -15,14 +15,21 @@ local PROGRAM = [[
   local client = camb.client()
   io.stdout:setvbuf("no")
   local more = load("return " .. (arg[4] or "{}"))()
+  local list
+  local leaves = more.leaves
+  more.leaves = nil
   local options = { store = arg[2], output_dir = arg[3], interval = 0.05,
     patience = 1, uploads = 2, on_event = function(event)
       print(event.name, event.source)
+      if leaves and event.step == "store" then
+        list:close()
+      end
     end }
   for name, value in pairs(more) do
     options[name] = value
   end
-  for item in client:batch(arg[1], options) do
+  list = client:batch(arg[1], options)
+  for item in list do
     print("item", item.source, item.stems and "stems" or item.error,
       item.task_id)
   end
@@ -198,6 +205,28 @@ describe("a batch whose store goes away", function()
           end
         end)
     end
+
+    it("leaves the ids on standard error when it is closed meanwhile", function()
+      make(2)
+      local url = prepare("submitted", "at the update")
+      server:fault({ step = "status", reply = { status = "PENDING" },
+        times = math.huge })
+      begin(url, "{ patience = 60, leaves = true }")
+      wait_for(stands_still)
+      database:stop("immediate")
+      local lines, words = finish()
+      restore()
+      assert.is_nil(lines:find("\nitem"))
+      local told = 0
+      for name in lines:gmatch("submitted\t%S+/(%S+)\n") do
+        if not states(url)[name].task_id then
+          assert.matches(name .. ': its task is "[%w_-]+", which the store does '
+            .. "not have", words)
+          told = told + 1
+        end
+      end
+      assert.is_true(told > 0)
+    end)
 
     it("writes at the end what it could not before, and says so", function()
       make(2)
