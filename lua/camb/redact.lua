@@ -6,6 +6,7 @@
 --- the length has a bound.
 
 local ascii = require "camb.ascii"
+local bytes = require "camb.text"
 local spelling = require "camb.spelling"
 
 local redact = {}
@@ -172,18 +173,8 @@ function redact.text(text, key, url)
   return hide(text, secrets_of(key, url))
 end
 
---- `text` with bytes that a terminal obeys as "\x1b" and the like, so that it
---- can be typed.
----@param text string
----@return string
-function redact.visible(text)
-  local function escape(bytes)
-    return (bytes:gsub(".", function(byte)
-      return ("\\x%02x"):format(byte:byte())
-    end))
-  end
-  return (text:gsub("[%z\1-\31\127]", escape):gsub("\194[\128-\159]", escape))
-end
+--- What a terminal obeys as "\x1b" and the like, so that it can be typed.
+redact.visible = bytes.escape
 
 --- As `text`, in one line and without control characters.
 ---@param text string

@@ -30,12 +30,17 @@ local function hex(byte)
   return ("\\x%02x"):format(byte:byte())
 end
 
+local function hex_pair(pair)
+  return ("\\x%02x\\x%02x"):format(pair:byte(1, 2))
+end
+
 --- `bytes` with each control character as "\\x1b", and where they are not
 --- UTF-8 all that is not ASCII, too.
 ---@param bytes string
 ---@return string
 function text.escape(bytes)
   bytes = bytes:gsub("[%z\1-\31\127]", hex)
+    :gsub("\194[\128-\159]", hex_pair)
   return text.is_utf8(bytes) and bytes or (bytes:gsub("[\128-\255]", hex))
 end
 
