@@ -139,7 +139,7 @@ paths["download what is cut"] = { stems = true, needs = use_sandbox,
 
 paths["download over a file"] = { expects = "file", needs = use_sandbox,
   run = function()
-    return client:download(run_id, { output_dir = taken, name = "a" })
+    return client:download(run_id, { output_dir = taken, name = "b" })
   end }
 
 paths["separate"] = { uploads = 1, stems = true,
@@ -211,8 +211,11 @@ function warm()
   local task = assert(one:submit(source))
   local run = assert(task:wait(with{}))
   local urls = assert(one:result(run.id))
-  assert(one:download(run, { output_dir = taken, name = "a" }))
+  local stems = assert(one:download(run, { output_dir = taken, name = "a" }))
   one:close()
+  local file = assert(io.open((stems.foreground:gsub("/a%.", "/b.")), "wb"))
+  file:write "another file"
+  file:close()
   local other = open(pending_url)
   pending_id = assert(other:submit(source)).id
   other:close()
