@@ -6,7 +6,7 @@
 local check = require "camb.check"
 local client = require "camb.client"
 local options = require "camb.options"
-local scheduler = require "camb.scheduler"
+local scheduler = require "camb.async.scheduler"
 local source = require "camb.source"
 
 local camb = {}

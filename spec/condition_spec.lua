@@ -2,9 +2,9 @@
 -- nothing but a tick.
 
 local camb = require "camb"
-local condition = require "camb.condition"
+local condition = require "camb.async.condition"
 local core = require "camb.core"
-local scheduler = require "camb.scheduler"
+local scheduler = require "camb.async.scheduler"
 local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
 

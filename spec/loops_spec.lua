@@ -1,9 +1,9 @@
 -- The same body for every loop: a client is waited for in coroutines of it.
 
 local camb = require "camb"
-local condition = require "camb.condition"
+local condition = require "camb.async.condition"
 local core = require "camb.core"
-local scheduler = require "camb.scheduler"
+local scheduler = require "camb.async.scheduler"
 local served = require "spec.support.served"
 local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"

@@ -1,7 +1,7 @@
 --- The service's four operations under their official names, one to one: each
 --- takes one table, and returns the reply as the service gave it.
 
-local call = require "camb.call"
+local Operation = require "camb.operation"
 local check = require "camb.check"
 local json = require "camb.json"
 local options = require "camb.options"
@@ -38,7 +38,7 @@ function AudioSeparation:create_audio_separation(given)
   local checked = check_given(self, given, "create_audio_separation",
     "media_file")
   local checked_source = source.check(checked.media_file, 2)
-  local operation = call.new(self.client, checked,
+  local operation = Operation.new(self.client, checked,
     source.label(checked_source))
   return operation:run(submit.run, checked_source, checked)
 end
@@ -61,7 +61,7 @@ end
 function AudioSeparation:get_audio_separation_run_info(given)
   local checked = check_given(self, given, "get_audio_separation_run_info",
     "run_id")
-  local operation = call.new(self.client, checked)
+  local operation = Operation.new(self.client, checked)
   operation.run_id = json.integer(checked.run_id)
   return operation:run(result.one)
 end

@@ -3,7 +3,7 @@
 local ascii = require "camb.ascii"
 local api = require "camb.api"
 local audio_separation = require "camb.audio_separation"
-local call = require "camb.call"
+local Operation = require "camb.operation"
 local check = require "camb.check"
 local connection = require "camb.connection"
 local core = require "camb.core"
@@ -11,7 +11,7 @@ local json = require "camb.json"
 local options = require "camb.options"
 local redact = require "camb.redact"
 local result = require "camb.result"
-local scheduler = require "camb.scheduler"
+local scheduler = require "camb.async.scheduler"
 local source = require "camb.source"
 local steps = require "camb.steps"
 local submit = require "camb.submit"
@@ -160,7 +160,7 @@ function Client:submit(given, given_options)
   local checked = check.options(given_options, options.of("submit"), 2)
   local checked_source = source.check(given, 2)
   local label = source.label(checked_source)
-  local reply, err = call.new(self, checked, label):run(submit.run,
+  local reply, err = Operation.new(self, checked, label):run(submit.run,
     checked_source, checked)
   return reply and task.new(self, reply.task_id, label), err
 end
@@ -195,7 +195,7 @@ end
 function Client:result(run_id, given)
   Client.check_open(self, 3)
   local checked = check.options(given, options.of("call"), 2)
-  local operation = call.new(self, checked)
+  local operation = Operation.new(self, checked)
   operation.run_id = check_run_id(run_id, 2)
   return operation:run(result.one)
 end
@@ -215,7 +215,8 @@ function Client:results(run_ids, given)
   for i, run_id in ipairs(run_ids) do
     exact[i] = check_run_id(run_id, 2)
   end
-  return call.new(self, checked):run(steps.results, run_ids, exact, checked)
+  return Operation.new(self, checked):run(steps.results, run_ids, exact,
+    checked)
 end
 
 --- For camb.lua: the options that say where stems go.
@@ -251,7 +252,7 @@ function Client:download(from, given)
   Client.check_open(self, 3)
   local checked = check.options(given, options.of("download"), 2)
   client.check_name(checked, 2)
-  local operation = call.new(self, checked)
+  local operation = Operation.new(self, checked)
   local urls
   if type(from) == "table" and from.id then
     operation.run_id = check_run_id(from.id, 2)
@@ -273,7 +274,7 @@ end
 ---@param checked table        # options of "separate"
 ---@param owns_client boolean? # the client is closed with the operation
 function client.separate(self, checked_source, checked, owns_client)
-  local operation = call.new(self, checked, source.label(checked_source))
+  local operation = Operation.new(self, checked, source.label(checked_source))
   operation.owns_client = owns_client
   return operation:run(steps.separate, checked_source, checked, checked.name)
 end

@@ -57,24 +57,26 @@ local function in_the_way(base, overwrite, source)
   end
 end
 
-local function fail_file(call, path, message)
-  return call:fail({ kind = "file", step = "download", path = path,
+local function fail_file(operation, path, message)
+  return operation:fail({ kind = "file", step = "download", path = path,
     message = message })
 end
 
-local function fail_busy(call, base)
-  local _, err = fail_file(call, base, ('"%s" is being written by another job '
+local function fail_busy(operation, base)
+  local _, err = fail_file(operation, base,
+    ('"%s" is being written by another job '
     .. "or process: %s"):format(base, words.advice("names")))
   err.is_busy = true
   return nil, err
 end
 
-local function open_part(call, base)
+local function open_part(operation, base)
   local part, reason, is_busy = core.part(base)
   if is_busy then
-    return fail_busy(call, base)
+    return fail_busy(operation, base)
   elseif not part then
-    return fail_file(call, base, ('"%s.part" cannot be written: %s'):format(
+    return fail_file(operation, base,
+      ('"%s.part" cannot be written: %s'):format(
       base, reason))
   end
   return part
@@ -83,32 +85,35 @@ end
 --- Make the output folder and open the parts of both stems.
 ---@return boolean? ok
 ---@return camb.Error? err
-function download.hold(call, options, name)
+function download.hold(operation, options, name)
   local folder = options.output_dir
   local ok, problem = make_folders(folder)
   if not ok then
-    return fail_file(call, folder, problem)
-  elseif not call:claim((core.real_path(folder) or folder) .. "/" .. name) then
-    return fail_busy(call, folder .. "/" .. name)
+    return fail_file(operation, folder, problem)
+  elseif not operation:claim((core.real_path(folder) or folder) .. "/"
+    .. name)
+  then
+    return fail_busy(operation, folder .. "/" .. name)
   end
-  call.parts = {}
+  operation.parts = {}
   for _, stem in ipairs(STEMS) do
     local err
-    call.parts[stem], err = open_part(call, base_path(folder, name, stem))
+    operation.parts[stem], err = open_part(operation,
+      base_path(folder, name, stem))
     if err then
-      call:let_go()
+      operation:let_go()
       return nil, err
     end
   end
   return true
 end
 
-local function refuse_existing(call, options, name, source)
+local function refuse_existing(operation, options, name, source)
   for _, stem in ipairs(STEMS) do
     local path, reason = in_the_way(base_path(options.output_dir, name, stem),
       options.overwrite, source)
     if path then
-      return fail_file(call, path, ('"%s" %s: %s'):format(path, reason,
+      return fail_file(operation, path, ('"%s" %s: %s'):format(path, reason,
         options.overwrite and "it is not replaced"
         or words.advice("overwrite")))
     end
@@ -122,43 +127,43 @@ end
 ---@param source string? # path of what is separated
 ---@return boolean? ok
 ---@return camb.Error? err
-function download.reserve(call, options, name, source)
+function download.reserve(operation, options, name, source)
   source = source and core.real_path(source)
-  local ok, err = refuse_existing(call, options, name, source)
+  local ok, err = refuse_existing(operation, options, name, source)
   if ok then
-    ok, err = download.hold(call, options, name)
+    ok, err = download.hold(operation, options, name)
   end
   if ok then
-    ok, err = refuse_existing(call, options, name, source)
+    ok, err = refuse_existing(operation, options, name, source)
   end
   return ok, err
 end
 
-local function begin(call, stem, url, options)
-  local part = call.parts[stem]
-  call.parts[stem] = nil
-  local transfer, reason = call:open("download", {
+local function begin(operation, stem, url, options)
+  local part = operation.parts[stem]
+  operation.parts[stem] = nil
+  local transfer, reason = operation:open("download", {
     url = url,
     part = part,
     overwrite = options.overwrite,
     hash = options.hash,
     hold = true,
-    progress = call.has_listener,
+    progress = operation.has_listener,
   })
   if not transfer then
     part:close()
-    return call:fail_open("download", { kind = "protocol",
+    return operation:fail_open("download", { kind = "protocol",
       message = ("the URL of the %s cannot be used: %s"):format(stem, reason) })
   end
-  if call.has_listener then
-    call:emit("download_started", { stem = stem })
+  if operation.has_listener then
+    operation:emit("download_started", { stem = stem })
   end
   return { transfer = transfer, stem = stem }
 end
 
 -- A URL expires, the run does not; and a stem may not be there yet.  The core
 -- says when to go on, as long as bytes are won or patience lasts.
-local function refresh(call, part, urls, renew)
+local function refresh(operation, part, urls, renew)
   local kind, _, status = part.transfer:failure()
   if kind ~= "http" or not EXPIRED[status] or not renew then
     return false
@@ -171,7 +176,7 @@ local function refresh(call, part, urls, renew)
     return false
   end
   urls[name] = url
-  call:emit("retrying", { step = "download", stem = part.stem,
+  operation:emit("retrying", { step = "download", stem = part.stem,
     reason = ("HTTP %d: the URL is asked for again"):format(status),
     attempt = part.transfer:attempts(), next_in = next_in })
   return true
@@ -185,29 +190,29 @@ local WEAKER = {
     .. "while it is finished is replaced",
 }
 
-local function warn_once(call, folder, ...)
-  local told = call.client.told
+local function warn_once(operation, folder, ...)
+  local told = operation.client.told
   for i, said in ipairs(WEAKER) do
     if select(i, ...) and not told[i] then
       told[i] = true
-      call:emit("warning", { message = call:clean(
+      operation:emit("warning", { message = operation:clean(
         ('the file system of "%s" %s'):format(folder, said)) })
     end
   end
 end
 
-local function land(call, part, stems)
+local function land(operation, part, stems)
   stems[part.stem] = part.transfer:path()
   stems[SHA256[part.stem]] = part.transfer:sha256()
-  warn_once(call, stems[part.stem]:match("^(.*)/"), part.transfer:lacks())
-  if call.has_listener then
-    call:emit("downloaded", { stem = part.stem, path = stems[part.stem],
+  warn_once(operation, stems[part.stem]:match("^(.*)/"), part.transfer:lacks())
+  if operation.has_listener then
+    operation:emit("downloaded", { stem = part.stem, path = stems[part.stem],
       bytes = part.transfer:bytes() })
   end
 end
 
-local function fail(call, part)
-  local _, err = call:fail_transfer("download", part.transfer)
+local function fail(operation, part)
+  local _, err = operation:fail_transfer("download", part.transfer)
   err.stem = part.stem
   if err.path and err.message:find("exists already", 1, true) then
     err.message = ('"%s" exists already, and is another file')
@@ -229,7 +234,7 @@ end
 
 -- Nobody but their own containers says that they are whole, and the other stem
 -- says that they are not.
-local function begin_anew(call, parts, a, b)
+local function begin_anew(operation, parts, a, b)
   local reason = ("the stems are of different lengths, %.2f s and %.2f s")
     :format(a, b)
   for _, part in pairs(parts) do
@@ -237,12 +242,12 @@ local function begin_anew(call, parts, a, b)
       local next_in = part.transfer:restart()
       part.has_come = false
       if not next_in then
-        return call:fail({ kind = "protocol", step = "download",
+        return operation:fail({ kind = "protocol", step = "download",
           stem = part.stem, attempts = part.transfer:attempts(),
           message = reason .. ", and their host does not say how long they are"
         })
       end
-      call:emit("retrying", { step = "download", stem = part.stem,
+      operation:emit("retrying", { step = "download", stem = part.stem,
         reason = reason, attempt = part.transfer:attempts(),
         next_in = next_in })
     end
@@ -250,64 +255,66 @@ local function begin_anew(call, parts, a, b)
   return true
 end
 
-local function keep_held(call, parts, stems)
+local function keep_held(operation, parts, stems)
   for _, part in pairs(parts) do
     if part.transfer:is_held() then
       if not part.transfer:keep() then
-        return fail(call, part)
+        return fail(operation, part)
       end
-      land(call, part, stems)
+      land(operation, part, stems)
     end
   end
   return true
 end
 
-local function settle(call, parts, stems)
+local function settle(operation, parts, stems)
   local a, b = durations(parts)
   if a and b and math.abs(a - b) > SLACK then
-    return begin_anew(call, parts, a, b)
+    return begin_anew(operation, parts, a, b)
   end
-  return keep_held(call, parts, stems)
+  return keep_held(operation, parts, stems)
 end
 
 -- The transfer of `part` has ended well.
-local function finish(call, part, parts, stems)
+local function finish(operation, part, parts, stems)
   part.has_come = true
   if not part.transfer:is_held() then
-    land(call, part, stems)
+    land(operation, part, stems)
   end
   for _, other in pairs(parts) do
     if not other.has_come then
       return true
     end
   end
-  return settle(call, parts, stems)
+  return settle(operation, parts, stems)
 end
 
-local function follow(call, parts, urls, renew)
+local function follow(operation, parts, urls, renew)
   -- nil: only room for what comes
   local stems = { foreground = nil, foreground_sha256 = nil,
     foreground_audio_url = nil, background = nil, background_sha256 = nil,
-    background_audio_url = nil, task_id = call.task_id, run_id = call.run_id }
+    background_audio_url = nil, task_id = operation.task_id,
+    run_id = operation.run_id }
   while not (stems.foreground and stems.background) do
-    local event = call.inbox:next()
+    local event = operation.inbox:next()
     if not event then
-      return call:fail_cancelled("download")
+      return operation:fail_cancelled("download")
     end
     local part = parts[event[1]]
     if part and event[2] == "progress" then
-      call:emit("download_progress", { stem = part.stem, bytes = event[4],
+      operation:emit("download_progress", { stem = part.stem, bytes = event[4],
         total = event[5] })
     elseif part and event[2] == "retry" then
-      call:emit_retry("download", event)
+      operation:emit_retry("download", event)
     elseif part and event[2] == "done" and not part.transfer:failure() then
-      local ok, err = finish(call, part, parts, stems)
+      local ok, err = finish(operation, part, parts, stems)
       if not ok then
         return nil, err
       end
-    elseif part and event[2] == "done" and not refresh(call, part, urls, renew)
+    elseif part and event[2] == "done"
+      and not refresh(operation, part, urls, renew)
     then
-      return fail(call, part)
+      return fail(operation, part)
     end
   end
   return stems
@@ -317,20 +324,20 @@ end
 --- for the URLs again when they have expired.
 ---@return table? stems # foreground and background: paths
 ---@return camb.Error? err
-function download.run(call, urls, options, renew)
+function download.run(operation, urls, options, renew)
   local parts = {}
   for _, stem in ipairs(STEMS) do
-    local part, err = begin(call, stem, urls[URL[stem]], options)
+    local part, err = begin(operation, stem, urls[URL[stem]], options)
     if not part then
       return nil, err
     end
     parts[part.transfer:id()] = part
   end
-  local stems, err = follow(call, parts, urls, renew)
+  local stems, err = follow(operation, parts, urls, renew)
   if not stems then
     return nil, err
   end
-  call.is_fetched = true
+  operation.is_fetched = true
   stems.foreground_audio_url = urls.foreground_audio_url
   stems.background_audio_url = urls.background_audio_url
   return stems

@@ -78,11 +78,13 @@ local function reply_words(status, said, url)
   return (" (HTTP %d%s)"):format(status, place)
 end
 
-local function subject(step, call)
+local function subject(step, operation)
   if step == "poll" or step == "status" then
-    return call.task_id and (' (task "%s")'):format(call.task_id) or ""
+    return operation.task_id and (' (task "%s")'):format(operation.task_id)
+      or ""
   elseif step == "result" then
-    return call.run_id and (" (run %s)"):format(tostring(call.run_id)) or ""
+    return operation.run_id
+      and (" (run %s)"):format(tostring(operation.run_id)) or ""
   end
   return ""
 end
@@ -91,11 +93,11 @@ end
 local LONGEST_PAUSE = 120
 
 -- True when the pause that was asked for is why there was no other attempt.
-local function is_sent_away(call, retry_after)
-  if not retry_after or not call.deadline then
+local function is_sent_away(operation, retry_after)
+  if not retry_after or not operation.deadline then
     return retry_after ~= nil and retry_after > LONGEST_PAUSE
   end
-  return core.now() + retry_after >= call.deadline
+  return core.now() + retry_after >= operation.deadline
 end
 
 local function source_kind(kind, status)
@@ -106,11 +108,11 @@ local function source_kind(kind, status)
     or SOURCE_SENTENCE[kind]
 end
 
-local function kind_of(step, call, status, retry_after)
+local function kind_of(step, operation, status, retry_after)
   local kind = KIND_OF_STATUS[status]
     or (status >= 500 and "server")
     or "protocol"
-  if kind == "server" and is_sent_away(call, retry_after) then
+  if kind == "server" and is_sent_away(operation, retry_after) then
     return "rate_limited", (HOST[step] or "the service")
       .. " is not there for now"
   elseif step == "source" then
@@ -119,11 +121,11 @@ local function kind_of(step, call, status, retry_after)
   return kind, step == "download" and STEM_SENTENCE[kind] or SENTENCE[kind]
 end
 
-local function of_status(step, transfer, call, status, retry_after)
-  local kind, sentence = kind_of(step, call, status, retry_after)
+local function of_status(step, transfer, operation, status, retry_after)
+  local kind, sentence = kind_of(step, operation, status, retry_after)
   local said, detail = api.read_error(transfer:body())
   local url = (TELLS_URL[kind] or IS_GONE[status]) and transfer:url() or nil
-  local message = sentence .. subject(step, call)
+  local message = sentence .. subject(step, operation)
     .. reply_words(status, said, url)
   if retry_after then
     message = message .. ("; it asks to come back in %d s"):format(retry_after)
@@ -136,8 +138,8 @@ local function of_status(step, transfer, call, status, retry_after)
   }
 end
 
-local function of_http(step, transfer, call, _, status, retry_after)
-  return of_status(step, transfer, call, status, retry_after)
+local function of_http(step, transfer, operation, _, status, retry_after)
+  return of_status(step, transfer, operation, status, retry_after)
 end
 
 local function of_network(step, transfer, _, reason)
@@ -188,9 +190,9 @@ function failure.of_unknown(what, task_id, transfer)
       or nil }
 end
 
-local function of_unknown(_, transfer, call, reason)
+local function of_unknown(_, transfer, operation, reason)
   return failure.of_unknown(("the file was sent but no usable reply came (%s)")
-    :format(reason), call.named_task, transfer)
+    :format(reason), operation.named_task, transfer)
 end
 
 local function of_file(step, _, _, reason)
@@ -202,11 +204,11 @@ local function of_file(step, _, _, reason)
   }
 end
 
-local function of_source(_, _, call, reason)
+local function of_source(_, _, operation, reason)
   return {
     kind = "source",
     message = ("the source %s is not what it was: %s"):format(
-      call.source and '"' .. call.source .. '"' or "given", reason),
+      operation.source and '"' .. operation.source .. '"' or "given", reason),
   }
 end
 
@@ -219,8 +221,8 @@ local TRANSLATE = {
   unknown_outcome = of_unknown,
   file = of_file,
   source = of_source,
-  cancelled = function(step, _, call)
-    return failure.of_cancel(step, call)
+  cancelled = function(step, _, operation)
+    return failure.of_cancel(step, operation)
   end,
   memory = function()
     return { kind = "file", message = "there is no memory left" }
@@ -230,11 +232,11 @@ local TRANSLATE = {
 --- The fields of the error that `transfer` ended with.
 ---@param step string
 ---@param transfer userdata # done, and failed
----@param call table        # what is known of the operation
+---@param operation table        # what is known of the operation
 ---@return table
-function failure.of_transfer(step, transfer, call)
+function failure.of_transfer(step, transfer, operation)
   local kind, reason, status, retry_after = transfer:failure()
-  local fields = TRANSLATE[kind](step, transfer, call, reason, status,
+  local fields = TRANSLATE[kind](step, transfer, operation, reason, status,
     retry_after)
   fields.step = step
   fields.http_status = status
@@ -253,17 +255,17 @@ end
 
 --- The fields of the error of an operation stopped from our side.
 ---@param step string
----@param call table
+---@param operation table
 ---@param is_sent boolean? # an upload, of which the service may have the whole
-function failure.of_cancel(step, call, is_sent)
+function failure.of_cancel(step, operation, is_sent)
   local message = NOUN[step] .. " was cancelled"
-  if is_sent and not call.task_id then
+  if is_sent and not operation.task_id then
     return { kind = "unknown_outcome", step = step, message = message
       .. " when the file had been sent: a task may exist and be charged; look "
       .. "at the dashboard before you send it again" }
-  elseif call.task_id then
+  elseif operation.task_id then
     message = ('no longer waiting for task "%s": the service has no cancel, '
-      .. "so it goes on there and is charged"):format(call.task_id)
+      .. "so it goes on there and is charged"):format(operation.task_id)
   end
   return { kind = "cancelled", step = step, message = message }
 end

@@ -42,11 +42,12 @@ local function add(client, fields)
 end
 
 -- The disk took what came before: this is told, as the job goes on.
-local function add_or_warn(call, fields)
-  local ok, reason = add(call.client, fields)
+local function add_or_warn(operation, fields)
+  local ok, reason = add(operation.client, fields)
   if not ok then
-    call:emit("warning", { message = call:clean(
-      ('the journal "%s" cannot be written: %s'):format(call.client.journal,
+    operation:emit("warning", { message = operation:clean(
+      ('the journal "%s" cannot be written: %s'):format(
+        operation.client.journal,
         reason)) })
   end
 end
@@ -70,48 +71,51 @@ end
 --- Note that `call` is going to send `prepared`.
 ---@return boolean? ok
 ---@return camb.Error? err
-function journal.begin(call, prepared)
-  local client = call.client
+function journal.begin(operation, prepared)
+  local client = operation.client
   if not client.journal then
     return true
   end
   count = count + 1
-  local fields = call.temporary_path and {} or journal.identity(prepared.path)
-  fields.source = fields.source or call.source
+  local fields = operation.temporary_path and {}
+    or journal.identity(prepared.path)
+  fields.source = fields.source or operation.source
   fields.job = ("%.0f-%s-%d"):format(core.time() * 1e6,
-    tostring(call):match("0x(%x+)") or "0", count)
+    tostring(operation):match("0x(%x+)") or "0", count)
   fields.state, fields.base_url = "submitting", client.base_url
-  fields.output_dir = call.output_dir and (core.real_path(call.output_dir)
-    or call.output_dir)
-  fields.name = call.name
+  fields.output_dir = operation.output_dir
+    and (core.real_path(operation.output_dir)
+    or operation.output_dir)
+  fields.name = operation.name
   local ok, reason = add(client, fields)
   if not ok then
-    return call:fail({ kind = "file", step = "submit", path = client.journal,
+    return operation:fail({ kind = "file", step = "submit",
+      path = client.journal,
       message = ('the journal "%s" cannot be written: %s'):format(
         client.journal, reason) })
   end
-  call.entry = fields.job
+  operation.entry = fields.job
   return true
 end
 
 --- Note what became of the upload that was begun last.  A task that a doubtful
 --- reply names is one to take up, too.
-function journal.settle(call, err)
-  if call.entry then
-    local task_id = call.task_id or err.task_id
-    add_or_warn(call, { job = call.entry, task_id = task_id,
+function journal.settle(operation, err)
+  if operation.entry then
+    local task_id = operation.task_id or err.task_id
+    add_or_warn(operation, { job = operation.entry, task_id = task_id,
       state = task_id and "submitted"
         or err.kind == "unknown_outcome" and err.kind or "refused" })
-    call.entry = nil
+    operation.entry = nil
   end
 end
 
 --- Note how the task of `call` has ended, if it has: `is_fetched`, or `err`.
-function journal.finish(call, is_fetched, err)
-  if call.client.journal and call.task_id
+function journal.finish(operation, is_fetched, err)
+  if operation.client.journal and operation.task_id
     and (is_fetched or err and err.task_ended)
   then
-    add_or_warn(call, { task_id = call.task_id,
+    add_or_warn(operation, { task_id = operation.task_id,
       state = is_fetched and "fetched" or "failed" })
   end
 end

@@ -36,7 +36,7 @@ local trace_context = check.text(function(value)
   end
 end)
 
--- What camb.scheduler asks of a host.
+-- What camb.async.scheduler asks of a host.
 local HOST = { "running", "suspend", "wake", "start", "attach", "detach" }
 
 local loop = { of = "table", check = function(value)

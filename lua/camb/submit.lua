@@ -28,66 +28,67 @@ local function feed(transfer, prepared)
 end
 
 -- What the reply says, be it whole or not; nil and what is wrong with it.
-local function read_reply(call, transfer)
+local function read_reply(operation, transfer)
   local reply, problem = api.read_created(transfer:body(),
-    call.upload_url, transfer:named())
+    operation.upload_url, transfer:named())
   local status = transfer:status()
-  call.named_task = reply and reply.task_id
+  operation.named_task = reply and reply.task_id
   return status >= 200 and status < 300 and reply or nil, problem
 end
 
 -- Stopped from our side, maybe at a time when all was sent.
-local function fail_stopped(call, transfer)
+local function fail_stopped(operation, transfer)
   local is_open, is_sent = pcall(transfer.is_sent, transfer)
-  local reply = is_open and read_reply(call, transfer)
-  call.task_id = reply and reply.task_id
-  return call:fail(failure.of_cancel("submit", call, is_open and is_sent))
+  local reply = is_open and read_reply(operation, transfer)
+  operation.task_id = reply and reply.task_id
+  return operation:fail(failure.of_cancel("submit", operation,
+    is_open and is_sent))
 end
 
 -- The transfer is done.  What it failed of does not count where the service has
 -- named the task before.
-local function conclude(call, transfer)
+local function conclude(operation, transfer)
   local kind, _, status = transfer:failure()
   if kind and kind ~= "unknown_outcome" then
-    return call:fail_transfer("submit", transfer)
+    return operation:fail_transfer("submit", transfer)
   end
-  local reply, problem = read_reply(call, transfer)
+  local reply, problem = read_reply(operation, transfer)
   if reply then
     return reply
   elseif kind then
-    return call:fail_transfer("submit", transfer)
+    return operation:fail_transfer("submit", transfer)
   end
-  local fields = failure.of_unknown(problem, call.named_task, transfer)
+  local fields = failure.of_unknown(problem, operation.named_task, transfer)
   fields.http_status = status or transfer:status()
-  return call:fail(fields)
+  return operation:fail(fields)
 end
 
-local function wait(call, transfer, prepared)
+local function wait(operation, transfer, prepared)
   while true do
-    local event = call.inbox:next()
+    local event = operation.inbox:next()
     if not event then
-      return fail_stopped(call, transfer)
+      return fail_stopped(operation, transfer)
     end
     local kind = event[2]
     if kind == "done" then
       break
     elseif kind == "progress" then
-      call:emit("upload_progress", { bytes = event[4], total = event[5] })
+      operation:emit("upload_progress", { bytes = event[4], total = event[5] })
     elseif kind == "retry" then
-      call:emit_retry("submit", event)
+      operation:emit_retry("submit", event)
     elseif kind == "want" then
       local problem = feed(transfer, prepared)
       if problem then
-        return call:fail({ kind = "source", step = "submit",
+        return operation:fail({ kind = "source", step = "submit",
           message = problem })
       end
     end
   end
-  return conclude(call, transfer)
+  return conclude(operation, transfer)
 end
 
-local function open(call, prepared, options)
-  local client = call.client
+local function open(operation, prepared, options)
+  local client = operation.client
   local request = operations.request("submit", client.base_url, options)
   request.accepted = "taskid"
   request.filename = prepared.filename
@@ -95,47 +96,47 @@ local function open(call, prepared, options)
   request.path = prepared.path
   request.data = prepared.data
   request.size = prepared.size
-  request.sha256 = call.sha256
-  request.hash = call.hash_source
-  request.progress = call.has_listener
-  call.upload_url = request.url
-  return call:open("upload", request)
+  request.sha256 = operation.sha256
+  request.hash = operation.hash_source
+  request.progress = operation.has_listener
+  operation.upload_url = request.url
+  return operation:open("upload", request)
 end
 
-local function send(call, prepared, options)
-  local is_noted, failed = journal.begin(call, prepared)
+local function send(operation, prepared, options)
+  local is_noted, failed = journal.begin(operation, prepared)
   if not is_noted then
     return nil, failed
   end
-  local transfer, problem = open(call, prepared, options)
+  local transfer, problem = open(operation, prepared, options)
   if not transfer then
-    return call:fail_open("submit", { kind = "file", path = prepared.path,
+    return operation:fail_open("submit", { kind = "file", path = prepared.path,
       message = ('the source "%s" cannot be sent: %s'):format(prepared.label,
         problem) })
   end
-  if call.has_listener then
-    call:emit("upload_started", { total = prepared.size,
+  if operation.has_listener then
+    operation:emit("upload_started", { total = prepared.size,
       filename = prepared.filename })
   end
-  local reply, err = wait(call, transfer, prepared)
+  local reply, err = wait(operation, transfer, prepared)
   local is_open, sum = pcall(transfer.sha256, transfer)
-  call.sent_sha256 = is_open and sum or nil
+  operation.sent_sha256 = is_open and sum or nil
   if not reply then
     return nil, err
   end
-  call.task_id = reply.task_id
-  journal.settle(call)
-  call.inbox:drop(transfer)
-  call:emit("submitted")
+  operation.task_id = reply.task_id
+  journal.settle(operation)
+  operation.inbox:drop(transfer)
+  operation:emit("submitted")
   return reply
 end
 
 --- Send `checked` (of `source.check`) and read the task id.
 ---@return table? reply # task_id, and whatever else the service says
 ---@return camb.Error? err
-function submit.run(call, checked, options)
+function submit.run(operation, checked, options)
   if source.is_url(checked.path) then
-    local fetched, err = fetch.run(call, checked)
+    local fetched, err = fetch.run(operation, checked)
     if not fetched then
       return nil, err
     end
@@ -144,10 +145,10 @@ function submit.run(call, checked, options)
   local prepared, problem = source.prepare(checked, not options.check)
   if not prepared then
     problem.step = "submit"
-    return call:fail(problem)
+    return operation:fail(problem)
   end
-  local reply, err = send(call, prepared, options)
-  journal.settle(call, err)
+  local reply, err = send(operation, prepared, options)
+  journal.settle(operation, err)
   return reply, err
 end
 

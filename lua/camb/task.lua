@@ -1,7 +1,7 @@
 --- A task: one separation that the service has accepted.
 
 local api = require "camb.api"
-local call = require "camb.call"
+local Operation = require "camb.operation"
 local check = require "camb.check"
 local operations = require "camb.operations"
 local options = require "camb.options"
@@ -27,7 +27,7 @@ function task.new(client, id, source)
 end
 
 local function begin(self, checked)
-  local operation = call.new(self.client, checked, self.source)
+  local operation = Operation.new(self.client, checked, self.source)
   operation.task_id = self.id
   return operation
 end

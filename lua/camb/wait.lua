@@ -27,13 +27,13 @@ local function words_of(status)
   end
 end
 
-local function end_badly(call, status, kind)
+local function end_badly(operation, status, kind)
   local reason = status.exception_reason
   local said = {}
   said[#said + 1] = reason and redact.cut(reason, LONGEST_WORDS)
   said[#said + 1] = words_of(status)
   local quoted = #said > 0 and ": " .. table.concat(said, ", ") or ""
-  return call:fail({
+  return operation:fail({
     kind = kind,
     step = "poll",
     status = status.status,
@@ -45,19 +45,20 @@ local function end_badly(call, status, kind)
   })
 end
 
-local function end_well(call, status)
+local function end_well(operation, status)
   if not status.run_id then
-    return call:fail({ kind = "protocol", step = "poll",
+    return operation:fail({ kind = "protocol", step = "poll",
       status = status.status,
       message = ('the task ended as %s without a run id'):format(
         status.status) })
   end
   local remark = words_of(status)
-  call.run_id = status.run_id
-  if call.has_listener then
-    call:emit("run_ready", { message = call:clean(remark) })
+  operation.run_id = status.run_id
+  if operation.has_listener then
+    operation:emit("run_ready", { message = operation:clean(remark) })
   end
-  return { id = status.run_id, task_id = call.task_id, status = status.status,
+  return { id = status.run_id, task_id = operation.task_id,
+    status = status.status,
     message = remark, raw = status.raw }
 end
 
@@ -65,9 +66,9 @@ local function plural(polls)
   return polls == 1 and "1 poll" or ("%d polls"):format(polls)
 end
 
-local function give_up(call, transfer, last)
-  local _, err = call:fail_transfer("poll", transfer)
-  local id = redact.visible(call.task_id)
+local function give_up(operation, transfer, last)
+  local _, err = operation:fail_transfer("poll", transfer)
+  local id = redact.visible(operation.task_id)
   local comma, semicolon = words.take_up(",", id), words.take_up(";", id)
   local kind, reason = transfer:failure()
   local polls = plural(transfer:attempts())
@@ -89,41 +90,41 @@ local function give_up(call, transfer, last)
   else
     err.kind = "timeout"
     err.message = ("the service did not say how the task is in %s (%s); it may "
-      .. "finish yet"):format(polls, call:clean(reason)) .. semicolon
+      .. "finish yet"):format(polls, operation:clean(reason)) .. semicolon
   end
   err.retryable = true
   return nil, err
 end
 
 -- Read the reply that came, unless it is the one before again.
-local function read(call, transfer, last)
+local function read(operation, transfer, last)
   local status, problem = api.read_status(transfer:body())
-  last.problem = call:clean(problem)
+  last.problem = operation:clean(problem)
   if status then
     local word = status.status
-    last.word = api.meaning(word) and word or call:clean(word)
+    last.word = api.meaning(word) and word or operation:clean(word)
   end
   return status
 end
 
-local function tell_polled(call, event, last, meaning)
-  if not call.has_listener then
+local function tell_polled(operation, event, last, meaning)
+  if not operation.has_listener then
     return
   end
-  call:emit("polled", { status = last.word, attempt = event[3],
+  operation:emit("polled", { status = last.word, attempt = event[3],
     next_in = (not meaning or meaning == "pending") and event[5] or nil,
     problem = last.problem })
 end
 
 -- The outcome that a reply brings; nothing while the task goes on.
-local function judge(call, transfer, event, last)
-  local status = not event[6] and read(call, transfer, last)
+local function judge(operation, transfer, event, last)
+  local status = not event[6] and read(operation, transfer, last)
   local meaning = status and api.meaning(status.status)
-  tell_polled(call, event, last, meaning)
+  tell_polled(operation, event, last, meaning)
   if meaning == "success" then
-    return end_well(call, status)
+    return end_well(operation, status)
   elseif meaning and meaning ~= "pending" then
-    return end_badly(call, status, meaning)
+    return end_badly(operation, status, meaning)
   end
 end
 
@@ -132,58 +133,58 @@ end
 ---@param last table # empty at first; what is remembered from event to event
 ---@return table? run # id, task_id
 ---@return camb.Error? err
-function wait.hear(call, transfer, event, last)
+function wait.hear(operation, transfer, event, last)
   local kind = event[2]
   if kind == "done" then
-    return give_up(call, transfer, last)
+    return give_up(operation, transfer, last)
   elseif kind == "retry" then
-    call:emit_retry("poll", event)
+    operation:emit_retry("poll", event)
   elseif kind == "reply" then
-    return judge(call, transfer, event, last)
+    return judge(operation, transfer, event, last)
   end
 end
 
-local function follow(call, transfer)
+local function follow(operation, transfer)
   local last = {}
   local run, err
   repeat
-    local event = call.inbox:next()
+    local event = operation.inbox:next()
     if event then
-      run, err = wait.hear(call, transfer, event, last)
+      run, err = wait.hear(operation, transfer, event, last)
     else
-      run, err = call:fail_cancelled("poll")
+      run, err = operation:fail_cancelled("poll")
     end
   until run or err
-  call.inbox:drop(transfer)
+  operation.inbox:drop(transfer)
   return run, err
 end
 
---- Begin to poll for the end of the task `call.task_id`.
+--- Begin to poll for the end of the task `operation.task_id`.
 ---@return userdata? transfer
 ---@return camb.Error? err
-function wait.begin(call, options)
-  local request = operations.request("status", call.client.base_url,
-    { task_id = call.task_id, run_id = options.run_id })
+function wait.begin(operation, options)
+  local request = operations.request("status", operation.client.base_url,
+    { task_id = operation.task_id, run_id = options.run_id })
   request.interval = options.interval
   request.max_attempts = options.max_attempts
   request.patience = options.interval * options.max_attempts
-  request.listen = call.has_listener
-  local transfer, problem = call:open("poll", request)
+  request.listen = operation.has_listener
+  local transfer, problem = operation:open("poll", request)
   if not transfer then
-    return call:fail_open("poll", failure.of_open("poll", problem))
+    return operation:fail_open("poll", failure.of_open("poll", problem))
   end
   return transfer
 end
 
---- Poll until the task `call.task_id` ends.
+--- Poll until the task `operation.task_id` ends.
 ---@return table? run # id, task_id
 ---@return camb.Error? err
-function wait.run(call, options)
-  local transfer, problem = wait.begin(call, options)
+function wait.run(operation, options)
+  local transfer, problem = wait.begin(operation, options)
   if not transfer then
     return nil, problem
   end
-  return follow(call, transfer)
+  return follow(operation, transfer)
 end
 
 return wait

@@ -42,12 +42,12 @@ function words.take_up(mark, task_id)
 end
 
 --- How to fetch the stems of a run that is paid for.
----@param call table # run_id, output_dir, name
+---@param operation table # run_id, output_dir, name
 ---@return string
-function words.fetch(call)
+function words.fetch(operation)
   return spoken == LUA and ("; fetch the stems, at no cost, with "
     .. "client:download(%s, { output_dir = %q, name = %q })"):format(
-    json.digits(call.run_id), call.output_dir, call.name) or ""
+    json.digits(operation.run_id), operation.output_dir, operation.name) or ""
 end
 
 return words

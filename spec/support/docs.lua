@@ -20,7 +20,7 @@ local ROOMS = {
   { title = "audio_separation", file = "lua/camb/audio_separation.lua",
     owner = "AudioSeparation" },
   { title = "Task", file = "lua/camb/task.lua", owner = "Task" },
-  { title = "Job", file = "lua/camb/job.lua", owner = "Job" },
+  { title = "Job", file = "lua/camb/async/job.lua", owner = "Job" },
   { title = "camb.store", file = "lua/camb/store.lua", owner = "store" },
   { title = "Store", file = "lua/camb/store.lua", owner = "Store" },
   { title = "Store", file = "lua/camb/store/claims.lua", owner = "Claims" },

@@ -1,7 +1,7 @@
 --- SHA-256 of a file, in pieces between which other jobs have the time.
 
 local core = require "camb.core"
-local scheduler = require "camb.scheduler"
+local scheduler = require "camb.async.scheduler"
 
 local PIECE = 2 ^ 18
 

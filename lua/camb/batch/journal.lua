@@ -7,12 +7,12 @@
 --- task ids go to standard error, and at the end all is written if it can be.
 
 local claims = require "camb.batch.claims"
-local condition = require "camb.condition"
+local condition = require "camb.async.condition"
 local core = require "camb.core"
 local Error = require "camb.error"
 local enlist = require "camb.batch.enlist"
 local hash = require "camb.batch.hash"
-local scheduler = require "camb.scheduler"
+local scheduler = require "camb.async.scheduler"
 local store = require "camb.store"
 local writes = require "camb.batch.writes"
 

@@ -3,15 +3,15 @@
 --- through upload, polling, results and downloads; the journal records every
 --- step, and what has ended waits here as an item for whoever iterates.
 
-local call = require "camb.call"
-local condition = require "camb.condition"
+local Operation = require "camb.operation"
+local condition = require "camb.async.condition"
 local core = require "camb.core"
 local failure = require "camb.failure"
-local inbox = require "camb.inbox"
+local inbox = require "camb.async.inbox"
 local intake = require "camb.batch.intake"
 local journal = require "camb.journal"
 local losses = require "camb.batch.losses"
-local scheduler = require "camb.scheduler"
+local scheduler = require "camb.async.scheduler"
 local steps = require "camb.batch.steps"
 local words = require "camb.words"
 
@@ -45,18 +45,18 @@ end
 -- What all jobs of the batch have in common: as operations of the client.
 local function metatable_of(self)
   local common = {}
-  for name, method in pairs(call.methods) do
+  for name, method in pairs(Operation) do
     common[name] = method
   end
   common.client = self.client
   common.run = self
   common.on_event = self.options.on_event
-  common.has_listener = call.has_listener(self.client, self.options)
+  common.has_listener = Operation.has_listener(self.client, self.options)
   common.overwrite = self.options.overwrite
   common.hash = self.options.store ~= nil
   common.hash_source = self.options.dedupe
   common.options = self.options
-  call.methods.be_patient(common, self.options)
+  Operation.be_patient(common, self.options)
   if self.options.store then
     common.patience = math.max(common.patience, PATIENCE)
     common.endless = true

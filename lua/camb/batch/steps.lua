@@ -3,13 +3,13 @@
 --- at a time; the tasks that wait at the service share one, and so do the
 --- requests for results.
 
-local call = require "camb.call"
+local Operation = require "camb.operation"
 local core = require "camb.core"
 local download = require "camb.download"
 local fetch_source = require "camb.fetch"
-local inbox = require "camb.inbox"
+local inbox = require "camb.async.inbox"
 local result = require "camb.result"
-local scheduler = require "camb.scheduler"
+local scheduler = require "camb.async.scheduler"
 local submit = require "camb.submit"
 local wait = require "camb.wait"
 
@@ -154,7 +154,7 @@ local function ask_together(run, jobs)
     deadline = job.deadline and math.min(job.deadline, deadline or math.huge)
       or deadline
   end
-  local operation = call.new(run.client, run.options)
+  local operation = Operation.new(run.client, run.options)
   operation.on_event, operation.deadline = nil, deadline
   operation.has_listener = run.client.on_event ~= nil
   run.asking = operation

@@ -2,7 +2,7 @@
 --- loop as one transaction, tried again as a whole.
 
 local core = require "camb.core"
-local scheduler = require "camb.scheduler"
+local scheduler = require "camb.async.scheduler"
 local twins = require "camb.batch.twins"
 local written = require "camb.batch.written"
 

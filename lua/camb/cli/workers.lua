@@ -5,7 +5,7 @@ local camb = require "camb"
 local core = require "camb.core"
 local journal = require "camb.journal"
 local progress = require "camb.cli.progress"
-local scheduler = require "camb.scheduler"
+local scheduler = require "camb.async.scheduler"
 local session = require "camb.cli.session"
 
 local workers = {}

@@ -1,5 +1,5 @@
 --- Copas 4 as the loop of a client: camb.client{ loop = this }.  A host as
---- camb.scheduler describes it.
+--- camb.async.scheduler describes it.
 
 local copas = require "copas"
 

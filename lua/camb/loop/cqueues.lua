@@ -1,5 +1,5 @@
 --- cqueues as the loop of a client: camb.client{ loop = this }.  A host as
---- camb.scheduler describes it.
+--- camb.async.scheduler describes it.
 
 local condition = require "cqueues.condition"
 local cqueues = require "cqueues"

@@ -1,8 +1,9 @@
 --- libuv as the loop of a client: camb.client{ loop = this }.  A host as
---- camb.scheduler describes it; every coroutine but the main one can wait, and
+--- camb.async.scheduler describes it; every coroutine but the main one can
+--- wait, and
 --- goes on out of uv.run.
 
-local coroutine = require "camb.coroutine"
+local coroutine = require "camb.async.coroutine"
 local uv = require "luv"
 
 local loop = { name = "luv" }

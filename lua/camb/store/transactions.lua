@@ -22,7 +22,7 @@ local SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 2
 local MOST_PATIENCE_AT_OPEN = 10
 
 local function sleep(seconds)
-  require("camb.scheduler").sleep(seconds)
+  require("camb.async.scheduler").sleep(seconds)
 end
 
 -- Connect, with pauses while the database is gone and there is patience.

@@ -4,7 +4,7 @@
 
 local core = require "camb.core"
 local failure = require "camb.failure"
-local inbox = require "camb.inbox"
+local inbox = require "camb.async.inbox"
 local journal = require "camb.journal"
 local redact = require "camb.redact"
 
@@ -17,40 +17,35 @@ local redact = require "camb.redact"
 
 local LONGEST_WORDS = 1000
 
----@class camb.Call
-local Call = {}
-Call.__index = Call
-
-local call = {}
+---@class camb.Operation
+local Operation = {}
+Operation.__index = Operation
 
 -- What an operation is going to write, by its path, as some file systems have
 -- no locks: two sources of one name must not find out about each other after
 -- both were paid for.
 local claimed = setmetatable({}, { __mode = "v" })
 
---- What every operation can do, for those that are made elsewhere.
-call.methods = Call
-
 --- True when events of an operation with `options` reach anybody.
-function call.has_listener(client, options)
+function Operation.has_listener(client, options)
   return options.on_event ~= nil or client.on_event ~= nil
 end
 
 --- Begin an operation of `client`; `options.deadline` counts from now.
-function call.new(client, options, source)
+function Operation.new(client, options, source)
   return setmetatable({
     client = client,
     deadline = options.deadline and core.now() + options.deadline,
     on_event = options.on_event,
-    has_listener = call.has_listener(client, options),
+    has_listener = Operation.has_listener(client, options),
     source = source,
     inbox = inbox.new(client),
-    opened = false, -- the transfer that was opened last; see Call:open
-  }, Call)
+    opened = false, -- the transfer that was opened last; see Operation:open
+  }, Operation)
 end
 
 -- A listener that raises ends the operation, and nothing is left running.
-function Call:tell(listener, event)
+function Operation:tell(listener, event)
   if listener then
     local ok, problem = pcall(listener, event)
     if not ok then
@@ -63,7 +58,7 @@ end
 --- Tell the listeners of a step.
 ---@param name string
 ---@param fields table?
-function Call:emit(name, fields)
+function Operation:emit(name, fields)
   if not self.has_listener then
     return
   end
@@ -78,7 +73,7 @@ function Call:emit(name, fields)
 end
 
 --- Tell that the stems are there: without what opens their URLs.
-function Call:emit_finished(stems)
+function Operation:emit_finished(stems)
   local told = {}
   for name, value in pairs(self.has_listener and stems or {}) do
     told[name] = name:find("_url$") and redact.urls(value) or value
@@ -89,7 +84,7 @@ end
 --- Words that came from outside, fit for a person and a log.
 ---@param words string?
 ---@return string?
-function Call:clean(words)
+function Operation:clean(words)
   return words and redact.line(redact.cut(words, LONGEST_WORDS),
     self.client.secret())
 end
@@ -99,7 +94,7 @@ end
 ---@param url string? # that was asked for
 ---@return nil
 ---@return camb.Error
-function Call:fail(fields, url)
+function Operation:fail(fields, url)
   fields.task_id = fields.task_id or self.task_id
   fields.run_id = fields.run_id or self.run_id
   fields.place = fields.task_id and self.name
@@ -110,7 +105,7 @@ end
 --- nil and the error that `transfer` ended with.
 ---@return nil
 ---@return camb.Error
-function Call:fail_transfer(step, transfer, more)
+function Operation:fail_transfer(step, transfer, more)
   local fields = failure.of_transfer(step, transfer, self)
   for key, value in pairs(more or {}) do
     fields[key] = value
@@ -119,14 +114,14 @@ function Call:fail_transfer(step, transfer, more)
 end
 
 --- nil and the error of an operation that was stopped from our side.
-function Call:fail_cancelled(step)
+function Operation:fail_cancelled(step)
   return self:fail(failure.of_cancel(step, self))
 end
 
 --- From here on the operation is about what is paid for: it is waited for as
 --- long as polling would, however many attempts that takes.
 ---@param options { interval: number, max_attempts: integer }
-function Call:be_patient(options)
+function Operation:be_patient(options)
   self.patience = options.interval * options.max_attempts
 end
 
@@ -134,7 +129,7 @@ end
 --- operation's deadline; its events come to `box`, or the operation's inbox.
 ---@return userdata? transfer
 ---@return string? problem # for fail_open
-function Call:open(kind, request, box)
+function Operation:open(kind, request, box)
   local client = self.client
   if client.closed then
     return nil, "the client was closed"
@@ -156,7 +151,7 @@ function Call:open(kind, request, box)
 end
 
 --- nil and the error of a transfer that could not be opened.
-function Call:fail_open(step, fields)
+function Operation:fail_open(step, fields)
   if self.client.closed then
     return self:fail_cancelled(step)
   end
@@ -165,7 +160,7 @@ function Call:fail_open(step, fields)
 end
 
 --- Tell of an attempt that will be made again.
-function Call:emit_retry(step, event)
+function Operation:emit_retry(step, event)
   if self.has_listener then
     self:emit("retrying", { step = step, attempt = event[3],
       reason = self:clean(event[4]), next_in = event[5] })
@@ -213,7 +208,7 @@ end
 ---@param request table # url, body, headers
 ---@return any reply # as `read` gave it
 ---@return camb.Error? err
-function Call:request(step, read, request)
+function Operation:request(step, read, request)
   local box = inbox.new(self.client)
   local transfer, problem = self:open("request", request, box)
   if not transfer then
@@ -227,7 +222,7 @@ function Call:request(step, read, request)
 end
 
 --- Stop the waiting of this operation, wherever it is.
-function Call:cancel()
+function Operation:cancel()
   self.inbox:cancel()
   if self.small then
     self.small:cancel()
@@ -238,7 +233,7 @@ end
 --- one has it.
 ---@param path string # in the one spelling of core.real_path
 ---@return boolean
-function Call:claim(path)
+function Operation:claim(path)
   if claimed[path] and claimed[path] ~= self then
     return false
   end
@@ -248,7 +243,7 @@ function Call:claim(path)
 end
 
 --- The source was sent, or is not going to be.
-function Call:forget_source()
+function Operation:forget_source()
   if self.temporary_path then
     os.remove(self.temporary_path)
     self.temporary_path = nil
@@ -256,7 +251,7 @@ function Call:forget_source()
 end
 
 --- Close the parts that nothing came into; they are gone then.
-function Call:let_go_parts()
+function Operation:let_go_parts()
   for _, part in pairs(self.parts or {}) do
     part:close()
   end
@@ -264,7 +259,7 @@ function Call:let_go_parts()
 end
 
 --- Give back the files that the operation holds.
-function Call:let_go()
+function Operation:let_go()
   self:let_go_parts()
   if self.claim_path then
     claimed[self.claim_path] = nil
@@ -275,7 +270,7 @@ end
 
 --- Give back whatever the operation holds, after an error or without.  Twice is
 --- fine.
-function Call:close(problem)
+function Operation:close(problem)
   self.inbox:close(problem)
   if self.opened then
     self.opened:close()
@@ -289,7 +284,7 @@ function Call:close(problem)
   end
 end
 
-Call.__close = Call.close
+Operation.__close = Operation.close
 
 local function conclude(self, result, err)
   journal.finish(self, self.is_fetched, err)
@@ -307,11 +302,11 @@ end
 --- Do `fn(self, a, b, c)` and pass its outcome on; the operation ends with it.
 --- Lua 5.4 closes the loop's fourth value also when the loop is left by an
 --- error, or by the end of its coroutine.
----@param fn fun(self: camb.Call, ...): any, camb.Error?
-function Call:run(fn, a, b, c)
+---@param fn fun(self: camb.Operation, ...): any, camb.Error?
+function Operation:run(fn, a, b, c)
   for _ in once, nil, nil, self do -- luacheck: ignore 512
     return conclude(self, fn(self, a, b, c))
   end
 end
 
-return call
+return Operation

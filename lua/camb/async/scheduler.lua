@@ -19,16 +19,16 @@
 --- `name` says which loop it is, for people.
 
 local Error = require "camb.error"
-local builtin = require "camb.loop.builtin"
+local builtin = require "camb.async.loop"
 local core = require "camb.core"
-local job = require "camb.job"
+local job = require "camb.async.job"
 
 local scheduler = {}
 
---- The coroutine that is about to wait; see camb.job.
+--- The coroutine that is about to wait; see camb.async.job.
 scheduler.waiter = job.waiter
 
---- Suspend the running coroutine of a host; see camb.job.
+--- Suspend the running coroutine of a host; see camb.async.job.
 scheduler.suspend = job.suspend
 
 --- pcall, where a coroutine can yield inside of it; else just a call.

@@ -1,7 +1,7 @@
 --- What a waiting operation hears of its transfers.  The client's step puts
 --- events in; the operation takes them out, waiting where there are none.
 
-local scheduler = require "camb.scheduler"
+local scheduler = require "camb.async.scheduler"
 
 -- Thousands of them wait at once, so the transfers stand beside the fields, by
 -- their ids, and the events are a list by their field `after`.  The fields are

@@ -1,10 +1,11 @@
---- The loop that camb brings along, a host as camb.scheduler describes it.
+--- The loop that camb brings along: a host as camb.async.scheduler describes
+--- it.
 --- Nothing runs it by itself: a turn is made by camb.run, by whatever waits
 --- outside of its jobs, and by client:step.
 
 local core = require "camb.core"
-local coroutine = require "camb.coroutine"
-local sleepers = require "camb.sleepers"
+local coroutine = require "camb.async.coroutine"
+local timers = require "camb.async.timers"
 
 local unpack = table.unpack or unpack -- luacheck: ignore
 
@@ -23,7 +24,7 @@ local beginning = setmetatable({}, { __mode = "k" })
 local ring, size = {}, 0
 local first, count = 1, 0
 local alive = 0
-local sleeping = sleepers.new()
+local sleeping = timers.new()
 -- The clients that are waited for, and their sessions at the same places.
 local clients, sessions = {}, {}
 
@@ -93,7 +94,7 @@ end
 
 --- Called with a coroutine that did not return, why, which is nothing for one
 --- that was closed, and the argument of one that maybe did not begin; set by
---- camb.job.
+--- camb.async.job.
 function builtin.on_failure() end
 
 -- Where a call fails for lack of memory, `current` and its state tell of it.

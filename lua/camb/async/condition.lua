@@ -1,8 +1,8 @@
 --- What a coroutine waits for until another one says that it is so.
 
-local builtin = require "camb.loop.builtin"
+local builtin = require "camb.async.loop"
 local core = require "camb.core"
-local scheduler = require "camb.scheduler"
+local scheduler = require "camb.async.scheduler"
 
 local condition = {}
 

@@ -1,13 +1,13 @@
 --- Coroutines by the time of their waking: a binary heap whose entries know
 --- their place, so that one who is woken early leaves it at once.
 
-local sleepers = {}
+local timers = {}
 
 local Sleepers = {}
 Sleepers.__index = Sleepers
 
 --- A new, empty heap.
-function sleepers.new()
+function timers.new()
   return setmetatable({}, Sleepers)
 end
 
@@ -78,4 +78,4 @@ function Sleepers:due(now)
   end
 end
 
-return sleepers
+return timers

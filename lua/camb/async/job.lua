@@ -5,8 +5,8 @@
 --- memory runs out no end is lost, and nobody waits for it in vain.
 
 local Error = require "camb.error"
-local builtin = require "camb.loop.builtin"
-local coroutine = require "camb.coroutine"
+local builtin = require "camb.async.loop"
+local coroutine = require "camb.async.coroutine"
 
 local unpack = table.unpack or unpack -- luacheck: ignore
 
