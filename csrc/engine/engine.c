@@ -34,7 +34,7 @@ static int separate (Decoder *d, const char *foreground, const char *background,
   Writer *w = writer_open(foreground, background, decoder_format(d), fault);
   int code = -1;
   if (w != NULL)
-    code = pipeline_run(d, w, options->workers, options->cancel, fault);
+    code = pipeline_run(d, w, options, fault);
   if (code == 0)
     source_describe(d, writer_count(w), report);
   writer_close(w);

@@ -19,6 +19,7 @@ typedef struct EngineOptions {
   const atomic_bool *cancel; /* looked at between segments; may be NULL */
   double max_seconds;        /* a longer source is refused; 0: no limit */
   int64_t max_bytes;         /* a larger file is refused; 0: no limit */
+  int plain; /* compute as on a processor without AVX2, for benches */
 } EngineOptions;
 
 typedef struct EngineReport {

@@ -38,8 +38,8 @@ static int start_resampler (Feed *f, AVChannelLayout from, int rate) {
   return code;
 }
 
-/* More than two channels go down to stereo, as their layout says; layouts
-** that nobody knows how to mix count as the usual one of that size. */
+/* More than two channels go down to one, as their layout says; layouts that
+** nobody knows how to mix count as the usual one of that size. */
 static int open_resampler (Feed *f, const Format *format, Fault *fault) {
   AVChannelLayout usual;
   if (format->rate == GRID_RATE && format->channels <= 2)
@@ -75,7 +75,7 @@ Feed *feed_open (const Format *format, Fault *fault) {
   }
   f->source_channels = format->channels;
   f->source_step = format->rate / 10;
-  f->channels = format->channels > 1 ? 2 : 1;
+  f->channels = format->channels == 2 ? 2 : 1;
   f->scale = format->bits == 16 ? 1.0F / (1 << 15) : 1.0F / (1 << 23);
   int code = open_buffers(f) < 0 ? fault_memory(fault)
                                  : open_resampler(f, format, fault);

@@ -10,12 +10,13 @@
 #include "engine/feed.h"
 #include "engine/fifo.h"
 #include "engine/mask.h"
+#include "engine/weights.h"
 
 enum { MAX_WORKERS = 16 };
 
-/* The filters keep rows of the grid on the stack: more than some systems give
+/* The network keeps rows of the grid on the stack: more than some systems give
 ** a thread, less than most. */
-enum { STACK = 1 << 22 };
+enum { STACK = 1 << 20 };
 
 /* A second of more samples than this, all channels together, is much to keep:
 ** then the decoder does not work ahead. */
@@ -43,7 +44,7 @@ typedef struct Pipeline {
   Decoder *decoder; /* the decoding thread's */
   Feed *feed;
   Fifo *mixture;
-  Carry *carry;
+  Net *net;
   Masker *maskers[MAX_WORKERS]; /* one for each worker */
   Writer *writer;               /* the caller's thread's */
   pthread_attr_t attributes;
@@ -208,16 +209,15 @@ static void run_writer (Pipeline *p) {
 
 /* --- start and end -------------------------------------------------------- */
 
-/* All of it now: a worker in the middle of a segment must not fail, for the
-** next segment waits for what this one carries on. */
-static int open_workers (Pipeline *p, int workers) {
-  p->carry = carry_open();
-  if (p->carry == NULL)
+static int open_workers (Pipeline *p, int workers, int plain, Fault *fault) {
+  p->net = net_open(weights_begin, (size_t)(weights_end - weights_begin), plain,
+                    fault);
+  if (p->net == NULL)
     return -1;
   for (int i = 0; i < workers; i++) {
-    p->maskers[i] = masker_open(p->carry, &weights_fitted);
+    p->maskers[i] = masker_open(p->net);
     if (p->maskers[i] == NULL)
-      return -1;
+      return fault_memory(fault);
   }
   return 0;
 }
@@ -231,7 +231,8 @@ static int open_slots (Pipeline *p) {
   return 0;
 }
 
-static Pipeline *open_pipeline (Decoder *d, int workers, Fault *fault) {
+static Pipeline *open_pipeline (Decoder *d, int workers, int plain,
+                                Fault *fault) {
   const Format *format = decoder_format(d);
   Pipeline *p = av_mallocz(sizeof *p);
   if (p == NULL)
@@ -245,13 +246,11 @@ static Pipeline *open_pipeline (Decoder *d, int workers, Fault *fault) {
   p->decoder = d;
   p->feed = feed_open(format, fault);
   p->mixture = fifo_open(format);
-  if (p->feed == NULL)
+  int code = p->feed == NULL ? -1 : 0;
+  if (code == 0 && (p->mixture == NULL || open_slots(p) < 0))
+    code = fault_memory(fault);
+  if (code < 0 || open_workers(p, workers, plain, fault) < 0)
     stop(p, fault);
-  else if (p->mixture == NULL || open_slots(p) < 0 ||
-           open_workers(p, workers) < 0) {
-    fault_memory(fault);
-    stop(p, fault);
-  }
   return p;
 }
 
@@ -260,7 +259,7 @@ static void close_pipeline (Pipeline *p) {
     av_freep(&p->slots[i].segment.data);
   for (int i = 0; i < MAX_WORKERS; i++)
     masker_close(p->maskers[i]);
-  carry_close(p->carry);
+  net_close(p->net);
   feed_close(p->feed);
   fifo_close(p->mixture);
   pthread_attr_destroy(&p->attributes);
@@ -285,14 +284,15 @@ static void start (Pipeline *p, void *(*run)(void *)) {
   stop(p, &fault);
 }
 
-int pipeline_run (Decoder *d, Writer *w, int workers, const atomic_bool *cancel,
+int pipeline_run (Decoder *d, Writer *w, const EngineOptions *options,
                   Fault *fault) {
+  int workers = options->workers;
   workers = workers < 1 ? 1 : workers > MAX_WORKERS ? MAX_WORKERS : workers;
-  Pipeline *p = open_pipeline(d, workers, fault);
+  Pipeline *p = open_pipeline(d, workers, options->plain, fault);
   if (p == NULL)
     return fault_memory(fault);
   p->writer = w;
-  p->cancel = cancel;
+  p->cancel = options->cancel;
   start(p, run_decoder);
   for (int i = 0; i < workers; i++)
     start(p, run_worker);

@@ -15,7 +15,7 @@
 enum {
   SEGMENT_CORE = 1034,
   SEGMENT_CONTEXT = 87,
-  SEGMENT_FADE = 84, /* leaves frames before it for mask interpolation */
+  SEGMENT_FADE = 32, /* leaves frames before it for mask interpolation */
   /* The file's tail may reach a few frames past the last context. */
   SEGMENT_FRAMES = SEGMENT_CORE + 2 * SEGMENT_CONTEXT + 4,
   SEGMENT_SAMPLES = (SEGMENT_FRAMES - 1) * GRID_HOP + GRID_N,
@@ -31,11 +31,13 @@ typedef struct Segment {
 } Segment;
 
 /* 'data' first holds the samples, channel c from c * SEGMENT_SAMPLES on, and
-** once these have been used the mask, a plane of the grid. */
+** once these have been used the mask: a row of the grid for each frame.  Its
+** planes are what the first channel gets of itself, what the second gets of
+** itself, and what each gets of the other. */
 enum {
-  SEGMENT_PLANE = SEGMENT_FRAMES * GRID_ROW,
+  SEGMENT_MASK = SEGMENT_FRAMES * GRID_ROW,
   SEGMENT_ROOM =
-    SEGMENT_PLANE > 2 * SEGMENT_SAMPLES ? SEGMENT_PLANE : 2 * SEGMENT_SAMPLES,
+    SEGMENT_MASK > 2 * SEGMENT_SAMPLES ? SEGMENT_MASK : 2 * SEGMENT_SAMPLES,
 };
 
 /* How many frames the segment has. */

@@ -1,79 +1,94 @@
-/* From the samples of a segment to the energies on its grid. */
+/* From the samples of a segment to the energies that the network looks at. */
 
-#include "engine/analysis.h"
+#include "engine/spectra.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Of one channel's spectrum at a time the analysis needs the energy; of two
-** it needs their phase towards each other too, which Re(L R*) tells. */
+#include <libavutil/mem.h>
+
+int spectra_open (Spectra *s) {
+  size_t room = (size_t)(SEGMENT_FRAMES + 2) * GRID_ROW;
+  float *all = av_calloc(room, sizeof *all);
+  if (all == NULL)
+    return -1;
+  s->rows = all + GRID_ROW;
+  return stft_init(&s->stft, GRID_N);
+}
+
+void spectra_close (Spectra *s) {
+  if (s->rows != NULL)
+    av_free(s->rows - GRID_ROW);
+  s->rows = NULL;
+  stft_free(&s->stft);
+}
+
+/* Two channels that hold the same are one. */
+static int is_stereo (const Segment *s) {
+  const float *l = s->data, *r = s->data + SEGMENT_SAMPLES;
+  int count = (segment_frames(s) - 1) * GRID_HOP + GRID_N;
+  double power = 0, difference = 0;
+  if (s->channels == 1)
+    return 0;
+  for (int i = 0; i < count; i++) {
+    power += l[i] * l[i] + r[i] * r[i];
+    difference += (l[i] - r[i]) * (l[i] - r[i]);
+  }
+  return difference > 5e-7 * power;
+}
+
 static void keep_energy (const AVComplexFloat *x, float *energy) {
-  for (int k = 0; k < GRID_ROW; k++)
+  for (int k = 0; k < GRID_BINS; k++)
     energy[k] = x[k].re * x[k].re + x[k].im * x[k].im;
 }
 
 static void keep_cross (const AVComplexFloat *l, const AVComplexFloat *r,
                         float *cross) {
-  for (int k = 0; k < GRID_ROW; k++)
+  for (int k = 0; k < GRID_BINS; k++)
     cross[k] = l[k].re * r[k].re + l[k].im * r[k].im;
 }
 
-static void transform_frame (Analysis *a, const float *samples, int t) {
-  AVComplexFloat first[GRID_ROW];
-  size_t at = (size_t)t * GRID_ROW, from = (size_t)t * GRID_HOP;
-  stft_forward(&a->stft, samples + from);
-  keep_energy(a->stft.spectrum, a->left + at);
-  if (a->channels == 1)
+static void transform (Spectra *s, const float *samples, float *row) {
+  AVComplexFloat left[GRID_BINS];
+  stft_forward(&s->stft, samples);
+  keep_energy(s->stft.spectrum, row);
+  if (!s->stereo) {
+    memset(row + GRID_BINS, 0, GRID_BINS * sizeof *row);
     return;
-  memcpy(first, a->stft.spectrum, sizeof first);
-  stft_forward(&a->stft, samples + SEGMENT_SAMPLES + from);
-  keep_energy(a->stft.spectrum, a->right + at);
-  keep_cross(first, a->stft.spectrum, a->cross + at);
+  }
+  memcpy(left, s->stft.spectrum, sizeof left);
+  stft_forward(&s->stft, samples + SEGMENT_SAMPLES);
+  keep_energy(s->stft.spectrum, row + GRID_BINS);
+  keep_cross(left, s->stft.spectrum, row + 2 * GRID_BINS);
 }
 
-static void make_level (Analysis *a) {
-  size_t count = (size_t)a->frames * GRID_ROW;
-  for (size_t i = 0; i < count; i++) {
-    float power =
-      a->channels == 1 ? a->left[i] : 0.5F * (a->left[i] + a->right[i]);
-    a->level[i] = sqrtf(power) + 1e-7F;
+/* Rounding may leave a little less than nothing. */
+static float along (float left, float right, float cross, float c, float s) {
+  float energy = c * c * left + s * s * right + 2 * c * s * cross;
+  return energy > 0 ? energy : 0;
+}
+
+static void rotate (float *row, float c, float s) {
+  for (int k = 0; k < GRID_BINS; k++) {
+    float *l = row + k, *r = l + GRID_BINS;
+    float cross = l[2 * GRID_BINS];
+    float on = along(*l, *r, cross, c, s);
+    *r = along(*l, *r, cross, -s, c);
+    *l = on;
   }
 }
 
-static void sum_rows (const float *plane, int frames, float *sum) {
-  memset(sum, 0, GRID_ROW * sizeof *sum);
-  for (int t = 0; t < frames; t++)
-    for (int k = 0; k < GRID_ROW; k++)
-      sum[k] += plane[(size_t)t * GRID_ROW + (size_t)k];
-}
-
-/* Two channels that hold the same are one. */
-static void compare_channels (Analysis *a, const float *samples) {
-  size_t count = (size_t)(a->frames - 1) * GRID_HOP + GRID_N;
-  const float *l = samples, *r = samples + SEGMENT_SAMPLES;
-  for (size_t i = 0; i < count; i++) {
-    a->mean.power += 0.5 * (l[i] * l[i] + r[i] * r[i]);
-    a->mean.difference += (l[i] - r[i]) * (l[i] - r[i]);
-  }
-}
-
-void spectra_make (Analysis *a, const Segment *s) {
-  a->index = s->index;
-  a->frames = segment_frames(s);
-  a->channels = s->channels;
-  memset(&a->mean, 0, sizeof a->mean);
-  a->mean.frames = a->frames;
-  for (int t = 0; t < a->frames; t++)
-    transform_frame(a, s->data, t);
-  make_level(a);
-  sum_rows(a->level, a->frames, a->mean.level);
-  if (a->channels == 2) {
-    compare_channels(a, s->data);
-    sum_rows(a->left, a->frames, a->mean.left);
-    sum_rows(a->right, a->frames, a->mean.right);
-    sum_rows(a->cross, a->frames, a->mean.cross);
-  }
-  a->logit = s->data; /* the samples have been used */
-  memset(a->logit, 0, (size_t)a->frames * GRID_ROW * sizeof *a->logit);
-  memset(a->offset, 0, (size_t)a->frames * sizeof *a->offset);
+void spectra_make (Spectra *s, const Segment *segment) {
+  s->frames = segment_frames(segment);
+  s->stereo = is_stereo(segment);
+  s->angle = 0;
+  for (int t = 0; t < s->frames; t++)
+    transform(s, segment->data + (size_t)t * GRID_HOP,
+              s->rows + (size_t)t * GRID_ROW);
+  memset(s->rows + (size_t)s->frames * GRID_ROW, 0, GRID_ROW * sizeof *s->rows);
+  if (!s->stereo)
+    return;
+  s->angle = pan_angle(s);
+  for (int t = 0; t < s->frames; t++)
+    rotate(s->rows + (size_t)t * GRID_ROW, cosf(s->angle), sinf(s->angle));
 }

@@ -89,7 +89,7 @@ static void fade_in (const Writer *w, const Segment *s) {
     float *now = row(s, fade_start(s->index) + i);
     float t = ((float)(i - (TAIL_ROWS - FADE)) + 0.5F) / FADE;
     t = t < 0 ? 0 : t;
-    for (int k = 0; k < GRID_BINS; k++)
+    for (int k = 0; k < GRID_ROW; k++)
       now[k] = before[k] + t * (now[k] - before[k]);
   }
 }

@@ -2,9 +2,10 @@
 ** fuzzing.  Prints one line of figures; exits 0, 1 for a failed separation,
 ** 2 for a wrong command line.
 **
-** --dump DIR also writes what the engine sees in the file's first segment: one
-** DIR/<feature>.f32 for each feature, and DIR/mask.f32, as raw floats, frame
-** by frame, 1487 bins each; and DIR/weights, a line for each weight. */
+** --dump DIR also writes what the network sees in the file's first segment and
+** what it makes of it: DIR/energies.f32 and DIR/mask.f32, as raw floats, frame
+** by frame 1024 bins along the lead's direction and 1024 across it.  --plain
+** does without AVX2. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,11 +16,12 @@
 #include "engine/decode.h"
 #include "engine/engine.h"
 #include "engine/feed.h"
-#include "engine/mask.h"
+#include "engine/net.h"
+#include "engine/weights.h"
 
 static const char usage[] =
   "usage: engine IN FOREGROUND BACKGROUND [--workers N] [--max-seconds N]\n"
-  "              [--max-bytes N] [--dump DIR]\n";
+  "              [--max-bytes N] [--plain] [--dump DIR]\n";
 
 static double now (void) {
   struct timespec t;
@@ -55,20 +57,11 @@ static FILE *create (const char *dir, const char *name) {
   return file;
 }
 
-static void write_weights (const char *dir) {
-  FILE *file = create(dir, "weights");
-  fprintf(file, "bias %.4f\n", weights_fitted.bias);
-  for (int i = 0; i < FEATURES; i++)
-    fprintf(file, "%s %.4f\n", weights_names[i], weights_fitted.of[i]);
-  fclose(file);
-}
-
-static void write_plane (const Segment *s, const char *dir, const char *name) {
-  char file_name[64];
-  snprintf(file_name, sizeof file_name, "%s.f32", name);
-  FILE *file = create(dir, file_name);
-  for (int t = 0; t < segment_frames(s); t++)
-    fwrite(s->data + (size_t)t * GRID_ROW, sizeof(float), GRID_BINS, file);
+static void write_planes (const float *rows, int frames, const char *dir,
+                          const char *name) {
+  FILE *file = create(dir, name);
+  for (int t = 0; t < frames; t++)
+    fwrite(rows + (size_t)t * GRID_ROW, sizeof(float), 2 * GRID_BINS, file);
   fclose(file);
 }
 
@@ -94,40 +87,27 @@ static void read_segment (const char *path, Segment *s) {
   decoder_close(d);
 }
 
-static void run_masker (const Segment *from, Segment *to,
-                        const Weights *weights, int linear) {
-  float *data = to->data;
-  Carry *carry = carry_open();
-  Masker *m = masker_open(carry, weights);
-  if (m == NULL)
+static void dump (const char *path, const char *dir, int plain) {
+  Fault fault = {0};
+  Segment s = {0};
+  static Spectra spectra;
+  Net *net = net_open(weights_begin, (size_t)(weights_end - weights_begin),
+                      plain, &fault);
+  Room *room = net_room();
+  s.data = calloc(SEGMENT_ROOM, sizeof(float));
+  if (net == NULL)
+    die(fault.message);
+  if (room == NULL || s.data == NULL || spectra_open(&spectra) < 0)
     die("not enough memory");
-  *to = *from;
-  to->data = data;
-  memcpy(data, from->data, SEGMENT_ROOM * sizeof *data);
-  (linear ? masker_run_linear : masker_run)(m, to);
-  masker_close(m);
-  carry_close(carry);
-}
-
-/* One weight of one and all others zero: the sum is that feature. */
-static void dump (const char *path, const char *dir) {
-  Segment samples = {0}, plane = {0};
-  samples.data = calloc(SEGMENT_ROOM, sizeof(float));
-  plane.data = calloc(SEGMENT_ROOM, sizeof(float));
-  if (samples.data == NULL || plane.data == NULL)
-    die("not enough memory");
-  read_segment(path, &samples);
-  for (int i = 0; i < FEATURES; i++) {
-    Weights one = {0};
-    one.of[i] = 1;
-    run_masker(&samples, &plane, &one, 1);
-    write_plane(&plane, dir, weights_names[i]);
-  }
-  run_masker(&samples, &plane, &weights_fitted, 0);
-  write_plane(&plane, dir, "mask");
-  write_weights(dir);
-  free(samples.data);
-  free(plane.data);
+  read_segment(path, &s);
+  spectra_make(&spectra, &s);
+  write_planes(spectra.rows, spectra.frames, dir, "energies.f32");
+  net_run(net, room, &spectra, s.data);
+  write_planes(s.data, spectra.frames, dir, "mask.f32");
+  spectra_close(&spectra);
+  net_leave(room);
+  net_close(net);
+  free(s.data);
 }
 
 /* --- command -------------------------------------------------------------- */
@@ -145,6 +125,8 @@ int main (int argc, char **argv) {
       options.max_seconds = atof(argv[++i]);
     else if (strcmp(argv[i], "--max-bytes") == 0 && i + 1 < argc)
       options.max_bytes = atoll(argv[++i]);
+    else if (strcmp(argv[i], "--plain") == 0)
+      options.plain = 1;
     else if (strcmp(argv[i], "--dump") == 0 && i + 1 < argc)
       dump_dir = argv[++i];
     else if (count < 3)
@@ -161,6 +143,6 @@ int main (int argc, char **argv) {
   }
   print_figures(&report, now() - start);
   if (dump_dir != NULL)
-    dump(paths[0], dump_dir);
+    dump(paths[0], dump_dir, options.plain);
   return 0;
 }

@@ -3,7 +3,7 @@
 FUZZ         = $(BUILD)/fuzz
 FUZZ_SECONDS ?= 60
 FUZZ_CORE    = url format container retry_after reply
-FUZZ_SANDBOX = range target task form results
+FUZZ_SANDBOX = range target task form results weights
 FUZZ_C       = $(FUZZ_CORE) $(FUZZ_SANDBOX) engine
 # Programs in Lua, which take the seconds.
 FUZZ_LUA     = $(patsubst spec/fuzz/%.lua,%,$(wildcard spec/fuzz/store.lua))
@@ -27,6 +27,8 @@ $(FUZZ)/%.a:
 
 # The engine computes far more than it decides: comparing is not worth tracing.
 $(FUZZ)/obj/engine/%.o: FUZZ_CC += -fno-sanitize-coverage=trace-cmp
+$(FUZZ)/obj/engine/weights.o: csrc/engine/weights.bin
+$(FUZZ)/obj/engine/product.o: FUZZ_CC += -O3
 $(FUZZ)/obj/%.o: csrc/%.c
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(FUZZ_CC) -fsanitize=fuzzer-no-link $(CORE_CFLAGS) \

@@ -9,7 +9,7 @@ local BUILD = os.getenv "BUILD" or "build"
 local LUA = os.getenv "LUA" or "lua5.4"
 local CLEAN = "env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS"
 
-engine.BINS = 1487 -- of the dumps: up to 16 kHz
+engine.BINS = 1024 -- of the dumps: up to 11 kHz
 
 local function exists(path)
   local file = io.open(path, "rb")
@@ -53,24 +53,20 @@ function engine.separate(input, foreground, background, words, before)
   return figures
 end
 
---- One plane of a dump: a function of frame and bin, from 0; the number of its
---- frames; the mean of its values.
-function engine.plane(folder, name)
+--- The rows of a dump: a frame's values along the lead's direction, then those
+--- across it.
+function engine.rows(folder, name)
   local bytes = assert(workspace.read(("%s/%s.f32"):format(folder, name)))
-  local count, sum, batch = #bytes // 4, 0.0, 100
-  local form = "<" .. ("f"):rep(batch)
-  for at = 0, count - batch, batch do
-    local values = { form:unpack(bytes, 4 * at + 1) }
-    for i = 1, batch do
-      sum = sum + values[i]
+  local count, rows = 2 * engine.BINS, {}
+  local form = "<" .. ("f"):rep(64)
+  for at = 1, #bytes, 4 * count do
+    local row = {}
+    for i = 0, count - 1, 64 do
+      table.move({ form:unpack(bytes, at + 4 * i) }, 1, 64, i + 1, row)
     end
+    rows[#rows + 1] = row
   end
-  for at = count - count % batch, count - 1 do
-    sum = sum + ("<f"):unpack(bytes, 4 * at + 1)
-  end
-  return function(frame, bin)
-    return (("<f"):unpack(bytes, 4 * (frame * engine.BINS + bin) + 1))
-  end, count // engine.BINS, sum / count
+  return rows
 end
 
 return engine

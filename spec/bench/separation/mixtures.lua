@@ -23,6 +23,8 @@ local PAIRS = {
   { "speech over ambience", "woman 2", "birds" },
   { "speech over ambience", "man", "sauna" },
   { "speech over ambience", "woman 3", "machine" },
+  { "singing over music", "singer", "concerto" },
+  { "singing over music", "singer", "score" },
   { "lead over accompaniment", "feelings lead", "feelings rest" },
   { "lead over accompaniment", "war lead", "war rest" },
   { "lead over accompaniment", "metal lead", "metal rest" },
@@ -43,7 +45,7 @@ function mixtures.list()
 end
 
 local function recording(folder, name, channels)
-  local path = audio.make(recordings.words(name, SECONDS, channels)
+  local path = audio.make(recordings.words(name, SECONDS, channels, folder)
     .. " -c:a pcm_s16le", folder .. "/recording.wav")
   local samples = audio.decode({ path })[1].samples
   assert(#samples == SECONDS * RATE * channels, name .. " is cut off")

@@ -10,6 +10,7 @@ local FISH = "usr/share/games/fillets-ng/sound/"
 local SONGS = "usr/share/games/fretsonfire/data/songs/sectoid/"
 local SAMPLES = "usr/share/sonic-pi/samples/"
 local PROMPTS = "usr/share/asterisk/sounds/en_US_f_Allison/"
+local CSOUND = "usr/share/doc/csound-doc/html/examples/"
 
 --- Of each: name, package, files (played one after the other, with pauses, when
 --- there are several) and where to begin in seconds.
@@ -26,6 +27,9 @@ recordings.list = {
   { name = "woman 3", package = "fillets-ng-data-nl", files = {
     FISH .. "atlantis/nl/sp-m-potize.ogg", FISH .. "warcraft/nl/war-m-hodiny.ogg",
     FISH .. "atlantis/nl/sp-m-vratit1.ogg", FISH .. "tank/nl/sv-m-kecy.ogg" } },
+  -- singing
+  { name = "singer", package = "csound-doc",
+    files = { CSOUND .. "singFemale.aif.gz" } },
   -- music
   { name = "concerto", package = "gamine-data", start = 60, files = {
     "usr/share/games/gamine/sounds/"
@@ -77,14 +81,25 @@ function recordings.missing()
   return names
 end
 
+--- Where ffmpeg finds a file: what is compressed is unpacked into `folder`.
+local function readable(file, folder)
+  local path = path_of(file)
+  if not path:find "%.gz$" then
+    return path
+  end
+  local unpacked = folder .. "/" .. path:match "([^/]+)%.gz$"
+  assert(os.execute(("gzip -dc '%s' > '%s'"):format(path, unpacked)))
+  return unpacked
+end
+
 --- Words for ffmpeg that give `seconds` of a recording at 44.1 kHz: its inputs,
 --- and the filter.  What is too short is repeated.
-function recordings.words(name, seconds, channels)
+function recordings.words(name, seconds, channels, folder)
   for _, recording in ipairs(recordings.list) do
     if recording.name == name then
       local inputs, chain, labels = {}, {}, {}
       for i, file in ipairs(recording.files) do
-        inputs[i] = ("-i '%s'"):format(path_of(file))
+        inputs[i] = ("-i '%s'"):format(readable(file, folder))
         chain[i] = ("[%d:a]aresample=44100,aformat=sample_fmts=s16:"
           .. "channel_layouts=%s%s[a%d];"):format(i - 1,
             channels == 2 and "stereo" or "mono",

@@ -1,0 +1,232 @@
+"""Mixtures out of the pool, anew each time: who with what, how loud, where, in
+what tone, from when on, in mono or stereo."""
+
+import ctypes
+import functools
+import glob
+import math
+import os
+import subprocess
+
+import numpy as np
+import torch
+
+import model
+
+BINS = model.BINS
+FREQUENCY = np.arange(BINS) * 44100 / 4096
+DATA = os.environ.get("WEIGHTS_DATA", "build/weights")
+HERE = os.path.dirname(os.path.abspath(__file__))
+KINDS = ("speech", "sung", "wet", "music", "ambience", "pairs", "bands")
+
+# speech over music, speech over ambience, singing, lead, only one of the two
+CHANCES = dict(sm=.26, sa=.23, si=.19, le=.27, fg=.02, bg=.03)
+MONO, RECORDED = .4, .55  # of all, and of leads
+
+
+class Part(ctypes.Structure):
+    _fields_ = [("bins", ctypes.c_void_p), ("tone", ctypes.c_void_p),
+                ("gain", ctypes.c_float * 2), ("pause", ctypes.c_int),
+                ("resume", ctypes.c_int)]
+
+
+class Output(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p)
+                for name in ("energy", "common", "lead")]
+
+
+class Bands(ctypes.Structure):
+    _fields_ = [("of", ctypes.c_void_p * len(model.BANDS)),
+                ("mixture", ctypes.c_int), ("mixtures", ctypes.c_int)]
+
+    def __init__(self, tensors, mixture):
+        super().__init__()
+        if tensors:
+            self.of[:] = [t.data_ptr() for t in tensors]
+            self.mixture, self.mixtures = mixture, tensors[0].shape[1]
+
+
+SUMS = ("all", "both", "lead", "own", "cross", "error")
+
+
+class Sums(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_double) for name in SUMS]
+
+
+@functools.lru_cache(None)
+def library():
+    """mix.c, built anew when it has changed."""
+    source, path = HERE + "/mix.c", DATA + "/mix.so"
+    if (not os.path.exists(path)
+            or os.path.getmtime(path) < os.path.getmtime(source)):
+        new = f"{path}.{os.getpid()}"
+        subprocess.run(["gcc", "-Ofast", "-march=native", "-mprefer-vector-width=512", "-shared", "-fPIC",
+                        "-o", new, source, "-lm"], check=True)
+        os.rename(new, path)
+    loaded = ctypes.CDLL(path)
+    loaded.judge.restype = ctypes.c_float
+    return loaded
+
+
+def arrays(mixtures, frames, per_bin):
+    """For each width of bands: bands, mixtures, frames, values."""
+    return [torch.empty(n, mixtures, frames, per_bin * w)
+            for w, n in model.BANDS]
+
+
+class Pool:
+    """The arrays of each kind, mapped, one after the other."""
+
+    def __init__(self, part):
+        self.arrays = {k: [np.load(f, mmap_mode="r") for f in sorted(
+            glob.glob(f"{DATA}/pool/{k}-{part}*.npy"))] for k in KINDS}
+
+    def count(self, kind):
+        return sum(map(len, self.arrays[kind]))
+
+    def clip(self, rng, kind):
+        i = rng.randrange(self.count(kind))
+        for array in self.arrays[kind]:
+            if i < len(array):
+                return array[i]
+            i -= len(array)
+
+
+def tone(rng):
+    """A smooth random equaliser over log frequency, at times a band limit."""
+    knots = np.array([rng.gauss(0, 3) for _ in range(6)])
+    at = np.log2((FREQUENCY + 40) / 40) / math.log2(11100 / 40) * 5
+    gain = 10 ** (np.interp(at, np.arange(6), knots) / 20)
+    chance = rng.random()
+    sigmoid = lambda x: 1 / (1 + np.exp(-np.clip(x, -50, 50)))
+    if chance < .12:
+        cut = rng.choice([3400, 4000, 5500, 8000])
+        gain = gain * sigmoid((cut - FREQUENCY) / 60)
+    elif chance < .2:
+        gain = gain * sigmoid((FREQUENCY - rng.uniform(80, 300)) / 20)
+    return gain.astype("f4")
+
+
+def place(rng):
+    """Gains of a dry lead: half of them are in the middle."""
+    a = math.pi / 4 + (0 if rng.random() < .5 else rng.uniform(-.6, .6))
+    return math.cos(a), math.sin(a)
+
+
+def output(planes, i):
+    return ctypes.byref(Output(*(t[i].data_ptr() for t in planes)))
+
+
+def judge(planes, logits, slopes, floor, local):
+    """The mean loss of the mixtures, and the sums that their gains follow from;
+    fills `slopes`, if any, with the derivative by the logits."""
+    count, frames = planes[0].shape[:2]
+    loss, rows, code = 0.0, [], library()
+    for i in range(count):
+        sums = Sums()
+        loss += code.judge(
+            frames, ctypes.c_float(floor), ctypes.c_float(local),
+            ctypes.c_float(model.BIAS), output(planes, i), ctypes.byref(Bands(logits, i)),
+            ctypes.byref(Bands(slopes, i)), ctypes.byref(sums)) / count
+        rows.append([getattr(sums, name) for name in SUMS])
+    for s in slopes:
+        s /= count
+    return loss, torch.tensor(rows, dtype=torch.float64)
+
+
+class Mixer:
+    """Mixtures of `frames` frames; `part` of the pool.  Features less `mean`,
+    times `scale`."""
+
+    def __init__(self, part, frames, mean, scale):
+        self.pool, self.frames, self.library = Pool(part), frames, library()
+        self.mean, self.scale = mean.contiguous(), scale.contiguous()
+
+    def sources(self, rng, clip, gains=None, swap=False):
+        """Parts of a clip: a mono one with `gains`, or two channels."""
+        frames = self.frames
+        start = rng.randrange(clip.shape[1] - frames + 1)
+        pause = resume = 0
+        if rng.random() < .15:
+            pause = rng.randrange(frames)
+            resume = pause + rng.randrange(20, frames // 2)
+        shape = tone(rng)
+        planes = [(clip[0], gains)] if gains else [
+            (clip[0], (0, 1) if swap else (1, 0)),
+            (clip[1], (1, 0) if swap else (0, 1))]
+        return [[np.ascontiguousarray(plane[start:start + frames]), shape, *gain,
+                 pause, resume] for plane, gain in planes]
+
+    def lead(self, rng, kind):
+        if rng.random() < .2:
+            return self.sources(rng, self.pool.clip(rng, "wet"),
+                                swap=rng.random() < .5)
+        return self.sources(rng, self.pool.clip(
+            rng, "sung" if kind == "si" else "speech"), place(rng))
+
+    def rest(self, rng, kind):
+        name = "ambience" if kind == "sa" else "music"
+        swap = rng.random() < .5
+        parts = self.sources(rng, self.pool.clip(rng, name), swap=swap)
+        if name == "music" and rng.random() < .15:
+            more = self.sources(rng, self.pool.clip(rng, "ambience"))
+            loud = rng.uniform(.1, .8)
+            for part in more:
+                part[2], part[3] = part[2] * loud, part[3] * loud
+            parts += more
+        if rng.random() < .12:  # music in mono
+            for part in parts:
+                part[2] = part[3] = (part[2] + part[3]) / 2
+        return parts
+
+    def pair(self, rng):
+        """A lead and the rest of its band, at times of another's."""
+        recorded = rng.random() < RECORDED and self.pool.count("bands")
+        clip = self.pool.clip(rng, "bands" if recorded else "pairs")
+        start = rng.randrange(clip.shape[1] - self.frames + 1)
+        swap, chance = rng.random() < .5, rng.random()
+
+        def parts(planes, shape):
+            return [[np.ascontiguousarray(plane[start:start + self.frames]),
+                     shape, *((0, 1) if swap == (i == 0) else (1, 0)), 0, 0]
+                    for i, plane in enumerate(planes)]
+
+        shape = tone(rng)
+        leads = parts(clip[:2], shape)
+        if chance < .3:
+            return leads, self.rest(rng, "sm")
+        return leads, parts(clip[2:], tone(rng) if chance < .6 else shape)
+
+    def mixture(self, rng, kind, planes, bands, i):
+        mono = rng.random() < MONO
+        if kind == "le":
+            leads, rest = self.pair(rng)
+        else:
+            leads = self.lead(rng, kind) if kind != "bg" else []
+            rest = []
+            if kind != "fg":
+                rest = self.rest(rng, rng.choice(["sm", "sa"])
+                                 if kind == "bg" else kind)
+        parts = (Part * 6)()
+        keep = leads + rest
+        for part, (bins, shape, left, right, pause, resume) in zip(parts, keep):
+            if mono:
+                left = (left + right) / 2
+            part.bins, part.tone = bins.ctypes.data, shape.ctypes.data
+            part.gain[:] = left, right
+            part.pause, part.resume = pause, resume
+        assert self.library.mix(
+            self.frames, 1 if mono else 2, parts, len(leads), len(keep),
+            ctypes.c_float(rng.uniform(-8, 8)), output(planes, i),
+            ctypes.c_void_p(self.mean.data_ptr()),
+            ctypes.c_void_p(self.scale.data_ptr()),
+            ctypes.byref(Bands(bands, i)))
+        return kind, "mono" if mono else "stereo"
+
+    def batch(self, rng, count, kinds=None):
+        """Energy, common, lead: (count, frames, 2, BINS); features; names."""
+        planes = [torch.empty(count, self.frames, 2, BINS) for _ in range(3)]
+        bands = arrays(count, self.frames, model.FEATURES)
+        names = [self.mixture(rng, kinds[i] if kinds else rng.choices(
+            *zip(*CHANCES.items()))[0], planes, bands, i) for i in range(count)]
+        return planes, bands, names

@@ -1,0 +1,171 @@
+-- What the engine makes of plain cases, where one knows what it should; and
+-- what must not be heard of how it computes.
+
+local audio = require "spec.support.audio"
+local engine = require "spec.support.engine"
+local workspace = require "spec.support.workspace"
+
+local RATE, SECONDS = 44100, 6
+local SPEECH = "examples/ingredients/speech.flac"
+local MUSIC = "examples/ingredients/music.flac"
+local PLAIN = -15 -- dB: what may be left where nothing should be
+
+local folder
+
+setup(function()
+  folder = workspace.folder()
+end)
+
+teardown(function()
+  workspace.remove(folder)
+  collectgarbage()
+end)
+
+local function separate(path, words)
+  local foreground, background = folder .. "/foreground.flac",
+    folder .. "/background.flac"
+  assert(engine.separate(path, foreground, background, words))
+  return foreground, background
+end
+
+--- The samples of the source and of both stems.
+local function separated(path, words, bits)
+  local sounds = audio.decode({ path, separate(path, words) }, bits)
+  return sounds[1].samples, sounds[2].samples, sounds[3].samples
+end
+
+local function energy(samples)
+  local sum = 0.0
+  for i = 1, #samples do
+    sum = sum + samples[i] * samples[i]
+  end
+  return sum
+end
+
+local function is_below(limit, part, whole)
+  local decibel = 10 * math.log((energy(part) + 1e-9) / energy(whole), 10)
+  assert.is_true(decibel <= limit, ("%.1f dB, where at most %g are expected")
+    :format(decibel, limit))
+end
+
+local function cut(path, name)
+  return audio.cut(path, 2, SECONDS, ("%s/%s.wav"):format(folder, name))
+end
+
+--- Integers of both channels, made by `at(seconds, channel)` from -1 to 1.
+local function write(name, at)
+  local samples = {}
+  for i = 0, SECONDS * RATE - 1 do
+    for c = 1, 2 do
+      samples[#samples + 1] = math.floor(32000 * at(i / RATE, c) + 0.5)
+    end
+  end
+  return audio.write(("%s/%s.wav"):format(folder, name), samples, RATE, 2),
+    samples
+end
+
+local function noise()
+  local state = 1
+  return function()
+    state = state * 48271 % 2147483647
+    return (state / 2147483647 - 0.5) * 0.3
+  end
+end
+
+describe("of a recording that has only one of the two the other stem is empty:",
+  function()
+    it("silence gives silence", function()
+      local _, foreground, background = separated(write("silence", function()
+        return 0
+      end), "")
+      assert.is_true(audio.is_silent(foreground)
+        and audio.is_silent(background))
+    end)
+
+    it("noise goes to the background", function()
+      local mixture, foreground = separated(write("noise", noise()), "")
+      is_below(PLAIN, foreground, mixture)
+    end)
+
+    it("music goes to the background", function()
+      local mixture, foreground = separated(cut(MUSIC, "music"), "")
+      is_below(PLAIN, foreground, mixture)
+    end)
+
+    it("speech goes to the foreground", function()
+      local mixture, _, background = separated(cut(SPEECH, "speech"), "")
+      is_below(PLAIN, background, mixture)
+    end)
+
+    for title, pan in pairs{ left = "c0=c0|c1=0*c0", right = "c0=0*c0|c1=c0" } do
+      it("speech does in the " .. title .. " channel alone", function()
+        local path = audio.make(("-i %s -af 'pan=stereo|%s'"):format(
+          cut(SPEECH, "speech"), pan), folder .. "/side.wav")
+        local mixture, _, background = separated(path, "")
+        is_below(PLAIN, background, mixture)
+      end)
+    end
+  end)
+
+describe("a bass in the middle", function()
+  -- Notes of half a second, with what a string has of harmonics.
+  local function bass(t)
+    local hz, part = 55 * 2 ^ (math.floor(t * 2) * 5 % 12 / 12), t % 0.5
+    local sum = 0
+    for k = 1, 6 do
+      sum = sum + math.sin(2 * math.pi * hz * k * t) / k
+    end
+    return 0.2 * sum * math.min(1, part * 50) * math.exp(-3 * part)
+  end
+
+  it("stays in the background of speech", function()
+    local speech = audio.decode{ cut(SPEECH, "speech") }[1].samples
+    local _, notes = write("bass", bass)
+    local mixture = {}
+    for i = 1, #notes do
+      mixture[i] = notes[i] + speech[i]
+    end
+    local path = audio.write(folder .. "/over.wav", mixture, RATE, 2)
+    local _, foreground = separated(path, "")
+    local common = 0.0
+    for i = 1, #notes do
+      common = common + notes[i] * (foreground[i] - speech[i])
+    end
+    local share = common / energy(notes)
+    assert.is_true(math.abs(share) < 0.2, ("%.0f %% of it are in the foreground")
+      :format(100 * share))
+  end)
+end)
+
+describe("in a stem one does not hear #slow", function()
+  --- `from` and `to` in seconds; of the second signal, `shift` samples later.
+  local function differs(limit, a, b, from, to, shift)
+    local apart, whole = {}, {}
+    for i = from * RATE * 2 + 1, to * RATE * 2 do
+      whole[#whole + 1] = a[i]
+      apart[#apart + 1] = a[i] - b[i + shift * 2]
+    end
+    is_below(limit, apart, whole)
+  end
+
+  -- The boundary is 24 s from the start.  The piece has none, and begins where a
+  -- frame of the whole begins.
+  it("where a long recording was cut into segments", function()
+    local long = audio.make("-stream_loop 1 -i examples/mix.flac -c:a pcm_s16le",
+      folder .. "/long.wav")
+    local start, seconds = 603 * 1024, 24
+    local piece = audio.make(("-i %s -af atrim=start_sample=%d:end_sample=%d")
+      :format(long, start, start + seconds * RATE), folder .. "/piece.wav")
+    local _, whole = separated(piece, "")
+    local _, parts = separated(long, "")
+    differs(-45, whole, parts, 4, seconds - 4, start)
+  end)
+
+  it("whether the processor has AVX2", function()
+    local path = audio.make("-i examples/mix.flac -sample_fmt s32",
+      folder .. "/wide.flac")
+    local _, one = separated(path, "", 24)
+    local _, other = separated(path, "--plain", 24)
+    differs(-90, one, other, 0, 21, 0)
+  end)
+end)
