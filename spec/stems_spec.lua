@@ -190,6 +190,20 @@ describe("a download", function()
     workspace.run(("rmdir %s/x.foreground.part"):format(folder))
   end)
 
+  it("names the whole path of a file that has its name", function()
+    for _, deep in ipairs({ "a: b", ("n"):rep(200) .. "/" .. ("m"):rep(200) }) do
+      local path = ("%s/%s/x.foreground.flac"):format(folder, deep)
+      workspace.run(("mkdir -p '%s/%s'"):format(folder, deep))
+      workspace.write(path, "another file")
+      local stems, err = client:download(run, { name = "x",
+        output_dir = folder .. "/" .. deep })
+      assert.is_nil(stems)
+      assert.equal(path, err.path)
+      assert.equal(('"%s" exists already, and is another file'):format(path),
+        err.message)
+    end
+  end)
+
   it("names the path when the disk is full", function()
     local small = workspace.folder()
     local _, mounted = workspace.run(

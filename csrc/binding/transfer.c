@@ -35,23 +35,51 @@ static int l_id (lua_State *L) {
   return 1;
 }
 
-/* nil, or kind, message, http_status or nil, retry_after in seconds or nil */
+static const char *const failure_names[] = {
+  [FAILURE_HTTP] = "http",
+  [FAILURE_NETWORK] = "network",
+  [FAILURE_TIMEOUT] = "timeout",
+  [FAILURE_ATTEMPTS] = "attempts",
+  [FAILURE_PROTOCOL] = "protocol",
+  [FAILURE_UNKNOWN_OUTCOME] = "unknown_outcome",
+  [FAILURE_FILE] = "file",
+  [FAILURE_SOURCE] = "source",
+  [FAILURE_CANCELLED] = "cancelled",
+  [FAILURE_MEMORY] = "memory",
+};
+
+static void setinteger (lua_State *L, const char *name, long n) {
+  lua_pushinteger(L, (lua_Integer)n);
+  lua_setfield(L, -2, name);
+}
+
+static void setstring (lua_State *L, const char *name, const char *text) {
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, name);
+}
+
+static void setboolean (lua_State *L, const char *name, bool value) {
+  lua_pushboolean(L, value);
+  lua_setfield(L, -2, name);
+}
+
+/* failure() -> nil, or a table as the Failure of core/transfer.h: kind,
+** message, http_status?, retry_after? in seconds, sent_away, exists, path? */
 static int l_failure (lua_State *L) {
-  const Failure *failure = transfer_failure(checkopen(L));
-  if (failure->kind == FAILURE_NONE)
+  const Failure *f = transfer_failure(checkopen(L));
+  if (f->kind == FAILURE_NONE)
     return 0;
-  lua_pushstring(L, failure_name(failure->kind));
-  lua_pushstring(L,
-                 failure->message != NULL ? failure->message : "out of memory");
-  if (failure->http_status != 0)
-    lua_pushinteger(L, (lua_Integer)failure->http_status);
-  else
-    lua_pushnil(L);
-  if (failure->retry_after_s >= 0)
-    lua_pushinteger(L, (lua_Integer)failure->retry_after_s);
-  else
-    lua_pushnil(L);
-  return 4;
+  lua_createtable(L, 0, 7);
+  setstring(L, "kind", failure_names[f->kind]);
+  setstring(L, "message", f->message != NULL ? f->message : "out of memory");
+  if (f->http_status != 0)
+    setinteger(L, "http_status", f->http_status);
+  if (f->retry_after_s >= 0)
+    setinteger(L, "retry_after", f->retry_after_s);
+  setboolean(L, "sent_away", f->sent_away);
+  setboolean(L, "exists", f->exists);
+  setstring(L, "path", f->path);
+  return 1;
 }
 
 static int l_body (lua_State *L) {

@@ -265,14 +265,12 @@ static void cleanup (Transfer *t) {
 
 static void fail_disk (Download *d, PartStatus status, int error) {
   Transfer *t = &d->base;
-  if (status == PART_EXISTS)
-    transfer_fail(t, NULL, FAILURE_FILE, "%s exists already", d->file.path);
-  else if (status == PART_BUSY)
-    transfer_fail(t, NULL, FAILURE_FILE, "%s was taken by another process",
-                  d->file.part);
-  else
-    transfer_fail(t, NULL, FAILURE_FILE, "%s: %s", d->file.part,
-                  strerror(error));
+  const char *reason = status == PART_EXISTS ? "another file has the name"
+                       : status == PART_BUSY ? "another process has taken it"
+                                             : strerror(error);
+  transfer_fail(t, NULL, FAILURE_FILE, "%s", reason);
+  t->failure.exists = status == PART_EXISTS;
+  t->failure.path = t->failure.exists ? d->file.path : d->file.part;
 }
 
 /* Not what was asked for; after a pause it may be. */

@@ -137,16 +137,19 @@ void transfer_fail (Transfer *t, Exchange *x, FailureKind kind,
   Failure *failure = &t->failure;
   char text[256];
   va_list arguments;
-  failure->kind = kind;
-  failure->http_status = t->http_status;
-  failure->retry_after_s = -1;
   va_start(arguments, format);
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
   free(failure->message);
-  failure->message = strdup(text);
+  *failure = (Failure){.kind = kind,
+                       .http_status = t->http_status,
+                       .retry_after_s = -1,
+                       .message = strdup(text)};
   if (x != NULL) {
     failure->retry_after_s = exchange_retry_after(x);
+    failure->sent_away =
+      failure->retry_after_s >= 0 &&
+      !transfer_may_wait(t, transfer_asked_ms(t, failure->retry_after_s));
     transfer_take_body(t, x);
   }
   end(t);

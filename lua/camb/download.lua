@@ -164,8 +164,9 @@ end
 -- A URL expires, the run does not; and a stem may not be there yet.  The core
 -- says when to go on, as long as bytes are won or patience lasts.
 local function refresh(operation, part, urls, renew)
-  local kind, _, status = part.transfer:failure()
-  if kind ~= "http" or not EXPIRED[status] or not renew then
+  local failed = part.transfer:failure()
+  local status = failed.http_status
+  if failed.kind ~= "http" or not EXPIRED[status] or not renew then
     return false
   end
   local name = URL[part.stem]
@@ -214,10 +215,6 @@ end
 local function fail(operation, part)
   local _, err = operation:fail_transfer("download", part.transfer)
   err.stem = part.stem
-  if err.path and err.message:find("exists already", 1, true) then
-    err.message = ('"%s" exists already, and is another file')
-      :format(err.path)
-  end
   return nil, err
 end
 

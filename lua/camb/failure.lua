@@ -1,7 +1,6 @@
 --- From what the core says of a failed transfer to the error a person reads.
 
 local api = require "camb.api"
-local core = require "camb.core"
 local Error = require "camb.error"
 local redact = require "camb.redact"
 local words = require "camb.words"
@@ -89,17 +88,6 @@ local function subject(step, operation)
   return ""
 end
 
--- Longer than the core waits where there is no deadline.
-local LONGEST_PAUSE = 120
-
--- True when the pause that was asked for is why there was no other attempt.
-local function is_sent_away(operation, retry_after)
-  if not retry_after or not operation.deadline then
-    return retry_after ~= nil and retry_after > LONGEST_PAUSE
-  end
-  return core.now() + retry_after >= operation.deadline
-end
-
 local function source_kind(kind, status)
   if status >= 400 and not SOURCE_SENTENCE[kind] then
     kind = "source"
@@ -108,11 +96,12 @@ local function source_kind(kind, status)
     or SOURCE_SENTENCE[kind]
 end
 
-local function kind_of(step, operation, status, retry_after)
+local function kind_of(step, failed)
+  local status = failed.http_status
   local kind = KIND_OF_STATUS[status]
     or (status >= 500 and "server")
     or "protocol"
-  if kind == "server" and is_sent_away(operation, retry_after) then
+  if kind == "server" and failed.sent_away then
     return "rate_limited", (HOST[step] or "the service")
       .. " is not there for now"
   elseif step == "source" then
@@ -121,8 +110,9 @@ local function kind_of(step, operation, status, retry_after)
   return kind, step == "download" and STEM_SENTENCE[kind] or SENTENCE[kind]
 end
 
-local function of_status(step, transfer, operation, status, retry_after)
-  local kind, sentence = kind_of(step, operation, status, retry_after)
+local function of_http(step, transfer, operation, failed)
+  local status, retry_after = failed.http_status, failed.retry_after
+  local kind, sentence = kind_of(step, failed)
   local said, detail = api.read_error(transfer:body())
   local url = (TELLS_URL[kind] or IS_GONE[status]) and transfer:url() or nil
   local message = sentence .. subject(step, operation)
@@ -138,32 +128,30 @@ local function of_status(step, transfer, operation, status, retry_after)
   }
 end
 
-local function of_http(step, transfer, operation, _, status, retry_after)
-  return of_status(step, transfer, operation, status, retry_after)
-end
-
-local function of_network(step, transfer, _, reason)
+local function of_network(step, transfer, _, failed)
   return {
     kind = "network",
     message = ("%s failed after %d attempt%s: %s"):format(NOUN[step],
-      transfer:attempts(), transfer:attempts() == 1 and "" or "s", reason),
+      transfer:attempts(), transfer:attempts() == 1 and "" or "s",
+      failed.message),
     retryable = true,
   }
 end
 
-local function of_timeout(step, _, _, reason)
+local function of_timeout(step, _, _, failed)
   return {
     kind = "timeout",
-    message = ("%s did not end in time: %s"):format(NOUN[step], reason),
+    message = ("%s did not end in time: %s"):format(NOUN[step],
+      failed.message),
     retryable = true,
   }
 end
 
-local function of_protocol(step, _, _, reason)
+local function of_protocol(step, _, _, failed)
   return {
     kind = "protocol",
     message = ("%s brought an answer that cannot be right: %s"):format(
-      NOUN[step], reason),
+      NOUN[step], failed.message),
   }
 end
 
@@ -190,25 +178,30 @@ function failure.of_unknown(what, task_id, transfer)
       or nil }
 end
 
-local function of_unknown(_, transfer, operation, reason)
+local function of_unknown(_, transfer, operation, failed)
   return failure.of_unknown(("the file was sent but no usable reply came (%s)")
-    :format(reason), operation.named_task, transfer)
+    :format(failed.message), operation.named_task, transfer)
 end
 
-local function of_file(step, _, _, reason)
-  return {
-    kind = "file",
-    message = step == "submit" and "the source cannot be read: " .. reason
-      or reason,
-    path = reason:match("^(.-): ") or reason:match("^(.-) exists already"),
-  }
+local function of_file(step, _, _, failed)
+  local message
+  if failed.exists then
+    message = ('"%s" exists already, and is another file'):format(failed.path)
+  elseif failed.path then
+    message = ('"%s" cannot be written: %s'):format(failed.path, failed.message)
+  else
+    message = (step == "submit" and "the source cannot be read: " or "")
+      .. failed.message
+  end
+  return { kind = "file", message = message, path = failed.path }
 end
 
-local function of_source(_, _, operation, reason)
+local function of_source(_, _, operation, failed)
   return {
     kind = "source",
     message = ("the source %s is not what it was: %s"):format(
-      operation.source and '"' .. operation.source .. '"' or "given", reason),
+      operation.source and '"' .. operation.source .. '"' or "given",
+      failed.message),
   }
 end
 
@@ -235,12 +228,11 @@ local TRANSLATE = {
 ---@param operation table        # what is known of the operation
 ---@return table
 function failure.of_transfer(step, transfer, operation)
-  local kind, reason, status, retry_after = transfer:failure()
-  local fields = TRANSLATE[kind](step, transfer, operation, reason, status,
-    retry_after)
+  local failed = transfer:failure()
+  local fields = TRANSLATE[failed.kind](step, transfer, operation, failed)
   fields.step = step
-  fields.http_status = status
-  fields.retry_after = retry_after
+  fields.http_status = failed.http_status
+  fields.retry_after = failed.retry_after
   fields.attempts = transfer:attempts()
   return fields
 end

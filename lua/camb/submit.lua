@@ -48,18 +48,18 @@ end
 -- The transfer is done.  What it failed of does not count where the service has
 -- named the task before.
 local function conclude(operation, transfer)
-  local kind, _, status = transfer:failure()
-  if kind and kind ~= "unknown_outcome" then
+  local failed = transfer:failure()
+  if failed and failed.kind ~= "unknown_outcome" then
     return operation:fail_transfer("submit", transfer)
   end
   local reply, problem = read_reply(operation, transfer)
   if reply then
     return reply
-  elseif kind then
+  elseif failed then
     return operation:fail_transfer("submit", transfer)
   end
   local fields = failure.of_unknown(problem, operation.named_task, transfer)
-  fields.http_status = status or transfer:status()
+  fields.http_status = transfer:status()
   return operation:fail(fields)
 end
 

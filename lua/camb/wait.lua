@@ -70,7 +70,8 @@ local function give_up(operation, transfer, last)
   local _, err = operation:fail_transfer("poll", transfer)
   local id = redact.visible(operation.task_id)
   local comma, semicolon = words.take_up(",", id), words.take_up(";", id)
-  local kind, reason = transfer:failure()
+  local failed = transfer:failure()
+  local kind, reason = failed.kind, failed.message
   local polls = plural(transfer:attempts())
   err.status = last.word
   if kind ~= "attempts" then
