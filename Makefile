@@ -53,7 +53,8 @@ ENGINE_C    = $(wildcard csrc/engine/*.c)
 SANDBOX_C   = $(wildcard csrc/sandbox/*.c csrc/sandbox/*/*.c) $(ENGINE_C) \
   csrc/binding/fields.c
 LUA_FILES   = $(shell find lua -name '*.lua')
-SANDBOX_LUA = $(filter lua/camb/sandbox.lua lua/camb/sandbox/%,$(LUA_FILES))
+SANDBOX_LUA = $(filter lua/camb/sandbox.lua lua/camb/audio.lua \
+  lua/camb/sandbox/%,$(LUA_FILES))
 CORE_LUA    = $(filter-out $(SANDBOX_LUA),$(LUA_FILES))
 
 OBJ        = $(BUILD)/obj/$(notdir $(LUA))

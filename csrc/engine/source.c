@@ -16,9 +16,10 @@ static void hush (void) {
   av_log_set_level(AV_LOG_QUIET);
 }
 
-static int check (const char *path, const EngineOptions *options,
+int source_check (const char *path, const EngineOptions *options,
                   Fault *fault) {
   struct stat status;
+  pthread_once(&quiet, hush);
   if (stat(path, &status) != 0)
     return 0; /* opening it will say why */
   if (!S_ISREG(status.st_mode))
@@ -34,8 +35,7 @@ static int check (const char *path, const EngineOptions *options,
 Decoder *source_open (const char *path, const EngineOptions *options,
                       Fault *fault) {
   Decoder *d;
-  pthread_once(&quiet, hush);
-  if (check(path, options, fault) < 0)
+  if (source_check(path, options, fault) < 0)
     return NULL;
   d = decoder_open(path, options->cancel, fault);
   if (d == NULL || decoder_limit(d, options->max_seconds, fault) == 0)

@@ -11,6 +11,11 @@
 Decoder *source_open (const char *path, const EngineOptions *options,
                       Fault *fault);
 
+/* What can be said of 'path' before it is opened: -1 where it is no regular
+** file, or larger than 'options' allow.  Call it before FFmpeg opens 'path'
+** otherwise than by source_open: it keeps FFmpeg from talking to stderr. */
+int source_check (const char *path, const EngineOptions *options, Fault *fault);
+
 /* The options to use where a caller gave NULL. */
 const EngineOptions *source_options (const EngineOptions *options);
 

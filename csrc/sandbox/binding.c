@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "binding/fields.h"
+#include "sandbox/audio.h"
 #include "sandbox/faults/gzip_bomb.h"
 #include "sandbox/http/server.h"
 
@@ -444,6 +445,7 @@ int luaopen_camb_sandbox_core (lua_State *L) {
   lua_pushcclosure(L, l_index, 1);
   lua_setfield(L, -3, "__index");
   luaL_newlib(L, functions);
+  audio_register(L);
   lua_insert(L, -2);
   lua_setfield(L, -2, "methods"); /* camb.sandbox adds those in Lua */
   return 1;

@@ -26,6 +26,7 @@ local ROOMS = {
   { title = "Store", file = "lua/camb/store/claims.lua", owner = "Claims" },
   { title = "Store", file = "lua/camb/store/changes.lua", owner = "Changes" },
   { title = "camb.sandbox", file = "lua/camb/sandbox.lua", owner = "sandbox" },
+  { title = "camb.audio", file = "lua/camb/audio.lua", owner = "audio" },
 }
 
 local problems = {}

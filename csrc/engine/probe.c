@@ -1,0 +1,138 @@
+/* What a recording says of itself. */
+
+#include "engine/probe.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <libavutil/avstring.h>
+#include <libavutil/dict.h>
+#include <libavutil/mem.h>
+
+#include "engine/demux.h"
+#include "engine/sanitize.h"
+#include "engine/source.h"
+
+enum { MAX_TAGS = 256, MAX_TEXT = 4096 };
+
+static char *clean_copy (const char *text) {
+  char *copy = av_strndup(text, MAX_TEXT);
+  if (copy != NULL)
+    copy[sanitize_text(copy, strlen(copy))] = '\0';
+  return copy;
+}
+
+/* A tag of the file goes before one of the same name of its track. */
+static int add_tag (Probe *p, const AVDictionaryEntry *entry) {
+  char *name = clean_copy(entry->key), *text = clean_copy(entry->value);
+  int code = name == NULL || text == NULL ? AVERROR(ENOMEM) : 0;
+  for (char *c = name; c != NULL && *c != '\0'; c++)
+    *c = (char)av_tolower(*c);
+  if (code == 0 && *name != '\0' && *text != '\0')
+    code = av_dict_set(&p->tags, name, text, AV_DICT_DONT_OVERWRITE);
+  av_free(name);
+  av_free(text);
+  return code;
+}
+
+static int add_tags (Probe *p, const AVDictionary *tags) {
+  const AVDictionaryEntry *entry = NULL;
+  while ((entry = av_dict_get(tags, "", entry, AV_DICT_IGNORE_SUFFIX))) {
+    if (av_dict_count(p->tags) >= MAX_TAGS)
+      return 0;
+    if (add_tag(p, entry) < 0)
+      return -1;
+  }
+  return 0;
+}
+
+static void find_cover (Probe *p, const AVFormatContext *container) {
+  for (unsigned i = 0; i < container->nb_streams; i++)
+    if (container->streams[i]->disposition & AV_DISPOSITION_ATTACHED_PIC)
+      p->has_cover = 1;
+}
+
+static void find_duration (Probe *p, const Demuxer *d) {
+  const AVStream *s = d->stream;
+  if (s->duration > 0)
+    p->duration = (double)s->duration * av_q2d(s->time_base);
+  else if (d->container->duration > 0)
+    p->duration = (double)d->container->duration / AV_TIME_BASE;
+  p->is_estimate =
+    p->duration > 0 &&
+    d->container->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE;
+}
+
+static void describe (Probe *p, const Demuxer *d) {
+  const char *names = d->container->iformat->name;
+  find_duration(p, d);
+  p->rate = d->codec->sample_rate;
+  p->channels = d->codec->ch_layout.nb_channels;
+  snprintf(p->codec, sizeof p->codec, "%s",
+           avcodec_get_name(d->stream->codecpar->codec_id));
+  /* "mov,mp4,m4a,…": all of one kind, and the first is told */
+  snprintf(p->container, sizeof p->container, "%.*s", (int)strcspn(names, ","),
+           names);
+  find_cover(p, d->container);
+}
+
+static int refuse_open (AVFormatContext *container, AVIOContext **io,
+                        const char *url, int flags, AVDictionary **options) {
+  (void)container, (void)url, (void)flags, (void)options;
+  *io = NULL;
+  return AVERROR(EACCES);
+}
+
+/* The demuxer passes over the tags in front of a raw stream: what they say is
+** read here, and it is no fault if that cannot be. */
+static int read_front (Probe *p, const Demuxer *d, const char *path) {
+  AVFormatContext *container = avformat_alloc_context();
+  AVIOContext *io = NULL;
+  char *url = av_asprintf("file:%s", path);
+  int code = container == NULL || url == NULL ? AVERROR(ENOMEM) : 0;
+  if (code == 0 && avio_open(&io, url, AVIO_FLAG_READ) >= 0) {
+    container->pb = io;
+    container->io_open = refuse_open;
+    /* On failure this frees the container, though never the caller's file. */
+    if (avformat_open_input(&container, url, d->container->iformat, NULL) >=
+        0) {
+      find_cover(p, container);
+      code = add_tags(p, container->metadata);
+    }
+  }
+  avformat_close_input(&container);
+  avio_closep(&io);
+  av_free(url);
+  return code;
+}
+
+int probe (Probe *p, const char *path, Fault *fault) {
+  Demuxer d = {0};
+  int result = source_check(path, source_options(NULL), fault);
+  if (result == 0)
+    result = demuxer_open(&d, path, fault);
+  if (result == 0) {
+    describe(p, &d);
+    if (add_tags(p, d.container->metadata) < 0 ||
+        add_tags(p, d.stream->metadata) < 0 || read_front(p, &d, path) < 0)
+      result = fault_memory(fault);
+  }
+  demuxer_close(&d);
+  return result;
+}
+
+void probe_free (Probe *p) {
+  av_dict_free(&p->tags);
+}
+
+int probe_next_tag (const Probe *p, int *at, const char **name,
+                    const char **text) {
+  const AVDictionaryEntry *entry = NULL;
+  for (int i = 0; i <= *at; i++)
+    if (!(entry = av_dict_get(p->tags, "", entry, AV_DICT_IGNORE_SUFFIX)))
+      return 0;
+  *name = entry->key;
+  *text = entry->value;
+  ++*at;
+  return 1;
+}

@@ -1,0 +1,32 @@
+/* What a recording says of itself, without decoding it. */
+
+#ifndef CAMB_ENGINE_PROBE_H
+#define CAMB_ENGINE_PROBE_H
+
+#include "engine/fault.h"
+
+struct AVDictionary;
+
+typedef struct Probe {
+  double duration; /* seconds; 0: unknown */
+  int is_estimate; /* the duration comes from the bit rate */
+  int rate;        /* Hz */
+  int channels;    /* of the best audio track */
+  char codec[32];  /* FFmpeg's name, such as "flac" */
+  char container[32];
+  int has_cover;
+  struct AVDictionary *tags;
+} Probe;
+
+/* Fill a zeroed 'p'.  Returns 0 or -1; free it either way.  Blocks for as long
+** as reading the file's head takes. */
+int probe (Probe *p, const char *path, Fault *fault);
+void probe_free (Probe *p);
+
+/* Give the tags one by one: a name in small letters, and a text in UTF-8 on one
+** line.  Both are owned by 'p'.  Begin with '*at' at 0.  Returns 0 behind the
+** last one. */
+int probe_next_tag (const Probe *p, int *at, const char **name,
+                    const char **text);
+
+#endif

@@ -1,0 +1,234 @@
+-- camb.audio, against files that ffmpeg makes.
+
+local audio = require "camb.audio"
+local make = require("spec.support.audio").make
+local workspace = require "spec.support.workspace"
+
+local MIX = "examples/mix.flac"
+
+local folder
+
+setup(function()
+  folder = workspace.folder()
+end)
+
+teardown(function()
+  workspace.remove(folder)
+end)
+
+local function sound(filter, name, more)
+  return make(('-f lavfi -i "%s" %s'):format(filter, more or ""),
+    folder .. "/" .. name)
+end
+
+--- The column and the row, from 1, of the brightest cell.
+local function brightest(picture, column)
+  local best, place = -1, nil
+  for row = 1, picture.rows do
+    local cell = picture.cells:byte((row - 1) * picture.columns + column)
+    if cell > best then
+      best, place = cell, row
+    end
+  end
+  return place, best
+end
+
+-- Where a frequency is, by the scale that the documentation names.
+local function row_of(picture, hz)
+  local function mel(f)
+    return math.log(1 + f / 700)
+  end
+  local part = (mel(hz) - mel(picture.lowest))
+    / (mel(picture.highest) - mel(picture.lowest))
+  return picture.rows - math.floor(part * picture.rows)
+end
+
+describe("camb.audio.probe", function()
+  it("says what each format is, and how long", function()
+    for name, codec in pairs({ ["a.wav"] = "pcm_s16le", ["a.flac"] = "flac",
+      ["a.mp3"] = "mp3", ["a.m4a"] = "aac", ["a.ogg"] = "vorbis",
+      ["a.opus"] = "opus", ["a.mkv"] = "flac" }) do
+      local path = sound("sine=r=48000:d=1.5", name, "-ac 2"
+        .. (name == "a.mkv" and " -c:a flac" or ""))
+      local found = assert(audio.probe(path))
+      assert.equal(codec, found.codec)
+      assert.equal(48000, found.rate)
+      assert.equal(2, found.channels)
+      assert.is_true(math.abs(found.duration - 1.5) < 0.1, name)
+      assert.is_false(found.is_estimate)
+      assert.is_false(found.has_cover)
+    end
+  end)
+
+  it("calls a length that comes from the bit rate an estimate", function()
+    local found = assert(audio.probe(sound("sine=d=3", "raw.aac")))
+    assert.is_true(found.is_estimate)
+    assert.is_true(math.abs(found.duration - 3) < 1)
+  end)
+
+  it("gives the tags, in UTF-8 on one line, and says that there is a cover",
+    function()
+      make("-f lavfi -i color=s=16x16:d=1 -frames:v 1", folder .. "/cover.png")
+      local path = make(("-f lavfi -i sine=d=1 -i %s/cover.png -map 0 -map 1 "
+        .. "-disposition:v attached_pic -metadata title='Gr\195\188\195\159e\n"
+        .. "\27[31m' -metadata ARTIST=Nina"):format(folder),
+        folder .. "/tagged.mp3")
+      local found = assert(audio.probe(path))
+      assert.equal("Gr\195\188\195\159e [31m", found.tags.title)
+      assert.equal("Nina", found.tags.artist)
+      assert.is_true(found.has_cover)
+    end)
+
+  it("says of what is no audio that it is none, and names the file", function()
+    local path = workspace.write(folder .. "/notes.wav", "not audio")
+    local found, err = audio.probe(path)
+    assert.is_nil(found)
+    assert.equal("source", err.kind)
+    assert.equal(path, err.path)
+    assert.equal(('"%s": the source is named like audio and is in no audio '
+      .. "format known here"):format(path), err.message)
+  end)
+
+  it("says of a file that is not there that it cannot be read", function()
+    for _, path in ipairs({ folder .. "/nowhere.wav", folder }) do
+      local found, err = audio.probe(path)
+      assert.is_nil(found)
+      assert.equal("file", err.kind)
+    end
+  end)
+end)
+
+describe("camb.audio.peaks", function()
+  it("gives each column the extremes of all channels", function()
+    local path = sound("aevalsrc='if(gte(t,1),0.5,0)|if(gte(t,1),-0.25,0)'"
+      .. ":s=44100:d=2", "step.wav")
+    local found = assert(audio.peaks(path, { columns = 10 }))
+    assert.equal(10, #found.low)
+    assert.equal(10, #found.high)
+    for i = 1, 5 do
+      assert.equal(0, found.low[i])
+      assert.equal(0, found.high[i])
+    end
+    for i = 7, 10 do
+      assert.is_true(math.abs(found.high[i] - 0.5) < 1e-3)
+      assert.is_true(math.abs(found.low[i] + 0.25) < 1e-3)
+    end
+    assert.equal(2, found.duration)
+    assert.equal(88200, found.samples)
+  end)
+
+  it("shows one sample in the column in which it is, however long the file",
+    function()
+      for _, seconds in ipairs({ 1, 7, 200 }) do
+        for _, part in ipairs({ 0.005, 0.5, 0.995 }) do
+          local path = sound(("aevalsrc='if(eq(n,%d),0.9,0)':s=8000:d=%d")
+            :format(seconds * 8000 * part, seconds), "click.wav")
+          local found = assert(audio.peaks(path, { columns = 100 }))
+          for i = 1, 100 do
+            local is_there = i == math.floor(part * 100) + 1
+            assert.equal(is_there, found.high[i] > 0.8)
+          end
+        end
+      end
+    end)
+
+  it("fills every column where there are fewer samples than columns", function()
+    local path = sound("aevalsrc='0.5':s=8000:d=0.01", "short.wav")
+    local found = assert(audio.peaks(path, { columns = 1000 }))
+    for i = 1, 1000 do
+      assert.is_true(math.abs(found.high[i] - 0.5) < 1e-3)
+    end
+  end)
+
+  it("reads 24 bits and full scale alike", function()
+    local path = sound("aevalsrc='if(gte(t,0.5),1,-1)':s=8000:d=1", "full.wav",
+      "-c:a pcm_s24le")
+    local found = assert(audio.peaks(path, { columns = 4 }))
+    assert.equal(-1, found.low[1])
+    assert.is_true(found.high[4] > 0.999 and found.high[4] <= 1)
+  end)
+end)
+
+describe("camb.audio.spectrogram", function()
+  it("shows a sine in its row, at its level, in every column", function()
+    for _, rate in ipairs({ 8000, 44100, 192000 }) do
+      for _, hz in ipairs({ 440, 3000 }) do
+        local path = sound(("aevalsrc='sin(2*PI*t*%d)':s=%d:d=2"):format(hz,
+          rate), "sine.wav")
+        local found = assert(audio.spectrogram(path,
+          { columns = 20, rows = 32 }))
+        assert.equal(20 * 32, #found.cells)
+        for column = 2, 19 do
+          local row, level = brightest(found, column)
+          assert.is_true(math.abs(row - row_of(found, hz)) <= 1)
+          assert.is_true(level >= 250, level)
+        end
+      end
+    end
+  end)
+
+  it("is black where there is silence", function()
+    local path = sound("aevalsrc='if(gte(t,1),sin(2*PI*t*1000),0)'"
+      .. ":s=44100:d=2", "half.wav")
+    local found = assert(audio.spectrogram(path, { columns = 10, rows = 16 }))
+    for column = 1, 4 do
+      assert.equal(0, (select(2, brightest(found, column))))
+    end
+    assert.is_true(select(2, brightest(found, 8)) > 240)
+  end)
+
+  it("puts a moment into its column, however long the file", function()
+    local path = sound("aevalsrc='if(between(t,150,154),sin(2*PI*t*500),0)'"
+      .. ":s=8000:d=200", "burst.flac")
+    local found = assert(audio.spectrogram(path, { columns = 50, rows = 16 }))
+    for column = 1, 50 do
+      assert.equal(column == 38 or column == 39,
+        select(2, brightest(found, column)) > 200)
+    end
+  end)
+end)
+
+describe("camb.audio", function()
+  it("needs no more memory for an hour than for a minute", function()
+    local function grown(path)
+      collectgarbage()
+      workspace.reset_peak()
+      local before = workspace.memory()
+      assert(audio.overview(path, 800, 300, 48))
+      return workspace.peak() - before
+    end
+    local minute = sound("sine=r=8000:d=60", "minute.flac")
+    local hour = sound("sine=r=8000:d=3600", "hour.flac")
+    grown(minute)
+    assert.is_true(grown(hour) < 4096)
+  end)
+
+  it("looks at a file that is cut off as far as it goes", function()
+    local bytes = workspace.read(MIX)
+    local path = workspace.write(folder .. "/cut.flac",
+      bytes:sub(1, math.floor(#bytes / 2)))
+    local whole, found = assert(audio.peaks(MIX)), assert(audio.peaks(path))
+    assert.is_true(found.duration > 1 and found.duration < whole.duration)
+  end)
+
+  it("refuses what is no size, at the caller's line", function()
+    for options, words in pairs({
+      [{ columns = 0 }] = "option 'columns' must be a whole number from 1 to",
+      [{ columns = 1.5 }] = "option 'columns' must be a whole number",
+      [{ rows = 1000 }] = "option 'rows' must be a whole number from 1 to 256",
+      [{ colums = 1 }] = "unknown option 'colums' %(is it 'columns'%?%)",
+    }) do
+      local ok, problem = pcall(function()
+        audio.spectrogram(MIX, options)
+      end)
+      assert.is_false(ok)
+      assert.matches("audio_spec.lua:%d+: " .. words, problem)
+    end
+    assert.error_matches(function()
+      audio.probe()
+    end, "a path is missing")
+    assert.error_matches(function()
+      audio.peaks("a\0b")
+    end, "option 'path' holds a NUL byte")
+  end)
+end)
