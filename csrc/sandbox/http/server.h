@@ -15,7 +15,7 @@
 #include "sandbox/http/operation.h"
 #include "sandbox/http/slow_clients.h"
 #include "sandbox/faults/player.h"
-#include "sandbox/tasks/store.h"
+#include "sandbox/store.h"
 #include "sandbox/tasks/worker.h"
 
 typedef struct ServerOptions {

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "sandbox/http/secret.h"
-#include "sandbox/tasks/store.h"
+#include "sandbox/store.h"
 
 typedef struct Upload Upload;
 

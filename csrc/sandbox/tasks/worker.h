@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sandbox/tasks/store.h"
+#include "sandbox/store.h"
 
 typedef struct Crew Crew;
 

@@ -7,8 +7,8 @@
 **   data_dir/tasks/      one folder per task, see task.h
 **   data_dir/uploads/    what is arriving; ours is removed at every start */
 
-#ifndef CAMB_SANDBOX_TASKS_STORE_H
-#define CAMB_SANDBOX_TASKS_STORE_H
+#ifndef CAMB_SANDBOX_STORE_H
+#define CAMB_SANDBOX_STORE_H
 
 #include <stdbool.h>
 #include <stdint.h>

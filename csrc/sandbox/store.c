@@ -1,6 +1,6 @@
 /* Tasks in memory and on disk. */
 
-#include "sandbox/tasks/store.h"
+#include "sandbox/store.h"
 
 #include <dirent.h>
 #include <errno.h>
