@@ -3,21 +3,18 @@
 
 #include "binding/handles.h"
 
+#include <string.h>
+
 #include <curl/curl.h>
 
-static const luaL_Reg functions[] = {{"session", l_session},
-                                     {"wait", l_wait},
-                                     {"sha256", l_sha256},
-                                     {"list_folder", l_list_folder},
-                                     {"matches", l_matches},
-                                     {"hold_signals", l_hold_signals},
-                                     {"wait_signal", l_wait_signal},
-                                     {"part", l_part},
-                                     {"catch_signals", l_catch_signals},
-                                     {"caught_signal", l_caught_signal},
-                                     {"append", l_append},
-                                     {"remove_read", l_remove_read},
-                                     {NULL, NULL}};
+int pushfailure (lua_State *L, int error) {
+  lua_pushnil(L);
+  lua_pushstring(L, strerror(error));
+  return 2;
+}
+
+static const luaL_Reg functions[] = {
+  {"session", l_session}, {"wait", l_wait}, {"sha256", l_sha256}, {NULL, NULL}};
 
 CAMB_EXPORT int luaopen_camb_core (lua_State *L);
 
@@ -30,6 +27,7 @@ int luaopen_camb_core (lua_State *L) {
   register_digest(L);
   register_part(L);
   luaL_newlib(L, functions);
+  luaL_setfuncs(L, file_functions, 0);
   luaL_setfuncs(L, system_functions, 0);
   return 1;
 }

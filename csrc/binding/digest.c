@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "core/digest.h"
@@ -28,11 +27,7 @@ int l_sha256 (lua_State *L) {
   if (path == NULL)
     return 1;
   box->fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (box->fd >= 0)
-    return 1;
-  lua_pushnil(L);
-  lua_pushstring(L, strerror(errno));
-  return 2;
+  return box->fd >= 0 ? 1 : pushfailure(L, errno);
 }
 
 static int l_add (lua_State *L) {
@@ -55,9 +50,7 @@ static int l_read (lua_State *L) {
   while (left > 0 && n != 0) {
     n = pread(box->fd, chunk, left < sizeof chunk ? left : sizeof chunk, at);
     if (n < 0 && errno != EINTR) {
-      lua_pushnil(L);
-      lua_pushstring(L, strerror(errno));
-      return 2;
+      return pushfailure(L, errno);
     } else if (n > 0) {
       digest_add(&box->digest, chunk, (size_t)n);
       at += n;

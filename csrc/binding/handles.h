@@ -37,19 +37,15 @@ void register_transfer (lua_State *L);
 void register_digest (lua_State *L);
 void register_part (lua_State *L);
 
+/* nil and the system's words for 'error', an errno: the results of a function
+** that failed. */
+int pushfailure (lua_State *L, int error);
+
 /* Functions of the module. */
-int l_session (lua_State *L);      /* binding/session.c */
-int l_wait (lua_State *L);         /* binding/session.c */
-int l_sha256 (lua_State *L);       /* binding/digest.c */
-int l_part (lua_State *L);         /* binding/part.c */
-int l_list_folder (lua_State *L);  /* binding/folder.c */
-int l_matches (lua_State *L);      /* binding/folder.c */
-int l_hold_signals (lua_State *L); /* binding/signals.c */
-int l_wait_signal (lua_State *L);
-int l_catch_signals (lua_State *L);
-int l_caught_signal (lua_State *L);
-int l_append (lua_State *L); /* binding/append.c */
-int l_remove_read (lua_State *L);
+int l_session (lua_State *L); /* binding/session.c */
+int l_wait (lua_State *L);
+int l_sha256 (lua_State *L);              /* binding/digest.c */
+extern const luaL_Reg file_functions[];   /* binding/files.c */
 extern const luaL_Reg system_functions[]; /* binding/system.c */
 
 #endif

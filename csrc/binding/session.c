@@ -9,9 +9,8 @@
 #include <string.h>
 
 #include "binding/fields.h"
-#include "core/clock.h"
+#include "core/timers.h"
 #include "core/download.h"
-#include "core/poll.h"
 #include "core/request.h"
 #include "core/session.h"
 #include "core/upload.h"
@@ -24,13 +23,6 @@ static Session *checksession (lua_State *L, int index) {
   SessionBox *box = luaL_checkudata(L, index, SESSION_T);
   luaL_argcheck(L, box->session != NULL, index, "session is closed");
   return box->session;
-}
-
-static int pusherrno (lua_State *L, int error) {
-  lua_pushnil(L);
-  lua_pushstring(L, strerror(error));
-  lua_pushboolean(L, error == EBUSY);
-  return 3;
 }
 
 /* Seconds to the int that poll and epoll take; nil is "no limit". */
@@ -72,7 +64,7 @@ int l_session (lua_State *L) {
   box->session = NULL;
   luaL_setmetatable(L, SESSION_T);
   box->session = session_open(&o);
-  return box->session != NULL ? 1 : pusherrno(L, errno);
+  return box->session != NULL ? 1 : pushfailure(L, errno);
 }
 
 static TransferOptions transferoptions (lua_State *L) {
@@ -99,7 +91,7 @@ static int l_request (lua_State *L) {
   o.body = field_bytes(L, 2, "body", &o.body_size);
   box = newtransfer(L, KIND_REQUEST);
   box->transfer = request_open(s, &o);
-  return box->transfer != NULL ? 1 : pusherrno(L, errno);
+  return box->transfer != NULL ? 1 : pushfailure(L, errno);
 }
 
 static int l_poll (lua_State *L) {
@@ -113,7 +105,7 @@ static int l_poll (lua_State *L) {
   o.listen = field_boolean(L, 2, "listen");
   box = newtransfer(L, KIND_POLL);
   box->transfer = poll_open(s, &o);
-  return box->transfer != NULL ? 1 : pusherrno(L, errno);
+  return box->transfer != NULL ? 1 : pushfailure(L, errno);
 }
 
 static int l_download (lua_State *L) {
@@ -129,7 +121,7 @@ static int l_download (lua_State *L) {
   o.hold = field_boolean(L, 2, "hold");
   box = newtransfer(L, KIND_DOWNLOAD);
   box->transfer = download_open(s, &o);
-  return box->transfer != NULL ? 1 : pusherrno(L, errno);
+  return box->transfer != NULL ? 1 : pushfailure(L, errno);
 }
 
 /* fields = { name, value, name, value, … }, as the order on the wire */
@@ -170,7 +162,7 @@ static int l_upload (lua_State *L) {
   o.sha256 = field_string(L, 2, "sha256");
   box = newtransfer(L, KIND_UPLOAD);
   box->transfer = upload_open(s, &o, &file_error);
-  return box->transfer != NULL ? 1 : pusherrno(L, errno);
+  return box->transfer != NULL ? 1 : pushfailure(L, errno);
 }
 
 static int l_is_own (lua_State *L) {

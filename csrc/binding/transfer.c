@@ -6,7 +6,6 @@
 #include "core/digest.h"
 #include "core/download.h"
 #include "core/partfile.h"
-#include "core/poll.h"
 #include "core/upload.h"
 
 TransferBox *newtransfer (lua_State *L, TransferKind kind) {

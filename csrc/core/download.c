@@ -10,12 +10,10 @@
 #include <strings.h>
 #include <time.h>
 
-#include "backoff.h"
 #include "container.h"
 #include "digest.h"
-#include "operation.h"
-#include "session_private.h"
-#include "url.h"
+#include "retry.h"
+#include "transfer_private.h"
 
 #define LEAST_BUFFER (16L << 10)
 #define MOST_BUFFER (512L << 10)
@@ -109,11 +107,16 @@ static bool is_packed (const Exchange *x, const char *data, size_t size) {
           curl_strequal(x->content_encoding, "x-gzip"));
 }
 
+static void note_size (Session *s, int64_t bytes) {
+  if (bytes > s->most_bytes)
+    s->most_bytes = bytes;
+}
+
 /* Of what is unpacked neither the length nor the digest are the file's. */
 static Answer begin_whole (Download *d, const Exchange *x, int64_t total) {
   bool encoded = d->unpacks && x->content_encoding[0] != '\0';
   d->total = encoded ? -1 : total;
-  session_note_bytes(d->base.session, d->total);
+  note_size(d->base.session, d->total);
   memcpy(d->etag, x->etag, sizeof d->etag);
   memcpy(d->modified, x->last_modified, sizeof d->modified);
   d->validator = encoded ? NULL : find_validator(d, x);
@@ -230,7 +233,7 @@ static void follow_redirects (const Transfer *t, CURL *easy) {
 /* As large as the files before: memory by the half megabyte comes from the
 ** system each time, and goes back. */
 static long buffer_size (const Session *s) {
-  int64_t most = session_most_bytes(s);
+  int64_t most = s->most_bytes;
   long size = LEAST_BUFFER;
   while (size < MOST_BUFFER && (most == 0 || size < most))
     size *= 2;
@@ -247,7 +250,9 @@ static int prepare (Transfer *t, Exchange *x) {
     transfer_fail(t, NULL, FAILURE_MEMORY, "out of memory");
     return -1;
   }
-  session_limit_stall(t->session, x);
+  curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_TIME,
+                   (long)t->session->settings.stall_timeout_s);
   follow_redirects(t, x->easy);
   if (d->unpacks)
     curl_easy_setopt(x->easy, CURLOPT_ACCEPT_ENCODING, "identity");
@@ -387,7 +392,7 @@ static void complete (Download *d, Exchange *x) {
     begin_anew(d, x, "the bytes do not match their digest");
     return;
   }
-  session_note_bytes(d->base.session, d->file.size);
+  note_size(d->base.session, d->file.size);
   transfer_progress(&d->base, d->file.size, d->file.size, true);
   d->held = d->hold && !is_vouched_for(d);
   if (d->held)
@@ -410,7 +415,7 @@ static void refused (Download *d, Exchange *x, long status) {
   snprintf(reason, sizeof reason, "HTTP %ld", status);
   d->whole_only =
     d->asked_range && (range || (!is_outage(status) && d->base.fruitless > 0));
-  if (backoff_status(status))
+  if (retry_status(status))
     resume(d, x, CURLE_OK);
   else if (d->asked_range && range)
     try_again(d, x, RETRY_ABSENT, reason);
@@ -453,7 +458,7 @@ static void finish (Transfer *t, Exchange *x, CURLcode code) {
     fail_disk(d, d->disk, d->disk_error);
   else if (d->answer != ANSWER_TAKEN)
     answered_oddly(d, x);
-  else if (code != CURLE_OK && backoff_code(code))
+  else if (code != CURLE_OK && retry_code(code))
     resume(d, x, code);
   else if (code != CURLE_OK)
     transfer_fail_exchange(t, x, code);
@@ -469,7 +474,7 @@ static void destroy (Transfer *t) {
   partfile_close(&((Download *)t)->file);
 }
 
-static const Operation operation = {prepare, finish, NULL, cleanup, destroy};
+static const TransferType type = {prepare, finish, NULL, cleanup, destroy};
 
 Transfer *download_open (Session *s, const DownloadOptions *options) {
   Download *d = calloc(1, sizeof *d);
@@ -480,7 +485,7 @@ Transfer *download_open (Session *s, const DownloadOptions *options) {
   }
   d->file = *options->part;
   partfile_clear(options->part);
-  d->base.operation = &operation;
+  d->base.type = &type;
   d->overwrite = options->overwrite;
   d->hash = options->hash;
   d->hold = options->hold;

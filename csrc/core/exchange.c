@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "retry_after.h"
+#include "retry.h"
 
 static void forget_reply (Exchange *x) {
   x->status = 0;

@@ -12,8 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sync.h"
-
 /* libcurl gives at most 16 KiB at a time, of any length.  Whole pages written
 ** together cost the page cache half as much; beyond eight it has to look for
 ** memory in larger pieces than it has at hand, which may cost more again. */
@@ -265,6 +263,16 @@ static PartStatus take_name (PartFile *p, bool overwrite) {
     return PART_ERROR;
   remove_other_formats(p);
   return PART_OK;
+}
+
+int sync_file (int fd) {
+  while (fsync(fd) != 0) {
+    if (errno == EIO || errno == ENOSPC || errno == EDQUOT)
+      return -1;
+    if (errno != EINTR)
+      return 1;
+  }
+  return 0;
 }
 
 static bool sync_part (PartFile *p) {

@@ -41,6 +41,10 @@ enum {
   PART_LACKS_LINK = 4  /* a file that appears just then is replaced */
 };
 
+/* Bring a file to the disk.  0: it is there; 1: nothing can be synced on its file
+** system; -1, with errno: it could not be written. */
+int sync_file (int fd);
+
 /* Hold nothing; for every 'p' before anything else. */
 void partfile_clear (PartFile *p);
 

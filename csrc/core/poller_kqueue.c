@@ -13,7 +13,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "timers.h"
 
 #define BATCH 64
 #define ALARM 1 /* ident of the timer filter; idents are per filter */

@@ -8,7 +8,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#include "clock.h"
+#include "timers.h"
 
 struct Poller {
   struct pollfd *fds;

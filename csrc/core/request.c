@@ -1,5 +1,5 @@
-/* A small request: its reply is kept in memory, bounded, and asked for again
-** after faults that pass. */
+/* Small requests: one reply that is of use is asked for, or one after the
+** other. */
 
 #include "request.h"
 
@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backoff.h"
-#include "operation.h"
-#include "session_private.h"
+#include "retry.h"
+#include "transfer_private.h"
+
+#define FIRST_INTERVAL_MS 500
+#define LEAST_UNIT_MS 1000 /* a reply may take as long at any interval */
 
 typedef struct Request {
   Transfer base;
@@ -17,12 +19,17 @@ typedef struct Request {
   size_t body_size;
 } Request;
 
-static int prepare (Transfer *t, Exchange *x) {
-  Request *r = (Request *)t;
-  transfer_limit(t, x, session_attempt_ms(t->session));
+/* What both have in common: a reply in memory, that has to come within 'ms'. */
+static void expect_reply (Transfer *t, Exchange *x, int ms) {
+  transfer_limit(t, x, ms);
   exchange_keep_body(x);
   curl_easy_setopt(x->easy, CURLOPT_ACCEPT_ENCODING, "");
   transfer_share(t, x);
+}
+
+static int request_prepare (Transfer *t, Exchange *x) {
+  const Request *r = (const Request *)t;
+  expect_reply(t, x, t->session->settings.timeout_ms);
   if (r->body != NULL) {
     curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE_LARGE,
                      (curl_off_t)r->body_size);
@@ -31,12 +38,12 @@ static int prepare (Transfer *t, Exchange *x) {
   return 0;
 }
 
-static void finish (Transfer *t, Exchange *x, CURLcode code) {
+static void request_finish (Transfer *t, Exchange *x, CURLcode code) {
   const Request *r = (const Request *)t;
   long status = t->http_status;
-  if (x->overflow || (code != CURLE_OK && !backoff_code(code)))
+  if (x->overflow || (code != CURLE_OK && !retry_code(code)))
     transfer_fail_exchange(t, x, code);
-  else if (code != CURLE_OK || backoff_status(status))
+  else if (code != CURLE_OK || retry_status(status))
     transfer_retry(t, x, code);
   else if (status >= 200 && status < 300)
     transfer_succeed(t, x);
@@ -52,17 +59,18 @@ int64_t request_again (Transfer *t) {
   return ms;
 }
 
-static void destroy (Transfer *t) {
+static void request_destroy (Transfer *t) {
   free(((Request *)t)->body);
 }
 
-static const Operation operation = {prepare, finish, NULL, NULL, destroy};
+static const TransferType request_type = {request_prepare, request_finish, NULL,
+                                          NULL, request_destroy};
 
 Transfer *request_open (Session *s, const RequestOptions *options) {
   Request *r = calloc(1, sizeof *r);
   if (r == NULL)
     return NULL;
-  r->base.operation = &operation;
+  r->base.type = &request_type;
   r->base.api = true;
   if (options->body != NULL) {
     r->body = malloc(options->body_size + 1);
@@ -75,4 +83,140 @@ Transfer *request_open (Session *s, const RequestOptions *options) {
     r->body_size = options->body_size;
   }
   return transfer_begin(&r->base, s, &options->transfer) == 0 ? &r->base : NULL;
+}
+
+typedef struct Poll {
+  Transfer base;
+  int interval_ms; /* the longest, and the usual one */
+  int next_ms;     /* before the next attempt */
+  int max_attempts;
+  int64_t used;    /* attempts: one for each poll and each interval it hung */
+  int64_t started; /* the poll that runs, or was last */
+  bool listen;
+  char reason[96]; /* of that failure */
+} Poll;
+
+/* How long an attempt may hang until it counts as another one. */
+static int64_t unit_ms (const Poll *p) {
+  return p->interval_ms > LEAST_UNIT_MS ? p->interval_ms : LEAST_UNIT_MS;
+}
+
+static int shorter (int ms, int64_t other) {
+  return other < ms ? (int)other : ms;
+}
+
+/* No longer than the attempts that are left. */
+static int poll_prepare (Transfer *t, Exchange *x) {
+  const Settings *settings = &t->session->settings;
+  Poll *p = (Poll *)t;
+  int64_t left = (p->max_attempts - p->used) * unit_ms(p);
+  p->started = clock_ms();
+  curl_easy_setopt(x->easy, CURLOPT_CONNECTTIMEOUT_MS,
+                   (long)shorter(settings->connect_timeout_ms, left));
+  expect_reply(t, x, shorter(settings->timeout_ms, left));
+  return 0;
+}
+
+static int grow (Poll *p) {
+  int ms = p->next_ms;
+  p->next_ms = ms < p->interval_ms - ms / 2 ? ms + ms / 2 : p->interval_ms;
+  return ms;
+}
+
+static bool is_same (const Transfer *t, const Exchange *x) {
+  return t->body.data != NULL && t->body.size == x->body.size &&
+         memcmp(t->body.data, x->body.data, x->body.size) == 0;
+}
+
+/* Tell of the attempt and wait for the next, or end where none is left: what it
+** took beyond its interval is taken from the others.  A service that asks for a
+** longer pause than they make is asked once more after it. */
+static void go_on (Poll *p, Event *event, bool tell, int64_t wait) {
+  Transfer *t = &p->base;
+  int64_t beyond = clock_ms() - p->started;
+  bool last = p->used + 1 >= p->max_attempts;
+  if (wait > p->interval_ms)
+    beyond += wait - p->interval_ms;
+  p->used += 1 + beyond / unit_ms(p);
+  if (!last && wait > p->interval_ms && p->used >= p->max_attempts)
+    p->used = p->max_attempts - 1;
+  last = p->used >= p->max_attempts;
+  event->next_ms = last ? -1 : wait;
+  if (tell && session_post(t->session, event) != 0)
+    transfer_fail(t, NULL, FAILURE_MEMORY, "out of memory");
+  else if (!last)
+    transfer_start_in(t, wait);
+  else if (p->reason[0] != '\0')
+    transfer_fail(t, NULL, FAILURE_ATTEMPTS, "%s", p->reason);
+  else
+    transfer_fail(t, NULL, FAILURE_ATTEMPTS, "the attempts are used up");
+}
+
+static void replied (Poll *p, Exchange *x) {
+  Transfer *t = &p->base;
+  Event event = transfer_event(t, EVENT_REPLY);
+  event.same = is_same(t, x);
+  if (!event.same) {
+    transfer_take_body(t, x);
+    t->redirects = 0;
+  }
+  p->reason[0] = '\0';
+  go_on(p, &event, p->listen || !event.same, grow(p));
+}
+
+static void stumbled (Poll *p, Exchange *x, CURLcode code) {
+  Event event = transfer_event(&p->base, EVENT_RETRY);
+  int64_t wait = grow(p);
+  long asked = exchange_retry_after(x);
+  if (code == CURLE_OK && p->base.http_status < 300)
+    strcpy(p->reason, "an empty reply");
+  else
+    transfer_reason(x, code, p->reason, sizeof p->reason);
+  memcpy(event.reason, p->reason, sizeof event.reason);
+  if (wait < transfer_asked_ms(&p->base, asked))
+    wait = transfer_asked_ms(&p->base, asked);
+  if (code == CURLE_OK)
+    transfer_heed(&p->base, x, wait);
+  if (asked > 0 && !transfer_may_wait(&p->base, wait))
+    transfer_fail_exchange(&p->base, x, code);
+  else
+    go_on(p, &event, true, wait);
+}
+
+static void poll_finish (Transfer *t, Exchange *x, CURLcode code) {
+  Poll *p = (Poll *)t;
+  long status = t->http_status;
+  bool success = code == CURLE_OK && status >= 200 && status < 300;
+  if (x->overflow)
+    transfer_fail_exchange(t, x, code);
+  else if (success && x->body.size != 0)
+    replied(p, x);
+  else if (success || (code == CURLE_OK && retry_status(status)) ||
+           (code != CURLE_OK && retry_code(code)))
+    stumbled(p, x, code);
+  else if (code != CURLE_OK || !transfer_redirect(t, x))
+    transfer_fail_exchange(t, x, code);
+  else
+    t->attempts--; /* the redirect's target is asked at once, as one attempt */
+}
+
+static const TransferType poll_type = {poll_prepare, poll_finish, NULL, NULL,
+                                       NULL};
+
+Transfer *poll_open (Session *s, const PollOptions *options) {
+  Poll *p = calloc(1, sizeof *p);
+  if (p == NULL)
+    return NULL;
+  p->base.type = &poll_type;
+  p->base.api = true;
+  p->interval_ms = options->interval_ms;
+  p->next_ms = options->interval_ms < FIRST_INTERVAL_MS ? options->interval_ms
+                                                        : FIRST_INTERVAL_MS;
+  p->max_attempts = options->max_attempts;
+  p->listen = options->listen;
+  return transfer_begin(&p->base, s, &options->transfer) == 0 ? &p->base : NULL;
+}
+
+void poll_listen (Transfer *t, bool listen) {
+  ((Poll *)t)->listen = listen;
 }

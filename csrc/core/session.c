@@ -9,44 +9,65 @@
 
 #include <curl/curl.h>
 
-#include "clock.h"
-#include "events.h"
 #include "inherit.h"
-#include "poller.h"
-#include "session_private.h"
-#include "settings.h"
+#include "transfer_private.h"
 #include "url.h"
-#include "watches.h"
 
 #define READY_BATCH 64
 #define MOST_CONNECTIONS 65535 /* a host has no more ports */
 #define POOL_LIMIT 16          /* exchanges kept for reuse */
 
-struct Session {
-  CURLM *multi;
-  CURLSH *share; /* of TLS sessions, so that connections resume them */
-  Poller *poller;
-  Watches watches;
-  bool steps;    /* session_step is at work, and tells the poller at its end */
-  bool exported; /* the descriptor was handed out: keep its alarm set */
-  pid_t owner;
-  Timers timers;
-  Pace pace;          /* of requests to the API */
-  int64_t curl_at;    /* when libcurl wants to be called */
-  bool broken;        /* libcurl ran out of memory in a step */
-  bool doubtful;      /* or in a transfer: see renew */
-  size_t running;     /* exchanges in 'multi' */
-  int64_t most_bytes; /* of a download */
-  Events events;
-  Transfer *transfers;
-  uint64_t last_id;
-  size_t adopted; /* transfers */
-  size_t active;  /* those that are not done */
-  Exchange *pool;
-  int pooled;
-  Settings settings;
-  Lanes lanes;
-};
+static Event *event_at (const Events *q, size_t index) {
+  return &q->ring[(q->first + index) % q->capacity];
+}
+
+/* Room for so many more; -1 when there is no memory. */
+static int events_reserve (Events *q, size_t room) {
+  size_t i, capacity = q->capacity != 0 ? q->capacity : 16;
+  Event *ring;
+  if (q->count + room <= q->capacity)
+    return 0;
+  while (capacity < q->count + room)
+    capacity *= 2;
+  ring = malloc(capacity * sizeof *ring);
+  if (ring == NULL)
+    return -1;
+  for (i = 0; i < q->count; i++)
+    ring[i] = *event_at(q, i);
+  free(q->ring);
+  q->ring = ring;
+  q->first = 0;
+  q->capacity = capacity;
+  return 0;
+}
+
+static void events_push (Events *q, const Event *event) {
+  q->count++;
+  *event_at(q, q->count - 1) = *event;
+}
+
+static bool events_pop (Events *q, Event *event) {
+  if (q->count == 0)
+    return false;
+  *event = *event_at(q, 0);
+  q->first = (q->first + 1) % q->capacity;
+  q->count--;
+  return true;
+}
+
+static void events_drop (Events *q, uint64_t id) {
+  size_t i, kept = 0;
+  for (i = 0; i < q->count; i++)
+    if (event_at(q, i)->id != id)
+      *event_at(q, kept++) = *event_at(q, i);
+  q->count = kept;
+}
+
+static void events_free (Events *q) {
+  free(q->ring);
+  q->ring = NULL;
+  q->first = q->count = q->capacity = 0;
+}
 
 bool session_is_own (const Session *s) {
   return s->owner == getpid();
@@ -108,7 +129,7 @@ static int on_timer (CURLM *multi, long ms, void *arg) {
 }
 
 static int open_multi (Session *s) {
-  long max_connections = s->lanes.limit;
+  long max_connections = s->queues.limit;
   int wakeup = inherit_next();
   s->multi = curl_multi_init();
   if (s->multi == NULL)
@@ -146,9 +167,9 @@ Session *session_open (const SessionOptions *options) {
   s->owner = getpid();
   s->curl_at = CLOCK_NEVER;
   pace_set(&s->pace, options->requests_per_second);
-  s->lanes.limit = options->max_connections < MOST_CONNECTIONS
-                     ? options->max_connections
-                     : MOST_CONNECTIONS;
+  s->queues.limit = options->max_connections < MOST_CONNECTIONS
+                      ? options->max_connections
+                      : MOST_CONNECTIONS;
   if (settings_copy(&s->settings, options) == 0) {
     errno = ENOMEM;
     if (open_handles(s) == 0)
@@ -368,18 +389,10 @@ int session_join (Session *s, Transfer *t, const char *url) {
       status = EACCES;
     known = origin;
   }
-  if (status == 0 && lane_join(&s->lanes, t, known) != 0)
+  if (status == 0 && host_queue_join(&s->queues, t, known) != 0)
     status = ENOMEM;
   free(origin);
   return status;
-}
-
-void session_part (Session *s, Transfer *t) {
-  lane_part(&s->lanes, t);
-}
-
-bool session_enter (Session *s, Transfer *t) {
-  return lane_enter(&s->lanes, t);
 }
 
 void session_schedule (Session *s, Transfer *t, int64_t at) {
@@ -458,54 +471,9 @@ void session_limit_rate (Session *s, double rate) {
   pace_set(&s->pace, rate);
 }
 
-Pace *session_pace (Session *s) {
-  return &s->pace;
-}
-
-const char *session_origin (const Session *s) {
-  return s->settings.origin;
-}
-
 int session_begin (Session *s) {
   if (events_reserve(&s->events, s->active + 1) != 0)
     return -1;
   s->active++;
   return 0;
-}
-
-void session_done (Session *s) {
-  s->active--;
-}
-
-void session_limit_stall (Session *s, Exchange *x) {
-  curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_TIME,
-                   (long)s->settings.stall_timeout_s);
-}
-
-void session_limit_connect (Session *s, Exchange *x, int64_t ms) {
-  if (ms < s->settings.connect_timeout_ms)
-    curl_easy_setopt(x->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)ms);
-}
-
-int64_t session_most_bytes (const Session *s) {
-  return s->most_bytes;
-}
-
-void session_note_bytes (Session *s, int64_t bytes) {
-  if (bytes > s->most_bytes)
-    s->most_bytes = bytes;
-}
-
-int session_attempt_ms (const Session *s) {
-  return s->settings.timeout_ms;
-}
-
-int session_stall_ms (const Session *s) {
-  int seconds = s->settings.stall_timeout_s;
-  return seconds < INT32_MAX / 1000 ? seconds * 1000 : INT32_MAX;
-}
-
-int session_reply_ms (const Session *s) {
-  return s->settings.reply_timeout_ms;
 }

@@ -1,10 +1,15 @@
-/* A binary min-heap of embedded timers. */
+/* The monotonic clock, and a binary min-heap of embedded timers. */
 
 #include "timers.h"
 
 #include <stdlib.h>
+#include <time.h>
 
-#include "clock.h"
+int64_t clock_ms (void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 static void put (Timers *t, Timer *timer, size_t index) {
   t->heap[index] = timer;

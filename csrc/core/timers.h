@@ -1,12 +1,18 @@
-/* A binary min-heap of timers, each embedded in what it wakes: thousands of
-** waiting transfers cost one comparison path each, and no allocation but the
-** array of pointers. */
+/* Time as the core counts it, in milliseconds of a clock that never jumps, and
+** what is due when.  Timers are a binary min-heap, each embedded in what it
+** wakes: thousands of waiting transfers cost one comparison path each, and no
+** allocation but the array of pointers. */
 
 #ifndef CAMB_TIMERS_H
 #define CAMB_TIMERS_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#define CLOCK_NEVER INT64_MAX
+
+/* Milliseconds since some fixed moment; never goes back. */
+int64_t clock_ms (void);
 
 typedef struct Timer {
   int64_t at;   /* clock_ms() at which it is due */

@@ -8,9 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backoff.h"
-#include "operation.h"
-#include "session_private.h"
+#include "retry.h"
+#include "transfer_private.h"
 #include "url.h"
 
 #define PROGRESS_MS 100 /* at most ten progress events a second */
@@ -22,7 +21,8 @@
 #define NO_REPLY "no reply within"
 
 static void release (Transfer *t) {
-  t->operation->destroy(t);
+  if (t->type->destroy != NULL)
+    t->type->destroy(t);
   curl_slist_free_all(t->headers);
   buffer_free(&t->body);
   free(t->failure.message);
@@ -74,7 +74,7 @@ int transfer_begin (Transfer *t, Session *s, const TransferOptions *options) {
   }
   session_release(s, t);
 fail:
-  session_part(s, t);
+  host_queue_part(&s->queues, t);
   release(t);
   errno = reason;
   return -1;
@@ -83,7 +83,7 @@ fail:
 /* 't' leaves its host to those that wait for it. */
 static void make_room (Transfer *t) {
   Transfer *next;
-  while ((next = lane_leave(t)) != NULL) {
+  while ((next = host_queue_leave(t)) != NULL) {
     next->start_at = clock_ms();
     reschedule(next);
   }
@@ -93,15 +93,15 @@ static void make_room (Transfer *t) {
 static void end_attempt (Transfer *t) {
   Exchange *x = t->exchange;
   if (x != NULL && exchange_is_multiplexed(x))
-    lane_widen(t, STREAM_LIMIT);
+    host_queue_widen(t, STREAM_LIMIT);
   make_room(t);
   if (x == NULL)
     return;
   t->exchange = NULL;
   t->limit_at = CLOCK_NEVER;
   session_end_exchange(t->session, x);
-  if (t->operation->cleanup != NULL)
-    t->operation->cleanup(t);
+  if (t->type->cleanup != NULL)
+    t->type->cleanup(t);
 }
 
 static void end (Transfer *t) {
@@ -112,7 +112,7 @@ static void end (Transfer *t) {
   t->done = true;
   t->start_at = CLOCK_NEVER;
   session_schedule(t->session, t, CLOCK_NEVER);
-  session_done(t->session);
+  t->session->active--;
   event = transfer_event(t, EVENT_DONE);
   session_post(t->session, &event);
 }
@@ -275,7 +275,7 @@ void transfer_heed (Transfer *t, const Exchange *x, int64_t ms) {
     return;
   if (ms > LONGEST_PAUSE_MS)
     ms = LONGEST_PAUSE_MS;
-  pace_hush(session_pace(t->session), clock_ms() + ms);
+  pace_hush(&t->session->pace, clock_ms() + ms);
 }
 
 int64_t transfer_asked_ms (const Transfer *t, long asked) {
@@ -285,7 +285,7 @@ int64_t transfer_asked_ms (const Transfer *t, long asked) {
 }
 
 static int64_t pause_of (const Transfer *t, long asked) {
-  int64_t ms = backoff_ms(t->fruitless + 1);
+  int64_t ms = retry_backoff_ms(t->fruitless + 1);
   int64_t asked_ms = transfer_asked_ms(t, asked);
   return ms < asked_ms ? asked_ms : ms;
 }
@@ -343,7 +343,7 @@ bool transfer_redirect (Transfer *t, Exchange *x) {
     return false;
   errno = EINVAL;
   origin = url_origin(target);
-  same = origin != NULL && strcmp(origin, session_origin(t->session)) == 0;
+  same = origin != NULL && strcmp(origin, t->session->settings.origin) == 0;
   free(origin);
   url = same ? url_canonical(target) : NULL;
   if (url == NULL) {
@@ -393,16 +393,16 @@ int transfer_revive (Transfer *t, const char *url) {
 static void expire (Transfer *t) {
   if (t->exchange != NULL)
     t->http_status = exchange_status(t->exchange);
-  if (t->operation->expire != NULL)
-    t->operation->expire(t, t->exchange);
+  if (t->type->expire != NULL)
+    t->type->expire(t, t->exchange);
   else
     transfer_fail(t, t->exchange, FAILURE_TIMEOUT, "the deadline passed");
 }
 
 /* A turn that came to lie in a rest which the service asked for is void.  Who
-** has waited in the lane had its turn before. */
+** has waited in the queue had its turn before. */
 static bool has_turn (Transfer *t, int64_t now) {
-  Pace *pace = session_pace(t->session);
+  Pace *pace = &t->session->pace;
   if (!t->api || (t->place.runs && now >= pace->quiet_until))
     return true;
   if (t->turn_at == 0 || t->turn_at < pace->quiet_until)
@@ -423,7 +423,7 @@ static void start (Transfer *t) {
   Exchange *x;
   CURLMcode code;
   t->start_at = CLOCK_NEVER;
-  if (!session_enter(t->session, t)) {
+  if (!host_queue_enter(&t->session->queues, t)) {
     reschedule(t); /* its turn will come; the deadline may come first */
     return;
   }
@@ -436,7 +436,7 @@ static void start (Transfer *t) {
   }
   t->exchange = x;
   observe(t, x);
-  if (t->operation->prepare(t, x) != 0)
+  if (t->type->prepare(t, x) != 0)
     return;
   code = session_start_exchange(t->session, x);
   if (code != CURLM_OK)
@@ -482,13 +482,13 @@ void transfer_finish (Transfer *t, CURLcode code) {
   if (is_no_http(t, code))
     code = CURLE_WEIRD_SERVER_REPLY;
   if (!fail_proxy(t, code))
-    t->operation->finish(t, t->exchange, code);
+    t->type->finish(t, t->exchange, code);
 }
 
 void transfer_orphan (Transfer *t) {
   if (!t->done)
     transfer_fail(t, t->exchange, FAILURE_CANCELLED, "the client was closed");
-  session_part(t->session, t);
+  host_queue_part(&t->session->queues, t);
   session_release(t->session, t);
 }
 

@@ -7,10 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backoff.h"
-#include "operation.h"
-#include "session_private.h"
+#include "retry.h"
 #include "source.h"
+#include "transfer_private.h"
 
 #define UPLOAD_BUFFER (512L << 10) /* at most, where there is as much */
 
@@ -60,14 +59,19 @@ static int on_seek (void *arg, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_FAIL;
 }
 
+static int stall_ms (const Transfer *t) {
+  int seconds = t->session->settings.stall_timeout_s;
+  return seconds < INT32_MAX / 1000 ? seconds * 1000 : INT32_MAX;
+}
+
 /* Something has to move within the stall timeout, but between the body's last
 ** byte and the reply's head, when the service works.  What it sends by itself
 ** from then on, or instead of taking the body, may not take for ever. */
 static void limit (Upload *u, int64_t moved) {
   Transfer *t = &u->base;
   long status = exchange_status(t->exchange);
-  int64_t now = clock_ms(), stall_at = now + session_stall_ms(t->session);
-  int reply_ms = session_reply_ms(t->session);
+  int64_t now = clock_ms(), stall_at = now + stall_ms(t);
+  int reply_ms = t->session->settings.reply_timeout_ms;
   moved += status != 0;
   if (moved == u->moved || !transfer_has_begun(t))
     return;
@@ -77,8 +81,7 @@ static void limit (Upload *u, int64_t moved) {
   if ((u->whole && status == 0) || u->reply_at < stall_at)
     transfer_limit_at(t, u->reply_at, reply_ms, "no whole reply within");
   else
-    transfer_limit_at(t, stall_at, session_stall_ms(t->session),
-                      "nothing moved for");
+    transfer_limit_at(t, stall_at, stall_ms(t), "nothing moved for");
 }
 
 /* On its own new connection libcurl counts from 0: what went out on the one
@@ -179,7 +182,7 @@ static int prepare (Transfer *t, Exchange *x) {
     transfer_fail(t, NULL, FAILURE_MEMORY, "out of memory");
     return -1;
   }
-  transfer_limit(t, x, session_stall_ms(t->session));
+  transfer_limit(t, x, stall_ms(t));
   exchange_keep_body(x);
   x->error_limit = UPLOAD_BODY_LIMIT;
   curl_easy_setopt(x->easy, CURLOPT_FRESH_CONNECT, 1L);
@@ -337,7 +340,7 @@ static void finish_refused (Upload *u, Exchange *x) {
 static void finish_unsent (Upload *u, Exchange *x, CURLcode code) {
   Transfer *t = &u->base;
   u->whole = false; /* where it was not taken, it was */
-  if ((code == CURLE_SEND_FAIL_REWIND || backoff_code(code)) &&
+  if ((code == CURLE_SEND_FAIL_REWIND || retry_code(code)) &&
       source_can_rewind(&u->source))
     transfer_retry(t, x, code);
   else
@@ -408,7 +411,7 @@ static void destroy (Transfer *t) {
   source_close(&u->source);
 }
 
-static const Operation operation = {prepare, finish, expire, cleanup, destroy};
+static const TransferType type = {prepare, finish, expire, cleanup, destroy};
 
 static int copy_fields (Upload *u, const UploadField *fields) {
   size_t i, count = 0;
@@ -456,7 +459,7 @@ Transfer *upload_open (Session *s, const UploadOptions *options,
   if (u == NULL)
     return NULL;
   u->source.fd = -1;
-  u->base.operation = &operation;
+  u->base.type = &type;
   u->base.api = true;
   u->base.place.is_long = true;
   u->raw.limit = UPLOAD_BODY_LIMIT;

@@ -8,7 +8,7 @@
 
 #include <time.h>
 
-#include "core/retry_after.h"
+#include "core/retry.h"
 #include "wire.h"
 
 enum {

@@ -1,17 +1,52 @@
-/* What the kinds of transfer share, and only they see: the state of a transfer
-** between its attempts, and the ways in which an attempt may end it. */
+/* What a session, its transfers and their types know of each other, and nobody
+** else does: the state of both, and the ways in which an attempt may end. */
 
-#ifndef CAMB_OPERATION_H
-#define CAMB_OPERATION_H
+#ifndef CAMB_TRANSFER_PRIVATE_H
+#define CAMB_TRANSFER_PRIVATE_H
 
-#include "clock.h"
+#include <sys/types.h>
+
 #include "exchange.h"
-#include "lane.h"
+#include "host_queue.h"
+#include "settings.h"
 #include "timers.h"
 #include "transfer.h"
+#include "watches.h"
 
-/* What one kind of transfer does at the turns of its life. */
-typedef struct Operation {
+/* The events between a step and the caller who reads them: a growing ring. */
+typedef struct Events {
+  Event *ring;
+  size_t first, count, capacity;
+} Events;
+
+struct Session {
+  CURLM *multi;
+  CURLSH *share; /* of TLS sessions, so that connections resume them */
+  Poller *poller;
+  Watches watches;
+  bool steps;    /* session_step is at work, and tells the poller at its end */
+  bool exported; /* the descriptor was handed out: keep its alarm set */
+  pid_t owner;
+  Timers timers;
+  Pace pace;          /* of requests to the API */
+  int64_t curl_at;    /* when libcurl wants to be called */
+  bool broken;        /* libcurl ran out of memory in a step */
+  bool doubtful;      /* or in a transfer: see renew */
+  size_t running;     /* exchanges in 'multi' */
+  int64_t most_bytes; /* of a download; 0: there was none yet */
+  Events events;
+  Transfer *transfers;
+  uint64_t last_id;
+  size_t adopted; /* transfers */
+  size_t active;  /* those that are not done */
+  Exchange *pool;
+  int pooled;
+  Settings settings;
+  HostQueues queues;
+};
+
+/* What one type of transfer does at the turns of its life. */
+typedef struct TransferType {
   /* Set 'x' up for the next attempt, beyond URL and headers.  -1 when that
   ** cannot be done, after transfer_fail. */
   int (*prepare)(Transfer *t, Exchange *x);
@@ -23,9 +58,9 @@ typedef struct Operation {
   /* The attempt is over, however: release what 'prepare' acquired.  NULL where
   ** that is nothing. */
   void (*cleanup)(Transfer *t);
-  /* Free the operation's own fields, not 't'. */
+  /* Free the type's own fields, not 't'.  NULL where that is nothing. */
   void (*destroy)(Transfer *t);
-} Operation;
+} TransferType;
 
 /* Why there may be another attempt, which says until when. */
 typedef enum RetryKind {
@@ -33,16 +68,16 @@ typedef enum RetryKind {
                 ** retries or patience last, or without end */
   RETRY_ABSENT, /* not what was asked for, but it may come: while retries or
                 ** patience last */
-  RETRY_FREE    /* the operation counts by itself */
+  RETRY_FREE    /* the type counts by itself */
 } RetryKind;
 
 struct Transfer {
-  const Operation *operation;
+  const TransferType *type;
   Session *session; /* NULL once the session is closed */
   Transfer *previous, *next;
   uint64_t id;
   Timer timer;      /* attempt, limit or deadline, what comes first */
-  LanePlace place;  /* among those that want the same host */
+  HostPlace place;  /* among those that want the same host */
   int64_t start_at; /* of the next attempt; CLOCK_NEVER while one runs */
   int64_t turn_at;  /* when the session's pace lets it start; 0: not asked */
   int64_t deadline;
@@ -71,7 +106,7 @@ struct Transfer {
   Failure failure;
 };
 
-/* Fill 't' (zeroed by the caller, who sets 'operation' and 'api' before) and
+/* Fill 't' (zeroed by the caller, who sets 'type' and 'api' before) and
 ** let its first attempt begin with the next step.  -1, with errno set and 't'
 ** freed, when memory is out or (EINVAL) the URL is none; a URL of another
 ** origin than the key's is refused for an 'api' transfer, EACCES. */
@@ -164,5 +199,37 @@ void transfer_finish (Transfer *t, CURLcode code);
 
 /* For the session: it closes; 't' stays with its owner. */
 void transfer_orphan (Transfer *t);
+
+/* Make 't' one of the session's transfers, with an id; -1 when there is no
+** memory. */
+int session_adopt (Session *s, Transfer *t);
+
+/* The reverse; its timer is unset and its waiting events are dropped. */
+void session_release (Session *s, Transfer *t);
+
+/* Check 'url' and let 't' stand in the queue of its host: 0, or the errno of
+** transfer_begin.  Standing in another one before, it leaves that. */
+int session_join (Session *s, Transfer *t, const char *url);
+
+/* Set the timer of 't'. */
+void session_schedule (Session *s, Transfer *t, int64_t at);
+
+/* Make room for the end of one more transfer, which is active now; -1 when
+** there is no memory. */
+int session_begin (Session *s);
+
+/* Add an event to the queue.  -1 when there is no memory, and then it is lost;
+** but EVENT_DONE never is. */
+int session_post (Session *s, const Event *event);
+
+/* An exchange with the session's settings, and the key when 't' is 'api'; NULL
+** when there is no memory.  Give it back with session_end_exchange. */
+Exchange *session_exchange (Session *s, Transfer *t);
+
+/* Let libcurl begin it. */
+CURLMcode session_start_exchange (Session *s, Exchange *x);
+
+/* Take it from libcurl, if it is there, and back into the pool. */
+void session_end_exchange (Session *s, Exchange *x);
 
 #endif
