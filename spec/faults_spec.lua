@@ -599,7 +599,7 @@ describe("camb serve --faults", function()
   } do
     it("says what is wrong with a file: " .. text, function()
       workspace.write(work .. "/faults.lua", text)
-      local said, code = run("timeout 10 build/bin/camb serve --port 0 "
+      local said, code = run("timeout 10 camb serve --port 0 "
         .. "--faults " .. work .. "/faults.lua")
       assert.equal(1, code)
       assert.matches("^camb: [^\n]*" .. wanted .. "[^\n]*\n$", said)

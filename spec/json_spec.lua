@@ -1,4 +1,19 @@
 local json = require "camb.json"
+local workspace = require "spec.support.workspace"
+
+-- What decoding `text`, an expression of Lua, costs a process that does nothing
+-- else: KiB beyond the text.
+local function cost_of(text)
+  local output, status = workspace.run(([[$LUA -e '
+    local json = require "camb.json"
+    local workspace = require "spec.support.workspace"
+    local text = %s
+    local before = workspace.memory()
+    json.decode(text)
+    print(workspace.peak() - before)' ]]):format(text))
+  assert.equal(0, status, output)
+  return tonumber(output)
+end
 
 describe("camb.json", function()
   it("turns null into nil, however deep", function()
@@ -87,5 +102,34 @@ describe("camb.json", function()
       assert.equal("holds more than 100000 values", problem)
     end
     assert.is_string((json.decode('"' .. ("[,"):rep(100001) .. '"')))
+  end)
+
+  it("takes less than 48 MiB for a text of 8 MiB, whatever is in it",
+    function()
+      for _, text in ipairs({
+        [["{\"a\":\"" .. ("\\\\"):rep(4000000) .. "\\ud83d\"}"]],
+        [["{\"a\":\"" .. ("\\ud83d\\ude00"):rep(660000) .. "\"}"]],
+        [["{\"a\":" .. ("1"):rep(8000000) .. "}"]],
+        [["{\"a\":-1." .. ("1"):rep(8000000) .. "}"]],
+        [["{\"a\":1" .. ("e-.+"):rep(2000000) .. "}"]],
+        [["{\"a\":1234567890123456789,\"b\":\"" .. ("x"):rep(8000000) .. "\"}"]],
+      }) do
+        local cost = cost_of(text)
+        assert.is_true(cost < 48 * 1024, text .. ": " .. cost)
+      end
+    end)
+
+  it("refuses a number of more digits than anyone needs", function()
+    local value, problem = json.decode('{"a":' .. ("1"):rep(1001) .. "}")
+    assert.is_nil(value)
+    assert.equal("holds a number of 1001 digits", problem)
+    assert.equal(("1"):rep(1000), json.decode(("1"):rep(1000)))
+  end)
+
+  it("looks at a row of backslashes once, however long it is", function()
+    local value = json.decode('["' .. ("\\"):rep(2000001) .. 'u","\\udce9"]')
+    assert.is_nil(value)
+    assert.equal("\239\191\189", json.decode('["' .. ("\\"):rep(2000000)
+      .. 'u","\\udce9"]')[2])
   end)
 end)

@@ -189,6 +189,50 @@ describe("the upload", function()
       end)
     end
 
+    for name, reply in pairs({
+      ["one key twice"] = [[{"task_id":"OTHER-1","task_id":"PAID-77"}]],
+      ["two spellings"] = [[{"taskId":"OTHER-1","task_id":"PAID-77"}]],
+      ["two depths"] = [[{"a":{"task_id" : "OTHER-1"},"task_id":"PAID-77"}]],
+    }) do
+      it("tells of a second task in " .. name, function()
+        local warning
+        open(answering(("c:reply(200, '%s')"):format(reply)))
+        local task = assert(client:submit(SMALL, { on_event = function(event)
+          warning = event.name == "warning" and event.message or warning
+        end }))
+        assert.equal("PAID-77", task.id)
+        assert.equal('the reply to the upload also names task "OTHER-1"',
+          warning)
+      end)
+
+      it("tells of it in an error, too, with " .. name, function()
+        open(answering(("c:reply(500, '%s')"):format(reply)))
+        local err = in_doubt(SMALL)
+        assert.equal("PAID-77", err.task_id)
+        assert.matches('it also names task "OTHER-1"', err.message, 1, true)
+      end)
+    end
+
+    it("tells of no second task where one is named twice", function()
+      open(answering [[c:reply(200,
+        '{"task_id":"PAID-77","data":{"taskId":"PAID-77"}}')]])
+      assert(client:submit(SMALL, { on_event = function(event)
+        assert.not_equal("warning", event.name)
+      end }))
+    end)
+
+    it("is not larger than anyone needs", function()
+      open(answering [[c:reply(200, '{"x":"' .. ("y"):rep(2097152) .. '"}')]])
+      assert.matches("the reply is larger than allowed",
+        in_doubt(SMALL).message, 1, true)
+    end)
+
+    it("has the id of a reply that is larger", function()
+      open(answering [[c:reply(200, '{"task_id":"PAID-77","x":"'
+        .. ("y"):rep(2097152) .. '"}')]])
+      assert.equal("PAID-77", assert(client:submit(SMALL)).id)
+    end)
+
     it("has the id of a reply that hangs at the deadline", function()
       open(answering("c:send('" .. chunked(JSON) .. "') c:hang()"))
       assert.equal("PAID-77", assert(client:submit(SMALL, { deadline = 1 })).id)

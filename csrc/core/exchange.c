@@ -115,6 +115,7 @@ size_t exchange_on_body (char *data, size_t one, size_t size, void *arg) {
 }
 
 static void configure (Exchange *x) {
+  x->body.limit = REPLY_LIMIT;
   x->error_limit = ERROR_BODY_LIMIT;
   x->error[0] = '\0';
   curl_easy_setopt(x->easy, CURLOPT_PRIVATE, x);
@@ -129,7 +130,6 @@ Exchange *exchange_open (void) {
   Exchange *x = calloc(1, sizeof *x);
   if (x == NULL)
     return NULL;
-  x->body.limit = REPLY_LIMIT;
   x->easy = curl_easy_init();
   if (x->easy == NULL) {
     free(x);
@@ -192,5 +192,7 @@ long exchange_retry_after (const Exchange *x) {
 }
 
 const char *exchange_error (const Exchange *x, CURLcode code) {
+  if (x->overflow)
+    return "the reply is larger than allowed";
   return x->error[0] != '\0' ? x->error : curl_easy_strerror(code);
 }

@@ -14,7 +14,8 @@
 #define REPLY_LIMIT (8u << 20)    /* bytes of a reply, after decompression */
 #define HEADER_LIMIT (256u << 10) /* bytes of all header lines of a reply */
 #define ERROR_BODY_LIMIT (4u << 10)
-#define UPLOAD_BODY_LIMIT (64u << 10) /* the same, where it may hold an id */
+#define UPLOAD_REPLY_LIMIT (1u << 20)
+#define UPLOAD_BODY_LIMIT (64u << 10) /* of an error that may hold an id */
 
 typedef struct Exchange {
   CURL *easy;

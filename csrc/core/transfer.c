@@ -63,7 +63,6 @@ int transfer_begin (Transfer *t, Session *s, const TransferOptions *options) {
                                                           : CLOCK_NEVER / 2;
   t->endless = options->endless;
   t->progress = options->progress;
-  t->body.limit = REPLY_LIMIT;
   t->start_at = clock_ms();
   t->limit_at = CLOCK_NEVER;
   if (session_adopt(s, t) != 0)
@@ -120,8 +119,6 @@ static void end (Transfer *t) {
 void transfer_take_body (Transfer *t, Exchange *x) {
   Buffer old = t->body;
   t->body = x->body;
-  t->body.limit = REPLY_LIMIT;
-  old.limit = REPLY_LIMIT;
   old.size = 0;
   x->body = old;
 }
@@ -155,11 +152,17 @@ void transfer_fail (Transfer *t, Exchange *x, FailureKind kind,
   end(t);
 }
 
+/* What came of the body is no use. */
+static void fail_overflow (Transfer *t, Exchange *x) {
+  buffer_free(&x->body);
+  transfer_fail(t, x, FAILURE_PROTOCOL, "%s", exchange_error(x, CURLE_OK));
+}
+
 void transfer_fail_exchange (Transfer *t, Exchange *x, CURLcode code) {
   if (x->no_memory || code == CURLE_OUT_OF_MEMORY)
     transfer_fail(t, x, FAILURE_MEMORY, "out of memory");
   else if (x->overflow)
-    transfer_fail(t, x, FAILURE_PROTOCOL, "the reply is larger than allowed");
+    fail_overflow(t, x);
   else if (code == CURLE_OK && t->http_status >= 300 && t->http_status < 400)
     transfer_fail(t, x, FAILURE_PROTOCOL, "a redirect to \"%.*s\"",
                   (int)strcspn(x->location, "?#"), x->location);

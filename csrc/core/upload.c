@@ -184,6 +184,7 @@ static int prepare (Transfer *t, Exchange *x) {
   }
   transfer_limit(t, x, stall_ms(t));
   exchange_keep_body(x);
+  x->body.limit = UPLOAD_REPLY_LIMIT;
   x->error_limit = UPLOAD_BODY_LIMIT;
   curl_easy_setopt(x->easy, CURLOPT_FRESH_CONNECT, 1L);
   curl_easy_setopt(x->easy, CURLOPT_MAXREDIRS, 0L); /* or it repeats at a 417 */

@@ -84,18 +84,21 @@ local function find_key(value, pattern)
   end
 end
 
--- The id in what is no JSON: cut, or with more around it.
+-- The ids that stand behind keys in `text`, be it JSON, cut, or with more
+-- around it; no more than two that differ.
 local function scan(text)
-  local _, last = 0, 0
+  local ids, last = {}, 0
   repeat
-    _, last = text:find('"' .. TASK_ID .. '"[ \t\r\n]*:[ \t\r\n]*', last + 1)
+    last = select(2, text:find('"' .. TASK_ID .. '"[ \t\r\n]*:[ \t\r\n]*',
+      last + 1))
     local quoted = last and text:match('^"[^"%z\1-\31\127]+"', last + 1)
     local id = quoted and json.decode(quoted)
       or last and text:match("^(%d+)[%s,}%]]", last + 1)
-    if id then
-      return { task_id = id }
+    if id and id ~= ids[1] then
+      ids[#ids + 1] = id
     end
-  until not last
+  until not last or #ids == 2
+  return ids
 end
 
 -- Below the upload's own `url`, ids of tasks stand: Location may name one.
@@ -103,9 +106,9 @@ local function read_location(location, url)
   local path = url:gsub("[?#].*", ""):match("^%w+://[^/]+(/.*)") .. "/"
   local _, last = location:find(path, 1, true)
   local segment = last and location:match("^[^/?#]+", last + 1)
-  return segment and { task_id = (segment:gsub("%%(%x%x)", function(hex)
+  return segment and (segment:gsub("%%(%x%x)", function(hex)
     return string.char(tonumber(hex, 16))
-  end)) }
+  end))
 end
 
 --- The reply to an upload.  It is paid for, so the id is taken in any form and
@@ -116,17 +119,23 @@ end
 ---@param header string?
 ---@return table? reply # with `task_id`, a string
 ---@return string? problem
+---@return string? other # another id that the reply names, too
 function api.read_created(text, url, location, header)
   local reply, problem = decode_object(text, "the reply to the upload")
   local found, id = find_key(reply or {}, "^" .. TASK_ID .. "$")
-  if found then
-    found.task_id = id
-    return found
+  local ids = scan(text)
+  ids[#ids + 1] = header and header ~= "" and header or nil
+  ids[#ids + 1] = location and read_location(location, url) or nil
+  id = id or ids[1]
+  local other
+  for _, named in ipairs(ids) do
+    other = other or named ~= id and named or nil
   end
-  found = not reply and scan(text)
-    or header and header ~= "" and { task_id = header }
-    or location and read_location(location, url) or nil
-  return found, problem or "the reply to the upload has no task_id"
+  if id then
+    found = found or {}
+    found.task_id = id
+  end
+  return found, problem or "the reply to the upload has no task_id", other
 end
 
 local LOOK_AT = 64 * 1024

@@ -156,11 +156,11 @@ local function of_protocol(step, _, _, failed)
 end
 
 --- The fields of the error of an upload that may have been accepted.
----@param what string       # what came of it
----@param task_id string?   # which the reply names
+---@param what string     # what came of it
+---@param operation table # named_task, other_task: which the reply names
 ---@param transfer userdata
-function failure.of_unknown(what, task_id, transfer)
-  local text = transfer:body()
+function failure.of_unknown(what, operation, transfer)
+  local text, task_id = transfer:body(), operation.named_task
   local guess = not task_id and api.guess_task(text, transfer:named())
   local said, detail = api.read_error(text)
   local message = what .. (said and (": " .. said) or "")
@@ -168,6 +168,10 @@ function failure.of_unknown(what, task_id, transfer)
     message = message .. ('; the reply names task "%s", which may be charged: '
       .. "look at it before you send the file again%s"):format(task_id,
         words.take_up(";", task_id))
+    if operation.other_task then
+      message = message .. ('; it also names task "%s"'):format(
+        redact.visible(operation.other_task))
+    end
   else
     message = message .. ": a task may exist and be charged; look at the "
       .. "dashboard before you send it again"
@@ -180,7 +184,7 @@ end
 
 local function of_unknown(_, transfer, operation, failed)
   return failure.of_unknown(("the file was sent but no usable reply came (%s)")
-    :format(failed.message), operation.named_task, transfer)
+    :format(failed.message), operation, transfer)
 end
 
 local function of_file(step, _, _, failed)

@@ -10,7 +10,7 @@ local cjson = require("cjson")
 local json = {}
 
 -- The more there are the more memory they take, whatever the text does.
-local MOST_VALUES = 100000
+local MOST_VALUES, MOST_DIGITS = 100000, 1000
 
 -- How the locale writes a number: lua-cjson looks that up when it is made, and
 -- a host may change it at any time.
@@ -75,12 +75,16 @@ local function utf8_of_pair(high, low)
     0x80 + math.floor(code / 0x40) % 0x40, 0x80 + code % 0x40)
 end
 
--- Half of a surrogate pair stands for no character.  Backslashes that are
--- escaped are taken out of the way first.
+-- Half of a surrogate pair stands for no character.  Each row of backslashes is
+-- looked at once; the last of an odd number is what the "u" belongs to.
 local function mend_surrogates(text)
-  return (text:gsub("\\\\", "\\u005c")
-    :gsub("\\u([dD][89abAB]%x%x)\\u([dD][c-fC-F]%x%x)", utf8_of_pair)
-    :gsub("\\u[dD][89a-fA-F]%x%x", "\\ufffd"))
+  return (text:gsub("%f[\\](\\+)u([dD][89abAB]%x%x)\\u([dD][c-fC-F]%x%x)",
+    function(slashes, high, low)
+      return #slashes % 2 == 1 and slashes:sub(2) .. utf8_of_pair(high, low)
+    end)
+    :gsub("%f[\\](\\+)u[dD][89a-fA-F]%x%x", function(slashes)
+      return #slashes % 2 == 1 and slashes:sub(2) .. "\\ufffd"
+    end))
 end
 
 local function drop_nulls(value)
@@ -105,7 +109,9 @@ function json.decode(text)
   if values > MOST_VALUES then
     return nil, ("holds more than %d values"):format(MOST_VALUES)
   end
-  if digits > EXACT_DIGITS then
+  if digits > MOST_DIGITS then
+    return nil, ("holds a number of %d digits"):format(digits)
+  elseif digits > EXACT_DIGITS then
     text = protect_integers(text)
   end
   if text:find("\\u[dD][89a-fA-F]") then

@@ -5,6 +5,7 @@ local failure = require "camb.failure"
 local fetch = require "camb.fetch"
 local journal = require "camb.journal"
 local operations = require "camb.operations"
+local redact = require "camb.redact"
 local source = require "camb.source"
 
 local submit = {}
@@ -29,10 +30,11 @@ end
 
 -- What the reply says, be it whole or not; nil and what is wrong with it.
 local function read_reply(operation, transfer)
-  local reply, problem = api.read_created(transfer:body(),
+  local reply, problem, other = api.read_created(transfer:body(),
     operation.upload_url, transfer:named())
   local status = transfer:status()
   operation.named_task = reply and reply.task_id
+  operation.other_task = other
   return status >= 200 and status < 300 and reply or nil, problem
 end
 
@@ -58,7 +60,7 @@ local function conclude(operation, transfer)
   elseif failed then
     return operation:fail_transfer("submit", transfer)
   end
-  local fields = failure.of_unknown(problem, operation.named_task, transfer)
+  local fields = failure.of_unknown(problem, operation, transfer)
   fields.http_status = transfer:status()
   return operation:fail(fields)
 end
@@ -128,6 +130,11 @@ local function send(operation, prepared, options)
   journal.settle(operation)
   operation.inbox:drop(transfer)
   operation:emit("submitted")
+  if operation.other_task then
+    operation:emit("warning", { message = operation:clean(
+      ('the reply to the upload also names task "%s"'):format(
+        redact.visible(operation.other_task))) })
+  end
   return reply
 end
 
