@@ -628,7 +628,7 @@ describe("a batch with a store", function()
         takes.make(folder .. "/in", 3)
         workspace.write(folder .. "/in/notes.wav", "not audio")
         local words, status = camb_batch("%s/in --store %s 2>/dev/null", folder, path)
-        assert.equal(1, status)
+        assert.equal(10, status)
         local stems = 0
         for stem in words:gmatch("[^\n]+") do
           assert.equal("file", core.stat(stem))
@@ -649,15 +649,15 @@ describe("a batch with a store", function()
       end)
 
     it("says in a sentence what is missing", function()
-      for words, sentence in pairs({
-        [""] = "camb: which files%? Name some",
-        ["--status"] = "camb: this needs %-%-store",
-        ["--status --store " .. folder .. "/none.db"] = "there is no store",
-        [folder .. "/none*.wav"] = "no file matches",
+      for words, expected in pairs({
+        [""] = { 2, "camb: which files%? Name some" },
+        ["--status"] = { 2, "camb: this needs %-%-store" },
+        ["--status --store " .. folder .. "/none.db"] = { 1, "no such store" },
+        [folder .. "/none*.wav"] = { 3, "no file matches" },
       }) do
         local said, status = camb_batch(words)
-        assert.equal(1, status)
-        assert.matches(sentence, said)
+        assert.equal(expected[1], status)
+        assert.matches(expected[2], said)
       end
     end)
 
@@ -675,14 +675,14 @@ describe("a batch with a store", function()
         server.api_key, server.base_url, BUILD, folder, out, path, folder,
         folder, folder, folder))
       server:clear_faults()
-      assert.matches("status=1\n", words)
+      assert.matches("status=130\n", words)
       assert.matches("camb: interrupted", words)
-      assert.matches("it goes on from where it was with: camb batch %-%-store",
+      assert.matches("to resume, run: camb batch %-%-store",
         words)
       assert.is_nil(counts().submitting)
       local said, status = camb_batch("--store %s", path)
       local lost = counts().unknown_outcome or 0
-      assert.equal(lost > 0 and 1 or 0, status, said)
+      assert.equal(lost > 0 and 10 or 0, status, said)
       assert.equal(40, (counts().downloaded or 0) + lost)
       assert.is_true(server:stats().uploads <= 40)
     end)

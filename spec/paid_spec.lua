@@ -54,7 +54,7 @@ describe("for a task that is paid for, camb", function()
     assert.same({}, { workspace.read(folder .. "/out/.camb-journal") })
   end
 
-  for _, signal in ipairs({ "INT", "TERM", "HUP" }) do
+  for signal, expected in pairs({ INT = 130, TERM = 143, HUP = 129 }) do
     for _, command in ipairs({ "separate in/take001.wav", "batch in" }) do
       it(("tells the line that fetches its stems where %s ends camb %s"):format(
         signal, command), function()
@@ -62,7 +62,7 @@ describe("for a task that is paid for, camb", function()
           times = math.huge })
         local words = interrupt(("camb %s -o out --interval 0.05"):format(
           command), signal, "says PENDING")
-        assert.matches("status=1\n", words)
+        assert.matches(("status=%d\n"):format(expected), words)
         assert.matches("camb: interrupted by SIG" .. signal, words)
         local line = told_line(words)
         assert.is_nil(words:find('client:task', 1, true))
@@ -120,7 +120,7 @@ describe("for a task that is paid for, camb", function()
     server:fault({ step = "stem", status = 403, times = math.huge })
     local words, status = run("camb separate in/take001.wav -o out "
       .. "--interval 0.05 --deadline 5")
-    assert.equal(1, status)
+    assert.equal(4, status)
     assert.is_nil(words:find("overwrite", 1, true))
     assert.is_nil(words:find("client:", 1, true))
     local line = told_line(words)
@@ -211,7 +211,7 @@ describe("for a task that is paid for, camb", function()
     workspace.write(folder .. "/out/take001.background.wav", "my own work")
     workspace.write(folder .. "/out/take001.foreground.wav", takes.wav(1))
     local output, status = run("%s", line)
-    assert.equal(1, status)
+    assert.equal(3, status)
     assert.matches("take001.background.wav\" exists already", output)
     assert.equal("my own work",
       workspace.read(folder .. "/out/take001.background.wav"))
@@ -232,7 +232,7 @@ describe("for a task that is paid for, camb", function()
         done; kill -KILL $pid; wait $pid]])
       local output, status = run("camb separate in/take001.wav -o out "
         .. "--interval 0.05")
-      assert.equal(1, status)
+      assert.equal(9, status)
       assert.matches("an earlier run was killed while it sent this file", output)
       assert.equal(0, server:stats().uploads)
       server:clear_faults()

@@ -155,7 +155,7 @@ describe("a proxy", function()
     local text, status = workspace.run(("%s/bin/camb separate http://h/x.wav "
       .. "--sandbox --proxy http://127.0.0.1:9"):format(
       os.getenv("BUILD") or "build"))
-    assert.equal(1, status)
+    assert.equal(2, status)
     assert.matches("%-%-proxy does not go with %-%-sandbox and a URL", text)
   end)
 

@@ -255,7 +255,7 @@ describe("a source", function()
     local output, status = workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s "
       .. "%s/bin/camb separate %s/in/* -o %s/o --interval 0.05"):format(
       server.api_key, server.base_url, build, folder, folder))
-    assert.equal(1, status)
+    assert.equal(10, status)
     assert.matches("holds a control character", output)
     assert.matches("/o/ok.foreground.wav\n", output)
     assert.is_nil(output:find("lua:", 1, true))

@@ -362,7 +362,7 @@ describe("PostgreSQL:", function()
         local words, status = workspace.run(("CAMB_API_KEY=k CAMB_BASE_URL="
           .. "http://127.0.0.1:1 %s/bin/camb batch /nothing/*.wav --store '%s'")
           :format(os.getenv("BUILD") or "build", spec))
-        assert.equal(1, status)
+        assert.equal(3, status)
         assert.matches("postgres://", words)
         assert.is_nil(words:find("s3cret", 1, true), words)
         assert.is_nil(words:find("%s3cret", 1, true), words)

@@ -84,7 +84,7 @@ error_module.KINDS = {
   { kind = "timeout", exit = 8, retryable = true,
     when = "Attempts or deadline are used up; a task may still finish.",
     cure = "Take the task up again: client:task(err.task_id):wait(), or camb "
-      .. "wait." },
+      .. "download." },
   { kind = "unknown_outcome", exit = 9, retryable = false,
     when = "The file was sent and no usable reply came, or the job was "
       .. "cancelled meanwhile: a task may exist and be charged.  camb does "

@@ -3,11 +3,13 @@
 
 local camb = require "camb"
 local core = require "camb.core"
+local Error = require "camb.error"
 local journal = require "camb.journal"
 local redact = require "camb.redact"
 local progress = require "camb.cli.progress"
 local session = require "camb.cli.session"
 local source = require "camb.source"
+local status = require "camb.cli.status"
 local sources = require "camb.batch.sources"
 local store = require "camb.store"
 local workers = require "camb.cli.workers"
@@ -36,10 +38,10 @@ end
 
 local function open_store(arguments)
   if not store.is_url(arguments.store) and not core.stat(arguments.store) then
-    return nil, ("there is no store %s"):format(arguments.store)
+    return nil, Error.new({ kind = "store",
+      message = ("no such store: %s"):format(arguments.store) })
   end
-  local jobs, err = store.open(arguments.store)
-  return jobs, err and err.message
+  return store.open(arguments.store)
 end
 
 local STATES = { "intended", "submitting", "submitted", "finished",
@@ -77,7 +79,7 @@ local function print_status(arguments)
   end)
   jobs:close()
   if not ok then
-    return session.complain(err.message or err)
+    return session.complain(err)
   end
   return 0
 end
@@ -104,24 +106,37 @@ local function count_failed(arguments)
   return counts and (counts.failed or 0) + (counts.unknown_outcome or 0) or 0
 end
 
--- Whoever reads this has a store to go on with, or nothing was promised.
-local function say_how_to_go_on(arguments, unfinished)
+-- Only a batch with a store can be resumed.
+local function say_how_to_resume(arguments, unfinished)
   if not arguments.store or again(arguments, ""):find("…", 1, true) then
     return
   elseif unfinished then
-    io.stderr:write("camb: it goes on from where it was with: ",
-      again(arguments, ""), "\n")
+    io.stderr:write("camb: to resume, run: ", again(arguments, ""), "\n")
   else
-    io.stderr:write("camb: what failed is told by --status, and begun again "
-      .. "with: ", again(arguments, " --retry-failed"), "\n")
+    io.stderr:write("camb: see failures with --status; retry them with: ",
+      again(arguments, " --retry-failed"), "\n")
   end
+end
+
+local function status_of(arguments, report, missing, whole)
+  local number = report:status()
+  if whole then
+    return status.of(whole)
+  elseif #missing > 0 and report.ended == 0 then
+    return status.FILE
+  elseif number == status.OK
+    and (#missing > 0 or count_failed(arguments) > 0)
+  then
+    return status.SOME_FAILED
+  end
+  return number
 end
 
 local function work(client, arguments)
   local list, base, missing, left_out = sources.expand(arguments.source,
     arguments.output_dir, arguments.store)
   local report = progress.new(#list, arguments)
-  local failures = #missing
+  local whole -- what ended the batch as a whole
   for _, word in ipairs(missing) do
     io.stderr:write(("camb: no file matches \"%s\"\n"):format(
       redact.visible(word)))
@@ -145,7 +160,7 @@ local function work(client, arguments)
       if item.error then
         report:failed(item.source or (store.address(arguments.store)),
           item.error)
-        failures = failures + 1
+        whole = whole or not item.source and item.error
       else
         report:done(item.stems)
       end
@@ -162,18 +177,21 @@ local function work(client, arguments)
   if client.journal then
     journal.clear(client.journal)
   end
-  if core.caught_signal() then
-    ok, problem = false, "interrupted by " .. core.caught_signal()
+  local signal = core.caught_signal()
+  if signal then
+    ok, problem = false, "interrupted by " .. signal
   end
   if not ok then -- or a value that no option takes
-    session.complain(problem)
-    say_how_to_go_on(arguments, true)
-    return 1
-  elseif failures > 0 or count_failed(arguments) > 0 then
-    say_how_to_go_on(arguments, false)
-    return 1
+    local number = session.complain(problem,
+      signal and status.of_signal(signal))
+    say_how_to_resume(arguments, true)
+    return number
   end
-  return 0
+  local number = status_of(arguments, report, missing, whole)
+  if number ~= status.OK then
+    say_how_to_resume(arguments, false)
+  end
+  return number
 end
 
 -- A sandbox for a store has to be there again, tasks and all, when the store

@@ -5,6 +5,7 @@ local argparse = require "argparse"
 local camb = require "camb"
 local options = require "camb.options"
 local redact = require "camb.redact"
+local status = require "camb.cli.status"
 local words = require "camb.words"
 
 local cli = {}
@@ -63,6 +64,12 @@ local function add_flag(command, name, option)
   end
 end
 
+-- In place of argparse's own, which ends with 1.
+local function refuse(parser, problem)
+  io.stderr:write(parser:get_usage(), "\n\nError: ", problem, "\n")
+  os.exit(status.USAGE)
+end
+
 local function add_flags(command, name)
   for _, option in ipairs(options.flags(name)) do
     add_flag(command, name, option)
@@ -75,38 +82,60 @@ local function add_flags(command, name)
   end
 end
 
-local function build_parser()
-  local parser = argparse("camb",
-    "Separate recordings into foreground and background with CAMB.AI.")
+cli.SUMMARY = "Separate recordings into foreground and background with "
+  .. "CAMB.AI."
+
+--- The commands, in the order of the help.  `argument` is what follows the
+--- options: its name, what it means and how many there may be.
+cli.COMMANDS = {
+  { name = "separate",
+    help = "Separate recordings into foreground and background.",
+    argument = { "file", "A WAV, MP3, FLAC, AAC or M4A file, or its URL.",
+      "+" } },
+  { name = "download", help = "Download the stems of paid tasks.",
+    argument = { "task", "The id of a task, or of a run (digits).  Default: "
+      .. "every task that earlier runs noted in DIR and did not download.",
+      "*" } },
+  { name = "batch",
+    help = "Separate many recordings; resume after any interruption.",
+    argument = { "source", "A file, a folder, a pattern such as "
+      .. "'takes/**/*.wav', or a URL.", "*" } },
+  { name = "serve",
+    help = "Run the sandbox: a local server that speaks the service's API." },
+}
+
+--- The exit statuses as lines of text.
+---@return string
+function cli.epilogue()
+  local lines = { "Exit status:" }
+  for _, entry in ipairs(status.list()) do
+    local kinds = table.concat(entry.kinds, ", ")
+    lines[#lines + 1] = ("  %4d  %s%s"):format(entry.number, entry.meaning,
+      kinds ~= "" and " (" .. kinds .. ")" or "")
+  end
+  return table.concat(lines, "\n")
+end
+
+--- The parser of the whole command line.
+function cli.parser()
+  local parser = argparse("camb", cli.SUMMARY, cli.epilogue())
   parser:help_max_width(80)
   parser:flag("-v --version", "Print the version."):action(function()
     print("camb " .. camb.VERSION)
-    os.exit(0)
+    os.exit(status.OK)
   end)
   parser:command_target("command")
   parser:require_command(true)
-
-  local separate = parser:command("separate",
-    "Separate recordings into foreground and background.")
-  separate:argument("file", "A WAV, MP3, FLAC, AAC or M4A file, or its URL.")
-    :args("+")
-  add_flags(separate, "separate")
-
-  local download = parser:command("download",
-    "Fetch the stems of tasks that are paid for.")
-  download:argument("task", "The id of a task, or of a run (digits); none: "
-    .. "what earlier runs left unfetched in DIR."):args("*")
-  add_flags(download, "download")
-
-  local batch = parser:command("batch",
-    "Separate many recordings, and resume after whatever stopped it.")
-  batch:argument("source", "A file, a folder, a pattern such as "
-    .. "'takes/**/*.wav', or a URL."):args("*")
-  add_flags(batch, "batch")
-
-  add_flags(parser:command("serve",
-    "Run the sandbox: a local server that speaks the service's API."),
-    "serve")
+  for _, entry in ipairs(cli.COMMANDS) do
+    local command = parser:command(entry.name, entry.help)
+    command.error = refuse
+    if entry.argument then
+      command:argument(entry.argument[1], entry.argument[2]):args(
+        entry.argument[3])
+    end
+    add_flags(command, entry.name)
+  end
+  parser.error = refuse
   return parser
 end
 
@@ -114,7 +143,7 @@ end
 ---@param arguments string[]
 ---@return integer status # for os.exit
 function cli.main(arguments)
-  local parsed = build_parser():parse(arguments)
+  local parsed = cli.parser():parse(arguments)
   words.speak_shell()
   return require("camb.cli." .. parsed.command).run(parsed)
 end

@@ -5,6 +5,7 @@
 local core = require "camb.core"
 local paid = require "camb.cli.paid"
 local redact = require "camb.redact"
+local status = require "camb.cli.status"
 
 local progress = {}
 
@@ -22,6 +23,7 @@ function progress.new(total, arguments)
     arguments = arguments,
     total = total,
     ended = 0,
+    failures = 0,
     is_terminal = core.is_terminal(),
     has_line = false,
   }, Progress)
@@ -159,6 +161,8 @@ end
 --- One file failed.
 function Progress:failed(source, err)
   self.ended = self.ended + 1
+  self.failures = self.failures + 1
+  self.last = err
   self:clear()
   source = redact.urls(source)
   write("camb: %s: %s", source, err.message)
@@ -171,6 +175,16 @@ function Progress:failed(source, err)
     io.stderr:write("camb: to fetch its stems without paying again, run: ",
       line, "\n")
   end
+end
+
+--- The exit status: that of the error if there was one file, or one answer for
+--- several.
+---@return integer
+function Progress:status()
+  if self.failures == 0 then
+    return status.OK
+  end
+  return self.total == 1 and status.of(self.last) or status.SOME_FAILED
 end
 
 return progress

@@ -1,6 +1,8 @@
 --- `camb serve`: the sandbox as a command, until it is interrupted.
 
 local core = require "camb.core"
+local session = require "camb.cli.session"
+local status = require "camb.cli.status"
 
 local serve = {}
 
@@ -59,13 +61,11 @@ end
 function serve.run(arguments)
   local found, sandbox = pcall(require, "camb.sandbox")
   if not found then
-    io.stderr:write("camb: serve needs the rock camb-sandbox\n")
-    return 1
+    return session.complain("serve needs the rock camb-sandbox")
   end
   local faults, problem = load_faults(arguments.faults)
   if problem then
-    io.stderr:write("camb: ", problem, "\n")
-    return 1
+    return session.complain(problem, status.FILE)
   end
   core.hold_signals() -- before there are threads that could get them
   local ok, server, err = pcall(sandbox.start, {
@@ -84,8 +84,7 @@ function serve.run(arguments)
     tls = arguments.tls or arguments.ca_out ~= nil,
   })
   if not ok or not server then
-    io.stderr:write("camb: ", ok and err.message or tostring(server), "\n")
-    return 1
+    return session.complain(ok and err or server)
   end
   local ca_file = server.ca_file
   if arguments.ca_out then
@@ -93,8 +92,7 @@ function serve.run(arguments)
   end
   if problem then
     server:stop()
-    io.stderr:write("camb: ", problem, "\n")
-    return 1
+    return session.complain(problem, status.FILE)
   end
   announce(server, ca_file)
   core.wait_signal()

@@ -3,9 +3,11 @@
 
 local camb = require "camb"
 local core = require "camb.core"
+local Error = require "camb.error"
 local paid = require "camb.cli.paid"
 local redact = require "camb.redact"
 local source = require "camb.source"
+local status = require "camb.cli.status"
 
 local session = {}
 
@@ -19,10 +21,13 @@ local function plain(problem)
 end
 
 --- Say what went wrong.
+---@param problem camb.Error|string
+---@param number integer? # default: what the problem asks for
 ---@return integer status # for os.exit
-function session.complain(problem)
-  io.stderr:write("camb: ", redact.visible(plain(problem)), "\n")
-  return 1
+function session.complain(problem, number)
+  local words = type(problem) == "table" and problem.message or problem
+  io.stderr:write("camb: ", redact.visible(plain(words)), "\n")
+  return number or status.of(problem)
 end
 
 local function start_sandbox(arguments, more)
@@ -38,13 +43,16 @@ local function start_sandbox(arguments, more)
   local ok, server, err = pcall(sandbox.start, options)
   if not ok then
     return nil, server
-  elseif not server then
-    return nil, err.message
   end
-  return server
+  return server, err
 end
 
 local function open_client(arguments, server)
+  local key = arguments.api_key or os.getenv("CAMB_API_KEY") or ""
+  if key == "" and not server then
+    return nil, Error.new({ kind = "authentication",
+      message = "no API key: set CAMB_API_KEY, or use --api-key" })
+  end
   local ok, client = pcall(camb.client, {
     api_key = server and server.api_key or arguments.api_key,
     base_url = server and server.base_url or arguments.base_url,
@@ -106,17 +114,17 @@ function session.run(arguments, work, more)
   if not problem then
     client, problem = open_client(arguments, server)
   end
-  local status
+  local number
   if client then
-    status = work(client, arguments)
+    number = work(client, arguments)
     client:close()
   else
-    status = session.complain(problem)
+    number = session.complain(problem)
   end
   if server then
     server:stop()
   end
-  return status
+  return number
 end
 
 return session

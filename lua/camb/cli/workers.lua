@@ -7,6 +7,7 @@ local journal = require "camb.journal"
 local progress = require "camb.cli.progress"
 local scheduler = require "camb.async.scheduler"
 local session = require "camb.cli.session"
+local status = require "camb.cli.status"
 
 local workers = {}
 
@@ -27,7 +28,7 @@ function workers.watch(stop, is_done)
 end
 
 local function run_all(arguments, list, report, work)
-  local next_one, failures, running = 1, 0, {}
+  local next_one, running = 1, {}
   local alive = math.min(arguments.jobs, #list)
   local function take()
     while list[next_one] and not core.caught_signal() do
@@ -38,7 +39,6 @@ local function run_all(arguments, list, report, work)
         report:done(stems)
       elseif err then
         report:failed(label or one, err)
-        failures = failures + 1
       end
     end
   end
@@ -61,7 +61,6 @@ local function run_all(arguments, list, report, work)
       return alive == 0
     end)
   end)
-  return failures
 end
 
 --- Do `work(one, listener, place, report)` for each of `list`: it gives stems,
@@ -74,17 +73,19 @@ end
 ---@return integer status
 function workers.run(client, arguments, list, work)
   local report = progress.new(#list, arguments)
-  local ok, failures = pcall(run_all, arguments, list, report, work)
+  local ok, problem = pcall(run_all, arguments, list, report, work)
   report:clear()
   if client.journal then
     journal.clear(client.journal)
   end
+  local signal = core.caught_signal()
   if not ok then -- a value that no option takes
-    return session.complain(failures)
-  elseif core.caught_signal() then
-    return session.complain("interrupted by " .. core.caught_signal())
+    return session.complain(problem)
+  elseif signal then
+    return session.complain("interrupted by " .. signal,
+      status.of_signal(signal))
   end
-  return failures == 0 and 0 or 1
+  return report:status()
 end
 
 return workers
