@@ -232,13 +232,15 @@ $(SUPPORT_SO): spec/support/system.c
 -include spec/check.mk
 
 .PHONY: docs
-docs: all ## Write build/docs: the reference, and definitions for editors.
-	@mkdir -p $(BUILD)/docs
+docs: all ## Write build/docs: reference, man page, definitions for editors.
+	@rm -rf $(BUILD)/docs && mkdir -p $(BUILD)/docs
 	@$(ENV_LUA) $(ENV_C) $(LUA) spec/support/docs.lua $(BUILD)/docs
 
 LUA_SHARE = $(abspath $(PREFIX))/share/lua/$(LUA_VERSION)
 LUA_LIB   = $(abspath $(PREFIX))/lib/lua/$(LUA_VERSION)
 BIN       = $(abspath $(PREFIX))/bin
+MAN       = $(abspath $(PREFIX))/share/man/man1
+LIBRARY   = $(abspath $(PREFIX))/share/camb/library
 
 # $(call install-modules,LUA_FILES,SHARED_OBJECT)
 define install-modules
@@ -249,8 +251,8 @@ define install-modules
 	install -m 755 $(MODULES)/$(2) "$(DESTDIR)$(LUA_LIB)/$(2)"
 endef
 
-.PHONY: install install-core install-sandbox uninstall
-install: install-core install-sandbox ## Install below PREFIX, staged in DESTDIR.
+.PHONY: install install-core install-sandbox install-docs uninstall
+install: install-core install-sandbox install-docs ## Install below PREFIX, staged in DESTDIR.
 	@mkdir -p "$(DESTDIR)$(BIN)"
 	@$(call command,$(LUA_SHARE),$(LUA_LIB)) > "$(DESTDIR)$(BIN)/camb"
 	chmod 755 "$(DESTDIR)$(BIN)/camb"
@@ -261,9 +263,17 @@ install-core: core
 install-sandbox: sandbox
 	$(call install-modules,$(SANDBOX_LUA),camb/sandbox/core.so)
 
+install-docs: docs
+	@mkdir -p "$(DESTDIR)$(MAN)" "$(DESTDIR)$(LIBRARY)/camb/loop"
+	install -m 644 $(BUILD)/docs/camb.1 "$(DESTDIR)$(MAN)/camb.1"
+	@cd $(BUILD)/docs/library && for f in *.lua */*.lua */*/*.lua; do \
+	  install -m 644 $$f "$(DESTDIR)$(LIBRARY)/$$f" || exit 1; done
+
 uninstall: ## Remove what install has put there.
 	rm -rf "$(DESTDIR)$(LUA_SHARE)/camb" "$(DESTDIR)$(LUA_LIB)/camb"
-	rm -f "$(DESTDIR)$(LUA_SHARE)/camb.lua" "$(DESTDIR)$(BIN)/camb"
+	rm -rf "$(DESTDIR)$(abspath $(PREFIX))/share/camb"
+	rm -f "$(DESTDIR)$(LUA_SHARE)/camb.lua" "$(DESTDIR)$(BIN)/camb" \
+	  "$(DESTDIR)$(MAN)/camb.1"
 
 .PHONY: clean help
 clean: ## Remove build/.

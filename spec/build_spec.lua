@@ -97,6 +97,28 @@ describe("make install #build", function()
     assert.falsy(loaded:find("sandbox", 1, true))
   end)
 
+  it("installs a man page that says what each command and option does",
+    function()
+      local page = workspace.read(prefix .. "/share/man/man1/camb.1")
+      for _, words in ipairs { ".SS camb separate", "\\fB\\-\\-deadline\\fR",
+        "payment_required", ".SH EXIT STATUS" } do
+        assert.truthy(page:find(words, 1, true), words)
+      end
+    end)
+
+  it("installs definitions for editors that are Lua", function()
+    local library = prefix .. "/share/camb/library"
+    for _, name in ipairs { "camb", "camb/store", "camb/sandbox",
+      "camb/journal", "camb/loop/cqueues" } do
+      local path = library .. "/" .. name .. ".lua"
+      assert.truthy(loadfile(path), path)
+      assert.truthy(workspace.read(path):find("---@meta "
+        .. name:gsub("/", "."), 1, true), path)
+    end
+    assert.truthy(workspace.read(library .. "/camb.lua"):find(
+      "---@field output_dir? string", 1, true))
+  end)
+
   it("leaves the checkout and the PREFIX out of what it stages", function()
     local stage = folder .. "/stage"
     make(("install DESTDIR='%s' PREFIX=/opt/camb"):format(stage))
@@ -186,8 +208,13 @@ describe("the checkout #build", function()
     make(("docs BUILD='%s/docs'"):format(folder))
     local reference = workspace.read(folder .. "/docs/docs/api.md")
     for _, name in ipairs { "camb.separate", "Client:submit", "Task:wait",
-      "audio_separation:create_audio_separation", "camb.sandbox.start" } do
+      "audio_separation:create_audio_separation", "camb.sandbox.start",
+      "camb.journal.open_entries" } do
       assert.truthy(reference:find("### " .. name .. "(", 1, true), name)
+    end
+    for _, name in ipairs { "Client", "Task", "Job", "Batch", "BatchItem",
+      "Store", "Error", "Event", "Loop", "SandboxServer" } do
+      assert.truthy(reference:find("\n## " .. name .. "\n", 1, true), name)
     end
   end)
 end)

@@ -158,9 +158,10 @@ function api.guess_task(text, location)
     or location:gsub("[?#].*", ""):match("([^/]+)/*$")
 end
 
+--- The service's answer to a poll.
 ---@class camb.Status
----@field status string
----@field run_id integer|string|nil
+---@field status string # such as "PENDING", "SUCCESS" or "ERROR"
+---@field run_id integer|string|nil # once the task has succeeded
 ---@field exception_reason string? # nil also where the service says "NONE"
 ---@field message any              # a string or an object
 ---@field raw any                  # the reply as it came, decoded

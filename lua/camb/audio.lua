@@ -32,14 +32,15 @@ local function failed(path, is_unreadable, words)
     path = path, message = ('"%s": %s'):format(path, words) })
 end
 
+--- What a recording says of itself.
 ---@class camb.Probe
 ---@field duration number?    # seconds; nil where the file does not say
 ---@field is_estimate boolean # the duration is computed from the bit rate
 ---@field rate integer        # Hz
----@field channels integer
+---@field channels integer  # 1: mono, 2: stereo, …
 ---@field codec string        # FFmpeg's name, such as "flac" or "mp3"
 ---@field container string    # FFmpeg's name, such as "wav" or "mov"
----@field has_cover boolean
+---@field has_cover boolean    # it holds a picture
 ---@field tags table<string, string> # by names in small letters: title, artist
 
 --- What the recording at `path` says of itself, without decoding it.
@@ -64,11 +65,12 @@ local function look(path, peaks, columns, rows)
   return found
 end
 
+--- A waveform.
 ---@class camb.Peaks
 ---@field low number[]      # the lowest sample in each column, -1 to 1
 ---@field high number[]     # the highest, of any channel
 ---@field rate integer      # Hz
----@field channels integer
+---@field channels integer  # 1: mono, 2: stereo, …
 ---@field samples integer   # per channel
 ---@field duration number   # seconds, exact
 
@@ -83,15 +85,16 @@ function audio.peaks(path, given)
   return look(path, checked.columns, 0, 0)
 end
 
+--- A spectrogram.
 ---@class camb.Spectrogram
 ---@field cells string      # a byte a cell, the row of the highest notes first:
 ---                         # 0 is -96 dB or less, 255 a sine of full scale
----@field columns integer
+---@field columns integer   # of equal time
 ---@field rows integer      # of equal width on the mel scale
 ---@field lowest number     # Hz, of the lowest row's lower border
 ---@field highest number    # Hz, of the highest row's upper border
 ---@field rate integer      # Hz
----@field channels integer
+---@field channels integer  # 1: mono, 2: stereo, …
 ---@field samples integer   # per channel
 ---@field duration number   # seconds, exact
 

@@ -11,6 +11,7 @@ local submit = require "camb.submit"
 
 local audio_separation = {}
 
+--- The service's four operations under their official names, one request each.
 ---@class camb.AudioSeparation
 ---@field package client camb.Client
 local AudioSeparation = {}

@@ -31,14 +31,15 @@ local function settle(checked)
   return checked
 end
 
+--- How one job of a batch ended.
 ---@class camb.BatchItem
 ---@field index integer?     # its place in the sources; nil: of an earlier run
 ---@field source string      # as it was given, or what stands for it
 ---@field stems table?      # foreground, background: paths; with a store
 ---  foreground_sha256, background_sha256, too
----@field error camb.Error?
----@field task_id string?
----@field run_id integer|string?
+---@field error camb.Error? # why there are no stems
+---@field task_id string?    # once the service accepted the upload
+---@field run_id integer|string? # once the task succeeded
 ---@field skipped boolean?   # with a store: it had ended before
 ---@field changed boolean?   # with a store: not the recording that it knew
 

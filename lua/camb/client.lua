@@ -19,9 +19,11 @@ local task = require "camb.task"
 
 local client = {}
 
+--- A connection to the service, with one key.  Its calls block in a script, and
+--- yield in jobs of camb.run or coroutines of its loop.
 ---@class camb.Client
 ---@field audio_separation camb.AudioSeparation # the official operations
----@field base_url string
+---@field base_url string # where the service is
 ---@field package secret fun(): string # the key; a function, so that no dump of
 ---  the client's fields shows it
 local Client = {}

@@ -1,5 +1,6 @@
 --- What went wrong, as a value, and the one table of its kinds.
 
+--- What a call returns beside nil.  `tostring(err)` is its kind and message.
 ---@class camb.Error
 ---@field kind string              # one of KINDS, below
 ---@field message string           # one sentence for a person; never the key
@@ -9,13 +10,13 @@
 ---@field detail any               # what the service's reply said, decoded
 ---@field retry_after number?      # seconds the service asked to wait
 ---@field task_id string?          # there once the service accepted the upload
----@field run_id integer|string?
+---@field run_id integer|string? # once the task succeeded
 ---@field exception_reason string? # the service's word for a task that failed
 ---@field status string?           # the task's last status
 ---@field task_ended boolean?      # the task is over: nothing comes of it
 ---@field place { output_dir: string, name: string }? # where the stems of the
 ---  task were to go
----@field attempts integer?
+---@field attempts integer?     # of the request or poll that failed
 ---@field path string?             # of the file that it is about
 local Error = {}
 Error.__index = Error

@@ -19,6 +19,19 @@ local json = require "camb.json"
 
 local journal = {}
 
+--- What the lines of one job say together.
+---@class camb.JournalEntry
+---@field state "submitting"|"submitted" # the last that is known
+---@field task_id string?    # the task to take up; nil: it may exist
+---@field base_url string?   # of the service
+---@field source string?     # path of the file
+---@field size string?       # of the file in bytes, as digits
+---@field changed string?    # when the file was changed, seconds since 1970
+---@field output_dir string? # where the stems were to go
+---@field name string?       # of the stems, without extension
+---@field time string        # of the last line, in UTC: 2026-01-31T12:00:00Z
+---@field job string?        # what its lines are known by
+
 -- In the order in which a line has them.
 local FIELDS = { "time", "job", "state", "task_id", "base_url", "source",
   "size", "changed", "output_dir", "name" }
@@ -55,6 +68,7 @@ end
 --- What a journal says of a file, to know it by.
 ---@param path string?
 ---@return table fields # source, size, changed; none where it is no file
+---@package
 function journal.identity(path)
   local real = path and core.real_path(path)
   local kind, size, changed
@@ -68,7 +82,8 @@ function journal.identity(path)
     changed = ("%.6f"):format(changed) }
 end
 
---- Note that `call` is going to send `prepared`.
+--- Note that `operation` is going to send `prepared`.
+---@package
 ---@return boolean? ok
 ---@return camb.Error? err
 function journal.begin(operation, prepared)
@@ -100,6 +115,7 @@ end
 
 --- Note what became of the upload that was begun last.  A task that a doubtful
 --- reply names is one to take up, too.
+---@package
 function journal.settle(operation, err)
   if operation.entry then
     local task_id = operation.task_id or err.task_id
@@ -110,7 +126,9 @@ function journal.settle(operation, err)
   end
 end
 
---- Note how the task of `call` has ended, if it has: `is_fetched`, or `err`.
+--- Note how the task of `operation` has ended, if it has: `is_fetched`, or
+--- `err`.
+---@package
 function journal.finish(operation, is_fetched, err)
   if operation.client.journal and operation.task_id
     and (is_fetched or err and err.task_ended)
@@ -142,7 +160,7 @@ local OPEN = { submitting = true, submitted = true }
 --- What is open in the journal at `path`: jobs that were being sent, and tasks
 --- that were not fetched.  None where there is no such file.
 ---@param path string
----@return table[] entries # the fields of their lines
+---@return camb.JournalEntry[] entries
 ---@return integer size    # of what was read
 function journal.open_entries(path)
   local file = io.open(path, "rb")
@@ -188,6 +206,7 @@ end
 ---@param client camb.Client
 ---@return fun(path: string?, output_dir: string, name: string): table?,
 ---  camb.Error?
+---@package
 function journal.index(client)
   local by_source = {}
   for _, entry in ipairs(client.journal
@@ -217,6 +236,7 @@ end
 
 --- Remove the journal at `path` where nothing is open in it.
 ---@param path string
+---@package
 function journal.clear(path)
   local open, size = journal.open_entries(path)
   if #open == 0 and size > 0 then

@@ -8,12 +8,13 @@ local inbox = require "camb.async.inbox"
 local journal = require "camb.journal"
 local redact = require "camb.redact"
 
+--- What `on_event` is called with; further fields depend on its name.
 ---@class camb.Event
 ---@field name string      # "upload_started", "submitted", "polled", …
 ---@field time number      # seconds since 1970
 ---@field source string?   # what is separated, as the caller named it
----@field task_id string?
----@field run_id integer|string?
+---@field task_id string? # once the service accepted the upload
+---@field run_id integer|string? # once the task succeeded
 
 local LONGEST_WORDS = 1000
 

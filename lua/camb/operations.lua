@@ -7,7 +7,7 @@ local json = require "camb.json"
 
 local operations = {}
 
----@class camb.Operation
+---@class camb.ServiceOperation
 ---@field step string       # our name for it: in errors, events and faults
 ---@field name string       # the service's
 ---@field method string
@@ -19,7 +19,7 @@ local operations = {}
 ---@field body string?      # the list of ids that is sent as JSON
 ---@field reply string      # its shape
 
----@type camb.Operation[]
+---@type camb.ServiceOperation[]
 operations.TABLE = {
   { step = "submit", name = "create_audio_separation",
     method = "POST", path = "/audio-separation",

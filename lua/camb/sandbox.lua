@@ -40,25 +40,27 @@ local function compile(checked)
   return checked
 end
 
+--- A request as the sandbox received it.
 ---@class camb.SandboxRequest
----@field listener "api"|"stem"
----@field method string
+---@field listener "api"|"stem"  # where it came in
+---@field method string          # such as "POST"
 ---@field path string             # as it came, not decoded
 ---@field query string?           # as it came, without its "?"
 ---@field headers table<string, string> # by lowercase name
 ---@field fields table<string, string>  # of the form, without its file
 ---@field file {field: string, name: string, content_type: string?,
----             size: integer, sha256: string}?
+---             size: integer, sha256: string}? # that the form carried
 ---@field body_bytes integer      # of the body, as far as it was read
 ---@field status integer?         # of the reply; nil when the request broke
 ---@field time number             # seconds since 1970, when it began
 
+--- A running sandbox.
 ---@class camb.SandboxServer
 ---@field base_url string         # where the API is, such as
 ---                               # "http://127.0.0.1:4711/apis"
 ---@field stem_url string         # where the stems are, another origin
----@field api_key string
----@field data_dir string
+---@field api_key string          # that it accepts
+---@field data_dir string         # where tasks and stems are kept
 ---@field ca_file string?         # with tls: the authority's certificate
 ---@field requests fun(self): camb.SandboxRequest[] # oldest first
 ---@field stats fun(self): table  # {uploads=, connections={api=, stem=},

@@ -19,11 +19,12 @@ local ALIASES = {
   aac = { aac = true, adts = true },
 }
 
+--- What is separated.
 ---@alias camb.Source
 ---| string # path of a file, or an http(s) URL that is fetched first
----| { data: string, filename: string? }
----| { read: (fun(): string?), size: integer, filename: string? }
----| { path: string, filename: string? }
+---| { data: string, filename: string? } # the audio itself
+---| { read: (fun(): string?), size: integer, filename: string? } # a reader
+---| { path: string, filename: string? } # with another name for the service
 
 --- True for a source that has to be fetched first.
 ---@param given camb.Source

@@ -36,6 +36,7 @@ local transactions = require "camb.store.transactions"
 
 local store = {}
 
+--- An open store, as camb.store.open returns it.
 ---@class camb.Store
 local Store = {}
 Store.__index = Store

@@ -9,10 +9,11 @@ local wait = require "camb.wait"
 
 local task = {}
 
+--- A separation that the service has accepted, and that is paid for.
 ---@class camb.Task
 ---@field id string      # opaque and case-sensitive, exactly as it came
 ---@field source string? # what was sent, as the caller named it
----@field client camb.Client
+---@field client camb.Client # that asks for it
 local Task = {}
 Task.__index = Task
 Task.__name = "camb.Task"

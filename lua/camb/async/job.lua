@@ -10,6 +10,7 @@ local coroutine = require "camb.async.coroutine"
 
 local unpack = table.unpack or unpack -- luacheck: ignore
 
+--- A function that runs as a coroutine beside others, made by camb.spawn.
 ---@class camb.Job
 local Job = {}
 Job.__index = Job

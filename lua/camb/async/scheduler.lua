@@ -1,22 +1,5 @@
---- Jobs as plain coroutines, in the loop that camb brings along or in somebody
---- else's.  All waiting of the client goes through here.
----
---- A loop is a table, a *host*, with these functions:
----
----  * running() -> thread: the running coroutine, where the host can suspend
----    it; nil outside of the host's coroutines;
----  * suspend(seconds?): suspend that coroutine until it is woken, or for so
----    long.  It may go on without either: whoever waits looks again;
----  * wake(thread): let a suspended coroutine go on soon, never within the
----    call.  One that is not suspended, or dead, is left alone;
----  * start(fn, argument): run fn(argument) as a coroutine of its own, soon;
----  * attach(client): call client:step(0) whenever its descriptor is readable
----    or its timeout is over, until detach(client).  It is called at every
----    wait, also when the client is attached already;
----  * detach(client): nobody waits for it any more, or it is about to close:
----    let go of its descriptor before returning.  Twice is fine.
----
---- `name` says which loop it is, for people.
+--- Jobs as plain coroutines, in the loop that camb brings along or in the
+--- host's.  All waiting of the client goes through here.
 
 local Error = require "camb.error"
 local builtin = require "camb.async.loop"
@@ -24,6 +7,23 @@ local core = require "camb.core"
 local job = require "camb.async.job"
 
 local scheduler = {}
+
+--- An event loop that a client can wait in: the option `loop` of camb.client.
+---@class camb.Loop
+---@field name string? # for messages
+---@field running fun(): thread? # the running coroutine, if the loop can
+---  suspend it; nil outside of its coroutines
+---@field suspend fun(seconds: number?) # suspend that coroutine until it is
+---  woken, or for so long.  It may resume without either
+---@field wake fun(thread: thread) # resume a suspended coroutine soon, never
+---  within this call; others are left alone
+---@field start fun(fn: function, argument: any) # run fn(argument) soon, in a
+---  coroutine of its own
+---@field attach fun(client: camb.Client) # call client:step(0) whenever its
+---  descriptor is readable or its timeout is over, until detach(client).  It is
+---  called at every wait, also if the client is attached already
+---@field detach fun(client: camb.Client) # let go of the client's descriptor
+---  before returning.  A second call does nothing
 
 --- The coroutine that is about to wait; see camb.async.job.
 scheduler.waiter = job.waiter

@@ -116,8 +116,9 @@ function cli.epilogue()
   return table.concat(lines, "\n")
 end
 
---- The parser of the whole command line.
+--- The parser of the whole command line, and those of the commands by name.
 function cli.parser()
+  local commands = {}
   local parser = argparse("camb", cli.SUMMARY, cli.epilogue())
   parser:help_max_width(80)
   parser:flag("-v --version", "Print the version."):action(function()
@@ -129,6 +130,7 @@ function cli.parser()
   for _, entry in ipairs(cli.COMMANDS) do
     local command = parser:command(entry.name, entry.help)
     command.error = refuse
+    commands[entry.name] = command
     if entry.argument then
       command:argument(entry.argument[1], entry.argument[2]):args(
         entry.argument[3])
@@ -136,7 +138,7 @@ function cli.parser()
     add_flags(command, entry.name)
   end
   parser.error = refuse
-  return parser
+  return parser, commands
 end
 
 --- Run the command; `arguments` as Lua's `arg`.
