@@ -252,16 +252,27 @@ describe("a batch with a store", function()
     assert(other:claim(1))
     assert(other:submitting("theirs", { sha256 = workspace.run(
       "sha256sum < " .. paths[1]):match("^%x+") }))
-    local items = {}
+    local running = client:batch(paths, options({ concurrency = 1 }))
+    local item
     camb.run(function()
-      local job = camb.spawn(all_of, paths, { concurrency = 1 })
-      camb.sleep(0.5)
+      local job = camb.spawn(function()
+        return running()
+      end)
+      local stop = core.now() + 60
+      while #running.run.parked == 0 and core.now() < stop do
+        camb.sleep(0.01)
+      end
       assert(other:submitted("theirs", task.id))
       other:close()
-      items = job:join()
+      while not job:is_done() and core.now() < stop do
+        camb.sleep(0.05)
+      end
+      job:cancel()
+      item = job:join()
     end)
-    assert(items[1].stems, items[1].error)
-    assert.equal(task.id, items[1].task_id)
+    running:close()
+    assert(item.stems, item.error)
+    assert.equal(task.id, item.task_id)
     assert.equal(1, server:stats().uploads)
   end)
 
@@ -316,6 +327,25 @@ describe("a batch with a store", function()
       assert.equal(first.task_id, item.task_id)
       assert.equal(1, server:stats().uploads)
     end)
+
+  it("waits for a task that is paid for beyond the polls of a batch without",
+    function()
+      local paths = takes.make(folder .. "/in", 1)
+      server:fault({ step = "status", reply = { status = "PENDING" },
+        times = 1000 })
+      local item = all_of(paths, { interval = 0.001 })[1]
+      assert(item.stems, item.error)
+      assert.equal(1, server:stats().uploads)
+    end)
+
+  it("gives a task up that never says how it is", function()
+    local paths = takes.make(folder .. "/in", 1)
+    server:fault({ step = "status", reply = { status = "QUEUED" },
+      times = math.huge })
+    local item = all_of(paths, { interval = 0.001 })[1]
+    assert.equal("protocol", item.error.kind)
+    assert.matches("QUEUED", item.error.message)
+  end)
 
   it("takes names and forms from the store, whatever is asked for later",
     function()
@@ -647,6 +677,51 @@ describe("a batch with a store", function()
         assert.same({ downloaded = 4 }, counts())
         assert.equal(4, server:stats().uploads)
       end)
+
+    it("advises --retry-failed where something failed", function()
+      takes.make(folder .. "/in", 1)
+      workspace.write(folder .. "/in/notes.wav", "not audio")
+      for _ = 1, 2 do
+        local said = camb_batch("%s/in --store %s", folder, path)
+        assert.matches("see failures with --status; retry them with: "
+          .. "camb batch --store " .. path .. " --retry-failed\n", said, 1, true)
+      end
+    end)
+
+    it("advises no --retry-failed for what is not in the store", function()
+      takes.make(folder .. "/in", 1)
+      workspace.write(folder .. "/in/a\nb.wav", takes.wav(2))
+      local said, status = camb_batch("%s/in %s/none --store %s", folder, folder,
+        path)
+      assert.not_equal(0, status)
+      assert.matches("control character", said)
+      assert.is_nil(said:find("--retry-failed", 1, true), said)
+    end)
+
+    it("advises --resubmit-unknown, and what it may cost, where nothing else "
+      .. "failed", function()
+      takes.make(folder .. "/in", 1)
+      server:fault({ step = "submit", at = "accepted", close = true })
+      local said = camb_batch("%s/in --store %s", folder, path)
+      assert.is_nil(said:find("--retry-failed", 1, true), said)
+      assert.matches("send it again, which may cost twice, with: camb batch --store "
+        .. path .. " --resubmit-unknown\n", said, 1, true)
+    end)
+
+    it("advises nothing that needs a store which was removed", function()
+      takes.make(folder .. "/in", 3)
+      server:fault({ step = "status", reply = { status = "PENDING" },
+        times = 20 })
+      local said = workspace.run(([[
+        CAMB_API_KEY=%s CAMB_BASE_URL=%s %s/bin/camb batch %s/in -j 1 \
+          --interval 0.05 -o %s --store %s > %s/words 2>&1 & pid=$!
+        for i in $(seq 1000); do
+          grep -q 'submitted as' %s/words && break; sleep 0.02; done
+        rm -f %s*; wait $pid; cat %s/words]]):format(server.api_key,
+        server.base_url, BUILD, folder, out, path, folder, folder, path, folder))
+      assert.matches("was removed", said)
+      assert.is_nil(said:find("camb batch --store", 1, true), said)
+    end)
 
     it("says in a sentence what is missing", function()
       for words, expected in pairs({

@@ -82,6 +82,31 @@ describe("waiting for a task", function()
     assert.equal(500, told)
   end)
 
+  it("does not say that a task goes on which the service does not know",
+    function()
+      for status, kind in pairs({ [404] = "not_found", [410] = "not_found",
+        [422] = "validation" }) do
+        local err = wait_for({ status = status }, {})
+        assert.equal(kind, err.kind)
+        assert.equal("t", err.task_id)
+        assert.is_false(err.retryable)
+        assert.is_nil(err.message:find("goes on", 1, true))
+        assert.matches("; check the id, and that the key is of the account "
+          .. "that made it$", err.message)
+        server:clear_faults()
+      end
+    end)
+
+  it("says that a task goes on whose polls the key is no longer good for",
+    function()
+      for _, status in ipairs({ 401, 402, 403 }) do
+        local err = wait_for({ status = status }, {})
+        assert.matches("; the task goes on, take it up again with "
+          .. 'client:task("t")', err.message, 1, true)
+        server:clear_faults()
+      end
+    end)
+
   it("counts a reply that takes less than its interval as one attempt",
     function()
       local err = wait_for({ reply = { status = "PENDING" }, slow = "headers",

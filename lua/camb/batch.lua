@@ -88,6 +88,7 @@ end
 function batch.new(client, given, given_options, level)
   local checked = settle(check.options(given_options, options.of("batch"),
     level + 1))
+  checked.polls_on = checked.store and not (given_options or {}).max_attempts
   local found = sources.new(given, checked, level + 1)
   if checked.requests_per_second then
     client.session:limit_rate(checked.requests_per_second)

@@ -172,7 +172,8 @@ local TABLE = {
     flag = "--max-attempts N", commands = FETCHING,
     help = "Polls before waiting ends as timeout.  The budget is time: "
       .. "max_attempts times interval.  A stem that does not come is waited "
-      .. "for as long." },
+      .. "for as long.  With a store there is no end but the deadline, unless "
+      .. "this is given." },
 
   -- Stems.
   { name = "output_dir", rule = check.filled, default = ".",

@@ -16,6 +16,9 @@ local SENTENCE = {
   payment_required = "the service wants payment for the task",
 }
 
+-- Kinds of error by which the service says that there is no such task.
+local UNKNOWN = { not_found = true, validation = true }
+
 -- Whatever a task's message is, as words.
 local function words_of(status)
   local message = status.message
@@ -74,7 +77,11 @@ local function give_up(operation, transfer, last)
   local kind, reason = failed.kind, failed.message
   local polls = plural(transfer:attempts())
   err.status = last.word
-  if kind ~= "attempts" then
+  if UNKNOWN[err.kind] then
+    err.message = err.message .. "; check the id, and that the key is of the "
+      .. "account that made it"
+    return nil, err
+  elseif kind ~= "attempts" then
     err.message = err.message .. "; the task goes on" .. comma
   elseif last.problem then
     err.kind = "protocol"
@@ -158,6 +165,15 @@ local function follow(operation, transfer)
   until run or err
   operation.inbox:drop(transfer)
   return run, err
+end
+
+--- True where the polls of `transfer`, which ended with `err`, are used up, and
+--- the task is not known to be anything but under way.
+---@param transfer userdata
+---@param err camb.Error
+---@return boolean
+function wait.may_go_on(transfer, err)
+  return err.kind == "timeout" and transfer:failure().kind == "attempts"
 end
 
 --- Begin to poll for the end of the task `operation.task_id`.

@@ -87,6 +87,13 @@ local function end_all(run)
   end
 end
 
+-- With a store a task is waited for until the deadline.
+local function poll_again(run, job)
+  run.polled[job.poll:id()] = nil
+  run.polls:drop(job.poll)
+  steps.poll(run, job)
+end
+
 -- One coroutine hears of all tasks; it ends when no task waits.
 local function follow(run)
   while next(run.polled) do
@@ -100,7 +107,9 @@ local function follow(run)
     local job = run.polled[event[1]]
     if job then
       local ready, err = wait.hear(job, job.poll, event, job.last)
-      if (ready or err) and not run.closed then
+      if err and run.options.polls_on and wait.may_go_on(job.poll, err) then
+        poll_again(run, job)
+      elseif (ready or err) and not run.closed then
         end_poll(run, job)
         if ready then
           run.journal:put("finished", job)

@@ -95,38 +95,44 @@ local function options_of(arguments, report, base)
   return options
 end
 
--- How many jobs of the store have not come to their stems, of this run or of
--- earlier ones.
-local function count_failed(arguments)
+-- How many jobs of the store are where, of this run or of earlier ones; nil
+-- where there is no store, or no more.
+local function count(arguments)
   local jobs = arguments.store and open_store(arguments)
   local counts = jobs and jobs:count()
   if jobs then
     jobs:close()
   end
-  return counts and (counts.failed or 0) + (counts.unknown_outcome or 0) or 0
+  return counts or nil
 end
 
--- Only a batch with a store can be resumed.
-local function say_how_to_resume(arguments, unfinished)
-  if not arguments.store or again(arguments, ""):find("…", 1, true) then
-    return
-  elseif unfinished then
-    io.stderr:write("camb: to resume, run: ", again(arguments, ""), "\n")
-  else
-    io.stderr:write("camb: see failures with --status; retry them with: ",
-      again(arguments, " --retry-failed"), "\n")
+-- Only what helps.
+local function say_how_to_resume(arguments, counts, is_stopped)
+  local words, option = nil, ""
+  if is_stopped then
+    words = (counts or store.is_url(arguments.store or ""))
+      and "to resume, run"
+  elseif counts and counts.failed then
+    words, option = "see failures with --status; retry them with",
+      " --retry-failed"
+  elseif counts and counts.unknown_outcome then
+    words, option = "see with --status what may have been sent; send it again, "
+      .. "which may cost twice, with", " --resubmit-unknown"
+  end
+  local line = words and again(arguments, option)
+  if line and not line:find("…", 1, true) then
+    io.stderr:write("camb: ", words, ": ", line, "\n")
   end
 end
 
-local function status_of(arguments, report, missing, whole)
+local function status_of(counts, report, missing, whole)
   local number = report:status()
+  local has_failed = counts and (counts.failed or counts.unknown_outcome)
   if whole then
     return status.of(whole)
   elseif #missing > 0 and report.ended == 0 then
     return status.FILE
-  elseif number == status.OK
-    and (#missing > 0 or count_failed(arguments) > 0)
-  then
+  elseif number == status.OK and (#missing > 0 or has_failed) then
     return status.SOME_FAILED
   end
   return number
@@ -184,14 +190,12 @@ local function work(client, arguments)
   if not ok then -- or a value that no option takes
     local number = session.complain(problem,
       signal and status.of_signal(signal))
-    say_how_to_resume(arguments, true)
+    say_how_to_resume(arguments, count(arguments), true)
     return number
   end
-  local number = status_of(arguments, report, missing, whole)
-  if number ~= status.OK then
-    say_how_to_resume(arguments, false)
-  end
-  return number
+  local counts = count(arguments)
+  say_how_to_resume(arguments, counts, false)
+  return status_of(counts, report, missing, whole)
 end
 
 -- A sandbox for a store has to be there again, tasks and all, when the store
