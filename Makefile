@@ -19,7 +19,7 @@ PACKAGES = gcc libc6-dev pkg-config lua5.4 liblua5.4-dev lua-cjson \
 TEST_PACKAGES = lua-busted lua-cqueues lua-luv luarocks curl ffmpeg procps \
   lua-dbi-sqlite3 lua-dbi-postgresql sqlite3 postgresql-15 \
   strace faketime tinyproxy-bin microsocks lua-luaossl lua5.1 \
-  liblua5.1-0-dev locales
+  liblua5.1-0-dev locales chromium chromium-driver
 CHECK_PACKAGES = lua-check luajit libluajit-5.1-dev clang libclang-rt-dev \
   clang-format valgrind
 
@@ -55,7 +55,8 @@ SANDBOX_C   = $(wildcard csrc/sandbox/*.c csrc/sandbox/*/*.c) $(ENGINE_C) \
 LUA_FILES   = $(shell find lua -name '*.lua')
 SANDBOX_LUA = $(filter lua/camb/sandbox.lua lua/camb/audio.lua \
   lua/camb/sandbox/%,$(LUA_FILES))
-CORE_LUA    = $(filter-out $(SANDBOX_LUA),$(LUA_FILES))
+CORE_LUA    = $(filter-out $(SANDBOX_LUA),$(LUA_FILES)) \
+  $(wildcard lua/camb/report/page.*)
 
 OBJ        = $(BUILD)/obj/$(notdir $(LUA))
 MODULES    = $(BUILD)/lib/$(notdir $(LUA))

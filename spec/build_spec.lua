@@ -90,6 +90,15 @@ describe("make install #build", function()
       CLEAN, prefix)))
   end)
 
+  it("installs the parts of the page that the command writes", function()
+    for _, stem in ipairs({ "foreground", "background" }) do
+      workspace.write(("%s/x.%s.flac"):format(folder, stem), "fLaC")
+    end
+    sh(("cd / && %s'%s/bin/camb' report '%s' -o '%s/r.html'"):format(CLEAN,
+      prefix, folder, folder))
+    assert.matches("^<!doctype html>\n", workspace.read(folder .. "/r.html"))
+  end)
+
   it("installs the sandbox, which require \"camb\" does not load", function()
     lua(share, lib, 'require "camb.sandbox"')
     local loaded = lua(share, lib, WHICH_MODULES)

@@ -78,7 +78,7 @@ endef
 
 # Specs find in SANITIZER which one it is, where they measure what it changes,
 # such as the memory of the process.  Some run in `make test` alone: #build,
-# #slow, #kill, and #timed, which holds an upper bound of time.  Valgrind leaves
+# #slow, #kill, #page, and #timed, which holds an upper bound of time.  Valgrind leaves
 # out those that separate whole recordings, compute on samples or ask databases
 # in Lua, too: minutes each, in C that the others run as well.  TSan runs what has threads.
 SANITIZERS = sanitize-asan sanitize-valgrind sanitize-tsan
@@ -100,7 +100,7 @@ sanitized = $(AGAIN) all bench-programs BUILD=$(1) CC=gcc CFLAGS="$(2)" \
 # $(call checked,FOLDER,FILES): run specs in that build.
 checked = $(AGAIN) -k --output-sync=target BUILD=$(1) LUA=$(notdir $(LUA)) \
   FILE_LIMIT=$(SLOW_LIMIT) \
-  EXCEPT="build timed slow kill" $(patsubst spec/%_spec.lua,each-%,$(2))
+  EXCEPT="build timed slow kill page" $(patsubst spec/%_spec.lua,each-%,$(2))
 
 sanitize-asan: $(PRELOAD) $(COVERAGE_SO)
 	$(call interpreter,$(ASAN),$(ASAN_RUN))
@@ -187,7 +187,7 @@ torture-gc:
 	$(call step,$(AGAIN) all bench-programs && CAMB_GC=1000 \
 	  $(MAKE) --no-print-directory run-test FILE_LIMIT=$(SLOW_LIMIT) \
 	  SPECS="--exclude-tags=timed $(GC_SPECS)" && CAMB_GC=always $(AGAIN) -k \
-	  --output-sync=target FILE_LIMIT=$(SLOW_LIMIT) EXCEPT="build timed slow kill" \
+	  --output-sync=target FILE_LIMIT=$(SLOW_LIMIT) EXCEPT="build timed slow kill page" \
 	  $(GC_FILES:spec/%_spec.lua=each-%))
 
 # Programs that print figures.  A C program that needs more than libc says here

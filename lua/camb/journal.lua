@@ -151,8 +151,29 @@ local function take_line(line, entries, by_job, by_task)
   for name, value in pairs(fields) do
     entry[name] = value
   end
+  entry.events = entry.events or {}
+  table.insert(entry.events, { state = fields.state, time = fields.time })
   by_job[fields.job or false] = fields.job and entry
   by_task[fields.task_id or false] = fields.task_id and entry
+end
+
+--- All that the journal at `path` tells of, in the order of the first lines.
+--- None where there is no such file.
+---@param path string
+---@return table[] entries # the fields of their lines, the newest ones, and
+---  `events`: state and time of each line
+---@return integer size    # of what was read
+function journal.entries(path)
+  local file = io.open(path, "rb")
+  local text = file and file:read("*a") or ""
+  if file then
+    file:close()
+  end
+  local entries, by_job, by_task = {}, {}, {}
+  for line in text:gmatch("[^\n]+") do
+    take_line(line, entries, by_job, by_task)
+  end
+  return entries, #text
 end
 
 local OPEN = { submitting = true, submitted = true }
@@ -163,22 +184,14 @@ local OPEN = { submitting = true, submitted = true }
 ---@return camb.JournalEntry[] entries
 ---@return integer size    # of what was read
 function journal.open_entries(path)
-  local file = io.open(path, "rb")
-  local text = file and file:read("*a") or ""
-  if file then
-    file:close()
-  end
-  local entries, open = {}, {}
-  local by_job, by_task = {}, {}
-  for line in text:gmatch("[^\n]+") do
-    take_line(line, entries, by_job, by_task)
-  end
+  local entries, size = journal.entries(path)
+  local open = {}
   for _, entry in ipairs(entries) do
     if OPEN[entry.state] then
       open[#open + 1] = entry
     end
   end
-  return open, #text
+  return open, size
 end
 
 -- Once told, it is for the user to say whether it is sent again.

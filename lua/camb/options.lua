@@ -266,6 +266,14 @@ local TABLE = {
     commands = SEPARATING,
     help = "Separate on this machine, by a local server, without an "
       .. "account." },
+  { name = "output", rule = check.filled, calls = "",
+    flag = "-o --output FILE", commands = "report",
+    flag_default = "report.html",
+    help = "The page.  Audio is not in it: it refers to the files where they "
+      .. "are." },
+  { name = "no_pictures", rule = check.boolean, calls = "",
+    flag = "--no-pictures", commands = "report",
+    help = "Leave the pictures out, for which each file is read whole." },
 }
 
 -- Calls that take what others take, too.

@@ -1,5 +1,5 @@
---- The command line: `camb separate`, `camb download`, `camb batch` and
---- `camb serve`.
+--- The command line: `camb separate`, `camb download`, `camb batch`,
+--- `camb report` and `camb serve`.
 
 local argparse = require "argparse"
 local camb = require "camb"
@@ -100,6 +100,9 @@ cli.COMMANDS = {
     help = "Separate many recordings; resume after any interruption.",
     argument = { "source", "A file, a folder, a pattern such as "
       .. "'takes/**/*.wav', or a URL.", "*" } },
+  { name = "report", help = "Write a page to listen on.",
+    argument = { "place", "A folder of stems, or the store of a batch.  "
+      .. "Default: this folder.", "?" } },
   { name = "serve",
     help = "Run the sandbox: a local server that speaks the service's API." },
 }

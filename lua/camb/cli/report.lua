@@ -1,0 +1,58 @@
+--- `camb report`: a page to listen on.
+
+local core = require "camb.core"
+local items = require "camb.report.items"
+local redact = require "camb.redact"
+local report = require "camb.report"
+local session = require "camb.cli.session"
+local status = require "camb.cli.status"
+
+local command = {}
+
+local function say(...)
+  io.stderr:write("camb: ", redact.visible(table.concat({ ... })), "\n")
+end
+
+local function title_of(place)
+  local path = core.real_path(place)
+  return path and "Stems in " .. path:match("[^/]*$") or "Stems of a batch"
+end
+
+-- On a terminal, how far the looking has come.
+local function progress()
+  return core.is_terminal() and function(done, total)
+    io.stderr:write(("\rcamb: looking at %d of %d"):format(done + 1, total))
+    io.stderr:write(done + 1 == total and "\n" or "")
+    io.stderr:flush()
+  end or nil
+end
+
+--- Run it.
+---@param arguments table
+---@return integer status
+function command.run(arguments)
+  local place = arguments.place or "."
+  local list, err = items.of(place)
+  if not list then
+    return session.complain(err)
+  elseif #list == 0 then
+    return session.complain(('"%s" holds no stems: separate something with '
+      .. "camb separate -o %s FILE"):format(place, place), status.FILE)
+  end
+  if not pcall(require, "camb.audio") and not arguments.no_pictures then
+    say("the page has no pictures: they need the rock camb-sandbox")
+  end
+  local ok
+  ok, err = report.write(arguments.output, list, {
+    title = title_of(place),
+    pictures = not arguments.no_pictures,
+    on_item = progress(),
+  })
+  if not ok then
+    return session.complain(err)
+  end
+  print(arguments.output)
+  return status.OK
+end
+
+return command
