@@ -11,7 +11,7 @@ define step
 endef
 
 LINTS = lint-luacheck lint-format lint-docs lint-gcc lint-clang lint-poll \
-  lint-lua5.1 lint-luajit
+  lint-dead lint-lua5.1 lint-luajit
 .PHONY: lint $(LINTS)
 lint: check-deps ## Check Lua, formatting, docs; gcc, clang, LuaJIT, Lua 5.1.
 	@$(MAKE) --no-print-directory -k $(LINTS)
@@ -37,6 +37,15 @@ lint-clang:
 lint-poll:
 	$(call step,$(CC) $(ALL_CFLAGS) -Werror -DCAMB_POLLER_POLL -fsyntax-only \
 	  $(wildcard csrc/core/*.c))
+# No function of C without a caller: the linker says what it leaves out.
+DEAD = $(BUILD)/lint/dead
+lint-dead:
+	@rm -rf $(DEAD)/lib; mkdir -p $(DEAD)
+	$(call step,{ $(AGAIN) core sandbox BUILD=$(DEAD) \
+	  CFLAGS="-O0 -ffunction-sections" \
+	  LDFLAGS="-Wl$(comma)--gc-sections$(comma)--print-gc-sections" \
+	  > $(DEAD)/log 2>&1 || { cat $(DEAD)/log; false; }; } && \
+	  $(LUA) spec/support/dead.lua $(DEAD)/log)
 # Every module must load there, too.
 lint-lua5.1 lint-luajit: lint-%:
 	$(call step,$(call strict,gcc,$*,all,-O1) && \

@@ -50,6 +50,18 @@ static int l_format (lua_State *L) {
   return index < 1 ? 0 : pushformat(L, format_at((size_t)index - 1));
 }
 
+/* named(extension) -> the extension of its format, whether such a name alone
+** says that it is a recording; nothing: of no format */
+static int l_named (lua_State *L) {
+  bool is_recording;
+  const Format *format = format_named(luaL_checkstring(L, 1), &is_recording);
+  if (format == NULL)
+    return 0;
+  lua_pushstring(L, format->extension);
+  lua_pushboolean(L, is_recording);
+  return 2;
+}
+
 static const char *checkpath (lua_State *L, int index) {
   size_t size;
   const char *path = luaL_checklstring(L, index, &size);
@@ -426,6 +438,7 @@ void register_part (lua_State *L) {
 
 const luaL_Reg file_functions[] = {{"detect", l_detect},
                                    {"format", l_format},
+                                   {"named", l_named},
                                    {"stat", l_stat},
                                    {"link", l_link},
                                    {"identity", l_identity},

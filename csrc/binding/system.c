@@ -13,8 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <curl/curl.h>
-
 #include "core/timers.h"
 #include "core/url.h"
 
@@ -120,11 +118,6 @@ static int l_descriptors (lua_State *L) {
   return 1;
 }
 
-static int l_library (lua_State *L) {
-  lua_pushstring(L, curl_version());
-  return 1;
-}
-
 /* Signals are for the command, which may be interrupted, and nobody else: a
 ** library does not touch the signals of its process. */
 static void endings (sigset_t *set) {
@@ -201,7 +194,6 @@ const luaL_Reg system_functions[] = {{"now", l_now},
                                      {"url_problem", l_url_problem},
                                      {"is_terminal", l_is_terminal},
                                      {"descriptors", l_descriptors},
-                                     {"library", l_library},
                                      {"hold_signals", l_hold_signals},
                                      {"wait_signal", l_wait_signal},
                                      {"catch_signals", l_catch_signals},

@@ -215,11 +215,6 @@ static int l_named (lua_State *L) {
   return 2;
 }
 
-static int l_listen (lua_State *L) {
-  poll_listen(checkkind(L, KIND_POLL), lua_toboolean(L, 2));
-  return 0;
-}
-
 static int l_close (lua_State *L) {
   TransferBox *box = luaL_checkudata(L, 1, TRANSFER_T);
   Transfer *t = box->transfer;
@@ -255,7 +250,6 @@ static const luaL_Reg methods[] = {{"id", l_id},
                                    {"again", l_again},
                                    {"feed", l_feed},
                                    {"is_sent", l_is_sent},
-                                   {"listen", l_listen},
                                    {"named", l_named},
                                    {"close", l_close},
                                    {NULL, NULL}};

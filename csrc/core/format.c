@@ -22,6 +22,16 @@ static const Format formats[FORMATS] = {
   [OGG] = {"Ogg", "ogg", "audio/ogg", false},
 };
 
+/* Other extensions that such files go by. */
+static const struct {
+  const char *extension;
+  int format;
+  bool is_recording;
+} aliases[] = {
+  {"wave", WAV, true}, {"adts", AAC, true}, {"mp4", M4A, true},
+  {"m4b", M4A, false}, {"m4v", M4A, false}, {"mov", M4A, false},
+};
+
 static bool has (const unsigned char *data, size_t size, size_t at,
                  const char *magic) {
   size_t length = strlen(magic);
@@ -144,4 +154,18 @@ const Format *format_of_file (int fd) {
 
 const Format *format_at (size_t index) {
   return index < FORMATS ? &formats[index] : NULL;
+}
+
+const Format *format_named (const char *extension, bool *is_recording) {
+  for (size_t i = 0; i < FORMATS; i++)
+    if (strcmp(formats[i].extension, extension) == 0) {
+      *is_recording = formats[i].accepted;
+      return &formats[i];
+    }
+  for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
+    if (strcmp(aliases[i].extension, extension) == 0) {
+      *is_recording = aliases[i].is_recording;
+      return &formats[aliases[i].format];
+    }
+  return NULL;
 }

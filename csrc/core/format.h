@@ -33,4 +33,9 @@ const Format *format_of_file (int fd);
 /* The formats that a file may be named after, NULL past the last one. */
 const Format *format_at (size_t index);
 
+/* The format of files whose names end in 'extension', in lower case and without
+** the dot; NULL: of none.  'is_recording': such a name alone says that it is one
+** which the service takes ("mp4"), and no film ("mov"). */
+const Format *format_named (const char *extension, bool *is_recording);
+
 #endif

@@ -216,7 +216,3 @@ Transfer *poll_open (Session *s, const PollOptions *options) {
   p->listen = options->listen;
   return transfer_begin(&p->base, s, &options->transfer) == 0 ? &p->base : NULL;
 }
-
-void poll_listen (Transfer *t, bool listen) {
-  ((Poll *)t)->listen = listen;
-}

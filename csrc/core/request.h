@@ -38,7 +38,4 @@ typedef struct PollOptions {
 ** 'listen' is set.  NULL with errno as request_open. */
 Transfer *poll_open (Session *s, const PollOptions *options);
 
-/* Hear of every attempt from now on, or of news only. */
-void poll_listen (Transfer *t, bool listen);
-
 #endif

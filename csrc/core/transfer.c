@@ -507,10 +507,6 @@ uint64_t transfer_id (const Transfer *t) {
   return t->id;
 }
 
-bool transfer_is_done (const Transfer *t) {
-  return t->done;
-}
-
 const Failure *transfer_failure (const Transfer *t) {
   return &t->failure;
 }

@@ -57,9 +57,6 @@ void transfer_close (Transfer *t);
 /* Never 0 and never used twice in a session. */
 uint64_t transfer_id (const Transfer *t);
 
-/* True once EVENT_DONE was posted. */
-bool transfer_is_done (const Transfer *t);
-
 /* How it ended; kind is FAILURE_NONE when it went well.  Owned by 't'. */
 const Failure *transfer_failure (const Transfer *t);
 

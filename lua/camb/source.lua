@@ -12,13 +12,6 @@ local source = {}
 -- Of a reader: what is looked at, and how much more where it begins with a tag.
 local HEAD_BYTES, TAG_BYTES = 64, 2 ^ 20
 
--- Extensions that say the same as the one a format is named after.
-local ALIASES = {
-  m4a = { m4a = true, mp4 = true, m4b = true, m4v = true, mov = true },
-  wav = { wav = true, wave = true },
-  aac = { aac = true, adts = true },
-}
-
 --- What is separated.
 ---@alias camb.Source
 ---| string # path of a file, or an http(s) URL that is fetched first
@@ -230,20 +223,13 @@ end
 local function upload_name(checked, extension)
   local name = form_name(checked)
   local has = name:match("^.*%.(%w+)$")
-  local small = has and ascii.lower(has)
-  local aliases = ALIASES[extension]
-  if has and (small == extension or aliases and aliases[small])
-  then
-    return name
+  local known = has and core.named(ascii.lower(has))
+  if not known then
+    return name .. "." .. extension
+  elseif known ~= extension then
+    return name:sub(1, -#has - 1) .. extension
   end
-  for index = 1, math.huge do
-    local _, known = core.format(index)
-    if not known then
-      return name .. "." .. extension
-    elseif small == known then
-      return name:sub(1, -#has - 1) .. extension
-    end
-  end
+  return name
 end
 
 --- Look at the source.

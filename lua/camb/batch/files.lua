@@ -6,27 +6,13 @@ local core = require "camb.core"
 
 local files = {}
 
-local function extensions()
-  local known = { wave = true, mp4 = true, adts = true }
-  for index = 1, math.huge do
-    local _, extension, _, accepted = core.format(index)
-    if not extension then
-      return known
-    elseif accepted then
-      known[extension] = true
-    end
-  end
-end
-
---- Extensions that recordings which the service takes are named with.
-files.EXTENSIONS = extensions()
-
 --- True when the name ends like a recording that the service takes.
 ---@param name string
 ---@return boolean
 function files.is_recording(name)
   local extension = name:match("^.*%.(%w+)$")
-  return extension ~= nil and files.EXTENSIONS[ascii.lower(extension)] == true
+  local _, is_recording = core.named(ascii.lower(extension or ""))
+  return is_recording == true
 end
 
 local function join(folder, name)

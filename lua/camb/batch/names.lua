@@ -1,7 +1,6 @@
 --- Where a source's stems go: the folders of the sources are mirrored below
 --- `output_dir`, and nothing leads out of it.
 
-local ascii = require "camb.ascii"
 local core = require "camb.core"
 local files = require "camb.batch.files"
 local source = require "camb.source"
@@ -149,8 +148,8 @@ end
 ---@param file string
 ---@return string
 function names.stem(file)
-  local stem, extension = file:match("^(.+)%.(%w+)$")
-  return stem and files.EXTENSIONS[ascii.lower(extension)] and stem or file
+  local stem = file:match("^(.+)%.%w+$")
+  return stem and files.is_recording(file) and stem or file
 end
 
 --- True when the folder of `path` has another recording whose stems would take
