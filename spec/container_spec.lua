@@ -4,6 +4,7 @@
 local audio = require "spec.support.audio"
 local camb = require "camb"
 local sandbox = require "camb.sandbox"
+local scripted = require "spec.support.scripted"
 local workspace = require "spec.support.workspace"
 
 local MIX = "spec/fixtures/mix.flac"
@@ -181,5 +182,71 @@ describe("a stem of which no length and no digest came", function()
     assert.is_nil(task)
     assert.matches("ends early", err.message)
     assert.equal(uploads, server:stats().uploads)
+  end)
+
+  describe("over HTTP/2", function()
+    local peer
+
+    after_each(function()
+      peer.stop()
+    end)
+
+    -- The first `cut` replies hold half of the stem, and end by `ending`.
+    local function download_from(cut, ending)
+      local path = workspace.write(folder .. "/whole", made.flac)
+      peer = scripted.start(([[
+        local c = ...
+        local file = io.open("%s", "rb")
+        local whole = file:read("*a")
+        file:close()
+        while c.is_open or c:tls("h2") do
+          c.is_open = true
+          local stream = c:stream()
+          if not stream then
+            return
+          end
+          REPLIES = (REPLIES or 0) + 1
+          local is_cut = REPLIES <= %d
+          local bytes = is_cut and whole:sub(1, math.floor(#whole / 2)) or whole
+          c:frame(1, 4, stream, "\136")
+          for at = 1, #bytes, 16384 do
+            c:frame(0, 0, stream, bytes:sub(at, at + 16383))
+          end
+          if is_cut then
+            %s
+          else
+            c:frame(0, 1, stream, "")
+          end
+        end]]):format(path, cut, ending), "https")
+      client:close()
+      client = camb.client({ base_url = peer.base_url, api_key = peer.api_key,
+        retries = 2, danger_accept_invalid_certificates = true })
+      local url = peer.base_url .. "/stem"
+      return client:download({ foreground_audio_url = url,
+        background_audio_url = url }, { output_dir = folder, name = "x",
+        interval = 0.01, max_attempts = 3 })
+    end
+
+    for name, ending in pairs({
+      ["its stream is reset without an error"] = "c:reset(stream, 0)",
+      ["its stream ends early"] = 'c:frame(0, 1, stream, "")',
+      ["the connection is given up without an error"] =
+        "c:goaway(stream, 0) return",
+    }) do
+      it("is begun anew when " .. name, function()
+        local stems = assert(download_from(2, ending))
+        for _, stem in ipairs({ "foreground", "background" }) do
+          assert.is_true(made.flac == workspace.read(stems[stem]))
+        end
+      end)
+
+      it("is not named when each time " .. name, function()
+        local stems, err = download_from(1000, ending)
+        assert.is_nil(stems)
+        assert.is_true(err.kind == "protocol" or err.kind == "network",
+          tostring(err))
+        assert.same({ "whole" }, workspace.list(folder))
+      end)
+    end
   end)
 end)
