@@ -3,6 +3,7 @@
 local camb = require "camb"
 local core = require "camb.core"
 local stage = require "spec.support.stage"
+local workspace = require "spec.support.workspace"
 
 describe("waiting for a task", function()
   local server, client, folder
@@ -80,6 +81,30 @@ describe("waiting for a task", function()
     end
     assert.is_false(is_done)
     assert.equal(500, told)
+  end)
+
+  it("reads the reply that came, though the next poll is under way", function()
+    server:fault({ step = "status", reply = { status = "SUCCESS" } })
+    server:fault({ step = "status", silence = true })
+    local session = core.session({ base_url = server.base_url,
+      authorization = "x-api-key: " .. server.api_key })
+    local poll = session:poll({ url = server.base_url .. "/audio-separation/t",
+      interval = 0.01, max_attempts = 10000, retries = 0 })
+    local kind
+    workspace.wait_for("the reply", function()
+      session:step(0.05)
+      kind = select(2, session:next()) or kind
+      return kind
+    end)
+    workspace.wait_for("the next poll", function()
+      session:step(0.05)
+      return server:stats().requests.status == 2
+    end)
+    local body = poll:body()
+    poll:close()
+    session:close()
+    assert.equal("reply", kind)
+    assert.matches("SUCCESS", body)
   end)
 
   it("does not say that a task goes on which the service does not know",
