@@ -217,7 +217,7 @@ describe("client:batch", function()
     open()
     local items = all_of(folder .. "/*.wav")
     assert.equal("source", items[1].error.kind)
-    assert.matches("stands for no file", items[1].error.message)
+    assert.matches("no file matches", items[1].error.message)
   end)
 
   it("does not take its own stems for sources", function()

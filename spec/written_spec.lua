@@ -132,4 +132,107 @@ describe("A batch takes no file for a source that camb wrote:", function()
     assert.equal(0, status, words)
     assert.equal(3, uploads())
   end)
+
+  it("the files of a sandbox that keeps its data there", function()
+    local sandbox = require "camb.sandbox"
+    local other = assert(sandbox.start({ data_dir = folder .. "/in/served",
+      engine = engine(folder) }))
+    local own = stage.client(other)
+    local task = assert(own:submit(folder .. "/in/take001.wav"))
+    assert(task:wait({ interval = 0.05 }))
+    own:close()
+    for _ = 1, 2 do
+      for _, words in ipairs({ ". -o out1", "served -o out2",
+        "'served/**/*' -o out3", "served/tasks -o out4" })
+      do
+        local said = camb_batch(words)
+        assert.is_nil(said:find("input.wav", 1, true), words .. "\n" .. said)
+      end
+      other:stop() -- nor those that one has left
+    end
+    assert.equal(3, uploads())
+  end)
+
+  it("but recordings in folders of the same names are sources", function()
+    workspace.run(("cd '%s/in' && mkdir -p tasks uploads && cp take001.wav "
+      .. "tasks/ && cp take002.wav uploads/"):format(folder))
+    local words, status = camb_batch("tasks uploads -o out")
+    assert.equal(0, status, words)
+    assert.equal(2, uploads())
+  end)
+end)
+
+describe("A batch passes nothing in silence:", function()
+  local server, client, folder, become
+
+  before_each(function()
+    folder = workspace.folder()
+    local other
+    server, client, other = stage.open({ engine = engine(folder) })
+    workspace.remove(other)
+    takes.make(folder .. "/in", 1)
+    takes.make(folder .. "/in/shut", 2)
+    workspace.run("chmod -R a+rwX " .. folder)
+    become = workspace.run("id -u") == "0\n"
+      and "setpriv --reuid=65534 --regid=65534 --clear-groups " or ""
+  end)
+
+  after_each(function()
+    workspace.run(("chmod 700 %s/in/shut"):format(folder))
+    stage.close(server, client, folder)
+  end)
+
+  local function camb_batch(mode, words)
+    workspace.run(("chmod %s %s/in/shut"):format(mode, folder))
+    return workspace.run(("P=$PWD; cd '%s'; CAMB_API_KEY=%s CAMB_BASE_URL=%s "
+      .. "LUA_PATH=\"$P/lua/?.lua;$P/lua/?/init.lua;;\" %s $P/%s/bin/camb batch "
+      .. "--interval 0.05 -o out %s"):format(folder, server.api_key,
+      server.base_url, become, BUILD, words))
+  end
+
+  for _, words in ipairs({ "in", "in/shut", "'in/**/*.wav'", "'in/s*/*.wav'" })
+  do
+    it("a folder that cannot be listed, by " .. words, function()
+      local said, status = camb_batch("000", words)
+      assert.not_equal(0, status, said)
+      assert.matches('camb: "in/shut" cannot be listed: Permission denied\n',
+        said, 1, true)
+      assert.is_nil(said:find("no file matches", 1, true))
+      assert.equal(words:find("shut") and 0 or words:find("s%*") and 0 or 1,
+        server:stats().uploads)
+    end)
+  end
+
+  it("files that cannot be looked at", function()
+    local said, status = camb_batch("444", "in")
+    assert.not_equal(0, status, said)
+    for i = 1, 2 do
+      assert.matches(("camb: in/shut/take%03d.wav: [^\n]*Permission denied")
+        :format(i), said)
+    end
+  end)
+
+  it("a link that leads nowhere", function()
+    workspace.run(("ln -s nowhere.wav %s/in/gone.wav; ln -s x %s/in/gone.txt")
+      :format(folder, folder))
+    local said, status = camb_batch("755", "in")
+    assert.not_equal(0, status, said)
+    assert.matches("camb: in/gone.wav: [^\n]*No such file or directory", said)
+    assert.is_nil(said:find("gone.txt", 1, true))
+  end)
+
+  it("a folder that cannot be listed, in Lua", function()
+    if become ~= "" then
+      return -- root may list any
+    end
+    workspace.run(("chmod 000 %s/in/shut"):format(folder))
+    local failed
+    for item in client:batch(folder .. "/in", { output_dir = folder .. "/out",
+      interval = 0.05 })
+    do
+      failed = item.error and item or failed
+    end
+    assert.equal("source", failed.error.kind)
+    assert.matches("cannot be listed", failed.error.message)
+  end)
 end)

@@ -22,13 +22,24 @@ local function join(folder, name)
   return folder .. "/" .. name
 end
 
-local function list(folder)
-  local names, is_folder = core.list_folder(folder == "" and "." or folder)
-  return names or {}, names and is_folder or {}
+-- What cannot be listed is no folder, or told: a folder is none that is passed
+-- in silence.
+local function list(folder, found, is_one)
+  local names, more = core.list_folder(folder == "" and "." or folder)
+  if names then
+    return names, more
+  elseif is_one or core.stat(folder) == "folder" then
+    table.insert(found.unlisted, { path = folder,
+      message = ('"%s" cannot be listed: %s'):format(folder, more) })
+  end
+  return {}, {}
 end
 
-local function add_file(path, found)
-  if core.stat(path) == "file" then
+-- A name that a folder holds, and of which no more can be found out, is a file
+-- all the same: the batch says what is wrong with it.
+local function add_file(path, found, is_listed)
+  local kind = core.stat(path)
+  if kind == "file" or (kind == nil and is_listed) then
     found[#found + 1] = path
   end
 end
@@ -36,22 +47,23 @@ end
 local walk
 
 -- "**": this folder, and every one below that is not hidden.
-local function walk_deep(folder, segments, at, found)
-  walk(folder, segments, at + 1, found)
-  local names, is_folder = list(folder)
+local function walk_deep(folder, segments, at, found, is_one)
+  local names, is_folder = list(folder, found, is_one)
+  walk(folder, segments, at + 1, found, names)
   for _, name in ipairs(names) do
     local path = join(folder, name)
     if is_folder[name] and name:sub(1, 1) ~= "." then
-      walk_deep(path, segments, at, found)
+      walk_deep(path, segments, at, found, true)
     end
   end
 end
 
-local function walk_names(folder, segments, at, found)
-  local names = list(folder)
-  for _, name in ipairs(names) do
+local function walk_names(folder, segments, at, found, names)
+  for _, name in ipairs(names or list(folder, found)) do
     local path = join(folder, name)
-    if core.matches(segments[at], name) then
+    if core.matches(segments[at], name) and at == #segments then
+      add_file(path, found, true)
+    elseif core.matches(segments[at], name) then
       walk(path, segments, at + 1, found)
     end
   end
@@ -61,7 +73,7 @@ local function is_pattern(segment)
   return segment:find("[*?%[]") ~= nil
 end
 
-function walk(path, segments, at, found)
+function walk(path, segments, at, found, names)
   local segment = segments[at]
   if not segment then
     add_file(path, found)
@@ -70,7 +82,7 @@ function walk(path, segments, at, found)
   elseif segment == "**" then
     walk_deep(path, segments, at, found)
   elseif is_pattern(segment) then
-    walk_names(path, segments, at, found)
+    walk_names(path, segments, at, found, names)
   else
     walk(join(path, (segment:gsub("\\(.)", "%1"))), segments, at + 1, found)
   end
@@ -97,9 +109,9 @@ local function fixed_part(root, segments)
 end
 
 local function recordings_below(folder)
-  local found = {}
+  local found = { unlisted = {} }
   walk_deep(folder, { "**", "*" }, 1, found)
-  local kept = {}
+  local kept = { unlisted = found.unlisted }
   for _, path in ipairs(found) do
     if files.is_recording(path) then
       kept[#kept + 1] = path
@@ -111,18 +123,18 @@ end
 --- The paths that `pattern` stands for: a file, a folder (the recordings below
 --- it) or a pattern; and the folder that they are relative to.
 ---@param pattern string
----@return string[] paths
+---@return string[] paths # and in `unlisted` the fields of errors of folders
 ---@return string base
 function files.find(pattern)
   local kind = core.stat(pattern)
   if kind == "folder" then
     return recordings_below((pattern:gsub("(.)/+$", "%1"))), pattern
   elseif kind then
-    return { pattern }, pattern:match("^(.*/)") or ""
+    return { pattern, unlisted = {} }, pattern:match("^(.*/)") or ""
   end
   local root = pattern:match("^/+") and "/" or ""
   local segments = split(pattern)
-  local found = {}
+  local found = { unlisted = {} }
   walk(root, segments, 1, found)
   return found, fixed_part(root, segments)
 end

@@ -248,11 +248,10 @@ end
 function Run:start(own_journal)
   self.journal = own_journal
   own_journal:start()
-  if self.sources.missing then
+  for _, problem in ipairs(self.sources.problems or {}) do
+    problem.kind = "source"
     self.held = self.held + 1
-    self:push({ error = failure.make({ kind = "source",
-      path = self.sources.missing,
-      message = ('"%s" stands for no file'):format(self.sources.missing) }) })
+    self:push({ error = failure.make(problem) })
   end
   self:spawn(self.feed)
 end

@@ -228,16 +228,17 @@ function Sources:next()
 end
 
 --- The files that `words` (files, folders, patterns) stand for, but for what
---- camb wrote; those that stand for nothing are in `missing`.
+--- camb wrote.
 ---@param words string[]
 ---@param output_dir string
 ---@param store string?
 ---@return string[] list
 ---@return string? base    # the folder that they are all below of
----@return string[] missing
+---@return table[] problems # the fields of errors: of words that stand for
+---  nothing, and of folders that cannot be listed
 ---@return integer left_out # files that camb wrote
 function sources.expand(words, output_dir, store)
-  local list, base, missing, left_out = {}, nil, {}, 0
+  local list, base, problems, left_out = {}, nil, {}, 0
   local is_own = written.filter(output_dir, store)
   for _, word in ipairs(words) do
     if source.is_url(word) then
@@ -252,8 +253,12 @@ function sources.expand(words, output_dir, store)
           list[#list + 1] = path
         end
       end
-      if #paths == 0 then
-        missing[#missing + 1] = word
+      for _, problem in ipairs(paths.unlisted) do
+        problems[#problems + 1] = problem
+      end
+      if #paths == 0 and #paths.unlisted == 0 then
+        problems[#problems + 1] = { path = word,
+          message = ('no file matches "%s"'):format(word) }
       elseif base == nil then
         base = names.normal(above)
       elseif base then
@@ -261,7 +266,7 @@ function sources.expand(words, output_dir, store)
       end
     end
   end
-  return list, base or nil, missing, left_out
+  return list, base or nil, problems, left_out
 end
 
 local function over(list)
@@ -282,11 +287,11 @@ function sources.new(given, checked, level)
     return new(given, checked)
   elseif type(given) == "string" then
     check.value("sources", given, check.filled, level + 1)
-    local list, base, missing = sources.expand({ given },
+    local list, base, problems = sources.expand({ given },
       checked.output_dir, checked.store)
     local self = new(over(list), checked)
     self.base = self.base or base
-    self.missing = missing[1]
+    self.problems = problems
     self:look_ahead(list)
     self.is_list = true
     return self

@@ -39,11 +39,14 @@ local function is_below(path, folder)
   return folder ~= nil and path:sub(1, #folder + 1) == folder .. "/"
 end
 
--- "x.db.sandbox" has the port that its server had.
+-- What a sandbox keeps its data in has these beside them.
 local function is_of_sandbox(path)
-  for at in path:gmatch("%.sandbox()/") do
-    if core.stat(path:sub(1, at) .. "port") then
-      return true
+  for _, folder in ipairs({ "tasks", "uploads" }) do
+    for at in path:gmatch("()/" .. folder .. "/") do
+      local data = path:sub(1, at)
+      if core.stat(data .. "secret") and core.stat(data .. "lock") then
+        return true
+      end
     end
   end
   return false

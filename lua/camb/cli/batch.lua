@@ -125,27 +125,26 @@ local function say_how_to_resume(arguments, counts, is_stopped)
   end
 end
 
-local function status_of(counts, report, missing, whole)
+local function status_of(counts, report, problems, whole)
   local number = report:status()
   local has_failed = counts and (counts.failed or counts.unknown_outcome)
   if whole then
     return status.of(whole)
-  elseif #missing > 0 and report.ended == 0 then
+  elseif #problems > 0 and report.ended == 0 then
     return status.FILE
-  elseif number == status.OK and (#missing > 0 or has_failed) then
+  elseif number == status.OK and (#problems > 0 or has_failed) then
     return status.SOME_FAILED
   end
   return number
 end
 
 local function work(client, arguments)
-  local list, base, missing, left_out = sources.expand(arguments.source,
+  local list, base, problems, left_out = sources.expand(arguments.source,
     arguments.output_dir, arguments.store)
   local report = progress.new(#list, arguments)
   local whole -- what ended the batch as a whole
-  for _, word in ipairs(missing) do
-    io.stderr:write(("camb: no file matches \"%s\"\n"):format(
-      redact.visible(word)))
+  for _, problem in ipairs(problems) do
+    io.stderr:write("camb: ", redact.visible(problem.message), "\n")
   end
   if left_out > 0 then
     report:say("left out %d file%s that camb wrote", left_out,
@@ -195,7 +194,7 @@ local function work(client, arguments)
   end
   local counts = count(arguments)
   say_how_to_resume(arguments, counts, false)
-  return status_of(counts, report, missing, whole)
+  return status_of(counts, report, problems, whole)
 end
 
 -- A sandbox for a store has to be there again, tasks and all, when the store
