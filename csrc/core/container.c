@@ -7,16 +7,6 @@
 
 static void take (Container *c, const unsigned char *data, size_t size);
 
-/* The bytes of an ID3v2 tag that 'head' begins with; 0: it does not. */
-static uint64_t tag_size (const Container *c) {
-  const unsigned char *h = c->head;
-  if (!head_is(c, 0, "ID3") || c->have < 10)
-    return 0;
-  return 10 + (h[5] & 0x10 ? 10 : 0) +
-         ((uint64_t)(h[6] & 0x7F) << 21 | (uint64_t)(h[7] & 0x7F) << 14 |
-          (uint64_t)(h[8] & 0x7F) << 7 | (uint64_t)(h[9] & 0x7F));
-}
-
 static const Reader *find_reader (const Container *c) {
   static const struct {
     const char *extension;
@@ -38,7 +28,7 @@ static const Reader *find_reader (const Container *c) {
 static void settle (Container *c) {
   unsigned char first[CONTAINER_HEAD];
   size_t size = c->have;
-  uint64_t tag = tag_size(c);
+  uint64_t tag = (uint64_t)format_id3_size(c->head, size);
   memcpy(first, c->head, size);
   c->skip = tag;
   if (tag == 0) {
@@ -95,28 +85,6 @@ void container_begin (Container *c, bool strict) {
 
 void container_add (Container *c, const void *data, size_t size) {
   take(c, data, size);
-}
-
-bool container_is_trailer (const unsigned char *head, size_t size) {
-  static const char *const tags[] = {"APETAGEX", "ID3", "LYRICSBEGIN"};
-  size_t zeros = 0;
-  for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
-    size_t n = strlen(tags[i]) < size ? strlen(tags[i]) : size;
-    if (n >= 3 && memcmp(head, tags[i], n) == 0)
-      return true;
-  }
-  while (zeros < size && head[zeros] == 0)
-    zeros++;
-  return zeros == size;
-}
-
-void container_end_frames (Container *c, size_t n) {
-  if (c->samples > 0 && head_is(c, 0, "TAG"))
-    next_head(c, 128 - c->have, n);
-  else if (c->samples > 0 && container_is_trailer(c->head, c->have))
-    c->ended = true;
-  else
-    c->broken = true;
 }
 
 bool container_is_whole (Container *c) {

@@ -42,11 +42,4 @@ static inline uint64_t little (const unsigned char *p, int n) {
   return value;
 }
 
-/* Behind the last frame there may be tags, or zeros. */
-bool container_is_trailer (const unsigned char *head, size_t size);
-
-/* What is in 'head' is no frame: pass over an ID3v1 tag, of which the end is
-** known, and take 'n' bytes then; end at other tags. */
-void container_end_frames (Container *c, size_t n);
-
 #endif

@@ -58,9 +58,10 @@ static bool is_adts_frame (const unsigned char *data, size_t size) {
          (data[2] & 0x3C) <= 0x30;
 }
 
-/* The bytes an ID3v2 tag takes, 0 when there is none: its size is written in
-** seven bits a byte, and leaves out the header and the footer. */
-static int64_t id3_size (const unsigned char *data, size_t size) {
+/* Its size is written in seven bits a byte, and leaves out the header and the
+** footer. */
+int64_t format_id3_size (const void *bytes, size_t size) {
+  const unsigned char *data = bytes;
   if (size < 10 || !has(data, size, 0, "ID3"))
     return 0;
   return 10 + (data[5] & 0x10 ? 10 : 0) +
@@ -68,7 +69,7 @@ static int64_t id3_size (const unsigned char *data, size_t size) {
           (int64_t)(data[8] & 0x7F) << 7 | (int64_t)(data[9] & 0x7F));
 }
 
-/* The same of an APEv2 tag: its size leaves out the header alone. */
+/* The same of an APEv2 tag, whose size leaves out the header alone. */
 static int64_t ape_size (const unsigned char *data, size_t size) {
   if (size < 16 || !has(data, size, 0, "APETAGEX"))
     return 0;
@@ -99,7 +100,7 @@ static const Format *untagged (const unsigned char *data, size_t size) {
 
 /* What stands before the audio; "ftyp" begins with the size of its box. */
 static int64_t padding (const unsigned char *data, size_t size) {
-  int64_t n = id3_size(data, size);
+  int64_t n = format_id3_size(data, size);
   if (n == 0)
     n = ape_size(data, size);
   if (n == 0 && !has(data, size, 4, "ftyp"))
@@ -117,7 +118,7 @@ const Format *format_find (FormatRead *read, void *file) {
     if (format != NULL)
       return format;
     skip = padding(data, size);
-    tagged = tagged || id3_size(data, size) != 0;
+    tagged = tagged || format_id3_size(data, size) != 0;
     at += skip;
   } while (skip > 0 && ++looks < LOOKS);
   return tagged ? &formats[MP3] : NULL;

@@ -30,6 +30,9 @@ const Format *format_detect (const void *data, size_t size);
 /* The same of an open file. */
 const Format *format_of_file (int fd);
 
+/* The bytes of an ID3v2 tag that 'data' begins with; 0: it begins with none. */
+int64_t format_id3_size (const void *data, size_t size);
+
 /* The formats that a file may be named after, NULL past the last one. */
 const Format *format_at (size_t index);
 
