@@ -79,6 +79,74 @@ describe("the command camb", function()
         workspace.list(folder .. "/o"))
     end)
 
+  -- The name of each stem of two sources, once they are whole.
+  local function stems_of_two()
+    local names = {}
+    for _, name in ipairs(workspace.list(folder .. "/out")) do
+      names[#names + 1] = name:match("^.%.%l+%.flac$")
+    end
+    return table.concat(names, " ")
+  end
+  local TWO = "a.background.flac a.foreground.flac b.background.flac "
+    .. "b.foreground.flac"
+
+  for name, words in pairs({
+    ["its steps"] = "2>&1 > /dev/null | head -n 1",
+    ["the paths of its stems"] = "2> /dev/null | head -n 1",
+  }) do
+    it("brings what it was told to home when nobody reads on " .. name,
+      function()
+        workspace.run(("cp %s %s/a.flac; cp %s %s/b.flac"):format(MIX, folder,
+          MIX, folder))
+        workspace.run(("timeout 120 %s separate %s/a.flac %s/b.flac -j 1 "
+          .. "--sandbox -o %s/out %s"):format(CAMB, folder, folder, folder,
+          words))
+        assert.equal(TWO, stems_of_two())
+      end)
+  end
+
+  it("says that its output cannot be written, and where the stems are",
+    function()
+      workspace.run(("cp %s %s/a.flac; cp %s %s/b.flac"):format(MIX, folder,
+        MIX, folder))
+      for _, command in ipairs({ "separate %s/a.flac %s/b.flac",
+        "batch %s/a.flac %s/b.flac" }) do
+        local said, status = camb(command .. " --sandbox -o %s/out > /dev/full",
+          folder, folder, folder)
+        assert.equal(3, status, said)
+        assert.matches("camb: standard output cannot be written (No space left "
+          .. "on device); the stems are in " .. folder .. "/out\n", said, 1, true)
+        assert.equal(1, select(2, said:gsub("standard output cannot", "")))
+        assert.equal(TWO, stems_of_two())
+        workspace.remove(folder .. "/out")
+      end
+    end)
+
+  it("writes into no file of its own where its streams are closed", function()
+    local _, status = workspace.run(("timeout 60 strace -f -y -o %s/trace -e "
+      .. "trace=write %s separate %s --sandbox -o %s/out 0<&- 1>&- 2>&-"):format(
+      folder, CAMB, MIX, folder))
+    assert.equal(0, status)
+    local written = 0
+    for to in workspace.read(folder .. "/trace"):gmatch("write%([12](%b<>)") do
+      assert.equal("</dev/null>", to)
+      written = written + 1
+    end
+    assert.is_true(written > 2)
+  end)
+
+  it("says that a stem is larger than a limit of its process lets it be",
+    function()
+      local server = assert(sandbox.start())
+      local said, status = workspace.run(("ulimit -f 20; CAMB_API_KEY=%s "
+        .. "CAMB_BASE_URL=%s timeout 60 %s separate %s -o %s/out"):format(
+        server.api_key, server.base_url, CAMB, MIX, folder))
+      server:stop()
+      assert.equal(3, status, said)
+      assert.matches("File too large", said)
+      assert.matches("camb download", said)
+    end)
+
   it("says in one sentence that there is no key", function()
     local output, status = camb("separate %s -o %s", MIX, folder)
     assert.equal(4, status)

@@ -4,6 +4,7 @@
 #include "binding/handles.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <math.h>
 #include <signal.h>
@@ -166,12 +167,28 @@ static void catch_one (int number) {
 }
 
 /* catch_signals(): the first SIGINT, SIGTERM and SIGHUP are for caught_signal;
-** a second one ends the process as ever. */
+** a second one ends the process as ever.  Writing to a pipe that nobody reads, or
+** beyond the size that a file may have, is an error and no end. */
 static int l_catch_signals (lua_State *L) {
   (void)L;
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
   catch_one(SIGINT);
   catch_one(SIGTERM);
   catch_one(SIGHUP);
+  return 0;
+}
+
+/* fill_streams(): standard streams that are closed lead to /dev/null, or what is
+** opened next would get what is written to them. */
+static int l_fill_streams (lua_State *L) {
+  int fd;
+  (void)L;
+  do
+    fd = open("/dev/null", O_RDWR);
+  while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd >= 0)
+    close(fd);
   return 0;
 }
 
@@ -198,4 +215,5 @@ const luaL_Reg system_functions[] = {{"now", l_now},
                                      {"wait_signal", l_wait_signal},
                                      {"catch_signals", l_catch_signals},
                                      {"caught_signal", l_caught_signal},
+                                     {"fill_streams", l_fill_streams},
                                      {NULL, NULL}};

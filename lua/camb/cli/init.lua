@@ -3,6 +3,7 @@
 
 local argparse = require "argparse"
 local camb = require "camb"
+local core = require "camb.core"
 local options = require "camb.options"
 local redact = require "camb.redact"
 local status = require "camb.cli.status"
@@ -148,6 +149,7 @@ end
 ---@param arguments string[]
 ---@return integer status # for os.exit
 function cli.main(arguments)
+  core.fill_streams()
   local parsed = cli.parser():parse(arguments)
   words.speak_shell()
   return require("camb.cli." .. parsed.command).run(parsed)

@@ -153,9 +153,16 @@ end
 function Progress:done(stems)
   self.ended = self.ended + 1
   self:clear()
-  print(stems.foreground)
-  print(stems.background)
-  io.stdout:flush()
+  local ok, problem = io.stdout:write(stems.foreground, "\n", stems.background,
+    "\n")
+  if ok then
+    ok, problem = io.stdout:flush()
+  end
+  if not ok and not self.is_unwritten then
+    self.is_unwritten = true
+    self:say("standard output cannot be written (%s); the stems are in %s",
+      problem, self.arguments.output_dir)
+  end
 end
 
 --- One file failed.
@@ -182,7 +189,7 @@ end
 ---@return integer
 function Progress:status()
   if self.failures == 0 then
-    return status.OK
+    return self.is_unwritten and status.FILE or status.OK
   end
   return self.total == 1 and status.of(self.last) or status.SOME_FAILED
 end
