@@ -91,6 +91,17 @@ describe("a client's journal", function()
     assert.equal(0, server:stats().uploads)
   end)
 
+  it("waits for nobody to write where it is a pipe", function()
+    workspace.run(("mkdir %s/out; mkfifo %s/out/.camb-journal"):format(folder,
+      folder))
+    local said, status = workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s "
+      .. "timeout 60 %s/bin/camb separate %s -o %s/out"):format(server.api_key,
+      server.base_url, os.getenv("BUILD") or "build", take[1], folder))
+    assert.equal(3, status, said)
+    assert.matches('the journal "[^"]+" cannot be written: ', said)
+    assert.equal(0, server:stats().uploads)
+  end)
+
   it("has the id when the host quits, and another run takes it up", function()
     workspace.write(folder .. "/host.lua", ([[
       local client = require("camb").client({ journal = "%s" })

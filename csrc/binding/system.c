@@ -167,7 +167,7 @@ static void catch_one (int number) {
 }
 
 /* catch_signals(): the first SIGINT, SIGTERM and SIGHUP are for caught_signal;
-** a second one ends the process as ever.  Writing to a pipe that nobody reads, or
+** a second one ends the process as ever.  Writing to a pipe nobody reads, or
 ** beyond the size that a file may have, is an error and no end. */
 static int l_catch_signals (lua_State *L) {
   (void)L;
@@ -179,8 +179,8 @@ static int l_catch_signals (lua_State *L) {
   return 0;
 }
 
-/* fill_streams(): standard streams that are closed lead to /dev/null, or what is
-** opened next would get what is written to them. */
+/* fill_streams(): standard streams that are closed lead to /dev/null, or what
+** is opened next would get what is written to them. */
 static int l_fill_streams (lua_State *L) {
   int fd;
   (void)L;

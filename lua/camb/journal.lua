@@ -164,7 +164,7 @@ end
 ---  `events`: state and time of each line
 ---@return integer size    # of what was read
 function journal.entries(path)
-  local file = io.open(path, "rb")
+  local file = core.stat(path) == "file" and io.open(path, "rb")
   local text = file and file:read("*a") or ""
   if file then
     file:close()
