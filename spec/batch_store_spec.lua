@@ -392,7 +392,7 @@ describe("a batch with a store", function()
       workspace.write(out, "a file is in the way")
       local items = all_of(paths)
       assert.equal("file", items[1].error.kind)
-      assert.matches("cannot be made", items[2].error.message)
+      assert.matches("cannot be created", items[2].error.message)
       assert.equal(0, server:stats().uploads)
       os.remove(out)
       items = all_of(paths, { retry_failed = true })
@@ -725,8 +725,8 @@ describe("a batch with a store", function()
 
     it("says in a sentence what is missing", function()
       for words, expected in pairs({
-        [""] = { 2, "camb: which files%? Name some" },
-        ["--status"] = { 2, "camb: this needs %-%-store" },
+        [""] = { 2, "camb: no files: name some" },
+        ["--status"] = { 2, "%-%-resubmit%-unknown need %-%-store" },
         ["--status --store " .. folder .. "/none.db"] = { 1, "no such store" },
         [folder .. "/none*.wav"] = { 3, "no file matches" },
       }) do

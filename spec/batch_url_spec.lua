@@ -138,7 +138,7 @@ describe("a batch of URLs", function()
     local item = all_of({ urls.foreground_audio_url }, { deadline = 30 })[1]
     assert.equal("rate_limited", item.error.kind)
     assert.equal(3600, item.error.retry_after)
-    assert.matches("^the source's host is not there for now %(HTTP 503",
+    assert.matches("^the source's host is unavailable %(HTTP 503",
       item.error.message)
     assert.equal(1, server:stats().requests.stem)
   end)

@@ -168,7 +168,7 @@ describe("the command camb", function()
       server.base_url, folder)
     server:stop()
     assert.equal(4, status)
-    assert.matches("the service does not accept the API key", output)
+    assert.matches("the service rejected the API key", output)
     assert.is_nil(output:find("k2", 1, true))
   end)
 
@@ -188,8 +188,8 @@ describe("the command camb", function()
       ["separate x.wav --output-dir ''"] = "--output-dir is empty",
       ["separate x.wav --api-key 'a b'"] =
         "--api-key holds a space or a control character",
-      ["separate x.wav --api-key k --base-url foo"] = "--base-url is not "
-        .. "usable: it is not an absolute http or https URL",
+      ["separate x.wav --api-key k --base-url foo"] = "--base-url is "
+        .. "invalid: it is not an absolute http or https URL",
       ["separate x.wav --api-key k --ca-file /nowhere"] =
         '--ca-file names "/nowhere", which cannot be read',
       ["separate '' --api-key k"] = "the source is empty",

@@ -302,7 +302,7 @@ describe("a client", function()
     assert.is_nil(stems)
     assert.equal("cancelled", err.kind)
     assert.is_string(err.task_id)
-    assert.matches("the service has no cancel", err.message)
+    assert.matches("the service cannot cancel it", err.message)
   end)
 
   it("stops waiting for a task that is cancelled, and says what that means",

@@ -91,7 +91,7 @@ describe("a condition", function()
   it("does not wait for what nobody could say", function()
     assert.has_error(function()
       condition.new():wait()
-    end, "nothing that runs could end this waiting")
+    end, "deadlock: nothing running can wake this coroutine")
   end)
 end)
 

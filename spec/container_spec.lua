@@ -159,7 +159,7 @@ describe("a stem of which no length and no digest came", function()
   it("is refused where it always is shorter than the other one", function()
     serve("foreground", OLD, { cut_frames(made.aac, 20) })
     serve("background", CLOSE, { made.aac })
-    refuses("of different lengths, 0.%d+ s and 2.%d+ s")
+    refuses("differ in length: 0.%d+ s and 2.%d+ s")
   end)
 
   it("is refused where nothing of it can be read", function()

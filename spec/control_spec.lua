@@ -130,7 +130,7 @@ describe("control characters", function()
       refuses("headers.X-Team", function()
         camb.client({ api_key = "k", headers = { ["X-Team"] = "a" .. control } })
       end)
-      refuses("is not a header's name", function()
+      refuses("is not a valid header name", function()
         camb.client({ api_key = "k", headers = { ["X" .. control] = "a" } })
       end)
     end

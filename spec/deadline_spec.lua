@@ -137,7 +137,7 @@ describe("a deadline #timed", function()
           assert.is_true(core.now() - started < DEADLINE - 0.05)
           assert.equal("rate_limited", err.kind)
           assert.equal(60, err.retry_after)
-          assert.matches("come back in 60 s", err.message)
+          assert.matches("retry in 60 s", err.message)
           assert.is_true(err.retryable)
           renew()
         end

@@ -130,9 +130,9 @@ describe("the words of a command", function()
     ["demucs {input}"] = "with both of {input} and {output_dir}, or with none",
     ["demucs -o {output_dir}"] = "with both of {input} and {output_dir}, or "
       .. "with none",
-    ["demucs 'a"] = "without a quote that does not end",
-    ['demucs "a\\"'] = "without a quote that does not end",
-    ["demucs \\"] = "without a quote that does not end",
+    ["demucs 'a"] = "whose quotes are closed",
+    ['demucs "a\\"'] = "whose quotes are closed",
+    ["demucs \\"] = "whose quotes are closed",
     ["  "] = "that names a program",
     ["'' x"] = "that names a program",
   } do
@@ -446,7 +446,7 @@ describe("the option --engine", function()
 
   it("says what is wrong with it", function()
     for words, problem in pairs{
-      ["--engine builtin"] = "camb: --engine goes with --sandbox: the service "
+      ["--engine builtin"] = "camb: --engine needs --sandbox: the service "
         .. "has its own engine",
       ["--sandbox --engine 'demucs {input}'"] = "Error: --engine must be a "
         .. "command with both of {input} and {output_dir}, or with none",
@@ -460,7 +460,7 @@ describe("the option --engine", function()
   it("tells of a command that failed", function()
     local output, status = workspace.run(CAMB .. source
       .. " --sandbox --engine false -o " .. work .. "/none")
-    assert.equal(1, status)
+    assert.equal(7, status)
     assert.matches("The engine's command ended with status 1", output)
   end)
 end)

@@ -38,7 +38,7 @@ describe("an error", function()
         http_status = 401,
         step = "submit",
         retryable = false,
-        message = "the service does not accept the API key "
+        message = "the service rejected the API key "
           .. "(HTTP 401: Invalid API key)",
       }, stranger:submit(path))
       assert.is_nil(err.task_id)
@@ -119,7 +119,7 @@ describe("an error", function()
       server:fault({ step = "submit", status = 402,
         body = '{"detail":"No credit"}' })
       fails({ kind = "payment_required", http_status = 402,
-        message = "the account has no credit left (HTTP 402: No credit)" },
+        message = "the account is out of credit (HTTP 402: No credit)" },
         client:submit(MIX))
       local task = assert(client:submit(MIX))
       server:fault({ step = "status", status = 402,
@@ -130,7 +130,7 @@ describe("an error", function()
   it("403: forbidden", function()
     server:fault({ step = "submit", status = 403, body = "{}" })
     fails({ kind = "forbidden", http_status = 403,
-      message = "the API key may not do this (HTTP 403)" }, client:submit(MIX))
+      message = "the API key lacks permission (HTTP 403)" }, client:submit(MIX))
   end)
 
   it("429: rate_limited once the retries are used up, and when to come back",
@@ -141,7 +141,7 @@ describe("an error", function()
       local err = fails({ kind = "rate_limited", http_status = 429,
         retry_after = 1, attempts = 2, retryable = true },
         impatient:submit(MIX))
-      assert.matches("come back in 1 s", err.message)
+      assert.matches("retry in 1 s", err.message)
       assert.equal(2, #server:requests())
       assert.equal(0, server:stats().uploads)
       impatient:close()
@@ -194,8 +194,8 @@ describe("an error", function()
       attempts = 3,
       retryable = true,
     }, task:wait({ interval = 0.01, max_attempts = 3 }))
-    assert.equal(("the task was still PENDING after 3 polls and may finish "
-      .. 'yet; take it up again with client:task("%s")'):format(task.id),
+    assert.equal(("the task was still PENDING after 3 polls; it may finish "
+      .. 'later; resume it with client:task("%s")'):format(task.id),
       err.message)
   end)
 

@@ -532,31 +532,31 @@ describe("a fault that is none is refused:", function()
     { "an option that is one slip away", { step = "status", tims = 500 },
       "unknown option 'tims' (is it 'times'?)" },
     { "nothing to do", { step = "status", times = 2 },
-      "a fault needs something that goes wrong: a status, a body, reset, "
+      "a fault needs an effect: a status, a body, reset, "
         .. "close, silence, …" },
     { "a wrong type", { step = "status", status = "500" },
       "option 'status': number expected, got string" },
     { "no status", { step = "status", status = 50 },
       "option 'status' must be a whole number from 100 to 999" },
     { "two bodies", { step = "status", body = "", html = true },
-      "option 'html' cannot stand beside 'body'" },
+      "option 'html' cannot be combined with 'body'" },
     { "two ends", { step = "status", close = true, reset = true },
-      "option 'reset' cannot stand beside 'close'" },
+      "option 'reset' cannot be combined with 'close'" },
     { "no pace", { step = "status", body = "x", slow = "body" },
       "option 'slow' needs 'pace'" },
     { "a number of bytes without a body", { step = "submit", after = 5,
       at = "request", reset = true }, 'option \'after\' needs at = "body"' },
     { "a cut reply of JSON", { step = "status", cut = 5 },
-      "option 'cut' is for the step \"stem\" only" },
+      "option 'cut' needs step = \"stem\"" },
     { "a cut of what is not the real reply", { step = "stem", cut = 5,
-      status = 500 }, "option 'status' cannot stand beside 'cut'" },
+      status = 500 }, "option 'status' cannot be combined with 'cut'" },
     { "a header that is two", { step = "status",
       headers = { A = "b\r\nc: d" } }, "option 'headers' has no string without "
         .. "line breaks, number or false as 'A'" },
     { "a false flag", { step = "status", reset = false },
-      "option 'reset' is true or left out" },
+      "option 'reset' must be true or left out" },
     { "what no JSON is", { step = "status", reply = { print } },
-      "option 'reply' is no JSON: Cannot serialise function: "
+      "option 'reply' is not JSON: Cannot serialise function: "
         .. "type not supported" },
   }
   for _, case in ipairs(cases) do
@@ -575,7 +575,7 @@ describe("a fault that is none is refused:", function()
     local ok, message = pcall(sandbox.start, { faults = {
       { step = "status", reset = true }, { step = "status" } } })
     assert.is_false(ok)
-    assert.matches("sandbox.start: faults%[2%]: a fault needs something",
+    assert.matches("sandbox.start: faults%[2%]: a fault needs an effect",
       message)
   end)
 end)
@@ -595,13 +595,14 @@ describe("camb serve --faults", function()
     ["return {"] = "cannot read the faults: .*unexpected symbol",
     ["error 'x'"] = "cannot read the faults: .*x",
     ["return { step = 'status' }"] = "faults must be a list of tables",
-    ["return { { step = 'status' } }"] = "faults%[1%]: a fault needs something",
+    ["return { { step = 'status' } }"] = "faults%[1%]: a fault needs an effect",
   } do
     it("says what is wrong with a file: " .. text, function()
       workspace.write(work .. "/faults.lua", text)
       local said, code = run("timeout 10 camb serve --port 0 "
         .. "--faults " .. work .. "/faults.lua")
-      assert.equal(1, code)
+      assert.equal(wanted:find("faults must", 1, true)
+        and 2 or wanted:find("effect", 1, true) and 2 or 3, code)
       assert.matches("^camb: [^\n]*" .. wanted .. "[^\n]*\n$", said)
     end)
   end

@@ -81,7 +81,7 @@ describe("a hostile reply", function()
     own:fault({ step = "status", status = 403,
       reply = { detail = "key k-1234567 may not" } })
     local _, err = secret:task("t"):status()
-    assert.equal("the API key may not do this (task \"t\") "
+    assert.equal("the API key lacks permission (task \"t\") "
       .. "(HTTP 403: key [key] may not)", err.message)
     secret:close()
     own:stop()

@@ -212,7 +212,7 @@ describe("A batch with a store knows a recording:", function()
       make("t.wav", 1)
       local item = send_changed(take, command)
       assert.equal("source", item.error.kind)
-      assert.matches("is not what it was: it ", item.error.message)
+      assert.matches("has changed: it ", item.error.message)
       assert.equal(0, uploads())
       workspace.run(("rm '%s'*"):format(path))
     end

@@ -87,7 +87,7 @@ describe("a locale", function()
           ["in PostgreSQL"] = database and ("'%s'"):format(database:create()) }
         for place, store in pairs(stores) do
           local text = run(locale, when, store)
-          assert.matches("the key belongs into api_key", text)
+          assert.matches("pass the key as api_key", text)
           assert.matches('protocol: the task has the status "finished"', text)
           assert.is_truthy(text:find("item\tok\tnil\tnil\n", 1, true),
             place .. ": " .. text)

@@ -105,8 +105,8 @@ describe("in Lua 5.1, where a job cannot wait inside of C #build", function()
     local text = problem_of([[
         local ok, problem = pcall(client.separate, client, MIX, FAST)
         error(problem, 0)]])
-    assert.matches("^false\t%S+program.lua:%d+: pcall cannot wait inside of a "
-      .. "job in Lua 5.1: make the call without it: what goes wrong is returned "
+    assert.matches("^false\t%S+program.lua:%d+: pcall cannot wait inside a "
+      .. "job in Lua 5.1: call the function directly: failures come back "
       .. "as nil and an error\n0\n$", text)
   end)
 
@@ -115,7 +115,7 @@ describe("in Lua 5.1, where a job cannot wait inside of C #build", function()
         for item in client:batch({ MIX }, { output_dir = "%s/for" }) do
           assert(item.stems)
         end]]):format(folder))
-    assert.matches("program.lua:%d+: a for loop cannot wait inside of a job in "
+    assert.matches("program.lua:%d+: a for loop cannot wait inside a job in "
       .. "Lua 5.1: call the iterator instead, as in `local item = batch%(%)`"
       .. "\n0\n$", text)
   end)
@@ -135,7 +135,7 @@ describe("in Lua 5.1, where a job cannot wait inside of C #build", function()
     for _, call in ipairs({ "camb.sleep, 0.01", "camb.run, function() end",
       "camb.spawn(camb.sleep, 0.01).join, camb.spawn(camb.sleep, 0.01)" }) do
       local text = problem_of(("error(select(2, pcall(%s)), 0)"):format(call))
-      assert.matches("pcall cannot wait inside of a job in Lua 5.1", text)
+      assert.matches("pcall cannot wait inside a job in Lua 5.1", text)
       assert.matches("\n0\n$", text)
     end
   end)

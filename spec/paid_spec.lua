@@ -148,7 +148,7 @@ describe("for a task that is paid for, camb", function()
     server:clear_faults()
     for i, err in ipairs({ first, second }) do
       assert.is_nil(err.message:find("overwrite", 1, true))
-      local line = assert(err.message:match("at no cost, with (client:.*)$"),
+      local line = assert(err.message:match("at no cost with (client:.*)$"),
         err.message)
       local stems = assert(assert(load("local client = ...; return " .. line))(
         client))
@@ -168,7 +168,7 @@ describe("for a task that is paid for, camb", function()
     local output, status = run("camb separate in/take001.wav -o out "
       .. "--interval 0.05")
     assert.equal(0, status, output)
-    assert.matches("taking up task", output)
+    assert.matches("resuming task", output)
     is_whole("take001")
     assert.equal(1, server:stats().uploads)
   end)

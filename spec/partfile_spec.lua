@@ -57,8 +57,8 @@ describe("the part of a stem", function()
     { "flock", EOPNOTSUPP, "no locks" }, { "fsync", EINVAL, "cannot sync" },
     { "fsync", EOPNOTSUPP, "cannot sync" }, { "fsync", ENOSYS, "cannot sync" },
     { "renameat2", EINVAL }, { "renameat2", ENOSYS },
-    { "renameat2=22,link", EPERM, "a name that is taken" },
-    { "renameat2=22,link", EOPNOTSUPP, "a name that is taken" },
+    { "renameat2=22,link", EPERM, "cannot rename without replacing" },
+    { "renameat2=22,link", EOPNOTSUPP, "cannot rename without replacing" },
   }) do
     local call, number, words = lacking[1], lacking[2], lacking[3]
     it(("is kept where %s ends in error %d, and what is weaker is said once")

@@ -156,7 +156,7 @@ describe("a proxy", function()
       .. "--sandbox --proxy http://127.0.0.1:9"):format(
       os.getenv("BUILD") or "build"))
     assert.equal(2, status)
-    assert.matches("%-%-proxy does not go with %-%-sandbox and a URL", text)
+    assert.matches("%-%-proxy cannot be combined with %-%-sandbox and a URL", text)
   end)
 
   it("is not used where the option says none, or another", function()
@@ -180,7 +180,7 @@ describe("a proxy", function()
       assert.equal("network", err.kind)
       assert.is_nil(err.task_id)
       assert.equal(1, err.attempts)
-      assert.matches("the proxy does not accept the name and the password",
+      assert.matches("the proxy rejected the user name and password",
         err.message)
       assert.is_nil(err.message:find("wrong-one", 1, true))
     end

@@ -228,7 +228,7 @@ describe("a source", function()
       local output = workspace.run(("TMPDIR=%s/none CAMB_API_KEY=%s "
         .. "CAMB_BASE_URL=%s %s %s/fetch.lua"):format(folder, server.api_key,
         server.base_url, LUA, folder))
-      assert.matches("no temporary file can be made: No such file", output)
+      assert.matches("cannot create a temporary file: No such file", output)
     end)
   end)
 

@@ -156,7 +156,7 @@ describe("a download", function()
 
   it("says whose Retry-After is beyond the deadline", function()
     server:fault({ step = "stem", status = 503, retry_after = 3600, times = 2 })
-    fails("rate_limited", "the stem's host is not there for now",
+    fails("rate_limited", "the stem's host is unavailable",
       { deadline = 60 })
   end)
 
@@ -164,7 +164,7 @@ describe("a download", function()
     server:fault({ step = "stem", silence = true, times = math.huge })
     local core = require "camb.core"
     local started = core.now()
-    fails("timeout", "did not end in time", { deadline = 0.5 })
+    fails("timeout", "timed out", { deadline = 0.5 })
     assert.near(0.5, core.now() - started, 0.2)
   end)
 

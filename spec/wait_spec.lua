@@ -37,7 +37,7 @@ describe("waiting for a task", function()
         local err, took = wait_for(fault, { interval = 1, max_attempts = 4 })
         assert.equal("timeout", err.kind)
         assert.equal("t", err.task_id)
-        assert.matches("the service did not say how the task is in 1 poll "
+        assert.matches("the service did not report the task's status within 1 poll "
           .. "%(no reply within 4 s%)", err.message)
         assert.is_true(took > 3.9 and took < 10, tostring(took))
       end)
@@ -116,7 +116,7 @@ describe("waiting for a task", function()
         assert.equal("t", err.task_id)
         assert.is_false(err.retryable)
         assert.is_nil(err.message:find("goes on", 1, true))
-        assert.matches("; check the id, and that the key is of the account "
+        assert.matches("; check the id, and that the key belongs to the "
           .. "that made it$", err.message)
         server:clear_faults()
       end

@@ -46,7 +46,7 @@ describe("A batch takes no file for a source that camb wrote:", function()
     assert.equal(0, select(2, camb_batch(".")))
     assert.equal(3, uploads()) -- two are copies
     local words = camb_batch(". -o elsewhere")
-    assert.matches("camb: left out 10 files that camb wrote\n", words, 1, true)
+    assert.matches("camb: skipped 10 files that camb wrote\n", words, 1, true)
     assert.equal(3 + 3, uploads())
     camb_batch("'**/*' *.wav -o third")
     assert.equal(3 + 3 + 3, uploads())

@@ -466,9 +466,8 @@ static bool fail_proxy (Transfer *t, CURLcode code) {
   if (code == CURLE_OK || (status != 401 && status != 403 && status != 407))
     return false;
   transfer_fail(t, t->exchange, FAILURE_NETWORK, "%s (HTTP %ld)",
-                status == 403
-                  ? "the proxy refuses the connection"
-                  : "the proxy does not accept the name and the password",
+                status == 403 ? "the proxy refuses the connection"
+                              : "the proxy rejected the user name and password",
                 status);
   return true;
 }

@@ -188,7 +188,7 @@ function api.read_status(text)
   end
   local found = status_of(reply)
   if not found or type(found.status) ~= "string" then
-    return nil, ("the status reply names no status: \"%s\"")
+    return nil, ('the status reply has no status: "%s"')
       :format(excerpt(text))
   end
   local run_id = found.run_id

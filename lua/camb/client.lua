@@ -39,10 +39,10 @@ local function header_lines(headers, level)
   local lines = {}
   for name, value in pairs(headers or {}) do
     if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
-      error(("option 'headers': \"%s\" is not a header's name"):format(
+      error(("option 'headers': \"%s\" is not a valid header name"):format(
         redact.line(tostring(name))), level + 1)
     elseif ascii.lower(name) == "x-api-key" then -- it would not be hidden
-      error("option 'headers': the key belongs into api_key", level + 1)
+      error("option 'headers': pass the key as api_key", level + 1)
     end
     check.value("headers." .. name, value, check.text(), level + 1)
     lines[#lines + 1] = ("%s: %s"):format(name, value)
@@ -54,8 +54,7 @@ end
 local function find_key(checked, level)
   local key = checked.api_key or os.getenv("CAMB_API_KEY")
   if not key or key == "" then
-    error("no API key: pass api_key, or set the environment variable "
-      .. "CAMB_API_KEY", level + 1)
+    error("no API key: pass api_key or set CAMB_API_KEY", level + 1)
   end
   check.value("api_key", key, check.filled, level + 1)
   if key:find("[%z\1-\32\127]") then
@@ -73,7 +72,7 @@ local function find_base_url(checked, level)
     or url:find("[?#]") and "it has a query or a fragment"
     or url:find(" ", 1, true) and "it holds a space"
   if problem then
-    error(("option 'base_url' is not usable: %s"):format(problem), level + 1)
+    error(("option 'base_url' is invalid: %s"):format(problem), level + 1)
   end
   return (url:gsub("/+$", ""))
 end
@@ -115,7 +114,7 @@ function client.new(checked, level)
     accept_invalid_certificates = checked.danger_accept_invalid_certificates,
   })
   if not session then
-    error("a client cannot be opened: " .. reason, level + 1)
+    error("cannot open a client: " .. reason, level + 1)
   end
   local self = setmetatable({
     session = session,
@@ -182,7 +181,7 @@ end
 local function check_run_id(run_id, level)
   local integer = json.integer(run_id)
   if not integer then
-    error(("run id: an integer expected, got %s"):format(
+    error(("run id: integer expected, got %s"):format(
       run_id == nil and "nil"
       or ('"%s"'):format(redact.line(tostring(run_id)))), level + 1)
   end
@@ -225,7 +224,7 @@ end
 function client.check_name(checked, level)
   local name = checked.name
   if name and (name:find("[/\\]") or name:find("^%.+$")) then
-    error("option 'name' is one file's name, without folders", level + 1)
+    error("option 'name' must be a file name without folders", level + 1)
   end
   checked.output_dir = checked.output_dir:gsub("(.)/+$", "%1")
 end

@@ -31,7 +31,7 @@ local function proxy_problem(value)
     and not address:find("^%[[%x:.]+%]:?%d*$")
     or (tonumber(address:match(":(%d+)$")) or 1) > 65535
   then
-    return "is not a proxy such as http://user:password@host:port"
+    return "must look like http://user:password@host:port"
   end
 end
 

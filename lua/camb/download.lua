@@ -30,7 +30,8 @@ local function make_folders(path)
     if part ~= "" then
       local ok, reason = core.make_folder(part)
       if not ok then
-        return nil, ('the folder "%s" cannot be made: %s'):format(part, reason)
+        return nil, ('the folder "%s" cannot be created: %s'):format(part,
+          reason)
       end
     end
     at = slash and slash + 1
@@ -178,17 +179,17 @@ local function refresh(operation, part, urls, renew)
   end
   urls[name] = url
   operation:emit("retrying", { step = "download", stem = part.stem,
-    reason = ("HTTP %d: the URL is asked for again"):format(status),
+    reason = ("HTTP %d: requesting a new URL"):format(status),
     attempt = part.transfer:attempts(), next_in = next_in })
   return true
 end
 
 -- What is weaker where the file system lacks something, as the core tells it.
 local WEAKER = {
-  "has no locks: do not let two processes write the same stems",
-  "cannot sync: after a loss of power a stem may be half written",
-  "cannot keep a name that is taken: a file that appears under a stem's name "
-    .. "while it is finished is replaced",
+  "has no locks: two processes must not write the same stems",
+  "cannot sync: a stem may be incomplete after a power failure",
+  "cannot rename without replacing: a file that appears under a stem's name "
+    .. "during the download is overwritten",
 }
 
 local function warn_once(operation, folder, ...)
@@ -232,7 +233,7 @@ end
 -- Nobody but their own containers says that they are whole, and the other stem
 -- says that they are not.
 local function begin_anew(operation, parts, a, b)
-  local reason = ("the stems are of different lengths, %.2f s and %.2f s")
+  local reason = ("the stems differ in length: %.2f s and %.2f s")
     :format(a, b)
   for _, part in pairs(parts) do
     if part.transfer:is_held() then

@@ -39,66 +39,70 @@ local error_module = {}
 ---@type camb.KindOfError[]
 error_module.KINDS = {
   { kind = "source", exit = 3, retryable = false,
-    when = "The input is not audio that the service takes, it is not there, "
-      .. "or its URL cannot be fetched.",
-    cure = "Look at the file: FLAC, MP3, WAV and AAC are taken." },
+    when = "The source is missing, is not audio that the service accepts, or "
+      .. "its URL cannot be fetched.",
+    cure = "Check the file: the service accepts FLAC, MP3, WAV and AAC." },
   { kind = "file", exit = 3, retryable = false,
-    when = "A file on the local disk cannot be read or written.",
-    cure = "Free space, mend permissions, or choose another output_dir; with "
-      .. "a task_id, take the task up again." },
+    when = "A local file cannot be read or written.",
+    cure = "Free disk space, fix permissions, or choose another output_dir; "
+      .. "if there is a task_id, resume the task." },
   { kind = "authentication", exit = 4, retryable = false,
-    when = "The API key is missing or not accepted (401).",
+    when = "The API key is missing or invalid (401).",
     cure = "Check CAMB_API_KEY against Settings, API Keys in CAMB.AI "
       .. "Studio." },
   { kind = "forbidden", exit = 4, retryable = false,
-    when = "The API key may not do this (403).",
+    when = "The API key lacks permission (403).",
     cure = "Use a key of the account that owns the task." },
   { kind = "payment_required", exit = 5, retryable = false,
-    when = "The account has no credit left (402, or the task's status).",
+    when = "The account is out of credit (402, or the task's status).",
     cure = "Buy credit, then repeat the call." },
   { kind = "network", exit = 6, retryable = true,
-    when = "No connection could be made, or it broke before anything was "
-      .. "accepted.",
+    when = "No connection could be made, or it broke before the service "
+      .. "accepted anything.",
     cure = "Check the network and the proxy, then repeat the call." },
   { kind = "rate_limited", exit = 6, retryable = true,
-    when = "The service asks for fewer requests (429), beyond the retries.",
+    when = "The service asked for fewer requests (429), and the retries are "
+      .. "used up.",
     cure = "Wait err.retry_after seconds; lower requests_per_second." },
   { kind = "server", exit = 6, retryable = true,
-    when = "The service failed (5xx), beyond the retries.",
+    when = "The service failed (5xx), and the retries are used up.",
     cure = "Repeat the call later." },
   { kind = "protocol", exit = 6, retryable = false,
     when = "The service, a stem's host or a proxy sent an invalid response.",
-    cure = "Check base_url and the proxy; with a task_id, take the task up "
-      .. "again." },
+    cure = "Check base_url and the proxy; if there is a task_id, resume the "
+      .. "task." },
   { kind = "not_found", exit = 7, retryable = false,
     when = "The service knows no such task or run (404).",
-    cure = "Check the id, and that the key is of the account that made it." },
+    cure = "Check the id, and that the key belongs to the account that "
+      .. "created it." },
   { kind = "validation", exit = 7, retryable = false,
-    when = "The service refused a field of the request (422).",
-    cure = "Mend the field that the message names." },
+    when = "The service rejected a field of the request (422).",
+    cure = "Correct the field that the message names." },
   { kind = "task_failed", exit = 7, retryable = false,
-    when = "The service gave the task up; err.exception_reason says why.",
-    cure = "Mend the source, then submit it again." },
+    when = "The task failed at the service; err.exception_reason says why.",
+    cure = "Fix the source, then submit it again." },
   { kind = "task_timeout", exit = 7, retryable = false,
-    when = "The service took too long over the task and gave it up.",
+    when = "The task took too long, and the service gave up on it.",
     cure = "Submit a shorter recording, or the same one later." },
   { kind = "timeout", exit = 8, retryable = true,
-    when = "Attempts or deadline are used up; a task may still finish.",
-    cure = "Take the task up again: client:task(err.task_id):wait(), or camb "
+    when = "The attempts or the deadline are used up; the task may still "
+      .. "finish.",
+    cure = "Resume the task: client:task(err.task_id):wait(), or camb "
       .. "download." },
   { kind = "unknown_outcome", exit = 9, retryable = false,
     when = "The file was sent and no usable reply came, or the job was "
-      .. "cancelled meanwhile: a task may exist and be charged.  camb does "
-      .. "not send the file again.",
-    cure = "Look at the dashboard, then take the task up, or submit again." },
+      .. "cancelled in between: a task may exist and be charged.  camb does "
+      .. "not resend the file.",
+    cure = "Check the dashboard, then resume the task or submit the file "
+      .. "again." },
   { kind = "store", exit = 1, retryable = false,
-    when = "The database of a batch is gone, locked or of a newer camb, or "
-      .. "another worker owns the job.",
+    when = "The database of a batch is unreachable, locked or from a newer "
+      .. "camb, or another worker owns the job.",
     cure = "Start the database, then run the same batch again: it resumes." },
   { kind = "cancelled", exit = 130, retryable = false,
-    when = "The call was stopped on this side.",
-    cure = "With a task_id, take the task up again: the service has no "
-      .. "cancel." },
+    when = "The call was cancelled on this side.",
+    cure = "If there is a task_id, resume the task: the service cannot cancel "
+      .. "it." },
 }
 
 --- The entry of `kind`.

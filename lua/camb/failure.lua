@@ -35,20 +35,21 @@ local NOUN = {
 }
 
 local SENTENCE = {
-  authentication = "the service does not accept the API key",
-  payment_required = "the account has no credit left",
-  forbidden = "the API key may not do this",
+  authentication = "the service rejected the API key",
+  payment_required = "the account is out of credit",
+  forbidden = "the API key lacks permission",
   not_found = "the service does not know it",
   validation = "the service refused the request",
   rate_limited = "the service asks for fewer requests",
   source = "the service does not take this file",
   server = "the service failed",
-  protocol = "the service gave an unexpected answer",
-  network = "the proxy does not accept the name and the password",
+  protocol = "the service sent an unexpected response",
+  network = "the proxy rejected the user name and password",
 }
 
 local STEM_SENTENCE = {
-  authentication = "the stem's host asks for a key, which it never gets",
+  authentication = "the stem's host asks for credentials, which camb never "
+    .. "sends it",
   forbidden = "the stem's host refuses the URL, which may have expired",
   not_found = "the stem is no longer there",
 }
@@ -61,7 +62,7 @@ local SOURCE_SENTENCE = {
   source = "the source's host refuses it",
   rate_limited = "the source's host asks for fewer requests",
   server = "the source's host failed",
-  protocol = "the source's host gave an unexpected answer",
+  protocol = "the source's host sent an unexpected response",
 }
 local IS_GONE = { [404] = true, [410] = true }
 
@@ -103,7 +104,7 @@ local function kind_of(step, failed)
     or "protocol"
   if kind == "server" and failed.sent_away then
     return "rate_limited", (HOST[step] or "the service")
-      .. " is not there for now"
+      .. " is unavailable"
   elseif step == "source" then
     return source_kind(kind, status)
   end
@@ -118,7 +119,7 @@ local function of_http(step, transfer, operation, failed)
   local message = sentence .. subject(step, operation)
     .. reply_words(status, said, url)
   if retry_after then
-    message = message .. ("; it asks to come back in %d s"):format(retry_after)
+    message = message .. ("; retry in %d s"):format(retry_after)
   end
   return {
     kind = kind,
@@ -141,7 +142,7 @@ end
 local function of_timeout(step, _, _, failed)
   return {
     kind = "timeout",
-    message = ("%s did not end in time: %s"):format(NOUN[step],
+    message = ("%s timed out: %s"):format(NOUN[step],
       failed.message),
     retryable = true,
   }
@@ -150,7 +151,7 @@ end
 local function of_protocol(step, _, _, failed)
   return {
     kind = "protocol",
-    message = ("%s brought an answer that cannot be right: %s"):format(
+    message = ("%s got an invalid response: %s"):format(
       NOUN[step], failed.message),
   }
 end
@@ -203,7 +204,7 @@ end
 local function of_source(_, _, operation, failed)
   return {
     kind = "source",
-    message = ("the source %s is not what it was: %s"):format(
+    message = ("the source %s has changed: %s"):format(
       operation.source and '"' .. operation.source .. '"' or "given",
       failed.message),
   }
@@ -222,7 +223,7 @@ local TRANSLATE = {
     return failure.of_cancel(step, operation)
   end,
   memory = function()
-    return { kind = "file", message = "there is no memory left" }
+    return { kind = "file", message = "out of memory" }
   end,
 }
 
@@ -245,7 +246,7 @@ end
 function failure.of_open(step, reason)
   return {
     kind = "protocol",
-    message = ("%s could not begin: %s"):format(NOUN[step], reason),
+    message = ("%s could not start: %s"):format(NOUN[step], reason),
   }
 end
 
@@ -257,11 +258,11 @@ function failure.of_cancel(step, operation, is_sent)
   local message = NOUN[step] .. " was cancelled"
   if is_sent and not operation.task_id then
     return { kind = "unknown_outcome", step = step, message = message
-      .. " when the file had been sent: a task may exist and be charged; look "
-      .. "at the dashboard before you send it again" }
+      .. " after the file was sent: a task may exist and be charged; look at "
+      .. "the dashboard before you send it again" }
   elseif operation.task_id then
-    message = ('no longer waiting for task "%s": the service has no cancel, '
-      .. "so it goes on there and is charged"):format(operation.task_id)
+    message = ('no longer waiting for task "%s": the service cannot cancel '
+      .. "it, so it continues there and is charged"):format(operation.task_id)
   end
   return { kind = "cancelled", step = step, message = message }
 end

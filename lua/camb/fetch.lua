@@ -15,7 +15,7 @@ end
 local function open(operation, url)
   local part, problem = core.part()
   if not part then
-    return nil, "no temporary file can be made: " .. problem
+    return nil, "cannot create a temporary file: " .. problem
   end
   local transfer
   transfer, problem = operation:open("download", { url = url, part = part,

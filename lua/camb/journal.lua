@@ -199,8 +199,8 @@ local function forget(client, entry)
   add(client, { job = entry.job, state = "unknown_outcome" })
   return Error.new({ kind = "unknown_outcome", step = "submit",
     message = "an earlier run was killed while it sent this file: a task may "
-      .. "exist and be charged; look at the dashboard before you run this "
-      .. "again, which sends it again" })
+      .. "exist and be charged; look at the dashboard, then run this again to "
+      .. "resend the file" })
 end
 
 -- Whether the run that noted `entry` is at work on it yet.

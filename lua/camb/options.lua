@@ -57,43 +57,42 @@ local TABLE = {
   -- Of a client: who asks whom, and how.
   { name = "api_key", rule = check.filled, calls = "client",
     flag = "--api-key KEY", commands = FETCHING,
-    help = "The key of your account.  Default: the environment variable "
-      .. "CAMB_API_KEY, which other users of the machine do not see.  It goes "
-      .. "to the origin of base_url and nowhere else." },
+    help = "API key of your account.  Default: the environment variable "
+      .. "CAMB_API_KEY, which hides it from other users of the machine.  It "
+      .. "is sent to the origin of base_url and nowhere else." },
   { name = "base_url", rule = check.filled, calls = "client store",
     flag = "--base-url URL", commands = FETCHING,
-    help = "Where the service is.  Default: the environment variable "
-      .. "CAMB_BASE_URL, else the service of CAMB.AI.  A store records it, "
-      .. "and refuses to mix two services." },
+    help = "URL of the service.  Default: the environment variable "
+      .. "CAMB_BASE_URL, else the service of CAMB.AI.  A store records it and "
+      .. "refuses to mix two services." },
   { name = "timeout", rule = check.above_zero, default = 30, unit = "s",
     calls = "client",
-    help = "Time limit of one small request: a poll, a result.  Uploads and "
+    help = "Time limit for a small request, such as a poll.  Uploads and "
       .. "downloads have stall_timeout instead." },
   { name = "connect_timeout", rule = check.above_zero, default = 10,
     unit = "s", calls = "client",
-    help = "Time limit for making a connection, name lookup and TLS "
-      .. "included." },
+    help = "Time limit for connecting, including name lookup and TLS." },
   { name = "stall_timeout", rule = check.whole(1), default = 60, unit = "s",
     calls = "client",
-    help = "A transfer that moves no byte for so long is given up.  Raise it "
-      .. "for links that freeze; its length has nothing to do with the "
-      .. "file's." },
+    help = "Abort a transfer that moves no bytes for this long.  Raise it for "
+      .. "unreliable links, not for large files." },
   { name = "reply_timeout", rule = check.above_zero, default = 300,
     unit = "s", calls = "client", flag = "--reply-timeout SECONDS",
     commands = SEPARATING,
-    help = "Time limit of the service's reply once a whole upload was sent." },
+    help = "Time limit for the service's reply once the whole file is sent." },
   { name = "retries", rule = check.whole(0), default = 4, calls = "client",
-    help = "How often a request is repeated after a transient failure.  An "
-      .. "upload is repeated only if the service cannot have accepted it." },
+    help = "Number of times a request is repeated after a transient failure.  "
+      .. "An upload is repeated only if the service cannot have accepted it." },
   { name = "max_connections", rule = check.whole(1), default = 8,
     calls = "client",
-    help = "Most connections to one host.  A quarter of them stays free of "
-      .. "uploads, so that polls stay on time." },
+    help = "Maximum number of connections to one host.  A quarter of them is "
+      .. "kept free of uploads, so that polls stay on time." },
   { name = "requests_per_second", rule = check.above_zero,
     calls = "client batch", flag = "--requests-per-second N",
     commands = "batch",
-    help = "Most requests a second to the service, over all jobs of the "
-      .. "client.  Default: no limit but what the service asks for." },
+    help = "Maximum number of requests per second to the service, over all "
+      .. "jobs of the client.  Default: no limit except what the service asks "
+      .. "for." },
   { name = "proxy", rule = connection.PROXY, calls = "client",
     flag = "--proxy URL", commands = FETCHING,
     help = "Proxy such as socks5h://localhost:1080.  Schemes are http, https, "
@@ -106,43 +105,43 @@ local TABLE = {
       .. "SSL_CERT_FILE of the environment, else the system's." },
   { name = "user_agent", rule = check.filled, calls = "client",
     form = "header User-Agent",
-    help = "What the service reads as the name of your program." },
+    help = "Name of your program, as the service sees it." },
   { name = "headers", rule = check.table, calls = "client",
-    help = "More headers of requests to the service, by name; never sent to "
-      .. "a stem's host." },
+    help = "Additional headers for requests to the service, by name; never "
+      .. "sent to a stem's host." },
   { name = "journal", rule = check.filled, calls = "client",
-    help = "A file that keeps what is paid for, whatever becomes of the "
-      .. "process: a line is on the disk before each upload, and another with "
-      .. "its task id; see camb.journal." },
+    help = "File that records what is paid for, even if the process is "
+      .. "killed: a line before each upload, and another with its task id; "
+      .. "see camb.journal." },
   { name = "loop", rule = loop, calls = "client",
-    help = "The event loop whose coroutines the client waits in, such as "
-      .. 'require "camb.loop.cqueues".  Default: the loop of camb.run.' },
+    help = "Event loop in whose coroutines the client waits, such as require "
+      .. '"camb.loop.cqueues".  Default: the loop of camb.run.' },
   { name = "danger_accept_invalid_certificates", rule = check.boolean,
     default = false, calls = "client",
-    help = "Accept any certificate: whoever is on the way can then read the "
-      .. "key and change what you get." },
+    help = "Accept any certificate.  Anyone on the network path can then read "
+      .. "the key and change what you receive." },
   { name = "on_event", rule = check.callback, calls = "client call",
-    help = "Called with every event; of a client, with those of all its "
-      .. "calls.  If it raises, the operation is cancelled and the error is "
-      .. "raised again." },
+    help = "Called with every event; as an option of a client, with those of "
+      .. "all its calls.  If it raises, the operation is cancelled and the "
+      .. "error is re-raised." },
 
   -- Of every call.
   { name = "deadline", rule = check.above_zero, unit = "s", calls = "call",
     flag = "--deadline SECONDS", commands = FETCHING,
-    help = "Time limit for the whole call, retries and pauses included; in a "
+    help = "Time limit for the whole call, including retries and pauses; in a "
       .. "batch, for each job.  Default: none." },
 
   -- What is sent with the file.
   { name = "media_file", rule = check.any,
     calls = "create_audio_separation", form = "media_file",
-    help = "The source: a path, an http(s) URL, or a table as client:submit "
-      .. "takes it." },
+    help = "The source: a path, an http(s) URL, or a table as for "
+      .. "client:submit." },
   { name = "task_id", rule = check.filled,
     calls = "get_audio_separation_status",
-    help = "The task, as create_audio_separation returned it." },
+    help = "Id of the task, as create_audio_separation returned it." },
   { name = "run_ids", rule = check.table,
     calls = "get_audio_separation_runs_results", form = "run_ids",
-    help = "The runs, a list of integers." },
+    help = "Ids of the runs, a list of integers." },
   { name = "project_name", rule = check.text(), calls = "submit entry",
     form = "project_name", flag = "--project-name NAME",
     commands = SEPARATING, help = "Label in the dashboard." },
@@ -151,74 +150,74 @@ local TABLE = {
     commands = SEPARATING, help = "Notes in the dashboard." },
   { name = "folder_id", rule = id, calls = "submit entry",
     form = "folder_id", flag = "--folder-id ID", commands = SEPARATING,
-    help = "Folder of the dashboard." },
+    help = "Folder in the dashboard." },
   { name = "run_id", rule = id,
     calls = "submit wait status results get_audio_separation_run_info",
     form = "query run_id",
-    help = "A run id that the service keeps for tracing." },
+    help = "Run id that the service keeps for tracing." },
   { name = "traceparent", rule = trace_context, calls = "submit results",
     form = "header traceparent",
     help = "W3C Trace Context that the service passes on." },
   { name = "check", rule = check.boolean, default = true, calls = "submit",
-    help = "Look at the first bytes of the source, and refuse what is not "
-      .. "FLAC, MP3, WAV or AAC before anything is sent." },
+    help = "Check the first bytes of the source, and refuse anything but "
+      .. "FLAC, MP3, WAV and AAC before sending." },
 
   -- Waiting.
   { name = "interval", rule = check.above_zero, default = 5, unit = "s",
     calls = "wait download", flag = "--interval SECONDS", commands = FETCHING,
-    help = "Time between two polls.  The first polls come sooner." },
+    help = "Time between polls.  The first polls come sooner." },
   { name = "max_attempts", rule = check.whole(1), default = 60,
     defaults = { batch = 720 }, calls = "wait download",
     flag = "--max-attempts N", commands = FETCHING,
-    help = "Polls before waiting ends as timeout.  The budget is time: "
-      .. "max_attempts times interval.  A stem that does not come is waited "
-      .. "for as long.  With a store there is no end but the deadline, unless "
-      .. "this is given." },
+    help = "Number of polls before a timeout.  The budget is a time: "
+      .. "max_attempts times interval.  The wait for a missing stem is as "
+      .. "long.  With a store only the deadline ends the wait, unless this is "
+      .. "given." },
 
   -- Stems.
   { name = "output_dir", rule = check.filled, default = ".",
     calls = "download entry", flag = "-o --output-dir DIR",
     commands = FETCHING, flag_default = ".",
-    help = "Folder for the stems; it is made if it is missing." },
+    help = "Folder for the stems, created if missing." },
   { name = "name", rule = check.filled, calls = "download entry",
     flag = "--name NAME", commands = "download",
-    help = "Name of the stems' files, without folder and extension.  "
-      .. "Default: the source's." },
+    help = "File name of the stems, without folder and extension.  Default: "
+      .. "the source's." },
   { name = "overwrite", rule = check.boolean, default = false,
     calls = "download", flag = "--overwrite", commands = FETCHING,
-    help = "Replace stems that exist." },
+    help = "Replace existing stems." },
   { name = "download", rule = check.boolean, default = true,
     calls = "separate",
-    help = "Fetch the stems; false ends at their URLs." },
+    help = "Download the stems; false returns their URLs instead." },
 
   -- Of a batch.
   { name = "source", rule = check.any, calls = "entry",
-    help = "The source, as client:submit takes it." },
+    help = "The source, as for client:submit." },
   { name = "concurrency", rule = check.whole(1), calls = "batch",
-    help = "Most jobs between the start of their upload and the taking of "
-      .. "their item.  Default: uploads + pending + downloads." },
+    help = "Maximum number of jobs between the start of their upload and the "
+      .. "delivery of their item.  Default: uploads + pending + downloads." },
   { name = "uploads", rule = check.whole(1), calls = "batch",
-    help = "Most uploads at once.  Default: 4, or concurrency if that is "
-      .. "less." },
+    help = "Maximum number of concurrent uploads.  Default: 4, or concurrency "
+      .. "if that is less." },
   { name = "pending", rule = check.whole(1), calls = "batch",
     flag = "--pending N", commands = "batch",
-    help = "Most tasks that wait at the service.  Default: 32, or "
+    help = "Maximum number of tasks waiting at the service.  Default: 32, or "
       .. "concurrency." },
   { name = "downloads", rule = check.whole(1), calls = "batch",
-    help = "Most jobs that download at once.  Default: 4, or concurrency if "
-      .. "that is less." },
+    help = "Maximum number of jobs that download concurrently.  Default: 4, "
+      .. "or concurrency if that is less." },
   { name = "base_dir", rule = check.filled, calls = "batch",
-    help = "Folder that is mirrored below output_dir.  Default: the folder "
-      .. "that all sources of a list share." },
+    help = "Folder whose structure is mirrored below output_dir.  Default: "
+      .. "the common folder of all sources." },
   { name = "dedupe", rule = check.boolean, default = true, calls = "batch",
-    help = "Upload files of the same content once." },
+    help = "Upload files with the same content only once." },
   { name = "store", rule = check.filled, calls = "batch",
     flag = "--store STORE", commands = "batch",
-    help = "Keep every job there: a file (SQLite), or a URL such as "
+    help = "Database that keeps every job: a file (SQLite), or a URL such as "
       .. "postgres://user@host/database for many machines." },
   { name = "lease", rule = check.number(1, 86400), default = 60, unit = "s",
     calls = "batch store",
-    help = "A worker that does not renew its claim for so long loses its "
+    help = "A worker that does not renew its lease for this long loses its "
       .. "jobs to others." },
   { name = "patience", rule = check.number(0), default = 60, unit = "s",
     calls = "batch store",
@@ -233,16 +232,16 @@ local TABLE = {
 
   -- Of camb.store.open.
   { name = "owner", rule = check.filled, calls = "store",
-    help = "Name of this worker.  Default: a name of its own, by which others "
-      .. "on the machine see that the process has ended." },
+    help = "Name of this worker.  Default: a unique name, by which others on "
+      .. "the machine see that the process has ended." },
   { name = "busy_timeout", rule = check.number(0, 3600), default = 5,
     unit = "s", calls = "store",
-    help = "How long another process that writes to the file is waited for "
+    help = "How long to wait while another process writes to the file "
       .. "(SQLite)." },
   { name = "sleep", rule = check.callback, calls = "store",
-    help = "Called with seconds to wait.  Default: blocking." },
+    help = "Called to wait for a number of seconds.  Default: block." },
   { name = "on_wait", rule = check.callback, calls = "store",
-    help = "Called with an error and seconds before each pause." },
+    help = "Called with an error and a number of seconds before each pause." },
 
   -- Of a source that is a table.
   { name = "path", rule = check.filled, calls = "source",
@@ -250,21 +249,21 @@ local TABLE = {
   { name = "data", rule = check.bytes, calls = "source",
     help = "The audio itself." },
   { name = "read", rule = check.callback, calls = "source",
-    help = "Called for the next piece of the audio; nil is its end." },
+    help = "Called for the next piece of the audio; returns nil at the end." },
   { name = "size", rule = check.whole(1), unit = "bytes", calls = "source",
-    help = "How many bytes `read` gives." },
+    help = "Number of bytes that `read` returns in total." },
   { name = "filename", rule = check.filled, calls = "source",
-    help = "Name that the service is told." },
+    help = "File name to send to the service." },
 
   -- Of the command alone.
   { name = "jobs", rule = check.whole(1), calls = "",
     flag = "-j --jobs N", commands = SEPARATING, flag_default = 4,
     help = "Number of concurrent uploads and downloads." },
   { name = "status", rule = check.boolean, calls = "", flag = "--status",
-    commands = "batch", help = "Print what became of the jobs in the store." },
+    commands = "batch", help = "Print the state of the jobs in the store." },
   { name = "sandbox", rule = check.boolean, calls = "", flag = "--sandbox",
     commands = SEPARATING,
-    help = "Separate on this machine, by a local server, without an "
+    help = "Separate on this machine with a local server, without an "
       .. "account." },
   { name = "output", rule = check.filled, calls = "",
     flag = "-o --output FILE", commands = "report",

@@ -35,7 +35,7 @@ local function check_table(given, level)
     error("source: exactly one of 'path', 'data' and 'read' is needed",
       level + 1)
   elseif checked.read and not checked.size then
-    error("source: a reader needs 'size', the bytes that it will give",
+    error("source: a reader needs 'size', the number of bytes that it returns",
       level + 1)
   end
   return checked
@@ -182,7 +182,7 @@ function source.pull(read)
   if not ok then
     return "", "the source's reader failed: " .. tostring(chunk)
   elseif chunk ~= nil and type(chunk) ~= "string" then
-    return "", ("the source's reader gave a %s instead of a string"):format(
+    return "", ("the source's reader returned a %s instead of a string"):format(
       type(chunk))
   end
   return chunk or ""
@@ -254,8 +254,8 @@ function source.prepare(checked, trust)
     name, extension, content_type, accepted = core.detect(head)
   end
   if not trust and not accepted then
-    return refuse(checked, name and ("is %s, which the service does not take:"
-      .. " FLAC, MP3, WAV or AAC is needed"):format(name)
+    return refuse(checked, name and ("is %s, which the service does not "
+      .. "accept: use FLAC, MP3, WAV or AAC"):format(name)
       or "is not audio: its first bytes are not those of FLAC, MP3, WAV or AAC")
   end
   return {

@@ -11,9 +11,9 @@ local wait = {}
 local LONGEST_WORDS = 1000 -- of the service's, in a sentence of ours
 
 local SENTENCE = {
-  task_failed = "the service gave the task up",
-  task_timeout = "the service took too long over the task and gave it up",
-  payment_required = "the service wants payment for the task",
+  task_failed = "the task failed at the service",
+  task_timeout = "the task took too long, and the service gave up on it",
+  payment_required = "the service requires payment for the task",
 }
 
 -- Kinds of error by which the service says that there is no such task.
@@ -78,11 +78,11 @@ local function give_up(operation, transfer, last)
   local polls = plural(transfer:attempts())
   err.status = last.word
   if UNKNOWN[err.kind] then
-    err.message = err.message .. "; check the id, and that the key is of the "
-      .. "account that made it"
+    err.message = err.message .. "; check the id, and that the key belongs to "
+      .. "the account that created it"
     return nil, err
   elseif kind ~= "attempts" then
-    err.message = err.message .. "; the task goes on" .. comma
+    err.message = err.message .. "; the task continues" .. comma
   elseif last.problem then
     err.kind = "protocol"
     err.message = ("%s, still after %s"):format(last.problem, polls)
@@ -93,12 +93,13 @@ local function give_up(operation, transfer, last)
       .. "still after %s"):format(last.word, polls) .. semicolon
   elseif last.word then
     err.kind = "timeout"
-    err.message = ("the task was still %s after %s and may finish yet")
+    err.message = ("the task was still %s after %s; it may finish later")
       :format(last.word, polls) .. semicolon
   else
     err.kind = "timeout"
-    err.message = ("the service did not say how the task is in %s (%s); it may "
-      .. "finish yet"):format(polls, operation:clean(reason)) .. semicolon
+    err.message = ("the service did not report the task's status within %s "
+      .. "(%s); it may finish later"):format(polls, operation:clean(reason))
+      .. semicolon
   end
   err.retryable = true
   return nil, err

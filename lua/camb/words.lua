@@ -7,7 +7,7 @@ local words = {}
 local LUA = {
   overwrite = "pass overwrite = true to replace it, or another output_dir",
   names = "give one of them another name or output_dir",
-  stem = "pass check = false to send it",
+  stem = "pass check = false to send it anyway",
 }
 
 local SHELL = {
@@ -37,7 +37,7 @@ end
 ---@return string
 function words.take_up(mark, task_id)
   return spoken == LUA
-    and ('%s take it up again with client:task("%s")'):format(mark, task_id)
+    and ('%s resume it with client:task("%s")'):format(mark, task_id)
     or ""
 end
 
@@ -45,7 +45,7 @@ end
 ---@param operation table # run_id, output_dir, name
 ---@return string
 function words.fetch(operation)
-  return spoken == LUA and ("; fetch the stems, at no cost, with "
+  return spoken == LUA and ("; download the stems at no cost with "
     .. "client:download(%s, { output_dir = %q, name = %q })"):format(
     json.digits(operation.run_id), operation.output_dir, operation.name) or ""
 end

@@ -21,10 +21,10 @@ end
 -- Outside of the loop's coroutines nobody else would turn the loop.
 local function turn(host)
   if host ~= builtin then
-    error(("this waits inside of coroutines of its loop (%s) only"):format(
+    error(("this can wait only in a coroutine of its loop (%s)"):format(
       host.name), 0)
   elseif not builtin.turn() then
-    error("nothing that runs could end this waiting", 0)
+    error("deadlock: nothing running can wake this coroutine", 0)
   end
 end
 

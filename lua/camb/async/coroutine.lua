@@ -49,8 +49,7 @@ local function find_boundary()
 end
 
 local HINTS = {
-  pcall = "make the call without it: what goes wrong is returned as nil and "
-    .. "an error",
+  pcall = "call the function directly: failures come back as nil and an error",
   ["(for generator)"] = "call the iterator instead, as in `local item = "
     .. "batch()`",
 }
@@ -64,9 +63,9 @@ function own.check()
   local name, level = find_boundary()
   if name or is_yieldable then
     local what = name == "(for generator)" and "a for loop" or name
-    error(("%s cannot wait inside of a job%s: %s"):format(
+    error(("%s cannot wait inside a job%s: %s"):format(
       what or "this function", own.has_pcall and "" or " in " .. _VERSION,
-      HINTS[name] or "make the call outside of it"), level or 0)
+      HINTS[name] or "call camb outside it"), level or 0)
   end
 end
 

@@ -237,13 +237,13 @@ function Job:join()
       joiners[#joiners + 1] = thread
       self.joiners = joiners
       if not job.suspend(host) then
-        return nil, cancelled("the job that waited for another was cancelled")
+        return nil, cancelled("the waiting job was cancelled")
       end
     elseif host ~= builtin then
-      error(("job:join works inside of the job's loop (%s) only"):format(
+      error(("job:join works only in coroutines of the job's loop (%s)"):format(
         host.name), 2)
     elseif not builtin.turn() then
-      error("job:join: every job waits for another one", 2)
+      error("deadlock in job:join: every job waits for another", 2)
     end
   end
   if self.status == "returned" then

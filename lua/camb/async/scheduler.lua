@@ -38,7 +38,7 @@ scheduler.protect = job.protect
 local function run_group(group)
   while group.running > 0 do
     if not builtin.turn() then
-      error("camb.run: every job waits for another one", 0)
+      error("deadlock in camb.run: every job waits for another", 0)
     end
   end
 end

@@ -147,7 +147,7 @@ local function work(client, arguments)
     io.stderr:write("camb: ", redact.visible(problem.message), "\n")
   end
   if left_out > 0 then
-    report:say("left out %d file%s that camb wrote", left_out,
+    report:say("skipped %d file%s that camb wrote", left_out,
       left_out == 1 and "" or "s")
   end
   local running
@@ -230,16 +230,17 @@ function batch.run(arguments)
   local needs_store = arguments.status or arguments.retry_failed
     or arguments.resubmit_unknown
   if needs_store and not arguments.store then
-    return session.complain("this needs --store: nothing else is remembered")
+    return session.complain("--status, --retry-failed and --resubmit-unknown "
+      .. "need --store")
   elseif arguments.status then
     warn_of_password(arguments)
     return print_status(arguments)
   elseif #arguments.source == 0 and not arguments.store then
-    return session.complain("which files? Name some, or a --store with jobs")
+    return session.complain("no files: name some, or a --store that holds jobs")
   elseif arguments.sandbox and arguments.store
     and store.is_url(arguments.store) then
-    return session.complain("--sandbox keeps its tasks beside a store that is "
-      .. "a file: give --store one, or leave --sandbox out")
+    return session.complain("--sandbox needs a --store that is a file, as it "
+      .. "keeps its tasks beside it")
   end
   warn_of_password(arguments)
   local more, port_path = sandbox_of(arguments)

@@ -24,7 +24,7 @@ local function run(client, arguments)
   local known, list = known_tasks(client)
   local ids = #arguments.task > 0 and arguments.task or list
   if #ids == 0 then
-    return session.complain(("which task? %s knows of none"):format(
+    return session.complain(("no task: name one; %s lists none"):format(
       client.journal))
   end
   return workers.run(client, arguments, ids, function(id, listener)
@@ -39,7 +39,7 @@ end
 ---@return integer status
 function download.run(arguments)
   if arguments.name and #arguments.task ~= 1 then
-    return session.complain("--name is for one task")
+    return session.complain("--name needs exactly one task")
   end
   arguments.jobs = 4
   return session.run(arguments, run)

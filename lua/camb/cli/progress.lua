@@ -60,7 +60,7 @@ local WORDS = {
     return ("downloading the %s %s"):format(event.stem, percent(event))
   end,
   retrying = function(event)
-    return event.next_in and ("%s: trying again in %.1f s"):format(
+    return event.next_in and ("%s: retrying in %.1f s"):format(
       event.reason, event.next_in) or event.reason
   end,
 }
@@ -108,7 +108,7 @@ local function tell(self, event, said)
     io.stderr:write(("camb: %s\n"):format(event.message))
     return said
   elseif event.name == "changed" then
-    self:say("%s has changed since this batch knew it: it is a new job",
+    self:say("%s has changed since its last run: it is a new job",
       event.source)
     return said
   end
@@ -179,7 +179,7 @@ function Progress:failed(source, err)
   end
   local line = paid.line(self.arguments, err)
   if line then
-    io.stderr:write("camb: to fetch its stems without paying again, run: ",
+    io.stderr:write("camb: to download its stems without paying again, run: ",
       line, "\n")
   end
 end

@@ -42,10 +42,10 @@ local function take_up(client, arguments, entry, options)
     return nil, Error.new({ kind = "file", path = path,
       task_id = entry.task_id, place = { output_dir = arguments.output_dir,
         name = entry.name },
-      message = ('"%s" exists already, and its task %s is paid for'):format(
+      message = ('"%s" exists already, and task %s is already paid for'):format(
         path, entry.task_id) })
   end
-  io.stderr:write(("camb: %s: taking up task %s, which is paid for (noted in "
+  io.stderr:write(("camb: %s: resuming task %s, already paid for (noted in "
     .. "%s)\n"):format(entry.source, entry.task_id, client.journal))
   options.name = entry.name
   return paid.fetch(client, entry.task_id, options)

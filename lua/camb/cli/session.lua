@@ -104,10 +104,10 @@ function session.run(arguments, work, more)
   local server, client, problem
   core.catch_signals()
   if arguments.engine and not arguments.sandbox then
-    problem = "--engine goes with --sandbox: the service has its own engine"
+    problem = "--engine needs --sandbox: the service has its own engine"
   elseif arguments.sandbox and arguments.proxy and has_url(arguments) then
-    problem = "--proxy does not go with --sandbox and a URL: set http_proxy, "
-      .. "which is not used for this machine"
+    problem = "--proxy cannot be combined with --sandbox and a URL: set "
+      .. "http_proxy, which camb does not use for this machine"
   elseif arguments.sandbox then
     server, problem = start_sandbox(arguments, more)
   end

@@ -33,7 +33,7 @@ end
 function loop.start(fn, argument)
   local controller = cqueues.running()
   if not controller then
-    error("a job begins inside of a running cqueues controller only", 0)
+    error("a job can start only inside a running cqueues controller", 0)
   end
   controller:wrap(fn, argument)
 end

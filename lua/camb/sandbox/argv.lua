@@ -51,7 +51,7 @@ function argv.split(text)
     while at <= #text and text:sub(at, at) ~= " " do
       local part, stop = piece(text, at)
       if not part then
-        return nil, "without a quote that does not end"
+        return nil, "whose quotes are closed"
       end
       parts[#parts + 1], at = part, stop
     end

@@ -51,7 +51,8 @@ local needs = {
 local function at_most_one(fault, is_wanted)
   local found = names(fault, is_wanted)
   if #found > 1 then
-    return ("option '%s' cannot stand beside '%s'"):format(found[2], found[1])
+    return ("option '%s' cannot be combined with '%s'"):format(found[2],
+      found[1])
   end
 end
 
@@ -74,13 +75,14 @@ end
 
 local function find_stem_problem(fault, alteration)
   if fault.step ~= "stem" then
-    return ("option '%s' is for the step \"stem\" only"):format(alteration)
+    return ("option '%s' needs step = \"stem\""):format(alteration)
   end
   local other = names(fault, function(name)
     return not is_place[name] and not is_alteration[name]
   end)[1]
   if other then
-    return ("option '%s' cannot stand beside '%s'"):format(other, alteration)
+    return ("option '%s' cannot be combined with '%s'"):format(other,
+      alteration)
   end
 end
 
@@ -90,14 +92,15 @@ local function find_raw_problem(fault)
       and name ~= "pace" and name ~= "chunk" and name ~= "status"
   end)[1]
   if other then
-    return ("option '%s' cannot stand beside 'raw'"):format(other)
+    return ("option '%s' cannot be combined with 'raw'"):format(other)
   end
 end
 
 local function find_clash(fault)
   for _, pair in ipairs(clashes) do
     if fault[pair[1]] ~= nil and fault[pair[2]] ~= nil then
-      return ("option '%s' cannot stand beside '%s'"):format(pair[2], pair[1])
+      return ("option '%s' cannot be combined with '%s'"):format(pair[2],
+      pair[1])
     end
   end
   for name, other in pairs(needs) do
@@ -120,8 +123,8 @@ local function find_problem(fault)
     return find_stem_problem(fault, alteration)
   elseif #names(fault, is_reply) == 0
     and #names(fault, function(name) return ENDINGS[name] end) == 0 then
-    return "a fault needs something that goes wrong: a status, a body, reset, "
-      .. "close, silence, …"
+    return "a fault needs an effect: a status, a body, reset, close, silence, "
+      .. "…"
   end
   return at_most_one(fault, function(name) return ENDINGS[name] end)
     or at_most_one(fault, is_body) or find_raw_problem(fault)
@@ -145,7 +148,7 @@ end
 local function encode(reply, level)
   local ok, text = pcall(cjson.encode, reply)
   if not ok then
-    error("option 'reply' is no JSON: " .. tostring(text), level + 1)
+    error("option 'reply' is not JSON: " .. tostring(text), level + 1)
   end
   return text
 end

@@ -76,14 +76,14 @@ options.START = {
     flag = "--api-key KEY", commands = "serve",
     help = "API key to accept." },
   { name = "base_path", rule = base_path, default = "/apis",
-    help = "What precedes the operations in their paths." },
+    help = "Path prefix of the operations." },
   { name = "data_dir", rule = check.filled,
     flag = "--data-dir DIR", commands = "serve",
-    help = "Folder for tasks and stems, kept across restarts; it is made if "
-      .. "it is missing.  Default: a fresh folder, removed at the end." },
+    help = "Folder for tasks and stems, kept across restarts and created if "
+      .. "missing.  Default: a temporary folder." },
   { name = "public_url", rule = url,
-    help = "What stem URLs begin with, in place of stem_url: behind another "
-      .. "server." },
+    help = "Beginning of stem URLs, in place of stem_url, for a sandbox "
+      .. "behind another server." },
   { name = "engine", rule = engine, default = "builtin",
     flag = "--engine COMMAND", commands = "serve separate batch",
     help = 'What separates: builtin, or a command with {input} and '
@@ -93,40 +93,39 @@ options.START = {
       .. "alone: the rest is then computed." },
   { name = "engine_timeout", rule = check.above_zero, default = 3600,
     unit = "s", flag = "--engine-timeout SECONDS", commands = "serve",
-    help = "Time after which an engine's command is killed, with all it "
-      .. "started." },
+    help = "Time after which an engine's command is killed, with every "
+      .. "process that it started." },
   { name = "workers", rule = check.whole(1, 64), default = 1,
     flag = "--workers N", commands = "serve",
     help = "Number of concurrent separations." },
   { name = "processing", rule = check.number(0), default = 0, unit = "s",
     flag = "--processing SECONDS", commands = "serve",
-    help = "Time for which a task is PENDING at least; math.huge: for ever." },
+    help = "Minimum time for which a task is PENDING; math.huge: forever." },
   { name = "url_lifetime", rule = check.number(0, 1e9), default = 3600,
-    unit = "s", help = "Time for which a stem's URL is good." },
+    unit = "s", help = "Time for which a stem's URL is valid." },
   { name = "max_seconds", rule = check.above_zero, unit = "s",
     flag = "--max-seconds SECONDS", commands = "serve",
-    help = "Refuse longer recordings, as SOURCE_TOO_LONG.  Default: no "
-      .. "limit." },
+    help = "Reject longer recordings as SOURCE_TOO_LONG.  Default: no limit." },
   { name = "max_bytes", rule = check.whole(1, LARGEST), unit = "bytes",
     flag = "--max-bytes N", commands = "serve",
-    help = "Refuse larger recordings, as SOURCE_TOO_LARGE.  Default: what "
-      .. "max_upload admits." },
+    help = "Reject larger recordings as SOURCE_TOO_LARGE.  Default: what "
+      .. "max_upload allows." },
   { name = "max_upload", rule = check.whole(1, LARGEST), default = 2 ^ 31,
-    unit = "bytes", help = "Largest upload, the whole form." },
+    unit = "bytes", help = "Maximum size of an upload, the whole form." },
   { name = "max_field", rule = check.whole(1, 2 ^ 30), default = 65536,
-    unit = "bytes", help = "Largest form field." },
+    unit = "bytes", help = "Maximum size of a form field." },
   { name = "max_headers", rule = check.whole(16384, 2 ^ 24),
     default = 131072, unit = "bytes",
-    help = "Most that the headers of a request may have." },
+    help = "Maximum size of the headers of a request." },
   { name = "max_connections", rule = check.whole(1, 2 ^ 20), default = 512,
-    help = "Most connections to each of the two listeners." },
+    help = "Maximum number of connections to each of the two listeners." },
   { name = "idle_timeout", rule = check.whole(1, 2 ^ 20), default = 60,
     unit = "s",
-    help = "Cut a client that is silent for so long, or that takes so long "
-      .. "over its headers or over 4 KiB of a body." },
+    help = "Disconnect a client that is silent for this long, or that takes "
+      .. "this long for its headers or for 4 KiB of a body." },
   { name = "request_log", rule = check.whole(0, 2 ^ 20), default = 10000,
-    help = "How many requests server:requests remembers, of 4 KiB each on "
-      .. "average, or fewer." },
+    help = "Number of requests that server:requests keeps; fewer if they "
+      .. "exceed 4 KiB on average." },
   { name = "tls", rule = tls, default = false, flag = "--tls",
     commands = "serve",
     help = "Speak https, with a certificate of its own; server.ca_file can be "
@@ -134,21 +133,21 @@ options.START = {
       .. "self_signed, for another host, or old (TLS 1.1 at most)." },
   { name = "faults", rule = check.table, flag = "--faults FILE",
     commands = "serve",
-    help = "What is to go wrong, as given to server:fault: a list in Lua, on "
-      .. "the command line a Lua file that returns one." },
+    help = "Faults as for server:fault: a list in Lua; on the command line, a "
+      .. "Lua file that returns one." },
 }
 
 -- Of the command alone.
 options.SERVE = {
   { name = "ca_out", rule = check.filled, flag = "--ca-out FILE",
     commands = "serve",
-    help = "Copy the certificate to trust there; turns on --tls." },
+    help = "Copy the certificate to trust to this file; turns on --tls." },
 }
 
 -- What turns something on: false would say what nothing says.
 local on = { type = "boolean", of = "true", check = function(value)
   if not value then
-    return "is true or left out"
+    return "must be true or left out"
   end
 end }
 
@@ -160,7 +159,7 @@ local function header_problem(name, value)
   if type(name) ~= "string" or name == "" or not is_line(name)
     or name:find(":", 1, true)
   then
-    return "has a name that is none"
+    return "has an invalid name"
   elseif value == false or type(value) == "number"
     or type(value) == "string" and is_line(value)
   then
@@ -207,14 +206,14 @@ end)
 options.FAULT = {
   -- which requests
   { name = "step", rule = check.one_of{ "submit", "status", "result",
-    "results", "stem" }, help = "The operation that goes wrong." },
+    "results", "stem" }, help = "Operation that fails." },
   { name = "path", rule = check.filled,
     help = "Only requests whose path contains this." },
   { name = "skip", rule = bytes, default = 0,
-    help = "Let so many such requests pass first.  A request that an earlier "
-      .. "fault takes does not count." },
+    help = "Number of matching requests to let pass first.  A request that an "
+      .. "earlier fault takes does not count." },
   { name = "times", rule = times, default = 1,
-    help = "Strike so often; math.huge: always." },
+    help = "Number of times to strike; math.huge: always." },
   { name = "at", rule = check.one_of{ "headers", "body", "request",
     "accepted" }, help = "When: before anything is looked at and the body is "
       .. "read (headers); after some of the body (body); when the request is "
@@ -223,7 +222,7 @@ options.FAULT = {
       .. "that the server refuses before gets its own reply, and the fault "
       .. "waits for the next." },
   { name = "after", rule = bytes, unit = "bytes",
-    help = 'With at = "body": so much of the body; 1 by default.' },
+    help = 'With at = "body": how much of the body; 1 by default.' },
   -- the reply
   { name = "status", rule = check.whole(100, 999),
     help = "HTTP status.  Default: 200; 302 with redirect, 403 with expired, "
@@ -234,40 +233,40 @@ options.FAULT = {
   { name = "html", rule = on, help = "A page that asks to sign in." },
   { name = "empty", rule = on, help = "No bytes at all." },
   { name = "expired", rule = on,
-    help = "What a storage says of an expired URL." },
+    help = "The response of a storage service to an expired URL." },
   { name = "json_size", rule = check.whole(SMALLEST_JSON, LARGEST),
     unit = "bytes", help = "JSON of this size." },
   { name = "json_depth", rule = check.whole(1, LARGEST),
     help = "Arrays in arrays, this deep." },
   { name = "gzip_bomb", rule = bytes, unit = "bytes",
-    help = "gzip that inflates to so many spaces." },
+    help = "gzip that inflates to this many spaces." },
   { name = "headers", rule = headers,
-    help = "More headers, or other values; false leaves one out, a list "
-      .. "sends one several times." },
+    help = "Additional headers, or other values; false omits a header, a list "
+      .. "sends it several times." },
   { name = "retry_after", rule = bytes, unit = "s",
     help = "Retry-After in seconds." },
   { name = "retry_after_date", rule = check.whole(-1e9, 1e9), unit = "s",
-    help = "Retry-After as the date so many seconds from then." },
+    help = "Retry-After as a date this many seconds in the future." },
   { name = "redirect", rule = check.text(), help = "Location." },
   { name = "raw", rule = check.bytes,
-    help = "The whole reply, to the byte." },
+    help = "The whole reply, byte for byte." },
   -- how it goes wrong
   { name = "content_length", rule = length,
-    help = "Announce this in place of the true length." },
+    help = "Announce this length in place of the true one." },
   { name = "longer", rule = check.whole(1, LARGEST), unit = "bytes",
-    help = "Send so much more than announced." },
+    help = "Send this much more than announced." },
   { name = "truncate", rule = bytes, unit = "bytes",
-    help = "Send only so much of what was announced." },
+    help = "Send only this much of what was announced." },
   { name = "chunked", rule = on,
     help = "Chunked; whole and well formed unless truncated." },
   { name = "endless_headers", rule = on,
-    help = "Header lines until the client leaves." },
+    help = "Send header lines until the client disconnects." },
   { name = "slow", rule = check.one_of{ "headers", "body" },
-    help = "Write that part bit by bit." },
+    help = "Part of the reply to write slowly." },
   { name = "pace", rule = check.above_zero, unit = "s",
-    help = "With slow: the pause after each bit." },
+    help = "With slow: the pause after each piece." },
   { name = "chunk", rule = check.whole(1, 2 ^ 30), unit = "bytes",
-    help = "With slow: the size of a bit; 1 by default." },
+    help = "With slow: the size of a piece; 1 by default." },
   -- how the connection ends
   { name = "close", rule = on,
     help = "Close the connection; after a reply this is the default." },
@@ -275,10 +274,10 @@ options.FAULT = {
     help = "Reset the connection, after the reply has arrived." },
   { name = "silence", rule = on,
     help = "Send nothing more and keep the connection open until the client "
-      .. "leaves or the server stops." },
+      .. "disconnects or the server stops." },
   -- stems: the real reply, changed
   { name = "cut", rule = bytes, unit = "bytes",
-    help = "Break the connection after so much of the stem." },
+    help = "Break the connection after this much of the stem." },
   { name = "etag", rule = etag, help = "This ETag, with its quotes." },
   { name = "changed", rule = on,
     help = "Other bytes from the 13th on, and another ETag." },
