@@ -115,9 +115,9 @@ describe("waiting for a task", function()
         assert.equal(kind, err.kind)
         assert.equal("t", err.task_id)
         assert.is_false(err.retryable)
-        assert.is_nil(err.message:find("goes on", 1, true))
+        assert.is_nil(err.message:find("continues", 1, true))
         assert.matches("; check the id, and that the key belongs to the "
-          .. "that made it$", err.message)
+          .. "account that created it$", err.message)
         server:clear_faults()
       end
     end)
@@ -126,7 +126,7 @@ describe("waiting for a task", function()
     function()
       for _, status in ipairs({ 401, 402, 403 }) do
         local err = wait_for({ status = status }, {})
-        assert.matches("; the task goes on, take it up again with "
+        assert.matches("; the task continues, resume it with "
           .. 'client:task("t")', err.message, 1, true)
         server:clear_faults()
       end
