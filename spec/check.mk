@@ -11,7 +11,7 @@ define step
 endef
 
 LINTS = lint-luacheck lint-format lint-docs lint-gcc lint-clang lint-poll \
-  lint-dead lint-lua5.1 lint-luajit
+  lint-dead lint-calls lint-lua5.1 lint-luajit
 .PHONY: lint $(LINTS)
 lint: check-deps ## Check Lua, formatting, docs; gcc, clang, LuaJIT, Lua 5.1.
 	@$(MAKE) --no-print-directory -k $(LINTS)
@@ -46,6 +46,10 @@ lint-dead:
 	  LDFLAGS="-Wl$(comma)--gc-sections$(comma)--print-gc-sections" \
 	  > $(DEAD)/log 2>&1 || { cat $(DEAD)/log; false; }; } && \
 	  $(LUA) spec/support/dead.lua $(DEAD)/log)
+# No function of Lua without a caller, and no circle of requires or includes.
+lint-calls:
+	$(call step,$(ENV_LUA) $(ENV_C) $(LUA) spec/support/calls.lua \
+	  $(LUA_FILES) $(wildcard csrc/*/*.h csrc/*/*/*.h))
 # Every module must load there, too.
 lint-lua5.1 lint-luajit: lint-%:
 	$(call step,$(call strict,gcc,$*,all,-O1) && \
