@@ -46,9 +46,9 @@ function camb.separate(given_source, given)
   local for_client, for_call = split(check.options(given,
     options.of("one_call"), 2))
   client.check_name(for_call, 2)
-  local checked_source = source.check(given_source, 2)
+  local origin = source.check(given_source, 2)
   local one = client.new(for_client, 2)
-  return client.separate(one, checked_source, for_call, true)
+  return client.separate(one, origin, for_call, true)
 end
 
 camb.run = scheduler.run

@@ -159,10 +159,10 @@ end
 function Client:submit(given, given_options)
   Client.check_open(self, 3)
   local checked = check.options(given_options, options.of("submit"), 2)
-  local checked_source = source.check(given, 2)
-  local label = source.label(checked_source)
+  local origin = source.check(given, 2)
+  local label = source.label(origin)
   local reply, err = Operation.new(self, checked, label):run(submit.run,
-    checked_source, checked)
+    origin, checked)
   return reply and task.new(self, reply.task_id, label), err
 end
 
@@ -271,13 +271,13 @@ function Client:download(from, given)
 end
 
 --- For camb.lua: separate with what was checked already.
----@param checked_source table # of source.check
+---@param origin table # of source.check
 ---@param checked table        # options of "separate"
 ---@param owns_client boolean? # the client is closed with the operation
-function client.separate(self, checked_source, checked, owns_client)
-  local operation = Operation.new(self, checked, source.label(checked_source))
+function client.separate(self, origin, checked, owns_client)
+  local operation = Operation.new(self, checked, source.label(origin))
   operation.owns_client = owns_client
-  return operation:run(steps.separate, checked_source, checked, checked.name)
+  return operation:run(steps.separate, origin, checked, checked.name)
 end
 
 --- Upload, poll and download: two files from one.
@@ -290,8 +290,8 @@ function Client:separate(given, given_options)
   Client.check_open(self, 3)
   local checked = check.options(given_options, options.of("separate"), 2)
   client.check_name(checked, 2)
-  local checked_source = source.check(given, 2)
-  return client.separate(self, checked_source, checked)
+  local origin = source.check(given, 2)
+  return client.separate(self, origin, checked)
 end
 
 --- Many jobs, with their results in the order in which they end:

@@ -6,10 +6,10 @@ local source = require "camb.source"
 
 local fetch = {}
 
-local function fail(operation, checked, problem)
+local function fail(operation, origin, problem)
   return operation:fail_open("source", { kind = "source",
     message = ('the source "%s" cannot be fetched: %s'):format(
-      source.label(checked), problem) })
+      source.label(origin), problem) })
 end
 
 local function open(operation, url)
@@ -26,21 +26,21 @@ local function open(operation, url)
   return transfer, problem
 end
 
---- Fetch the source `checked`, a URL; `operation:forget_source` removes the
+--- Fetch the source `origin`, a URL; `operation:forget_source` removes the
 --- file.
 ---@param operation camb.Operation
----@param checked table # of `source.check`
+---@param origin table # of `source.check`
 ---@return table? fetched # the file, as of `source.check`
 ---@return camb.Error? err
-function fetch.run(operation, checked)
-  local problem = core.url_problem(checked.path)
+function fetch.run(operation, origin)
+  local problem = core.url_problem(origin.path)
   if problem then
-    return fail(operation, checked, problem)
+    return fail(operation, origin, problem)
   end
   local transfer
-  transfer, problem = open(operation, checked.path)
+  transfer, problem = open(operation, origin.path)
   if not transfer then
-    return fail(operation, checked, problem)
+    return fail(operation, origin, problem)
   end
   repeat
     local event = operation.inbox:next()
@@ -54,10 +54,10 @@ function fetch.run(operation, checked)
     return operation:fail_transfer("source", transfer)
   end
   operation.temporary_path = transfer:path()
-  local name = source.fetched_name(checked.path, transfer:disposition())
+  local name = source.fetched_name(origin.path, transfer:disposition())
   operation.inbox:drop(transfer)
   return { path = operation.temporary_path, filename = name,
-    label = source.label(checked) }
+    label = source.label(origin) }
 end
 
 return fetch

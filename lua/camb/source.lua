@@ -44,11 +44,11 @@ end
 --- Check the form of a source; misuse raises.
 ---@param given camb.Source
 ---@param level integer # as for `error`, seen from the caller of this function
----@return table checked # a table with path, data or read
+---@return table origin # a table with path, data or read
 function source.check(given, level)
   if type(given) == "table" then
-    local checked = check_table(given, level + 1) -- no tail call: see `level`
-    return checked
+    local origin = check_table(given, level + 1) -- no tail call: see `level`
+    return origin
   elseif type(given) ~= "string" then
     error(("source: path or table expected, got %s"):format(type(given)),
       level + 1)
@@ -58,15 +58,15 @@ function source.check(given, level)
 end
 
 --- What a person calls it.
----@param checked table
+---@param origin table
 ---@return string
-function source.label(checked)
-  if checked.label then -- it was fetched from there
-    return checked.label
-  elseif source.is_url(checked.path) then
-    return redact.urls(checked.path)
+function source.label(origin)
+  if origin.label then -- it was fetched from there
+    return origin.label
+  elseif source.is_url(origin.path) then
+    return redact.urls(origin.path)
   end
-  return checked.path or checked.filename or "the given audio"
+  return origin.path or origin.filename or "the given audio"
 end
 
 --- The fields of an error where a file's name cannot be sent as it is: that is
@@ -127,16 +127,16 @@ end
 
 --- What its stems are named after: the file's name without its extension, and
 --- without anything that would lead elsewhere.
----@param checked table
+---@param origin table
 ---@return string
-function source.stem_name(checked)
-  local name = basename(checked.filename or checked.path or "audio")
+function source.stem_name(origin)
+  local name = basename(origin.filename or origin.path or "audio")
   name = plain((name:gsub("%.%w+$", "")))
   return (name == "" or name:find("^%.+$")) and "audio" or name
 end
 
-local function unreadable(checked, reason)
-  local label = source.label(checked)
+local function unreadable(origin, reason)
+  local label = source.label(origin)
   return nil, {
     kind = "file",
     path = label,
@@ -146,29 +146,29 @@ end
 
 -- The bytes that it has and, where they are at hand, what they are, as
 -- core.detect tells it.
-local function look(checked)
-  if checked.data then
-    return #checked.data, core.detect(checked.data)
-  elseif checked.read then
-    return checked.size
+local function look(origin)
+  if origin.data then
+    return #origin.data, core.detect(origin.data)
+  elseif origin.read then
+    return origin.size
   end
   local kind, size, name, extension, content_type, accepted =
-    core.look(checked.path)
+    core.look(origin.path)
   if not kind then
-    return unreadable(checked, size)
+    return unreadable(origin, size)
   elseif kind == "folder" then
-    return unreadable(checked, "it is a folder, not a file")
+    return unreadable(origin, "it is a folder, not a file")
   elseif kind ~= "file" then
-    return unreadable(checked, "it is not a regular file")
+    return unreadable(origin, "it is not a regular file")
   end
   return size, name, extension, content_type, accepted
 end
 
-local function refuse(checked, reason)
-  local label = source.label(checked)
+local function refuse(origin, reason)
+  local label = source.label(origin)
   return nil, {
     kind = "source",
-    path = checked.label or checked.path,
+    path = origin.label or origin.path,
     message = ('the source "%s" %s'):format(label, reason),
   }
 end
@@ -194,10 +194,10 @@ end
 
 -- A reader is asked for enough to see what it is, behind tags too; the bytes
 -- are sent first.
-local function pull_head(checked)
+local function pull_head(origin)
   local pieces, size, want = {}, 0, HEAD_BYTES
-  while size < want and size < checked.size do
-    local chunk, problem = source.pull(checked.read)
+  while size < want and size < origin.size do
+    local chunk, problem = source.pull(origin.read)
     if problem then
       return nil, problem
     elseif chunk == "" then
@@ -215,13 +215,13 @@ local function pull_head(checked)
 end
 
 -- Some cut what a form says at a quotation mark.
-local function form_name(checked)
-  return (plain(basename(checked.filename or checked.path or "audio"))
+local function form_name(origin)
+  return (plain(basename(origin.filename or origin.path or "audio"))
     :gsub('"', "_"))
 end
 
-local function upload_name(checked, extension)
-  local name = form_name(checked)
+local function upload_name(origin, extension)
+  local name = form_name(origin)
   local has = name:match("^.*%.(%w+)$")
   local known = has and core.named(ascii.lower(has))
   if not known then
@@ -233,40 +233,40 @@ local function upload_name(checked, extension)
 end
 
 --- Look at the source.
----@param checked table # of `source.check`
+---@param origin table # of `source.check`
 ---@param trust boolean # skip the look at the first bytes
 ---@return table? prepared # path | data | read, head, size, filename, type
 ---@return table? problem  # fields of an error
-function source.prepare(checked, trust)
-  local size, name, extension, content_type, accepted = look(checked)
+function source.prepare(origin, trust)
+  local size, name, extension, content_type, accepted = look(origin)
   local head
   if not size then
     return nil, name
   elseif size == 0 then
-    return refuse(checked, "is empty")
+    return refuse(origin, "is empty")
   end
-  if checked.read then
+  if origin.read then
     local reason
-    head, reason = pull_head(checked)
+    head, reason = pull_head(origin)
     if reason then
       return nil, { kind = "source", message = reason }
     end
     name, extension, content_type, accepted = core.detect(head)
   end
   if not trust and not accepted then
-    return refuse(checked, name and ("is %s, which the service does not "
+    return refuse(origin, name and ("is %s, which the service does not "
       .. "accept: use FLAC, MP3, WAV or AAC"):format(name)
       or "is not audio: its first bytes are not those of FLAC, MP3, WAV or AAC")
   end
   return {
-    path = checked.path,
-    label = source.label(checked),
-    data = checked.data,
-    read = checked.read,
+    path = origin.path,
+    label = source.label(origin),
+    data = origin.data,
+    read = origin.read,
     head = head,
     size = size,
-    filename = extension and upload_name(checked, extension)
-      or form_name(checked),
+    filename = extension and upload_name(origin, extension)
+      or form_name(origin),
     content_type = content_type or "application/octet-stream",
   }
 end

@@ -138,18 +138,18 @@ local function send(operation, prepared, options)
   return reply
 end
 
---- Send `checked` (of `source.check`) and read the task id.
+--- Send `origin` (of `source.check`) and read the task id.
 ---@return table? reply # task_id, and whatever else the service says
 ---@return camb.Error? err
-function submit.run(operation, checked, options)
-  if source.is_url(checked.path) then
-    local fetched, err = fetch.run(operation, checked)
+function submit.run(operation, origin, options)
+  if source.is_url(origin.path) then
+    local fetched, err = fetch.run(operation, origin)
     if not fetched then
       return nil, err
     end
-    checked = fetched
+    origin = fetched
   end
-  local prepared, problem = source.prepare(checked, not options.check)
+  local prepared, problem = source.prepare(origin, not options.check)
   if not prepared then
     problem.step = "submit"
     return operation:fail(problem)

@@ -36,7 +36,7 @@ $(FUZZ)/obj/%.o: csrc/%.c
 -include $(wildcard $(FUZZ)/obj/*/*.d $(FUZZ)/obj/*/*/*.d)
 
 $(FUZZ_CORE:%=$(FUZZ)/%): $(FUZZ)/core.a
-$(FUZZ)/retry_after $(FUZZ)/reply: spec/fuzz/wire.c
+$(FUZZ)/retry_after $(FUZZ)/reply: spec/fuzz/received.c
 $(FUZZ_SANDBOX:%=$(FUZZ)/%) $(FUZZ)/engine: $(FUZZ)/sandbox.a
 $(FUZZ_SANDBOX:%=$(FUZZ)/%) $(FUZZ)/engine: LIBS = $(SANDBOX_LIBS)
 $(FUZZ_C:%=$(FUZZ)/%): $(FUZZ)/%: spec/fuzz/%.c $(wildcard spec/fuzz/*.h)

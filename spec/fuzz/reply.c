@@ -1,7 +1,7 @@
 /* Fuzzes what the core keeps of a reply: the input is all that a server ever
 ** says on a connection. */
 
-#include "wire.h"
+#include "received.h"
 
 /* What fits is a whole value, and holds nothing that could end a line. */
 static void check_value (const char *value, size_t room) {
@@ -32,9 +32,9 @@ static void check_body (const Exchange *x) {
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size) {
   CURLcode code;
   Exchange *x;
-  if (size > WIRE_MAX)
+  if (size > RECEIVED_MAX)
     return -1;
-  x = wire_receive(data, size, &code);
+  x = received(data, size, &code);
   MUST(exchange_error(x, code)[0] != '\0');
   MUST(!x->overflow || code != CURLE_OK);
   check_headers(x);

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "core/retry.h"
-#include "wire.h"
+#include "received.h"
 
 enum {
   PLAIN,
@@ -43,7 +43,7 @@ static long read_value (const char *value) {
   long seconds;
   MUST(reply != NULL);
   size = (size_t)snprintf(reply, size, format, value);
-  x = wire_receive(reply, size, &code);
+  x = received(reply, size, &code);
   seconds = exchange_retry_after(x);
   MUST(seconds >= -1 && seconds <= LONGEST);
   exchange_close(x);
@@ -96,7 +96,7 @@ static int32_t bounded (uint32_t number) {
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size) {
   Input in = {data, size};
   int form = input_byte(&in) % FORMS;
-  if (size > WIRE_MAX / 2)
+  if (size > RECEIVED_MAX / 2)
     return -1;
   if (form == PLAIN) {
     char *value = input_string(&in);

@@ -147,7 +147,7 @@ local function find_body(fault, status)
 end
 
 -- {name, value}…, the defaults that `headers` does not speak of, then those.
-local function merge(defaults, headers)
+local function with_defaults(defaults, headers)
   local given, out = {}, {}
   for name in pairs(headers or {}) do
     given[name:lower()] = true
@@ -185,7 +185,7 @@ local function head_pieces(fault, status, kind, length)
     { "Retry-After", fault.retry_after and ("%.0f"):format(fault.retry_after) },
     { "Connection", "close" },
   }
-  for _, pair in ipairs(merge(defaults, fault.headers)) do
+  for _, pair in ipairs(with_defaults(defaults, fault.headers)) do
     lines[#lines + 1] = pair[1] .. ": " .. tostring(pair[2])
   end
   local head = table.concat(lines, "\r\n") .. "\r\n"

@@ -1,15 +1,16 @@
 /* A reply that is made of given bytes, read by libcurl from a socket. */
 
-#ifndef CAMB_FUZZ_WIRE_H
-#define CAMB_FUZZ_WIRE_H
+#ifndef CAMB_FUZZ_RECEIVED_H
+#define CAMB_FUZZ_RECEIVED_H
 
 #include "core/exchange.h"
 #include "fuzz.h"
 
-#define WIRE_MAX (128u << 10) /* bytes that a socket takes without a reader */
+#define RECEIVED_MAX                                                           \
+  (128u << 10) /* bytes that a socket takes without a reader */
 
 /* A new exchange that has received those bytes and then the end of the
 ** connection.  '*code' is what it ended with; exchange_close is due. */
-Exchange *wire_receive (const void *bytes, size_t size, CURLcode *code);
+Exchange *received (const void *bytes, size_t size, CURLcode *code);
 
 #endif

@@ -1,7 +1,7 @@
 /* Replies over a socket without a name on disk, in one thread: a connection
 ** can be made, and a request be sent, before anybody accepts it. */
 
-#include "wire.h"
+#include "received.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -45,7 +45,7 @@ static CURLcode finish (CURLM *multi) {
   return message->data.result;
 }
 
-Exchange *wire_receive (const void *bytes, size_t size, CURLcode *code) {
+Exchange *received (const void *bytes, size_t size, CURLcode *code) {
   static int listener = -1;
   static CURLM *multi;
   Exchange *x = exchange_open();
@@ -54,7 +54,7 @@ Exchange *wire_receive (const void *bytes, size_t size, CURLcode *code) {
     listener = open_listener();
     multi = curl_multi_init();
   }
-  MUST(x != NULL && multi != NULL && size <= WIRE_MAX);
+  MUST(x != NULL && multi != NULL && size <= RECEIVED_MAX);
   exchange_keep_body(x);
   curl_easy_setopt(x->easy, CURLOPT_URL, "http://127.0.0.1/");
   curl_easy_setopt(x->easy, CURLOPT_ABSTRACT_UNIX_SOCKET, name);
