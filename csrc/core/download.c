@@ -38,17 +38,16 @@ typedef struct Download {
   bool whole_only;  /* the next one had better not */
   bool unpacks;     /* libcurl unpacks what is gzip */
   Answer answer;
-  PartStatus disk;   /* of the last write */
-  int disk_error;    /* errno of it */
-  int64_t total;     /* bytes of the whole stem; -1: not said */
-  int64_t limit;     /* where the part that is coming ends; -1: not said */
-  int64_t most;      /* bytes when something was won last */
-  int renewals;      /* times that it went on from another URL */
-  int spoiled;       /* times since then that it came and was no use */
-  char etag[128];    /* as it was sent with those bytes, weak ones too */
-  char modified[40]; /* Last-Modified of them */
-  const char
-    *validator; /* one of the two that says "the same bytes", or NULL */
+  PartStatus disk;       /* of the last write */
+  int disk_error;        /* errno of it */
+  int64_t total;         /* bytes of the whole stem; -1: not said */
+  int64_t limit;         /* where the part that is coming ends; -1: not said */
+  int64_t most;          /* bytes when something was won last */
+  int renewals;          /* times that it went on from another URL */
+  int spoiled;           /* times since then that it came and was no use */
+  char etag[128];        /* as it was sent with those bytes, weak ones too */
+  char modified[40];     /* Last-Modified of them */
+  const char *validator; /* of the two, what says "the same bytes"; or NULL */
   Container container;
   bool hash; /* the digest is wanted, whether or not one is expected */
   Digest digest;
@@ -278,7 +277,8 @@ static void fail_disk (Download *d, PartStatus status, int error) {
   t->failure.path = t->failure.exists ? d->file.path : d->file.part;
 }
 
-/* Not what was asked for; after a pause it may be. */
+/* Not what was asked for; after a pause it may be.  'kind' says what is counted,
+** 'reason' is a phrase. */
 static void try_again (Download *d, Exchange *x, RetryKind kind,
                        const char *reason) {
   if (!transfer_try_again(&d->base, x, kind, reason))

@@ -194,5 +194,7 @@ long exchange_retry_after (const Exchange *x) {
 const char *exchange_error (const Exchange *x, CURLcode code) {
   if (x->overflow)
     return "the reply is larger than allowed";
+  if (code == CURLE_SEND_FAIL_REWIND)
+    return "the connection broke";
   return x->error[0] != '\0' ? x->error : curl_easy_strerror(code);
 }

@@ -75,7 +75,7 @@ bool exchange_is_multiplexed (const Exchange *x);
 ** -1 when it did not ask. */
 long exchange_retry_after (const Exchange *x);
 
-/* libcurl's own words for what went wrong. */
+/* What went wrong, in libcurl's own words where it has any. */
 const char *exchange_error (const Exchange *x, CURLcode code);
 
 #endif

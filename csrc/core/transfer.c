@@ -245,8 +245,6 @@ void transfer_reason (const Exchange *x, CURLcode code, char *out,
                       size_t room) {
   if (code == CURLE_OK)
     snprintf(out, room, "HTTP %ld", exchange_status(x));
-  else if (code == CURLE_SEND_FAIL_REWIND)
-    snprintf(out, room, "the connection broke");
   else
     snprintf(out, room, "%s", exchange_error(x, code));
 }
@@ -522,11 +520,11 @@ long transfer_status (const Transfer *t) {
   return t->exchange != NULL ? exchange_status(t->exchange) : t->http_status;
 }
 
-/* A poll's reply may be read only when the next attempt runs already. */
 const char *transfer_disposition (const Transfer *t) {
   return t->disposition;
 }
 
+/* A poll's reply may be read only when the next attempt runs already. */
 const char *transfer_body (const Transfer *t, size_t *size) {
   bool has_reply = t->exchange == NULL || t->body.size > 0;
   const Buffer *body = has_reply ? &t->body : &t->exchange->body;

@@ -19,7 +19,7 @@ typedef struct Upload {
   bool paused;      /* libcurl waits for the reader */
   bool whole;       /* the last byte of this attempt's body was sent */
   bool untaken;     /* HTTP/2 says that this attempt's stream was not taken */
-  bool unexpecting; /* without Expect, which met a 417 */
+  bool no_expect;   /* Expect met a 417 */
   int64_t overhead; /* bytes of the body that are not the file's */
   int64_t moved;    /* bytes of both directions, and 1 for a reply's head */
   int64_t reply_at; /* when the reply has to be whole */
@@ -314,14 +314,14 @@ static bool may_be_accepted (const Upload *u, const Exchange *x) {
 static bool drop_expect (Upload *u, const Exchange *x) {
   Transfer *t = &u->base;
   struct curl_slist *longer;
-  if (exchange_status(x) != 417 || u->unexpecting ||
+  if (exchange_status(x) != 417 || u->no_expect ||
       !source_can_rewind(&u->source))
     return false;
   longer = curl_slist_append(t->headers, "Expect:");
   if (longer == NULL)
     return false;
   t->headers = longer;
-  u->unexpecting = true;
+  u->no_expect = true;
   u->whole = false;
   transfer_start_in(t, 0);
   return true;
@@ -340,7 +340,7 @@ static void finish_refused (Upload *u, Exchange *x) {
 
 static void finish_unsent (Upload *u, Exchange *x, CURLcode code) {
   Transfer *t = &u->base;
-  u->whole = false; /* where it was not taken, it was */
+  u->whole = false; /* sent, it may be, but not taken */
   if ((code == CURLE_SEND_FAIL_REWIND || retry_code(code)) &&
       source_can_rewind(&u->source))
     transfer_retry(t, x, code);
@@ -351,9 +351,7 @@ static void finish_unsent (Upload *u, Exchange *x, CURLcode code) {
 static void finish_broken (Upload *u, Exchange *x, CURLcode code) {
   Transfer *t = &u->base;
   if (may_be_accepted(u, x))
-    transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME, "%s",
-                  code == CURLE_SEND_FAIL_REWIND ? "the connection broke"
-                                                 : exchange_error(x, code));
+    transfer_fail(t, x, FAILURE_UNKNOWN_OUTCOME, "%s", exchange_error(x, code));
   else
     finish_unsent(u, x, code);
 }

@@ -31,9 +31,10 @@ typedef struct UploadOptions {
   const char *sha256;   /* in digits, what it has to be; or NULL */
 } UploadOptions;
 
-/* Begin it in 's', to the key's origin, with the key.  A file is opened at
-** once; one that is not 'sha256' any more fails before its last byte is sent.  NULL with errno: EINVAL, EACCES,
-** ENOMEM, or why the file cannot be read (then *file_error is set to 1). */
+/* Begin it in 's', to the key's origin, with the key.  A file is opened at once;
+** one that is not 'sha256' any more fails before its last byte is sent.  NULL
+** with errno: EINVAL, EACCES, ENOMEM, or why the file cannot be read (then
+** *file_error is set to 1). */
 Transfer *upload_open (Session *s, const UploadOptions *options,
                        int *file_error);
 
