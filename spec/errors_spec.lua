@@ -9,6 +9,23 @@ local workspace = require "spec.support.workspace"
 
 local MIX = "spec/fixtures/mix.flac"
 
+describe("the words of a refusal", function()
+
+  for _, key in ipairs({ "detail", "error", "message" }) do
+    it("are told where they stand under " .. key, function()
+      local server = assert(sandbox.start())
+      local client = require("camb").client{ base_url = server.base_url,
+        api_key = server.api_key, retries = 0 }
+      server:fault({ step = "status", status = 403,
+        reply = { [key] = "not today" } })
+      local _, err = client:task("t"):status()
+      client:close()
+      server:stop()
+      assert.matches("(HTTP 403: not today)", err.message, 1, true)
+    end)
+  end
+end)
+
 describe("an error", function()
   local server, client, folder
 

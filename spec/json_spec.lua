@@ -106,6 +106,10 @@ describe("camb.json", function()
 
   it("takes less than 48 MiB for a text of 8 MiB, whatever is in it",
     function()
+      if os.getenv("SANITIZER") then
+        pending("a sanitizer keeps what is freed")
+        return
+      end
       for _, text in ipairs({
         [["{\"a\":\"" .. ("\\\\"):rep(4000000) .. "\\ud83d\"}"]],
         [["{\"a\":\"" .. ("\\ud83d\\ude00"):rep(660000) .. "\"}"]],

@@ -305,6 +305,30 @@ describe("the upload", function()
       end)
     end
 
+    for name, answer in pairs({
+      ["a key that nobody knows"] = [[c:reply(200, '{"task":"PAID-77"}')]],
+      ["a list"] = [[c:reply(200, '{"data":\n["PAID-77"]}')]],
+      ["a string"] = [[c:reply(201, '"PAID-77"')]],
+      ["a link"] = [[c:reply(200,
+        '{"links":{"self":"https://x/y/audio-separation/PAID-77"}}')]],
+      ["a 502"] = [[c:reply(502, '{"made":"PAID-77"}')]],
+      ["words"] = [[c:reply(500, '{"message":"made PAID-77"}')]],
+    }) do
+      it(("tells the reply, where nothing else looks like an id: %s"):format(
+        name), function()
+          open(answering(answer))
+          local err = in_doubt(SMALL)
+          assert.matches("PAID-77", err.message, 1, true)
+          assert.equal(1, select(2, err.message:gsub("PAID", "")), err.message)
+        end)
+    end
+
+    it("tells of a page no more than its beginning", function()
+      open(answering [[c:reply(502, '<html>' .. ('x'):rep(5000))]])
+      local err = in_doubt(SMALL)
+      assert.is_true(#err.message < 300, err.message)
+    end)
+
     it("is followed by its id, not sent again, in a batch with a store",
       function()
         local folder = workspace.folder()

@@ -36,13 +36,19 @@ end
 local EXCERPT = 60
 local MOST_ITEMS = 20 -- of a list of what is wrong
 
--- Of the first bytes only, however many there are.
-local function excerpt(text)
-  local words = text:sub(text:find("%S") or 1, -1):sub(1, 4 * EXCERPT)
+--- What `text` begins with, as a line of no more than `most` (60) bytes.
+---@param text string
+---@param most integer?
+---@return string
+function api.excerpt(text, most)
+  most = most or EXCERPT
+  local words = text:sub(text:find("%S") or 1, -1):sub(1, 4 * most)
     :gsub("%s+", " "):gsub("[%z\1-\31\127]", "")
-  return (#words > EXCERPT or #text > 4 * EXCERPT)
-    and words:sub(1, EXCERPT) .. "…" or words
+  return (#words > most or #text > 4 * most)
+    and words:sub(1, most) .. "…" or words
 end
+
+local excerpt = api.excerpt
 
 local function decode_object(text, what)
   local value, problem = json.decode(text)
@@ -121,7 +127,10 @@ end
 ---@return string? problem
 ---@return string? other # another id that the reply names, too
 function api.read_created(text, url, location, header)
-  local reply, problem = decode_object(text, "the reply to the upload")
+  local reply, problem = json.decode(text)
+  if not problem and type(reply) ~= "table" then
+    problem, reply = "is not an object", nil
+  end
   local found, id = find_key(reply or {}, "^" .. TASK_ID .. "$")
   local ids = scan(text)
   ids[#ids + 1] = header and header ~= "" and header or nil
@@ -135,7 +144,8 @@ function api.read_created(text, url, location, header)
     found = found or {}
     found.task_id = id
   end
-  return found, problem or "the reply to the upload has no task_id", other
+  return found, "the reply to the upload " .. (problem or "has no task_id"),
+    other
 end
 
 local LOOK_AT = 64 * 1024
@@ -283,7 +293,9 @@ function api.read_error(text)
     end
     return #words > 0 and table.concat(words, "; ") or nil, detail
   end
-  for _, words in ipairs({ detail or false, reply.error, reply.message }) do
+  for _, words in ipairs({ detail or false, reply.error or false,
+    reply.message or false })
+  do
     if type(words) == "string" then
       return excerpt(words), detail or reply
     end

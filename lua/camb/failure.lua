@@ -156,6 +156,8 @@ local function of_protocol(step, _, _, failed)
   }
 end
 
+local MOST_QUOTED = 120 -- bytes of a reply that may hold an id
+
 --- The fields of the error of an upload that may have been accepted.
 ---@param what string     # what came of it
 ---@param operation table # named_task, other_task: which the reply names
@@ -176,7 +178,9 @@ function failure.of_unknown(what, operation, transfer)
   else
     message = message .. ": a task may exist and be charged; look at the "
       .. "dashboard before you send it again"
-      .. (guess and (' (its id may be "%s")'):format(guess) or "")
+      .. (guess and (' (its id may be "%s")'):format(guess)
+        or not said and text:find("%S") and ('; the reply is "%s"'):format(
+          api.excerpt(text, MOST_QUOTED)) or "")
   end
   return { kind = "unknown_outcome", step = "submit", message = message,
     task_id = task_id, detail = detail or text ~= "" and text:sub(1, 4096)
