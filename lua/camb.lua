@@ -14,7 +14,7 @@ local camb = {}
 --- The version of this module.
 camb.VERSION = "dev"
 
---- Open a client.  Its jobs share one key and one pool of connections.
+--- Open a client.  Its jobs share a key and a pool of connections.
 ---@param given camb.ClientOptions?
 ---@return camb.Client
 function camb.client(given)
@@ -35,8 +35,9 @@ local function split(checked)
   return for_client, for_call
 end
 
---- One call: upload, poll, download.  In a script it blocks; in a job of
---- camb.run, or of the loop, it leaves the time to others.
+--- Upload a source, poll its task and download its stems, with a client for
+--- this call alone.  In a script it blocks; in a job of camb.run, or of the
+--- loop, it yields.
 ---@param given_source camb.Source
 ---@param given camb.ClientOptions|camb.SeparateOptions|nil
 ---@return table? stems # foreground, background: paths; the URLs, task_id,

@@ -1,5 +1,5 @@
---- The service's four operations under their official names, one to one: each
---- takes one table, and returns the reply as the service gave it.
+--- The service's four operations under their official names.  Each takes one
+--- table, and returns the reply as the service sent it.
 
 local Operation = require "camb.operation"
 local check = require "camb.check"

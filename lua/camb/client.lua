@@ -151,7 +151,7 @@ function Client:check_open(level)
   end
 end
 
---- Send a source; this is the step that is paid for, and it is sent once.
+--- Send a source.  This is the paid step; it is sent once.
 ---@param given camb.Source
 ---@param given_options camb.SubmitOptions?
 ---@return camb.Task? task
@@ -166,7 +166,7 @@ function Client:submit(given, given_options)
   return reply and task.new(self, reply.task_id, label), err
 end
 
---- Take up a task from another day or machine.
+--- Resume a task, also from another day or machine.
 ---@param id string
 ---@return camb.Task
 function Client:task(id)
@@ -244,7 +244,7 @@ local function check_urls(given, level)
     background_audio_url = given.background_audio_url }
 end
 
---- Fetch both stems of a run into files.
+--- Download both stems of a run into files.
 ---@param from integer|string|table # a run id, a run of task:wait, or urls
 ---@param given camb.DownloadOptions?
 ---@return { foreground: string, background: string }? stems # paths
@@ -280,7 +280,7 @@ function client.separate(self, origin, checked, owns_client)
   return operation:run(steps.separate, origin, checked, checked.name)
 end
 
---- Upload, poll and download: two files from one.
+--- Upload a source, poll its task and download its stems.
 ---@param given camb.Source
 ---@param given_options camb.SeparateOptions?
 ---@return table? stems # foreground, background: paths; foreground_audio_url,
@@ -294,27 +294,26 @@ function Client:separate(given, given_options)
   return client.separate(self, origin, checked)
 end
 
---- Many jobs, with their results in the order in which they end:
+--- Separate many sources, with items in the order in which their jobs end:
 ---
 ---     for item in client:batch("takes/*.wav", { output_dir = "stems" }) do
 ---       print(item.source, item.stems, item.error)
 ---     end
 ---
---- Leaving the loop early stops everything (in Lua 5.4; elsewhere by
---- `batch:close()`).  The stems' folders mirror those of the sources below
---- `base_dir` (default: the folder that all of a list are in).
+--- Leaving the loop early stops everything in Lua 5.4; elsewhere call
+--- `batch:close()`.  The folders of the stems mirror those of the sources below
+--- `base_dir`.
 ---
---- `concurrency` bounds the jobs between the start of their upload and the
---- taking of their item; of them `uploads` (4) go up and `downloads` (4) come
---- down at a time, and `pending` (32, or `concurrency`) may wait at the
---- service.  `requests_per_second` is for the whole client.
+--- `concurrency` limits the jobs between the start of their upload and the
+--- delivery of their item; `uploads`, `pending` and `downloads` limit each
+--- step. `requests_per_second` applies to the whole client.
 ---
---- With `store` (a file for SQLite, or a URL of PostgreSQL) each job is a row
---- before money is spent: the same call goes on where it was killed, together
---- with every other job in the store that nobody works on.  Jobs that ended
---- before are reported with `skipped`; `retry_failed` begins the failed ones
---- again from where they can go on, `resubmit_unknown` those of which nobody
---- knows whether the service has accepted them.
+--- With a `store` (a file for SQLite, or a URL of PostgreSQL) each job is a row
+--- before money is spent.  If the process is killed, the same call resumes it,
+--- together with every other job in the store that no worker has.  Jobs that
+--- ended before are reported with `skipped`.  `retry_failed` retries failed
+--- jobs, resuming where possible; `resubmit_unknown` resubmits files whose
+--- upload outcome is unknown.
 ---@param sources string|camb.Source[]|fun(): any # a list, an iterator, a
 ---  folder or a pattern; each source by itself, or as { source=, name=,
 ---  output_dir=, project_name=, project_description=, folder_id= }
@@ -339,24 +338,24 @@ local function deliver(session, inboxes)
   end
 end
 
---- For the loop: run what is ready and wake whoever waits for it; blocks no
---- longer than `seconds`.
+--- For the loop: run what is ready and wake the coroutines that wait for it;
+--- blocks no longer than `seconds`.
 ---@package
 function Client:pump(seconds)
   local inboxes = self.inboxes
   self.session:step(seconds)
   local ok, problem = pcall(deliver, self.session, inboxes)
-  if not ok then -- no memory for an event: nobody may wait for it
+  if not ok then -- no memory for an event: fail its waiters
     for _, inbox in pairs(inboxes) do
       inbox:fail(problem)
     end
   end
 end
 
---- Run what is ready and let the jobs go on that wait for it; blocks no longer
---- than `seconds` (nil: until something happens, 0: not at all).  For a host
---- that has a loop or a tick of its own.
----@param seconds number?
+--- Run what is ready and resume the jobs that wait for it, for a host with its
+--- own loop or tick.
+---@param seconds number? # block no longer than this; nil: until something
+---  happens, 0: do not block
 function Client:step(seconds)
   Client.check_open(self, 3)
   if self.loop or scheduler.host().running() then
@@ -366,8 +365,8 @@ function Client:step(seconds)
   end
 end
 
---- The descriptor to wait on for reading before a step; nil where the system
---- has none.
+--- The descriptor to wait on for reading before a step; nil if the system has
+--- none.
 ---@return integer?
 function Client:pollfd()
   return self.session:fd()
@@ -389,15 +388,15 @@ function Client:timeout()
   return own and jobs and math.min(own, jobs) or own or jobs
 end
 
---- Stop everything and give back what it holds.  Waiting calls return an error
---- of kind "cancelled".  Twice is fine.
+--- Cancel everything and release all resources.  Waiting calls return an error
+--- of kind "cancelled".  A second call does nothing.
 function Client:close()
   if self.closed then
     return
   end
   scheduler.host(self).detach(self)
   self.closed = true
-  self.session:close() -- first: to wake somebody may take memory
+  self.session:close() -- first: waking a coroutine may take memory
   for id, inbox in pairs(self.inboxes) do
     self.inboxes[id] = nil
     inbox:cancel()

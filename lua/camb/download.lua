@@ -230,7 +230,7 @@ local function durations(parts)
   return list[1], list[2]
 end
 
--- Nobody but their own containers says that they are whole, and the other stem
+-- Only their own containers say that they are whole, and the other stem
 -- says that they are not.
 local function begin_anew(operation, parts, a, b)
   local reason = ("the stems differ in length: %.2f s and %.2f s")

@@ -1,17 +1,17 @@
---- A client's journal: a plain file that keeps what is paid for, whatever
---- becomes of the process.  Each line is an object of JSON, added durably:
+--- A client's journal: a plain file that records what is paid for, even if the
+--- process is killed.  Each line is a JSON object, synced to the disk:
 ---
 ---     {"job":"…","state":"submitting","source":"/takes/a.wav",…}
 ---     {"job":"…","state":"submitted","task_id":"…"}
 ---     {"task_id":"…","state":"fetched"}
 ---
---- "submitting" is there before the upload begins, with what is known of the
---- source (its path, size and time of change) and of the stems (output_dir and
---- name).  What follows is "submitted" with the task's id, "refused" where
---- nothing was accepted, or "unknown_outcome".  A task ends as "fetched", or as
---- "failed" where the service has given it up.  A job that has no line but its
---- first was being sent when its process ended: a task may exist.  To take a
---- task up: client:task(task_id), or `camb download task_id`.
+--- "submitting" is written before the upload starts, with the source (path,
+--- size and time of change) and the stems (output_dir and name).  It is
+--- followed by "submitted" with the task's id, by "refused" if the service
+--- accepted nothing, or by "unknown_outcome".  A task ends as "fetched", or as
+--- "failed" if it failed at the service.  A job with a first line only was
+--- being sent when its process ended: a task may exist.  To resume a task, call
+--- client:task(task_id) or run `camb download task_id`.
 
 local core = require "camb.core"
 local Error = require "camb.error"
@@ -54,7 +54,7 @@ local function add(client, fields)
   return core.append(client.journal, line_of(fields))
 end
 
--- The disk took what came before: this is told, as the job goes on.
+-- The disk took what came before, and the job continues: a warning is enough.
 local function add_or_warn(operation, fields)
   local ok, reason = add(operation.client, fields)
   if not ok then
@@ -113,8 +113,8 @@ function journal.begin(operation, prepared)
   return true
 end
 
---- Note what became of the upload that was begun last.  A task that a doubtful
---- reply names is one to take up, too.
+--- Note the outcome of the last upload.  A task that a doubtful reply names can
+--- be resumed, too.
 ---@package
 function journal.settle(operation, err)
   if operation.entry then
@@ -157,8 +157,8 @@ local function take_line(line, entries, by_job, by_task)
   by_task[fields.task_id or false] = fields.task_id and entry
 end
 
---- All that the journal at `path` tells of, in the order of the first lines.
---- None where there is no such file.
+--- All jobs in the journal at `path`, in the order of their first lines.  Empty
+--- if there is no such file.
 ---@param path string
 ---@return table[] entries # the fields of their lines, the newest ones, and
 ---  `events`: state and time of each line
@@ -179,7 +179,7 @@ end
 local OPEN = { submitting = true, submitted = true }
 
 --- What is open in the journal at `path`: jobs that were being sent, and tasks
---- that were not fetched.  None where there is no such file.
+--- whose stems were not downloaded.  Empty if there is no such file.
 ---@param path string
 ---@return camb.JournalEntry[] entries
 ---@return integer size    # of what was read
@@ -215,7 +215,7 @@ end
 
 --- What earlier runs have left open of files that are to become the same stems:
 --- a function that finds a file's entry, with its task_id; or the error of one
---- that was being sent when its run was killed, which is told once.
+--- that was being sent when its run was killed, which is reported once.
 ---@param client camb.Client
 ---@return fun(path: string?, output_dir: string, name: string): table?,
 ---  camb.Error?

@@ -27,7 +27,7 @@ Operation.__index = Operation
 -- both were paid for.
 local claimed = setmetatable({}, { __mode = "v" })
 
---- True when events of an operation with `options` reach anybody.
+--- True when events of an operation with `options` reach a listener.
 function Operation.has_listener(client, options)
   return options.on_event ~= nil or client.on_event ~= nil
 end

@@ -1,6 +1,6 @@
---- A local server that speaks the audio separation API and really separates:
---- for specs, demonstrations and rehearsals.  It runs in threads of this
---- process, so a script that blocks in a client still gets its answers.
+--- A local server that speaks the audio separation API and really separates,
+--- for tests, demonstrations and rehearsals.  It runs in threads of this
+--- process, so a script that blocks in a client still gets its replies.
 
 local argv = require "camb.sandbox.argv"
 local check = require "camb.check"
@@ -65,10 +65,10 @@ end
 ---@field requests fun(self): camb.SandboxRequest[] # oldest first
 ---@field stats fun(self): table  # {uploads=, connections={api=, stem=},
 ---                               #  requests={submit=, status=, …}}
----@field task fun(self, id: string): table? # what is known of a task
----@field fault fun(self, fault: camb.SandboxFault) # let something go wrong
----@field clear_faults fun(self)  # nothing more; what goes wrong goes on
----@field stop fun(self)          # also close; twice is fine
+---@field task fun(self, id: string): table? # the state of a task
+---@field fault fun(self, fault: camb.SandboxFault) # make something fail
+---@field clear_faults fun(self)  # no further faults; those under way continue
+---@field stop fun(self)          # also `close`; a second call does nothing
 
 function core.methods.fault(server, fault)
   core.fault(server, faults.compile(fault, 2))
@@ -87,10 +87,10 @@ local function is_found(program)
   return false
 end
 
---- Start a server.  It is up when this returns, and stops by `stop`, at the
---- end of a `<close>` variable, or when it is collected.  A port in use, a
---- folder that cannot be written or a program that cannot be run gives nil and
---- an error; a wrong option raises.
+--- Start a server.  It is ready when this returns.  It stops with `stop`, at
+--- the end of a `<close>` variable, or when it is collected.  For a port in
+--- use, an unwritable folder or a program that cannot be run, it returns nil
+--- and an error; a wrong option raises.
 ---@param given camb.SandboxOptions?
 ---@return camb.SandboxServer? server
 ---@return camb.Error? err        # kind "network" or "file"

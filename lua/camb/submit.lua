@@ -38,7 +38,7 @@ local function read_reply(operation, transfer)
   return status >= 200 and status < 300 and reply or nil, problem
 end
 
--- Stopped from our side, maybe at a time when all was sent.
+-- Cancelled locally, maybe after everything was sent.
 local function fail_stopped(operation, transfer)
   local is_open, is_sent = pcall(transfer.is_sent, transfer)
   local reply = is_open and read_reply(operation, transfer)

@@ -54,7 +54,7 @@ end
 ---@param given { interval: number?, max_attempts: integer?, deadline: number?,
 ---  run_id: integer?, on_event: fun(event: camb.Event)? }?
 ---@return { id: integer|string, task_id: string, message: string? }? run # and
----  what the service remarks
+---  the service's remark
 ---@return camb.Error? err
 function Task:wait(given)
   self.client:check_open(3)
@@ -66,8 +66,8 @@ function Task:wait(given)
   return run, err
 end
 
---- Stop waiting for it, on our side.  The service has no cancel: the task goes
---- on there and is charged; the wait that is stopped says so.
+--- Cancel the waits for this task.  The service cannot cancel it: the task
+--- continues there and is charged, as the error of each wait says.
 function Task:cancel()
   if self.waiting then
     self.waiting:cancel()

@@ -125,7 +125,7 @@ local function tell_polled(operation, event, last, meaning)
     problem = last.problem })
 end
 
--- The outcome that a reply brings; nothing while the task goes on.
+-- The outcome that a reply brings; nothing while the task runs.
 local function judge(operation, transfer, event, last)
   local status = not event[6] and read(operation, transfer, last)
   local meaning = status and api.meaning(status.status)
@@ -138,7 +138,7 @@ local function judge(operation, transfer, event, last)
 end
 
 --- Hear one event of the transfer that `wait.begin` gave; nothing is returned
---- while the task goes on.
+--- while the task runs.
 ---@param last table # empty at first; what is remembered from event to event
 ---@return table? run # id, task_id
 ---@return camb.Error? err

@@ -10,7 +10,8 @@ local condition = {}
 local Condition = {}
 Condition.__index = Condition
 
---- A new condition for the loop of `client`, or the one of whoever asks.
+--- A new condition for the loop of `client`, or the one of the running
+--- coroutine.
 ---@param client table?
 ---@return camb.Condition
 function condition.new(client)
@@ -18,7 +19,7 @@ function condition.new(client)
     Condition)
 end
 
--- Outside of the loop's coroutines nobody else would turn the loop.
+-- Outside of the loop's coroutines nothing else would turn the loop.
 local function turn(host)
   if host ~= builtin then
     error(("this can wait only in a coroutine of its loop (%s)"):format(

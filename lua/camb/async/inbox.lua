@@ -112,7 +112,7 @@ function Inbox:stop()
 end
 
 --- Close every transfer; nothing is heard of them afterwards.  `problem` is
---- what was raised, if anything: without it, whoever waits was closed.
+--- what was raised, if anything: without it, the waiting coroutine was closed.
 function Inbox:close(problem)
   if problem == nil then
     scheduler.abandon(self.client, self)

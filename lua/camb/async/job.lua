@@ -1,8 +1,8 @@
 --- Jobs: functions that run as coroutines of a loop, and groups of them.
 ---
 --- How a job ends, and whom that wakes, takes no memory: its fields are all
---- there from the beginning, and lists run through the jobs themselves.  Where
---- memory runs out no end is lost, and nobody waits for it in vain.
+--- there from the beginning, and lists run through the jobs themselves.  If
+--- memory runs out, no end is lost and no wait lasts forever.
 
 local Error = require "camb.error"
 local builtin = require "camb.async.loop"
@@ -61,7 +61,7 @@ function job.suspend(host, seconds)
   return not (self and self.cancelled)
 end
 
---- A group of jobs that somebody waits for, in `host`.
+--- A group of jobs that camb.run waits for, in `host`.
 function job.group(host)
   return {
     host = host,
@@ -74,7 +74,7 @@ function job.group(host)
   }
 end
 
---- The group of those that nobody waits for.
+--- The group of the jobs that no camb.run waits for.
 function job.lone(host)
   lone[host] = lone[host] or { host = host, running = 0, waiter = false,
     failed = false, last_failed = false }
@@ -156,7 +156,7 @@ local protect = coroutine.has_pcall and pcall or function(fn, ...)
   return true, fn(...)
 end
 
---- pcall, where a coroutine can yield inside of it; else just a call.
+--- pcall if a coroutine can yield inside it; otherwise a plain call.
 job.protect = protect
 
 -- The built-in loop tells of errors itself, and needs no pcall on the stack.
@@ -167,7 +167,7 @@ local function work_elsewhere(self)
   end
 end
 
--- The coroutine was closed by somebody, or raised, maybe before it began.
+-- The coroutine was closed from outside, or raised, maybe before it began.
 function builtin.on_failure(thread, problem, argument)
   local self = jobs[thread] or argument
   if self and self.status == "running" then
@@ -255,8 +255,8 @@ function Job:join()
   error(self.values, 0)
 end
 
---- Stop the job's waiting: what it waits for returns nil and an error of kind
---- "cancelled".  A job that never ran does not begin.
+--- Cancel the job: the call that it waits in returns nil and an error of kind
+--- "cancelled".  A job that has not started does not start.
 function Job:cancel()
   if self.status == "running" then
     self.cancelled = true
@@ -266,7 +266,7 @@ function Job:cancel()
   end
 end
 
---- `local job <close> = camb.spawn(…)` cancels it where its scope ends.
+--- `local job <close> = camb.spawn(…)` cancels it at the end of its scope.
 Job.__close = Job.cancel
 
 --- True once the job has returned or raised.

@@ -11,8 +11,8 @@ local unpack = table.unpack or unpack -- luacheck: ignore
 
 local builtin = { name = "camb's own" }
 
--- The coroutine of ours that was resumed last, and runs, maybe as the parent of
--- one that is not ours.
+-- The coroutine of this loop that was resumed last, and runs, maybe as the
+-- parent of a foreign one.
 local current
 
 -- Our coroutines: "ready", "running" or "parked".
@@ -20,7 +20,7 @@ local state = setmetatable({}, { __mode = "k" })
 -- What a coroutine that has not begun begins with.
 local beginning = setmetatable({}, { __mode = "k" })
 -- Those to resume, in the order of their waking: a ring with room for all of
--- ours, so that to wake one takes no memory.
+-- this loop, so that waking one takes no memory.
 local ring, size = {}, 0
 local first, count = 1, 0
 local alive = 0
@@ -28,14 +28,14 @@ local sleeping = timers.new()
 -- The clients that are waited for, and their sessions at the same places.
 local clients, sessions = {}, {}
 
---- The running coroutine, where it is one of ours.
+--- The running coroutine, if it belongs to this loop.
 ---@return thread?
 function builtin.running()
   local thread = coroutine.running()
   return thread and state[thread] and thread
 end
 
---- That coroutine, or the one of ours that has resumed it.
+--- That coroutine, or the one of this loop that has resumed it.
 ---@return thread?
 function builtin.current()
   return current

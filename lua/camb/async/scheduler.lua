@@ -31,7 +31,7 @@ scheduler.waiter = job.waiter
 --- Suspend the running coroutine of a host; see camb.async.job.
 scheduler.suspend = job.suspend
 
---- pcall, where a coroutine can yield inside of it; else just a call.
+--- pcall if a coroutine can yield inside it; otherwise a plain call.
 scheduler.protect = job.protect
 
 -- From outside of all jobs: turn the loop until those of `group` have ended.
@@ -77,8 +77,8 @@ local function end_rest()
   end
 end
 
---- Run `fn` and every job that it spawns; returns when all have ended, with
---- what `fn` returned.  Raises the first error that no `join` has seen.
+--- Run `fn` and every job that it spawns.  Returns what `fn` returned once all
+--- of them have ended; raises the first error that no `join` has seen.
 ---@param fn function
 ---@param ... any # its arguments
 ---@return any ...
@@ -102,9 +102,9 @@ function scheduler.run(fn, ...)
   return main:join()
 end
 
---- Begin `fn(...)` as a job of its own.  It runs while camb.run does, or any
---- call that waits outside of all jobs, or in a tick of client:step.  There, an
---- error that no `join` has seen is raised by the next client:step.
+--- Start `fn(...)` as a job.  It runs during camb.run, during any call that
+--- waits outside all jobs, and in client:step, which raises an error that no
+--- `join` has seen.
 ---@param fn function
 ---@param ... any # its arguments
 ---@return camb.Job
@@ -165,9 +165,8 @@ function scheduler.sleep_for(client, seconds)
   return true
 end
 
---- Wait for `seconds`, leaving the time to other jobs.  In a job that is
---- cancelled it raises an error of kind "cancelled", so that a loop of sleeps
---- ends.
+--- Wait for `seconds` while other jobs run.  In a cancelled job it raises an
+--- error of kind "cancelled", so that a loop of sleeps ends.
 ---@param seconds number
 function scheduler.sleep(seconds)
   if type(seconds) ~= "number" then
@@ -202,9 +201,8 @@ local function block(client)
   end
 end
 
---- Wait until `box.waiter`, which is set now, is woken by something that
---- happens to `client`, or a while: whoever waits looks again, then calls
---- `leave`.
+--- Wait until `box.waiter`, which is set now, is woken by an event of `client`,
+--- or for a while: the caller looks again, then calls `leave`.
 --- A tail call leaves no frame on the stack of thousands that wait.
 ---@param client table
 ---@param box table
@@ -222,7 +220,7 @@ function scheduler.wait(client, box)
   return host.suspend()
 end
 
---- `box` is not waited for any more.  Twice is fine.
+--- The wait for `box` is over.  A second call does nothing.
 function scheduler.leave(client, box)
   if box.waiter then
     box.waiter = false
@@ -236,15 +234,15 @@ function scheduler.is_cancelled()
   return running ~= nil and running.cancelled
 end
 
---- Let whoever waits for `box` go on.
+--- Resume the coroutine that waits for `box`.
 function scheduler.notify(client, box)
   if box.waiter then
     (client.loop or builtin).wake(box.waiter)
   end
 end
 
---- `box` is given up; when it was waited for, by a coroutine that somebody
---- closed, and its job ends with it.
+--- `box` is given up.  If a coroutine waited for it, that was closed, and its
+--- job ends with it.
 function scheduler.abandon(client, box)
   local thread = box.waiter
   if thread then

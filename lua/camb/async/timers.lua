@@ -64,7 +64,7 @@ function Sleepers:remove(entry)
   end
 end
 
---- When the next one is to be woken; nil when nobody sleeps.
+--- When the next one is to be woken; nil if no coroutine sleeps.
 function Sleepers:next_at()
   return self[1] and self[1].at
 end

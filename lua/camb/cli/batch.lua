@@ -1,5 +1,5 @@
 --- `camb batch`: many files, and with a store a batch that can be stopped and
---- gone on with at any time, by any number of machines.
+--- resumed at any time, by any number of machines.
 
 local camb = require "camb"
 local core = require "camb.core"
@@ -28,7 +28,7 @@ local function again(arguments, words)
     is_less and "  (with its password in " .. LEAVE_IT_OUT .. ")" or "")
 end
 
--- Whoever lists the processes of this machine sees what stands in a command.
+-- A list of the machine's processes shows the whole command line.
 local function warn_of_password(arguments)
   if arguments.store and select(2, store.address(arguments.store)) then
     io.stderr:write("camb: other users of this machine see the password in "
@@ -198,7 +198,7 @@ local function work(client, arguments)
 end
 
 -- A sandbox for a store has to be there again, tasks and all, when the store
--- is gone on with.
+-- is resumed.
 local function sandbox_of(arguments)
   if not arguments.sandbox or not arguments.store then
     return nil

@@ -1,5 +1,5 @@
 --- What the command does about tasks that are paid for and whose stems are not
---- here: how to fetch them is told wherever a run ends early, and kept in a
+--- here: a run that ends early says how to download them, and keeps that in a
 --- journal beside the stems until they are.
 
 local paid = {}

@@ -14,7 +14,7 @@ local loop = { name = "copas" }
 local SELECT_LIMIT = 1024
 
 -- What Copas takes for a socket: it is read from whenever the client's
--- descriptor is readable, and says "timeout" until nobody waits any more.
+-- descriptor is readable, and says "timeout" until no wait is left.
 local Reader = {}
 Reader.__index = Reader
 
@@ -76,7 +76,7 @@ function loop.attach(client)
   loop.start(copas.receive, readers[client])
 end
 
--- Copas lets go of a closed socket before it selects again.
+-- Copas drops a closed socket before it selects again.
 function loop.detach(client)
   if readers[client] then
     copas.close(readers[client])

@@ -59,8 +59,8 @@ function loop.attach(client)
   end
 end
 
--- The coroutine that steps sees by itself that nobody waits: it is only woken,
--- as somebody may wait again by then.
+-- The coroutine that steps sees by itself when no wait is left: it is only
+-- woken, as there may be a new one by then.
 function loop.detach(client)
   if controllers[client] and not client.closed then
     cqueues.cancel(client:pollfd())

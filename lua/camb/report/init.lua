@@ -240,7 +240,7 @@ local function failure(path, words)
     message = ('the page "%s" cannot be written: %s'):format(path, words) })
 end
 
--- Another file of this name is somebody's.
+-- Another file of this name is the user's.
 local function is_taken(path)
   local kind = core.stat(path)
   if not kind then

@@ -177,7 +177,7 @@ local function of_entry(entry)
   return item, base
 end
 
--- A pair whose stems are both there is done, whoever made it.
+-- A pair whose stems are both there is done, whatever made it.
 local function of_pair(base)
   local paths = { foreground = core.existing(base .. ".foreground"),
     background = core.existing(base .. ".background") }
