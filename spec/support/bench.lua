@@ -1,5 +1,7 @@
 --- What the programs of spec/bench share: commands, costs, medians.
 
+local workspace = require "spec.support.workspace"
+
 local bench = {}
 
 function bench.quote(text)
@@ -15,15 +17,7 @@ function bench.run(command)
   return output
 end
 
---- The contents of a file, nil when there is none.
-function bench.read(path)
-  local file = io.open(path, "rb")
-  local text = file and file:read("*a")
-  if file then
-    file:close()
-  end
-  return text
-end
+bench.read = workspace.read
 
 --- Command words that keep a process on a core of its own, where there are two.
 function bench.on_core(number)
