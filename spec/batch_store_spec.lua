@@ -704,7 +704,7 @@ describe("a batch with a store", function()
       server:fault({ step = "submit", at = "accepted", close = true })
       local said = camb_batch("%s/in --store %s", folder, path)
       assert.is_nil(said:find("--retry-failed", 1, true), said)
-      assert.matches("send it again, which may cost twice, with: camb batch --store "
+      assert.matches("charged twice) with: camb batch --store "
         .. path .. " --resubmit-unknown\n", said, 1, true)
     end)
 

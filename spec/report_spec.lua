@@ -88,7 +88,7 @@ describe("camb report of a folder", function()
     local item = items(folder .. "/out").half
     assert.equal("failed", item.state)
     assert.equal("stems missing", item.word)
-    assert.equal("not there: the background", item.error)
+    assert.equal("missing: the background", item.error)
     assert.equal(1, #item.tracks)
   end)
 
@@ -106,8 +106,8 @@ describe("camb report of a folder", function()
     assert.equal("open", item.state)
     assert.equal("being separated", item.word)
     assert.equal("t-1", item.task)
-    assert.same({ { 1772366400, "the upload began" }, { 1772366409,
-      "the service accepted it as a task" } }, item.events)
+    assert.same({ { 1772366400, "upload started" }, { 1772366409,
+      "accepted by the service" } }, item.events)
     assert.equal("mixture", item.tracks[1].stem)
   end)
 

@@ -268,11 +268,11 @@ local TABLE = {
   { name = "output", rule = check.filled, calls = "",
     flag = "-o --output FILE", commands = "report",
     flag_default = "report.html",
-    help = "The page.  Audio is not in it: it refers to the files where they "
-      .. "are." },
+    help = "File for the page.  The page links to the audio, and does not "
+      .. "contain it." },
   { name = "no_pictures", rule = check.boolean, calls = "",
     flag = "--no-pictures", commands = "report",
-    help = "Leave the pictures out, for which each file is read whole." },
+    help = "Omit the pictures, which need each file to be read completely." },
 }
 
 -- Calls that take what others take, too.

@@ -116,8 +116,8 @@ local function say_how_to_resume(arguments, counts, is_stopped)
     words, option = "see failures with --status; retry them with",
       " --retry-failed"
   elseif counts and counts.unknown_outcome then
-    words, option = "see with --status what may have been sent; send it again, "
-      .. "which may cost twice, with", " --resubmit-unknown"
+    words, option = "see unknown outcomes with --status; resubmit them (may be "
+      .. "charged twice) with", " --resubmit-unknown"
   end
   local line = words and again(arguments, option)
   if line and not line:find("…", 1, true) then

@@ -49,8 +49,8 @@ local function announce(server, ca_file)
   io.stdout:write(("Use it with: export CAMB_BASE_URL=%s CAMB_API_KEY=%s\n")
     :format(server.base_url, server.api_key))
   if ca_file then
-    io.stdout:write(("Its certificates are of the authority in %s: export "
-      .. "CURL_CA_BUNDLE=%s\n"):format(ca_file, ca_file))
+    io.stdout:write(("Trust its certificates with: export CURL_CA_BUNDLE=%s\n")
+      :format(ca_file))
   end
   io.stdout:flush()
 end

@@ -36,24 +36,24 @@ local STATES = {
   intended = { "open", "waiting to be sent" },
   submitting = { "open", "being sent" },
   submitted = { "open", "being separated" },
-  finished = { "open", "separated, not fetched" },
+  finished = { "open", "separated, not downloaded" },
   downloaded = { "done", "done" },
   fetched = { "done", "done" },
   failed = { "failed", "failed" },
-  refused = { "failed", "not accepted" },
+  refused = { "failed", "rejected" },
   unknown_outcome = { "failed", "outcome unknown" },
 }
 
 -- What happened when a job came to a state.
 local HAPPENED = {
-  submitting = "the upload began",
-  submitted = "the service accepted it as a task",
-  finished = "the service had separated it",
-  downloaded = "both stems were here",
-  fetched = "both stems were here",
-  failed = "it failed",
-  refused = "the service did not accept it",
-  unknown_outcome = "what became of the upload was not known",
+  submitting = "upload started",
+  submitted = "accepted by the service",
+  finished = "separated by the service",
+  downloaded = "both stems complete",
+  fetched = "both stems complete",
+  failed = "failed",
+  refused = "rejected by the service",
+  unknown_outcome = "upload outcome unknown",
 }
 
 local function new(name, state)
@@ -91,7 +91,7 @@ local function set_stems(item, paths)
   end
   if item.state == "done" and #missing > 0 then
     item.state, item.word = "failed", "stems missing"
-    item.error = "not there: " .. table.concat(missing, ", ")
+    item.error = "missing: " .. table.concat(missing, ", ")
   end
 end
 
