@@ -2,6 +2,8 @@
 
 local audio = require "camb.audio"
 local make = require("spec.support.audio").make
+local decode = require("spec.support.audio").decode
+local is_same = require("spec.support.audio").is_same
 local workspace = require "spec.support.workspace"
 
 local MIX = "examples/mix.flac"
@@ -186,6 +188,109 @@ describe("camb.audio.spectrogram", function()
         select(2, brightest(found, column)) > 200)
     end
   end)
+end)
+
+describe("camb.audio.convert", function()
+  it("is exact from lossless to lossless, at 16 and at 24 bits", function()
+    for _, codec in ipairs({ "pcm_s16le", "pcm_s24le" }) do
+      local bits = codec == "pcm_s16le" and 16 or 24
+      local source = sound("aevalsrc='0.5*sin(700*t)+0.1*random(0)"
+        .. "|0.3*random(1)':s=44100:d=1.01", "exact.wav", "-c:a " .. codec)
+      local flac, wav = folder .. "/exact.flac", folder .. "/again.wav"
+      assert(audio.convert(source, flac, { overwrite = true }))
+      assert(audio.convert(flac, wav, { overwrite = true }))
+      local sounds = decode({ source, flac, wav }, bits)
+      for i = 2, 3 do
+        assert.equal(44100, sounds[i].rate)
+        assert.equal(2, sounds[i].channels)
+        assert.is_true(is_same(sounds[1].samples, sounds[i].samples))
+      end
+    end
+  end)
+
+  it("writes each format that it names, as long as the source", function()
+    for format, codec in pairs({ flac = "flac", wav = "pcm_s16le",
+      mp3 = "mp3", opus = "opus", m4a = "aac", aac = "aac" }) do
+      for _, rate in ipairs({ 8000, 44100, 96000 }) do
+        local source = sound(("sine=660:r=%d:d=2"):format(rate), "any.wav")
+        local output = folder .. "/any." .. format
+        assert(audio.convert(source, output, { overwrite = true }))
+        assert.equal(codec, audio.probe(output).codec)
+        local made = assert(audio.spectrogram(output,
+          { columns = 20, rows = 32 }))
+        -- ADTS does not say how much of it is the codec's own delay
+        local delay = format == "aac" and 3072 / rate or 0
+        assert.is_true(math.abs(made.duration - 2) < 0.1 + delay, format)
+        local row, level = brightest(made, 10)
+        assert.is_true(math.abs(row - row_of(made, 660)) <= 1, format)
+        assert.is_true(level > 180)
+      end
+    end
+  end)
+
+  it("mixes down what a format has no channels for", function()
+    local source = sound("aevalsrc='0.1*sin(900*t)|0|0|0|0|0':c=5.1:s=48000:d=1",
+      "surround.wav")
+    for format, channels in pairs({ mp3 = 2, opus = 2, m4a = 6, flac = 6 }) do
+      local output = folder .. "/surround." .. format
+      assert(audio.convert(source, output))
+      assert.equal(channels, audio.probe(output).channels)
+    end
+  end)
+
+  it("carries tags and cover of another file over", function()
+    make("-f lavfi -i color=s=16x16:d=1 -frames:v 1", folder .. "/c.png")
+    local tagged = make(("-f lavfi -i sine=d=1 -i %s/c.png -map 0 -map 1 "
+      .. "-disposition:v attached_pic -metadata title=Gr\195\188\195\159e "
+      .. "-metadata artist=Nina -metadata date=1965"):format(folder),
+      folder .. "/original.mp3")
+    local stem = sound("sine=d=1", "stem.flac")
+    for format, has_cover in pairs({ flac = true, mp3 = true, m4a = true,
+      wav = false, opus = false }) do
+      local output = folder .. "/dressed." .. format
+      assert(audio.convert(stem, output, { tags_from = tagged }))
+      local found = assert(audio.probe(output))
+      assert.equal("Gr\195\188\195\159e", found.tags.title, format)
+      assert.equal("Nina", found.tags.artist, format)
+      assert.equal(has_cover, found.has_cover, format)
+    end
+  end)
+
+  it("heeds the bit rate", function()
+    local source = sound("anoisesrc=d=4:r=44100", "noise.wav")
+    local function size(bitrate)
+      local output = ("%s/noise.%d.mp3"):format(folder, bitrate)
+      assert(audio.convert(source, output, { bitrate = bitrate }))
+      return #workspace.read(output)
+    end
+    assert.is_true(size(64000) * 3 < size(320000))
+  end)
+
+  it("leaves nothing behind where it fails, and replaces nothing unasked",
+    function()
+      local notes = workspace.write(folder .. "/text.wav", "not audio")
+      local ok, err = audio.convert(notes, folder .. "/none.flac")
+      assert.is_nil(ok)
+      assert.equal("source", err.kind)
+      assert.is_nil(workspace.read(folder .. "/none.flac.part"))
+      local source = sound("sine=d=1", "again.flac")
+      ok, err = audio.convert(source, source)
+      assert.is_nil(ok)
+      assert.equal(('"%s": exists already'):format(source), err.message)
+      ok, err = audio.convert(source, folder .. "/nowhere/a.flac")
+      assert.is_nil(ok)
+      assert.equal("file", err.kind)
+    end)
+
+  it("refuses an extension that it does not know, at the caller's line",
+    function()
+      local ok, problem = pcall(function()
+        audio.convert(MIX, folder .. "/a.xyz")
+      end)
+      assert.is_false(ok)
+      assert.matches("audio_spec.lua:%d+: option 'output': its extension is "
+        .. "none of flac, wav, mp3, opus, m4a, aac", problem)
+    end)
 end)
 
 describe("camb.audio", function()

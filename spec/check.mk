@@ -96,7 +96,7 @@ endef
 # in Lua, too: minutes each, in C that the others run as well.  TSan runs what has threads.
 SANITIZERS = sanitize-asan sanitize-valgrind sanitize-tsan
 SLOW_LIMIT ?= 2700
-VALGRIND_SPECS ?= $(filter-out $(patsubst %,spec/%_spec.lua,engine engine_% \
+VALGRIND_SPECS ?= $(filter-out $(patsubst %,spec/%_spec.lua,audio engine engine_% \
   formats batch_store store cli control readme),$(wildcard spec/*_spec.lua))
 TSAN_SPECS ?= $(wildcard spec/sandbox*_spec.lua) spec/faults_spec.lua
 .PHONY: sanitize $(SANITIZERS)

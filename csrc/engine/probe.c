@@ -46,10 +46,23 @@ static int add_tags (Probe *p, const AVDictionary *tags) {
   return 0;
 }
 
-static void find_cover (Probe *p, const AVFormatContext *container) {
-  for (unsigned i = 0; i < container->nb_streams; i++)
-    if (container->streams[i]->disposition & AV_DISPOSITION_ATTACHED_PIC)
-      p->has_cover = 1;
+static int keep_cover (Probe *p, const AVStream *s) {
+  p->cover = av_packet_clone(&s->attached_pic);
+  p->cover_codec = avcodec_parameters_alloc();
+  if (p->cover == NULL || p->cover_codec == NULL)
+    return AVERROR(ENOMEM);
+  return avcodec_parameters_copy(p->cover_codec, s->codecpar);
+}
+
+/* The first of the pictures that has bytes. */
+static int find_cover (Probe *p, const AVFormatContext *container) {
+  for (unsigned i = 0; i < container->nb_streams; i++) {
+    const AVStream *s = container->streams[i];
+    if (p->cover == NULL && s->disposition & AV_DISPOSITION_ATTACHED_PIC &&
+        s->attached_pic.size > 0)
+      return keep_cover(p, s);
+  }
+  return 0;
 }
 
 static void find_duration (Probe *p, const Demuxer *d) {
@@ -73,7 +86,6 @@ static void describe (Probe *p, const Demuxer *d) {
   /* "mov,mp4,m4a,…": all of one kind, and the first is told */
   snprintf(p->container, sizeof p->container, "%.*s", (int)strcspn(names, ","),
            names);
-  find_cover(p, d->container);
 }
 
 static int refuse_open (AVFormatContext *container, AVIOContext **io,
@@ -81,6 +93,14 @@ static int refuse_open (AVFormatContext *container, AVIOContext **io,
   (void)container, (void)url, (void)flags, (void)options;
   *io = NULL;
   return AVERROR(EACCES);
+}
+
+/* The size of a picture is known only after a look into it. */
+static int read_head (Probe *p, AVFormatContext *container) {
+  int code = add_tags(p, container->metadata);
+  if (code == 0 && p->cover == NULL && container->nb_streams > 1)
+    avformat_find_stream_info(container, NULL);
+  return code < 0 ? code : find_cover(p, container);
 }
 
 /* The demuxer passes over the tags in front of a raw stream: what they say is
@@ -94,11 +114,8 @@ static int read_front (Probe *p, const Demuxer *d, const char *path) {
     container->pb = io;
     container->io_open = refuse_open;
     /* On failure this frees the container, though never the caller's file. */
-    if (avformat_open_input(&container, url, d->container->iformat, NULL) >=
-        0) {
-      find_cover(p, container);
-      code = add_tags(p, container->metadata);
-    }
+    if (avformat_open_input(&container, url, d->container->iformat, NULL) >= 0)
+      code = read_head(p, container);
   }
   avformat_close_input(&container);
   avio_closep(&io);
@@ -114,7 +131,8 @@ int probe (Probe *p, const char *path, Fault *fault) {
   if (result == 0) {
     describe(p, &d);
     if (add_tags(p, d.container->metadata) < 0 ||
-        add_tags(p, d.stream->metadata) < 0 || read_front(p, &d, path) < 0)
+        add_tags(p, d.stream->metadata) < 0 || find_cover(p, d.container) < 0 ||
+        read_front(p, &d, path) < 0)
       result = fault_memory(fault);
   }
   demuxer_close(&d);
@@ -123,6 +141,8 @@ int probe (Probe *p, const char *path, Fault *fault) {
 
 void probe_free (Probe *p) {
   av_dict_free(&p->tags);
+  av_packet_free(&p->cover);
+  avcodec_parameters_free(&p->cover_codec);
 }
 
 int probe_next_tag (const Probe *p, int *at, const char **name,

@@ -5,7 +5,9 @@
 
 #include "engine/fault.h"
 
+struct AVCodecParameters;
 struct AVDictionary;
+struct AVPacket;
 
 typedef struct Probe {
   double duration; /* seconds; 0: unknown */
@@ -14,8 +16,9 @@ typedef struct Probe {
   int channels;    /* of the best audio track */
   char codec[32];  /* FFmpeg's name, such as "flac" */
   char container[32];
-  int has_cover;
   struct AVDictionary *tags;
+  struct AVPacket *cover; /* a picture, as it is in the file; NULL: none */
+  struct AVCodecParameters *cover_codec;
 } Probe;
 
 /* Fill a zeroed 'p'.  Returns 0 or -1; free it either way.  Blocks for as long

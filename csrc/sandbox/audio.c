@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "engine/convert.h"
 #include "engine/overview.h"
 #include "engine/probe.h"
 
@@ -81,7 +82,7 @@ static int l_probe (lua_State *L) {
   setcount(L, "channels", p->channels);
   setstring(L, "codec", p->codec);
   setstring(L, "container", p->container);
-  setboolean(L, "has_cover", p->has_cover);
+  setboolean(L, "has_cover", p->cover != NULL);
   settags(L, p);
   return 1;
 }
@@ -133,9 +134,27 @@ static int l_overview (lua_State *L) {
   return 1;
 }
 
+/* core.convert(path, output, format, bitrate, tags): true, or nil and what
+** pushfault gives. */
+static int l_convert (lua_State *L) {
+  Convert c = {
+    .path = luaL_checkstring(L, 1),
+    .output = luaL_checkstring(L, 2),
+    .format = luaL_checkstring(L, 3),
+    .bitrate = (int)luaL_checknumber(L, 4),
+    .tags = luaL_optstring(L, 5, NULL),
+  };
+  Fault fault = {0};
+  if (convert(&c, &fault) < 0)
+    return pushfault(L, &fault);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
   {"probe", l_probe},
   {"overview", l_overview},
+  {"convert", l_convert},
   {NULL, NULL},
 };
 
@@ -150,4 +169,10 @@ void audio_register (lua_State *L) {
   settype(L, PROBE_T, l_probe_gc);
   settype(L, OVERVIEW_T, l_overview_gc);
   luaL_setfuncs(L, functions, 0);
+  lua_newtable(L);
+  for (int i = 0; convert_formats[i] != NULL; i++) {
+    lua_pushstring(L, convert_formats[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "formats");
 }

@@ -1,9 +1,11 @@
---- Looking at recordings, by FFmpeg's libraries: what they say of themselves,
---- and what they look like.  It comes with the rock camb-sandbox.  Each call
---- blocks, in constant memory: `probe` for as long as reading the file's head
---- takes, the others for a few seconds an hour of sound.
+--- Recordings through FFmpeg's libraries: what they say of themselves, what
+--- they look like, and other formats.  It comes with the rock camb-sandbox.
+--- Each call blocks, in constant memory: `probe` for as long as reading the
+--- file's head takes, the others for a few seconds an hour of sound.
 
+local ascii = require "camb.ascii"
 local check = require "camb.check"
+local client_core = require "camb.core"
 local core = require "camb.sandbox.core"
 local Error = require "camb.error"
 
@@ -113,6 +115,67 @@ function audio.spectrogram(path, given)
     found.columns, found.rows = checked.columns, checked.rows
   end
   return found, err
+end
+
+local CONVERT = {
+  format = check.one_of(core.formats),
+  bitrate = check.whole(8000, 1000000),
+  tags_from = check.filled,
+  overwrite = check.boolean,
+}
+
+local function refuse_output(path, words)
+  return nil, Error.new({ kind = "file", path = path,
+    message = ('"%s": %s'):format(path, words) })
+end
+
+--- What `convert` takes.
+---@class camb.ConvertOptions
+---@field format "flac"|"wav"|"mp3"|"opus"|"m4a"|"aac"|nil # default: what the
+---                        # output's extension says
+---@field bitrate integer? # bit/s, of MP3 (default 256000), Opus (160000) and
+---                        # AAC (192000)
+---@field tags_from string? # the file whose tags and cover are copied; default:
+---                        # the recording itself
+---@field overwrite boolean? # replace an output that exists
+
+--- Write the recording at `path` to `output` in another format, whole or not at
+--- all.  FLAC and WAV are exact; the others take up to the rates and channels
+--- that they know (MP3 and Opus: stereo).  Tags are copied to all but ADTS
+--- (`aac`), covers to FLAC, MP3 and M4A.
+---@param path string
+---@param output string
+---@param given camb.ConvertOptions?
+---@return boolean? ok
+---@return camb.Error? err # kind "source": no audio; "file": cannot be read, or
+---  the output cannot be written
+function audio.convert(path, output, given)
+  local checked = options(path, given, CONVERT, {})
+  check.value("output", output, check.filled, 2)
+  if output == nil then
+    error("an output is missing", 2)
+  end
+  local format = checked.format or ascii.lower(output:match("%.(%w+)$") or "")
+  if CONVERT.format.check(format) then
+    error(("option 'output': its extension is none of %s"):format(
+      table.concat(core.formats, ", ")), 2)
+  elseif not checked.overwrite and client_core.stat(output) then
+    return refuse_output(output, "exists already")
+  end
+  local part = output .. ".part"
+  local ok, is_unreadable, words = core.convert(path, part, format,
+    checked.bitrate or 0, checked.tags_from or path)
+  if not ok then
+    os.remove(part)
+    return failed(path, is_unreadable, words)
+  end
+  local problem
+  ok, problem = os.rename(part, output)
+  if not ok then
+    os.remove(part)
+    return refuse_output(output, problem)
+  end
+  return true
 end
 
 --- Both in one pass.

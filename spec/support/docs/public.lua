@@ -54,6 +54,8 @@ public.ROOMS = {
     class = "camb.Peaks" },
   { title = "Spectrogram", module = "camb.audio",
     file = "lua/camb/audio.lua", class = "camb.Spectrogram" },
+  { title = "ConvertOptions", module = "camb.audio",
+    file = "lua/camb/audio.lua", class = "camb.ConvertOptions" },
   { title = "camb.sandbox", module = "camb.sandbox",
     file = "lua/camb/sandbox.lua", owner = "sandbox" },
   { title = "SandboxServer", module = "camb.sandbox",

@@ -1,0 +1,24 @@
+/* A recording in another format, with the tags and the cover of a third. */
+
+#ifndef CAMB_ENGINE_CONVERT_H
+#define CAMB_ENGINE_CONVERT_H
+
+#include "engine/fault.h"
+
+typedef struct Convert {
+  const char *path;   /* to read */
+  const char *output; /* to create, or to empty; it stays behind on failure */
+  const char *format; /* one of convert_formats */
+  int bitrate;        /* bit/s; 0: the format's usual one */
+  const char *tags;   /* the file whose tags and cover are copied; NULL: none */
+} Convert;
+
+/* "flac", "wav", …, NULL.  "m4a" and "aac" are AAC, the latter without a
+** container and so without tags. */
+extern const char *const convert_formats[];
+
+/* Convert, exactly where the format is lossless; rate and channels change
+** where the format has no others.  Returns 0 or -1.  Blocks. */
+int convert (const Convert *c, Fault *fault);
+
+#endif
