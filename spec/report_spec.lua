@@ -119,6 +119,26 @@ describe("camb report of a folder", function()
       item.tracks[1].nopicture)
   end)
 
+  it("takes the pictures of files that have not changed from the older page",
+    function()
+      pair(folder .. "/a")
+      pair(folder .. "/b")
+      local path = folder .. "/r.html"
+      report("%s -o %s", folder, path)
+      local page = workspace.read(path)
+      local before = json_of(path, "pictures-0")
+      -- a mark in what is kept shows where it comes from
+      workspace.write(path, (page:gsub('("peaks":")....', "%1MARK")))
+      workspace.run(("touch -d 2001-01-01 %s/a.foreground.flac"):format(folder))
+      assert.equal(0, select(2, report("%s -o %s", folder, path)))
+      local after = json_of(path, "pictures-0")
+      assert.same(before.foreground, after.foreground)
+      assert.equal("MARK", after.background.peaks:sub(1, 4))
+      assert.equal("MARK", json_of(path, "pictures-1").foreground.peaks
+        :sub(1, 4))
+      assert.matches("^0:00 .- 44.1 kHz", json_of(path, "data").items[1].facts)
+    end)
+
   it("leaves pictures out with --no-pictures", function()
     pair(folder .. "/a")
     report("%s -o %s/r.html --no-pictures", folder, folder)

@@ -6,6 +6,7 @@ local redact = require "camb.redact"
 local report = require "camb.report"
 local session = require "camb.cli.session"
 local status = require "camb.cli.status"
+local store = require "camb.store"
 
 local command = {}
 
@@ -36,8 +37,8 @@ function command.run(arguments)
   if not list then
     return session.complain(err)
   elseif #list == 0 then
-    return session.complain(('"%s" holds no stems: separate something with '
-      .. "camb separate -o %s FILE"):format(place, place), status.FILE)
+    return session.complain(('"%s" holds no stems: camb separate and camb '
+      .. "batch write some"):format((store.address(place))), status.FILE)
   end
   if not pcall(require, "camb.audio") and not arguments.no_pictures then
     say("the page has no pictures: they need the rock camb-sandbox")

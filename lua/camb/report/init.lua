@@ -141,20 +141,57 @@ local function picture_of(look)
     cells = (look.cells:gsub(".", code_of_cell)) }
 end
 
+-- What an older page at `path` has of files, by their addresses: to look at
+-- those again that have changed since is enough.
+local function known_pictures(path)
+  local page = core.stat(path) and read(path) or ""
+  local function decoded(id)
+    return json.decode(page:match('<script type="application/json" id="' .. id
+      .. '">(.-)</script>') or "null")
+  end
+  local known, data = {}, decoded("data")
+  local is_alike = type(data) == "table" and data.columns == COLUMNS
+    and data.rows == ROWS and data.peaks == PEAKS
+  local pictures = {}
+  for index, text_of in page:gmatch('id="pictures%-(%d+)">(.-)</script>') do
+    pictures[tonumber(index)] = is_alike and json.decode(text_of) or nil
+  end
+  for i, item in ipairs(is_alike and data.items or {}) do
+    for _, track in ipairs(pictures[i - 1] and item.tracks or {}) do
+      track.picture = pictures[i - 1][track.stem]
+      known[track.url] = track.picture and track
+    end
+  end
+  return known
+end
+
+local function look_at(audio, path)
+  local look, err = audio.overview(path, PEAKS, COLUMNS, ROWS)
+  if look then
+    look.picture = picture_of(look)
+  end
+  return look, err
+end
+
 -- A file that cannot be looked at has a track all the same: a browser may play
 -- it.
-local function add_picture(audio, track, path, pictures)
-  if not audio then
-    return nil
+local function add_picture(maker, track, path, pictures)
+  local _, size, changed = core.stat(path)
+  track.mark = ("%.0f %s"):format(size, ascii.number(changed))
+  local look, err = maker.known[track.url], nil
+  if not look or look.mark ~= track.mark then
+    if not maker.audio then
+      return
+    end
+    look, err = look_at(maker.audio, path)
   end
-  local look, err = audio.overview(path, PEAKS, COLUMNS, ROWS)
   if not look then
     track.nopicture = "No picture: " .. err.message
-    return nil
+    return
   end
-  track.duration = look.duration
-  pictures[track.stem] = picture_of(look)
-  return look
+  track.duration, track.rate = look.duration, look.rate
+  track.channels = look.channels
+  pictures[track.stem] = look.picture
 end
 
 -- --- items ------------------------------------------------------------------
@@ -170,12 +207,12 @@ end
 
 local CHANNELS = { "mono", "stereo" }
 
-local function facts_of(look, item)
+local function facts_of(track, item)
   local facts = {}
-  if look then
-    facts[1] = clock(look.duration)
-    facts[2] = (("%.4g kHz"):format(look.rate / 1000):gsub(",", "."))
-    facts[3] = CHANNELS[look.channels] or look.channels .. " channels"
+  if track and track.duration then
+    facts[1] = clock(track.duration)
+    facts[2] = (("%.4g kHz"):format(track.rate / 1000):gsub(",", "."))
+    facts[3] = CHANNELS[track.channels] or track.channels .. " channels"
   end
   if item.foreground or item.background then
     local folder = names.normal(item.foreground or item.background)
@@ -197,22 +234,24 @@ local function known_of(item)
 end
 
 -- What the page is told of `item`, its pictures, and how long it is.
-local function describe(item, folder, audio)
-  local tracks, pictures, look = {}, {}, nil
+local function describe(item, folder, maker)
+  local tracks, pictures = {}, {}
   for _, stem in ipairs(TRACKS) do
     local path = item[stem] and core.real_path(item[stem])
     if path then
       local track = { stem = stem, url = address(path, folder),
         file = path:match("[^/]*$") }
       tracks[#tracks + 1] = track
-      look = add_picture(audio, track, path, pictures) or look
+      if maker then
+        add_picture(maker, track, path, pictures)
+      end
     end
   end
   return { name = item.name, state = item.state, word = item.word,
     error = item.error, kind = item.kind, task = item.task, run = item.run,
     source = item.source, time = item.time, events = item.events,
-    known = known_of(item), facts = facts_of(look, item), tracks = tracks },
-    pictures, look and look.duration or 0
+    known = known_of(item), facts = facts_of(tracks[1], item),
+    tracks = tracks }, pictures, tracks[1] and tracks[1].duration or 0
 end
 
 local function summary(list, seconds)
@@ -282,7 +321,8 @@ end
 ---@field on_item fun(done: integer, total: integer)? # called before each
 
 --- Write the page of `list` to `path`, whole or not at all.  Pictures need
---- camb.audio, of the rock camb-sandbox.
+--- camb.audio, of the rock camb-sandbox; those of files that have not changed
+--- are taken from an older page at `path`.
 ---@param path string
 ---@param list camb.ReportItem[]
 ---@param given camb.ReportOptions?
@@ -297,14 +337,15 @@ function report.write(path, list, given)
     return failure(path, "another file has this name")
   end
   local has_audio, audio = pcall(require, "camb.audio")
-  audio = has_audio and given.pictures ~= false and audio or nil
+  local maker = given.pictures ~= false and { known = known_pictures(path),
+    audio = has_audio and audio or nil } or nil
   local told, scripts, seconds = {}, {}, 0
   for i, item in ipairs(list) do
     if given.on_item then
       given.on_item(i - 1, #list)
     end
     local pictures, length
-    told[i], pictures, length = describe(item, folder, audio)
+    told[i], pictures, length = describe(item, folder, maker)
     seconds = seconds + length
     if next(pictures) then
       scripts[#scripts + 1] = ('<script type="application/json" '
@@ -316,8 +357,8 @@ function report.write(path, list, given)
     title = escape(given.title or "Separated recordings"),
     css = css, js = js, policy = policy(css, js),
     pictures = table.concat(scripts),
-    data = encode({ items = told, columns = COLUMNS, made = core.time(),
-      summary = summary(list, seconds) }),
+    data = encode({ items = told, columns = COLUMNS, rows = ROWS, peaks = PEAKS,
+      made = core.time(), summary = summary(list, seconds) }),
   }
   return write_whole(path, { (read(HERE .. "page.html"):gsub("{{(%l+)}}",
     parts)) })
