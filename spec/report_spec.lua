@@ -111,6 +111,28 @@ describe("camb report of a folder", function()
     assert.equal("mixture", item.tracks[1].stem)
   end)
 
+  it("passes over lines of the journal that camb has not written", function()
+    pair(folder .. "/a")
+    workspace.write(folder .. "/.camb-journal", '{"job":1,"name":[1]}\n[]\n'
+      .. '7\n"x"\n["a"]\n{"job":"1","state":"submitting","output_dir":{}}\n')
+    local _, list = items(folder)
+    assert.equal(1, #list)
+  end)
+
+  it("takes a name in any bytes, and no stem for one that is no file",
+    function()
+      pair(folder .. "/out/caf\233")
+      workspace.run(("cd %s/out && mkfifo f.foreground.flac && "
+        .. "ln -s nowhere l.foreground.flac && mkdir d.foreground.flac")
+        :format(folder))
+      local found = items(folder .. "/out")
+      assert.equal("out/caf%E9.foreground.flac",
+        found["caf\\xe9"].tracks[1].url)
+      for name, item in pairs(found) do
+        assert.equal(name == "caf\\xe9" and 2 or 0, #item.tracks)
+      end
+    end)
+
   it("says what cannot be looked at, and plays it all the same", function()
     workspace.write(folder .. "/odd.foreground.flac", "not audio")
     workspace.write(folder .. "/odd.background.flac", "not audio")

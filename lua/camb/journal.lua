@@ -138,10 +138,24 @@ function journal.finish(operation, is_fetched, err)
   end
 end
 
-local function take_line(line, entries, by_job, by_task)
+-- The fields of a line; nil for one that is cut short, or no line of ours.
+local function fields_of(line)
   local fields = json.decode(line)
-  if type(fields) ~= "table" then
-    return -- cut short
+  if type(fields) ~= "table" or not (fields.job or fields.task_id) then
+    return nil
+  end
+  for _, value in pairs(fields) do
+    if type(value) ~= "string" then
+      return nil
+    end
+  end
+  return fields
+end
+
+local function take_line(line, entries, by_job, by_task)
+  local fields = fields_of(line)
+  if not fields then
+    return
   end
   local entry = by_task[fields.task_id or false] or by_job[fields.job or false]
   if not entry then

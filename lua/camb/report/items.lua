@@ -57,7 +57,7 @@ local HAPPENED = {
 }
 
 local function new(name, state)
-  local words = STATES[state] or { "open", tostring(state) }
+  local words = STATES[state] or { "open", state or "unknown" }
   return { name = name, state = words[1], word = words[2], events = {} }
 end
 
