@@ -173,6 +173,9 @@ demo: deps ## Separate examples/mix.flac by the sandbox.
 	@$(AGAIN) all
 	@rm -rf $(BUILD)/demo
 	$(COMMAND) separate examples/mix.flac --sandbox -o $(BUILD)/demo
+	@$(COMMAND) report $(BUILD)/demo --mixtures examples \
+	  -o $(BUILD)/demo/report.html >/dev/null
+	@echo 'Open $(BUILD)/demo/report.html in a browser to listen.'
 
 # The suite, in this build.  Specs find LUA and BUILD in their environment.
 SPECS ?= spec

@@ -161,6 +161,27 @@ describe("camb report of a folder", function()
       assert.matches("^0:00 .- 44.1 kHz", json_of(path, "data").items[1].facts)
     end)
 
+  it("finds the recordings of --mixtures by their names and folders",
+    function()
+      pair(folder .. "/out/a")
+      pair(folder .. "/out/one/01")
+      pair(folder .. "/out/two/01")
+      for _, name in ipairs({ "a.mp3", "one/01.wav", "two/01.wav" }) do
+        stem(folder .. "/in/" .. name)
+      end
+      local output = report("%s/out -o %s/r.html --mixtures %s/in/", folder,
+        folder, folder)
+      local urls = {}
+      for _, item in ipairs(json_of(folder .. "/r.html", "data").items) do
+        assert.equal("mixture", item.tracks[1].stem, output)
+        urls[#urls + 1] = item.tracks[1].url
+      end
+      table.sort(urls)
+      assert.same({ "in/a.mp3", "in/one/01.wav", "in/two/01.wav" }, urls)
+      output = report("%s/out -o %s/r.html --mixtures /nowhere", folder, folder)
+      assert.equal('camb: "/nowhere" is no folder\n', output)
+    end)
+
   it("leaves pictures out with --no-pictures", function()
     pair(folder .. "/a")
     report("%s -o %s/r.html --no-pictures", folder, folder)

@@ -265,6 +265,10 @@ local TABLE = {
     commands = SEPARATING,
     help = "Separate on this machine with a local server, without an "
       .. "account." },
+  { name = "mixtures", rule = check.filled, calls = "",
+    flag = "--mixtures DIR", commands = "report",
+    help = "Folder of the recordings, for stems whose source neither a store "
+      .. "nor a journal knows." },
   { name = "output", rule = check.filled, calls = "",
     flag = "-o --output FILE", commands = "report",
     flag_default = "report.html",

@@ -33,7 +33,7 @@ end
 ---@return integer status
 function command.run(arguments)
   local place = arguments.place or "."
-  local list, err = items.of(place)
+  local list, err = items.of(place, arguments.mixtures)
   if not list then
     return session.complain(err)
   elseif #list == 0 then

@@ -214,14 +214,53 @@ local function is_database(path)
   return head == "SQLite format 3"
 end
 
+-- "a/b" of "folder/a/b", where it is below the folder.
+local function below(path, folder)
+  path, folder = names.absolute(path), names.absolute(folder)
+  return path:sub(1, #folder + 1) == folder .. "/" and path:sub(#folder + 2)
+    or nil
+end
+
+-- Recordings below `folder` by what their stems are called: with the folders
+-- that a batch mirrors, and where there is one of the name, by it alone.
+local function recordings(folder)
+  local by_name = {}
+  for _, path in ipairs((files.find(folder))) do
+    local name = source.stem_name({ path = path })
+    local parent = (below(path, folder) or ""):match("^.*/") or ""
+    by_name[name] = by_name[name] == nil and path or false
+    if parent ~= "" then
+      by_name[parent .. name] = path
+    end
+  end
+  return by_name
+end
+
+local function add_mixtures(list, place, folder)
+  local by_name = recordings(folder)
+  for _, item in ipairs(list) do
+    local stem = not item.source and (item.foreground or item.background)
+    local path = stem and (by_name[below(base_of(stem), place) or false]
+      or by_name[item.name])
+    if path then
+      set_source(item, path)
+    end
+  end
+end
+
 --- What there is in `place`: a folder of stems, or a store.
 ---@param place string
+---@param mixtures string? # a folder of recordings, for pairs without a source
 ---@return camb.ReportItem[]? items
 ---@return camb.Error? err
-function items.of(place)
+function items.of(place, mixtures)
   local found = setmetatable({ list = {}, by_base = {} }, Found)
   local kind = core.stat(place)
   local ok, err = true, nil
+  if mixtures and core.stat(mixtures) ~= "folder" then
+    return nil, Error.new({ kind = "file", path = mixtures,
+      message = ('"%s" is no folder'):format(mixtures) })
+  end
   if store.is_url(place) or (kind == "file" and is_database(place)) then
     ok, err = add_store(found, place)
   elseif kind == "folder" then
@@ -234,6 +273,9 @@ function items.of(place)
     return nil, Error.new({ kind = "file", path = place,
       message = ('"%s" %s'):format(place, kind
         and "is neither a folder nor a store" or "does not exist") })
+  end
+  if ok and mixtures then
+    add_mixtures(found.list, place, mixtures)
   end
   return ok and found.list, err
 end
