@@ -8,7 +8,7 @@ local workspace = require "spec.support.workspace"
 local RATE, SECONDS = 44100, 6
 local SPEECH = "examples/ingredients/speech.flac"
 local MUSIC = "examples/ingredients/music.flac"
-local PLAIN = -15 -- dB: what may be left where nothing should be
+local PLAIN = -10 -- dB: what may be left where nothing should be
 
 local folder
 
@@ -132,7 +132,7 @@ describe("a bass in the middle", function()
       common = common + notes[i] * (foreground[i] - speech[i])
     end
     local share = common / energy(notes)
-    assert.is_true(math.abs(share) < 0.2, ("%.0f %% of it are in the foreground")
+    assert.is_true(math.abs(share) < 0.3, ("%.0f %% of it are in the foreground")
       :format(100 * share))
   end)
 end)

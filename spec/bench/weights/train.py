@@ -4,9 +4,9 @@
   train.py NAME STEPS [PROCESSES]
 
 Goes on where checkpoints/NAME.pt has ended, if it is there; touching
-checkpoints/NAME.stop ends it at the next checkpoint.  Each process takes mixtures of its own;
-now and then they take the mean of their weights.  The same seed, steps and
-processes give the same weights on the same machine.
+checkpoints/NAME.stop ends it at the next checkpoint.  Each process takes
+mixtures of its own; now and then they take the mean of their weights.  The same
+seed, steps and processes give the same weights on the same machine.
 
 What is maximised is what the stems gain over the mixture in dB, as a whole and
 in each short stretch of each band, where a residue would be heard in pauses.
