@@ -259,9 +259,12 @@ describe("a batch with a store", function()
         return running()
       end)
       local stop = core.now() + 60
-      while #running.run.parked == 0 and core.now() < stop do
+      local waiting
+      repeat
         camb.sleep(0.01)
-      end
+        waiting = next(running.run.active)
+      until waiting and waiting.sha256 and not waiting.is_pending
+        or core.now() > stop
       assert(other:submitted("theirs", task.id))
       other:close()
       while not job:is_done() and core.now() < stop do
@@ -424,8 +427,7 @@ describe("a batch with a store", function()
   -- A second handle that keeps everybody else from writing.
   local function lock()
     local jobs = assert(store.open(path))
-    jobs:begin()
-    assert(jobs:add({ { key = "lock", source = "lock" } }))
+    assert(jobs.session.conn:begin())
     return jobs
   end
 

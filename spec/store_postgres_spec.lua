@@ -68,13 +68,23 @@ describe("PostgreSQL:", function()
         assert.is_true(jobs:submitting("a"))
         server:restart(mode)
         assert.is_true(jobs:submitted("a", "t-a"))
-        jobs:begin()
-        assert.is_true(jobs:finished("a", 7))
-        assert.is_true(jobs:submitting("b"))
-        server:restart(mode)
-        assert.is_true(jobs:submitting("c"))
-        server:restart(mode)
-        assert.is_true(jobs:commit())
+        local restarts = 0
+        local function restart()
+          if restarts < 2 then
+            restarts = restarts + 1
+            server:restart(mode)
+          end
+        end
+        assert.is_true(jobs:transact(function()
+          local ok = jobs:finished("a", 7) and jobs:submitting("b")
+          if restarts < 1 then
+            restart()
+          end
+          ok = ok and jobs:submitting("c")
+          restart()
+          return ok
+        end))
+        assert.equal(2, restarts)
         local other = assert(store.open(url))
         assert.same({ finished = 1, submitting = 2 }, other:count())
         other:close()
@@ -151,22 +161,22 @@ describe("PostgreSQL:", function()
       function()
         open({ patience = 0.2 })
         jobs:claim(2)
-        jobs:begin()
-        assert.is_true(jobs:submitting("a"))
-        assert.is_true(jobs:submitting("b"))
-        cut()
-        server:query("UPDATE camb_jobs SET state = 'submitting', sent = 1 "
-          .. "WHERE owner IS NOT NULL") -- as that commit had it
-        server:stop()
-        local ok, err = jobs:commit()
+        local function submit()
+          return jobs:submitting("a") and jobs:submitting("b")
+        end
+        local ok, err = jobs:transact(function()
+          assert.is_true(submit())
+          cut()
+          server:query("UPDATE camb_jobs SET state = 'submitting', sent = 1 "
+            .. "WHERE owner IS NOT NULL") -- as that commit had it
+          server:stop()
+          return true
+        end)
         assert(server:start())
         assert.is_nil(ok)
         assert.is_true(err.is_gone)
         assert.is_nil(err.is_taken)
-        jobs:begin()
-        assert.is_true(jobs:submitting("a"))
-        assert.is_true(jobs:submitting("b"))
-        assert.is_true(jobs:commit())
+        assert.is_true(jobs:transact(submit))
         ok, err = jobs:submitting("b")
         assert.is_nil(ok)
         assert.is_true(err.is_taken)
@@ -190,17 +200,22 @@ describe("PostgreSQL:", function()
         assert.same({ "a", "b", "c" }, keys)
       end)
 
-    it("names the gathered jobs that others have taken meanwhile", function()
+    it("refuses what others have taken meanwhile, and keeps the rest", function()
       open()
       jobs:claim(2)
-      jobs:begin()
-      assert.is_true(jobs:submitting("a"))
-      assert.is_true(jobs:submitting("b"))
-      cut()
-      server:query("UPDATE camb_jobs SET owner = 'another' WHERE key = 'a'")
-      local ok, err = jobs:commit()
-      assert.is_nil(ok)
-      assert.same({ "a" }, err.keys)
+      local is_cut, err
+      assert.is_true(jobs:transact(function()
+        local _
+        _, err = jobs:submitting("a")
+        local ok = jobs:submitting("b")
+        if not is_cut then
+          is_cut = true
+          cut()
+          server:query("UPDATE camb_jobs SET owner = 'another' WHERE key = 'a'")
+        end
+        return ok
+      end))
+      assert.is_true(err.is_taken)
       assert.equal("intended", jobs:get("a").state)
       assert.equal("submitting", jobs:get("b").state)
     end)
@@ -209,21 +224,26 @@ describe("PostgreSQL:", function()
     it("gives way in a deadlock, and begins again", function()
       open()
       jobs:claim(2)
-      jobs:begin()
-      assert.is_true(jobs:submitting("a"))
       workspace.write(server.folder .. "/other.sql", server:preamble()
         .. "SET deadlock_timeout = '10min'; BEGIN; "
         .. "UPDATE camb_jobs SET name = 'n' WHERE key = 'b'; "
         .. "UPDATE camb_jobs SET name = 'n' WHERE key = 'a'; COMMIT;")
-      os.execute(("PGPASSWORD='%s' %s/psql -h 127.0.0.1 -p %s -U camb "
-        .. "-d postgres -qAtX -f %s/other.sql >/dev/null 2>&1 &"):format(
-        server.password, server.bin, server.port, server.folder))
-      postgres.wait_for(function()
-        return server:query("SELECT count(*) FROM pg_stat_activity WHERE "
-          .. "wait_event_type = 'Lock'"):match("1")
-      end, 30)
-      assert.is_true(jobs:submitting("b"))
-      assert.is_true(jobs:commit())
+      local attempts = 0
+      assert.is_true(jobs:transact(function()
+        attempts = attempts + 1
+        local ok = jobs:submitting("a")
+        if attempts == 1 then
+          os.execute(("PGPASSWORD='%s' %s/psql -h 127.0.0.1 -p %s -U camb "
+            .. "-d postgres -qAtX -f %s/other.sql >/dev/null 2>&1 &"):format(
+            server.password, server.bin, server.port, server.folder))
+          postgres.wait_for(function()
+            return server:query("SELECT count(*) FROM pg_stat_activity WHERE "
+              .. "wait_event_type = 'Lock'"):match("1")
+          end, 30)
+        end
+        return ok and jobs:submitting("b")
+      end))
+      assert.equal(2, attempts)
       assert.same({ intended = 1, submitting = 2 }, jobs:count())
       assert.equal("n", jobs:get("a").name)
     end)

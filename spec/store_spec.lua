@@ -162,18 +162,19 @@ describe("A store in SQLite:", function()
         local rows = assert(jobs:claim(8))
         for _ = 1, 4 do
           local lines = {}
-          jobs:begin()
-          for _, row in ipairs(rows) do
-            if STEPS[row.state] then
-              assert(STEPS[row.state](row.key))
-              row.state = NEXT[row.state]
-              lines[#lines + 1] = row.key .. " " .. row.state .. "\n"
-            elseif row.state == "unknown_outcome" then
-              assert(jobs:release(row.key))
-              row.state = "reported"
+          assert(jobs:transact(function()
+            for _, row in ipairs(rows) do
+              if STEPS[row.state] then
+                assert(STEPS[row.state](row.key))
+                row.state = NEXT[row.state]
+                lines[#lines + 1] = row.key .. " " .. row.state .. "\n"
+              elseif row.state == "unknown_outcome" then
+                assert(jobs:release(row.key))
+                row.state = "reported"
+              end
             end
-          end
-          assert(jobs:commit())
+            return true
+          end))
           log:write(table.concat(lines))
         end
       end
@@ -262,11 +263,11 @@ describe("A store in SQLite:", function()
       jobs:add({ { key = "k", source = "k.wav" } })
       jobs:claim(1)
       local let_go = hold("BEGIN IMMEDIATE;")
-      jobs:begin()
-      local ok, err = jobs:submitting("k")
+      local ok, err = jobs:transact(function()
+        return jobs:submitting("k")
+      end)
       assert.is_nil(ok)
       assert.matches("is locked by another process", err.message)
-      assert.is_nil((jobs:commit()))
       assert.equal("intended", jobs:get("k").state)
       let_go()
       local give_up = core.now() + 10
@@ -299,13 +300,14 @@ describe("A store in SQLite:", function()
         end
       end
       local before = jobs:count().intended
-      jobs:begin()
-      local ok = true
-      for i = 1, 300 do
-        ok = ok and jobs:submitting("k", { sha256 = ("x"):rep(3000 + i) })
-        ok = ok and jobs:intended("k") and jobs:claim(1)
-      end
-      local committed = ok and jobs:commit()
+      local committed = jobs:transact(function()
+        local ok = true
+        for i = 1, 300 do
+          ok = ok and jobs:submitting("k", { sha256 = ("x"):rep(3000 + i) })
+          ok = ok and jobs:intended("k") and jobs:claim(1)
+        end
+        return ok
+      end)
       local row = jobs:get("k")
       local after = jobs:count()
       jobs:close()
@@ -409,8 +411,10 @@ describe("A store in SQLite:", function()
       for _ = 1, 10 do
         local jobs = with_job()
         jobs:claim(1)
-        jobs:begin()
-        jobs:submitting("k")
+        assert.is_false(pcall(jobs.transact, jobs, function()
+          assert(jobs:submitting("k"))
+          error("in the middle")
+        end))
         jobs:close()
       end
       assert.equal(before, workspace.descriptors())

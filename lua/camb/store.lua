@@ -81,7 +81,8 @@ function store.open(spec, given)
   local self = setmetatable({
     owner = checked.owner or owner.name(),
     lease = checked.lease,
-    held = {},
+    held = {}, -- keys of the jobs that are this worker's
+    effects = false, -- on them, of the transaction
     watched = {}, -- other workers, by their names
     reaped = -math.huge,
   }, Store)
@@ -105,19 +106,40 @@ function store.open(spec, given)
   return self
 end
 
---- Begin to gather writes: those until `commit` are one transaction, which
---- begins with the first of them.
-function Store:begin()
-  self.session:begin()
+--- Make all that `fn(store)` writes durable at once, or none of it: where it
+--- returns nil or raises, or the database fails.  `fn` is called again when the
+--- database was gone meanwhile: what it changes besides has to bear that.
+---@param fn fun(store: camb.Store): any, camb.Error? # does not yield
+---@return any result # of `fn`
+---@return camb.Error?
+function Store:transact(fn)
+  if self.session.open then
+    return fn(self)
+  end
+  local result, err = self.session:transact(function()
+    self.effects, self.has_recalled = {}, false
+    return fn(self)
+  end)
+  local effects = self.effects
+  self.effects = false
+  if result == nil then
+    return nil, err
+  end
+  for key, is_held in pairs(effects) do
+    self.held[key] = is_held or nil
+  end
+  self.session.has_doubts = self.session.has_doubts and not self.has_recalled
+  return result, err
 end
 
---- Make the writes since `begin` durable.  Where this fails, none of them may
---- be relied upon; `err.keys` has those that were lost to another worker while
---- the database was gone, and all the others hold then.
----@return boolean? ok
----@return camb.Error?
-function Store:commit()
-  return self.session:commit()
+--- From the next commit on the job is this worker's, or is not.
+---@package
+function Store:hold(key, is_held)
+  if self.session.open then
+    self.effects[key] = is_held
+  else
+    self.held[key] = is_held or nil
+  end
 end
 
 -- The values of `job` in the order of the statement.
@@ -243,8 +265,7 @@ end
 
 --- An earlier job of the same content and options that was sent, or is being
 --- sent (then it has no task id yet), or may have been (`unknown_outcome`).
---- Between `begin` and `commit`, workers that ask for the same content wait for
---- each other.
+--- In a transaction, workers that ask for the same content wait for each other.
 ---@param sha256 string
 ---@param job_options string? # JSON, as it was added
 ---@return table? row

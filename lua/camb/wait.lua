@@ -137,12 +137,8 @@ local function judge(operation, transfer, event, last)
   end
 end
 
---- Hear one event of the transfer that `wait.begin` gave; nothing is returned
---- while the task runs.
----@param last table # empty at first; what is remembered from event to event
----@return table? run # id, task_id
----@return camb.Error? err
-function wait.hear(operation, transfer, event, last)
+-- What an event brings; nothing while the task runs.
+local function hear(operation, transfer, event, last)
   local kind = event[2]
   if kind == "done" then
     return give_up(operation, transfer, last)
@@ -153,34 +149,7 @@ function wait.hear(operation, transfer, event, last)
   end
 end
 
-local function follow(operation, transfer)
-  local last = {}
-  local run, err
-  repeat
-    local event = operation.inbox:next()
-    if event then
-      run, err = wait.hear(operation, transfer, event, last)
-    else
-      run, err = operation:fail_cancelled("poll")
-    end
-  until run or err
-  operation.inbox:drop(transfer)
-  return run, err
-end
-
---- True where the polls of `transfer`, which ended with `err`, are used up, and
---- the task is not known to be anything but under way.
----@param transfer userdata
----@param err camb.Error
----@return boolean
-function wait.may_go_on(transfer, err)
-  return err.kind == "timeout" and transfer:failure().kind == "attempts"
-end
-
---- Begin to poll for the end of the task `operation.task_id`.
----@return userdata? transfer
----@return camb.Error? err
-function wait.begin(operation, options)
+local function begin(operation, options)
   local request = operations.request("status", operation.client.base_url,
     { task_id = operation.task_id, run_id = options.run_id })
   request.interval = options.interval
@@ -194,15 +163,38 @@ function wait.begin(operation, options)
   return transfer
 end
 
---- Poll until the task `operation.task_id` ends.
+-- True where the polls of `transfer`, which ended with `err`, are used up, and
+-- the task is not known to be anything but under way.
+local function may_go_on(transfer, err)
+  return err.kind == "timeout" and transfer:failure().kind == "attempts"
+end
+
+--- Poll until the task `operation.task_id` ends; with `options.polls_on` until
+--- the deadline, however many polls that takes.
 ---@return table? run # id, task_id
 ---@return camb.Error? err
 function wait.run(operation, options)
-  local transfer, problem = wait.begin(operation, options)
-  if not transfer then
-    return nil, problem
+  local transfer, err = begin(operation, options)
+  local run
+  local last = {}
+  while transfer do
+    local event = operation.inbox:next()
+    if event then
+      run, err = hear(operation, transfer, event, last)
+    else
+      run, err = operation:fail_cancelled("poll")
+    end
+    if run or err then
+      local goes_on = err and options.polls_on and may_go_on(transfer, err)
+      operation.inbox:drop(transfer)
+      if not goes_on then
+        return run, err
+      end
+      last = {}
+      transfer, err = begin(operation, options)
+    end
   end
-  return follow(operation, transfer)
+  return nil, err
 end
 
 return wait

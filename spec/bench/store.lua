@@ -37,11 +37,12 @@ local function add(jobs, first, last)
 end
 
 local function in_group(jobs, rows, step)
-  jobs:begin()
-  for i, row in ipairs(rows) do
-    assert(step(row.key, i))
-  end
-  assert(jobs:commit())
+  assert(jobs:transact(function()
+    for i, row in ipairs(rows) do
+      assert(step(row.key, i))
+    end
+    return true
+  end))
 end
 
 -- One group of jobs from intended to downloaded, a commit for each turn.

@@ -57,11 +57,12 @@ function fuzz.seed(path)
   local jobs = assert(store.open(path))
   assert(jobs:add(jobs_list()))
   assert(jobs:claim(KEYS))
-  jobs:begin()
-  for i = 1, KEYS do
-    seed_job(jobs, i)
-  end
-  assert(jobs:commit())
+  assert(jobs:transact(function()
+    for i = 1, KEYS do
+      seed_job(jobs, i)
+    end
+    return true
+  end))
   assert(jobs:close())
 end
 

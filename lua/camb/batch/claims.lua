@@ -4,6 +4,7 @@
 local core = require "camb.core"
 local Error = require "camb.error"
 local json = require "camb.json"
+local job = require "camb.batch.job"
 local operations = require "camb.operations"
 local source = require "camb.source"
 local recordings = require "camb.batch.recordings"
@@ -47,18 +48,19 @@ function Claims:recognize(row)
   return index, label or source.label({ path = index and key or row.source })
 end
 
-local function job_of(self, row)
+local function job_of(self, row, is_apart)
   local index, label = self:recognize(row)
   local is_changed = self.changed[row.key]
     or select(2, recordings.split(row.key)) > 1
   self.changed[row.key] = nil
-  return setmetatable({
+  return job.new(self.run, {
     index = index,
     key = row.key,
     state = row.state,
     source = label,
     checked = { path = row.source },
     is_changed = is_changed or nil,
+    is_apart = is_apart,
     name = row.name,
     output_dir = row.output_dir,
     options = sent_options(self, row.options),
@@ -67,14 +69,12 @@ local function job_of(self, row)
     task_id = row.task_id,
     run_id = row.run_id,
     error = row.state == "unknown_outcome" and store.error_of(row) or nil,
-  }, self.run.metatable)
+  })
 end
 
 --- A job that is done but for its stems, which are no longer what they were.
 function Claims:revive(row)
-  local job = job_of(self, row)
-  job.is_apart = true -- its row says already what it will be
-  table.insert(self.claimed, 1, job)
+  table.insert(self.claimed, 1, job_of(self, row, true))
   self.run.room:notify()
 end
 
@@ -87,7 +87,7 @@ end
 local function claim(self)
   local run = self.run
   local concurrency = run.options.concurrency
-  local most = math.max(1, concurrency - run.held,
+  local most = math.max(1, 1 + run.places.free,
     math.floor(concurrency * AHEAD))
   local rows = self:ask(function(jobs)
     return jobs:claim(math.min(most, MOST_CLAIMED))
@@ -138,9 +138,9 @@ function Claims:next()
     claim(self)
     self.has_new = #self.claimed > 0
   end
-  local job = table.remove(self.claimed, 1)
-  if job then
-    return job
+  local next = table.remove(self.claimed, 1)
+  if next then
+    return next
   elseif run.closed or run.problem or self.store_error then
     return nil
   elseif not self.is_enlisted then

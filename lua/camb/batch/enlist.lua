@@ -15,17 +15,6 @@ local enlist = {}
 
 local CHUNK = 100
 
--- A place among the items, where whoever iterates may be slow.
-local function take_place(run)
-  while run.held >= run.options.concurrency do
-    if not run.room:wait() or run.closed then
-      return false
-    end
-  end
-  run.held = run.held + 1
-  return true
-end
-
 -- A job that is new, as the store takes it.
 local function new_row(run, entry)
   local path = entry.path
@@ -48,7 +37,7 @@ end
 
 -- A source that no job can be made of is an item all the same.
 local function refuse(run, entry, err)
-  if take_place(run) then
+  if run.places:acquire() then
     run:push({ index = entry.index, source = entry.label, error = err })
   end
 end
@@ -96,7 +85,7 @@ local function are_there(run, row)
 end
 
 local function skip(run, journal, row)
-  if not take_place(run) then
+  if not run.places:acquire() then
     return
   end
   local index, label = journal:recognize(row)

@@ -1,21 +1,24 @@
---- The journal of a batch with a store.  One coroutine, the keeper, does all
---- that concerns the store: what was noted in a turn of the loop becomes one
---- transaction, and only then `run:recorded` says that it is so.
+--- The journal of a batch with a store: it records each state of a job before
+--- what follows from it begins.  What several jobs have to write at once is one
+--- transaction, which the first of them makes for all.
 ---
 --- A store that stays away for longer than there is patience, or is removed, is
 --- abandoned: nothing more is sent, what is paid for goes on to its stems, its
 --- task ids go to standard error, and at the end all is written if it can be.
 
-local claims = require "camb.batch.claims"
-local condition = require "camb.async.condition"
-local core = require "camb.core"
 local Error = require "camb.error"
+local claims = require "camb.batch.claims"
+local core = require "camb.core"
+local dedupe = require "camb.batch.dedupe"
 local enlist = require "camb.batch.enlist"
+local failure = require "camb.failure"
+local gathering = require "camb.async.gathering"
 local hash = require "camb.batch.hash"
 local scheduler = require "camb.async.scheduler"
 local store = require "camb.store"
-local writes = require "camb.batch.writes"
+local written = require "camb.batch.written"
 
+---@class camb.BatchJournal
 local Journal = {}
 Journal.__index = Journal
 for name, method in pairs(claims) do
@@ -26,78 +29,171 @@ local journal = {}
 
 -- Seconds for which SQLite may block for another process that writes.
 local BUSY = 0.2
--- Seconds for which notes wait for others, to share a transaction: each is a
--- write that the disk has to confirm.
+-- Seconds between two attempts at a store that cannot be written.
+local PAUSE = 0.5
+-- Seconds for which records wait for others, to share a transaction: each is a
+-- write that the disk has to confirm.  A kill would leave what was submitted
+-- unknown: that does not wait.
 local GATHER = 0.005
--- Notes that do not wait: a kill would leave a task unknown, or a job waits.
-local URGENT = { submitted = true, ask = true }
--- Seconds between two looks for jobs that other workers may have left.
+-- Seconds between two looks for what other workers have done.
 local IDLE = 1
 -- Jobs claimed at a time.
 local MOST_CLAIMED = 32
 
+-- How each state is written: true, or "adopted" or "parked" of a job whose
+-- content was sent before; else nil and an error.
+local WRITE = {}
+
+-- One that was sent with the content of `job`, or is being sent.
+local function find_same(jobs, job)
+  local same, err = jobs:find_same(job.sha256, job.options_text)
+  if not same or same.key == job.key then -- it was written, and the answer lost
+    return nil, err
+  end
+  return { source = same.source, task_id = same.task_id,
+    is_unknown = same.state == "unknown_outcome" and not same.task_id }
+end
+
+function WRITE.submitting(jobs, job)
+  local same, stem, err
+  if job.sha256 and job.options.dedupe then
+    same, err = find_same(jobs, job)
+  end
+  if same then
+    local outcome, declined = dedupe.outcome(job, same)
+    if outcome == "adopted" then
+      local ok, problem = jobs:submitted(job.key, same.task_id)
+      return ok and outcome, problem
+    end
+    return outcome or "declined", declined
+  end
+  if not err and job.sha256 and job.options.check then
+    stem, err = jobs:find_stem(job.sha256)
+  end
+  if err then
+    return nil, err
+  elseif stem then
+    return "declined", failure.make(written.problem(job.source, stem.source))
+  end
+  return jobs:submitting(job.key, job)
+end
+
+function WRITE.submitted(jobs, job)
+  return jobs:submitted(job.key, job.task_id)
+end
+
+function WRITE.finished(jobs, job)
+  return jobs:finished(job.key, job.run_id)
+end
+
+function WRITE.downloaded(jobs, job)
+  local stems = job.stems
+  return jobs:downloaded(job.key, {
+    foreground = stems.foreground,
+    foreground_size = select(2, core.stat(stems.foreground)),
+    foreground_sha256 = stems.foreground_sha256,
+    background = stems.background,
+    background_size = select(2, core.stat(stems.background)),
+    background_sha256 = stems.background_sha256,
+  })
+end
+
+function WRITE.failed(jobs, job)
+  if job.error.kind == "cancelled" then
+    return jobs:release(job.key)
+  end
+  return jobs:failed(job.key, job.error)
+end
+
+function WRITE.release(jobs, job)
+  return jobs:release(job.key)
+end
+
+-- A note is a record (of `job`, which becomes `state`) or a question (`ask`).
+-- One attempt at the transaction for all: nil and why nothing of it holds.
+local function attempt(self, notes)
+  return self.store:transact(function(jobs)
+    for _, note in ipairs(notes) do
+      if note.ask then
+        note.outcome, note.error = note.ask(jobs)
+        if note.error and not note.error.is_taken then
+          return nil, note.error
+        end
+      else
+        note.outcome, note.error = WRITE[note.state](jobs, note.job)
+      end
+    end
+    return true
+  end)
+end
+
+-- A note for which there is no store.
+local function pass(self, note)
+  note.outcome, note.error = nil, self.store_error
+  if note.state and note.state ~= "submitting" then
+    self.unwritten[#self.unwritten + 1] = note
+    note.outcome, note.error = true, nil
+    if note.state == "submitted" then
+      self:tell_task(note.job, self.store_error)
+    end
+  end
+end
+
+--- Go on without the store.
+function Journal:abandon(err)
+  if not self.store_error then
+    self.store_error = err
+    if err.is_removed then
+      for job in pairs(self.run.active) do
+        self:tell_task(job, err)
+      end
+      for _, job in ipairs(self.claimed) do
+        self:tell_task(job, err)
+      end
+    end
+    self.run.room:notify()
+  end
+end
+
+-- Write `notes`; what cannot be written is tried again while there is patience.
+local function write(self, notes)
+  local run = self.run
+  local give_up = core.now() + run.options.patience
+  while not self.store_error do
+    local ok, err = attempt(self, notes)
+    if ok or run.closed then
+      return
+    elseif err.is_removed or core.now() >= give_up then
+      self:abandon(err)
+    else
+      run:tell_pause(err, PAUSE)
+      scheduler.sleep_for(run.client, PAUSE)
+      if run.closed then
+        return
+      end
+    end
+  end
+  for _, note in ipairs(notes) do
+    pass(self, note)
+  end
+end
+
 --- For `run`.
 function journal.new(run)
-  return setmetatable({
+  local self = setmetatable({
     run = run,
-    notes = {},      -- state, job, state, job, …
-    pending = {},    -- groups of notes that are being written, one by one
     unwritten = {},  -- notes since the store was abandoned
     claimed = {},
     added = 0,       -- rows that are in the store by us
     known = {},      -- the sources' indices by their keys
     labels = {},     -- what people call them, where that is not the key
     changed = {},    -- by key: not the recording that the store knew
-    keeper_news = condition.new(run.client),
-    answers = condition.new(run.client),
     renewed = core.now(),
   }, Journal)
-end
-
--- Tell of what is durable now.
-local function settle(self, notes, outcomes)
-  for i = 1, #notes, 2 do
-    local job, outcome, err = notes[i + 1], outcomes[i], outcomes[i + 1]
-    if notes[i] == "ask" then
-      job.is_answered, job.error = true, err
-      self.answers:notify()
-    elseif outcome == "adopted" then
-      job.state = "submitted"
-      self.run:follow_twin(job, job.twin)
-    elseif outcome == "parked" then
-      self.run:follow_twin(job)
-    elseif outcome == "declined" then
-      self.run:follow_twin(job, nil, job.declined)
-    elseif outcome ~= "refused" then
-      job.state = outcome
-      self.run:recorded(outcome, job)
-    elseif err.is_taken then
-      self.run:lose_claim(notes[i], job, err)
-    elseif notes[i] == "submitting" then
-      self.run:refuse(job, err)
-    else -- goes on without its row
-      job.is_apart = true
-      self.run:tell_task(job, err)
-      self.run:recorded(notes[i], job)
-    end
-  end
-end
-
--- Renew the lease in time; jobs that others have taken are given up.
-local function renew(self)
-  if core.now() - self.renewed < self.run.options.lease / 3 then
-    return
-  end
-  self.renewed = core.now()
-  local ok, err = self.store:renew()
-  if not ok and err.is_taken then
-    for job in pairs(self.run.active) do
-      local row = job.key and not job.is_apart and self.store:get(job.key)
-      if row and row.owner ~= self.store.owner then
-        self.run:lose(job)
-      end
-    end
-  end
+  self.commits = gathering.new(run.client, GATHER, function(notes)
+    write(self, notes)
+  end)
+  return self
 end
 
 local function open_once(self)
@@ -122,15 +218,17 @@ local function open_once(self)
 end
 
 local function open(self)
-  local give_up = core.now() + self.run.options.patience
+  local run = self.run
+  local give_up = core.now() + run.options.patience
   local jobs, err = open_once(self)
-  while not jobs and err.retryable and core.now() < give_up do
-    self.run:tell_pause(err, writes.PAUSE)
-    scheduler.sleep_for(self.run.client, writes.PAUSE)
-    if self.run.closed then
-      return nil, err
+  while not jobs and err.retryable and core.now() < give_up
+    and not run.closed
+  do
+    run:tell_pause(err, PAUSE)
+    scheduler.sleep_for(run.client, PAUSE)
+    if not run.closed then
+      jobs, err = open_once(self)
     end
-    jobs, err = open_once(self)
   end
   return jobs, err
 end
@@ -157,235 +255,208 @@ local function reopen_ended(self)
   return true
 end
 
--- What is noted while there is no store.
-local function pass(self, state, job)
-  if state == "ask" then
-    job.is_answered, job.error = true, self.store_error
-    self.answers:notify()
-  elseif state == "submitting" then
-    self.run:refuse(job, self.store_error)
-  else
-    self.unwritten[#self.unwritten + 1] = state
-    self.unwritten[#self.unwritten + 1] = job
-    if state == "submitted" then
-      self.run:tell_task(job, self.store_error)
-    end
-    job.state = state
-    self.run:recorded(state, job)
-  end
-end
-
---- Go on without the store.
-function Journal:abandon(err)
-  local groups = self.pending
-  groups[#groups + 1] = self.notes
-  self.pending, self.notes, self.store_error = {}, {}, err
-  if err.is_removed then
-    for job in pairs(self.run.active) do
-      self.run:tell_task(job, err)
-    end
-    for _, job in ipairs(self.claimed) do
-      self.run:tell_task(job, err)
-    end
-  end
-  for _, notes in ipairs(groups) do
-    for i = 1, #notes, 2 do
-      pass(self, notes[i], notes[i + 1])
-    end
-  end
-  self.run.room:notify()
-end
-
--- Write what is pending; false when the keeper is to end.
-local function write_pending(self)
-  while self.pending[1] do
-    local notes = self.pending[1]
-    local outcomes, err = writes.write(self, notes)
-    if self.run.closed then
-      return false
-    elseif not outcomes then
-      self:abandon(err)
-      return false
-    end
-    table.remove(self.pending, 1)
-    settle(self, notes, outcomes)
-  end
-  return not self.run.closed
-end
-
--- The notes that are there, once they are urgent or others had time to come;
--- nil when the keeper is to end.
-local function gather(run, self)
-  if #self.notes == 0 and not self.keeper_news:wait() then
-    return nil
-  end
-  local till = core.now() + GATHER
-  while #self.notes > 0 and not self.is_urgent and not run.closed
-    and core.now() < till
-  do
-    if not self.keeper_news:wait(till - core.now()) then
-      return nil
-    end
-  end
-  local notes = self.notes
-  self.notes, self.is_urgent = {}, false
-  return notes
-end
-
-local function keep(run, self)
+local function begin(run, self)
   local ok, err = open(self)
   if ok then
     ok, err = reopen_ended(self)
   end
-  if run.closed then
-    if self.store then
-      self.store:close()
-    end
-    return
-  elseif not ok then
+  if run.closed and self.store then
+    self.store:close()
+  elseif ok and not run.closed then
+    enlist.run(run, self)
+  elseif not run.closed then
     self:abandon(err)
-    return
-  end
-  run:spawn(enlist.run, self)
-  while not run.closed do
-    local notes = gather(run, self)
-    if not notes then
-      return
-    end
-    self.pending = store.is_url(run.options.store) and writes.apart(notes)
-      or { notes }
-    if not write_pending(self) then
-      return
-    end
-    renew(self)
   end
 end
 
--- The lease has to be renewed also while nothing else happens.
+-- The jobs of which others say that they are theirs.
+local function taken_jobs(self, jobs)
+  local taken = {}
+  for job in pairs(self.run.active) do
+    local row = job.key and not job.is_apart and jobs:get(job.key)
+    if row and row.owner ~= jobs.owner then
+      taken[#taken + 1] = job
+    end
+  end
+  return taken
+end
+
+-- Renew the lease; jobs that others have taken are given up.
+local function renew(self)
+  self.renewed = core.now()
+  local taken = self:ask(function(jobs)
+    local ok, err = jobs:renew()
+    if ok or not err.is_taken then
+      return ok and {}, err
+    end
+    return taken_jobs(self, jobs)
+  end)
+  for _, job in ipairs(taken or {}) do
+    job:lose()
+  end
+end
+
+-- Others may have ended an upload, or have left jobs.
 local function tick(run, self)
-  while not run.closed and scheduler.sleep_for(run.client, IDLE) do
+  local lease = run.options.lease
+  while not run.closed
+    and scheduler.sleep_for(run.client, math.min(IDLE, lease / 3))
+  do
     if not run.closed then
-      run:look_again()
-      self.keeper_news:notify()
+      run.uploaded:notify()
+      run.room:notify()
+      if self.store and core.now() - self.renewed >= lease / 3 then
+        renew(self)
+      end
     end
   end
 end
 
 --- Begin.
 function Journal:start()
-  self.keeper = self.run:spawn(keep, self)
   self.ticker = self.run:spawn(tick, self)
+  self.beginning = self.run:spawn(begin, self)
 end
 
-local function note(self, state, job)
-  self.notes[#self.notes + 1] = state
-  self.notes[#self.notes + 1] = job
-  self.is_urgent = self.is_urgent or URGENT[state]
-  if self.is_urgent or #self.notes == 2 then
-    self.keeper_news:notify()
-  end
-end
-
---- Record that `job` is `state` now; `run:recorded` is called when it is.
-function Journal:put(state, job)
-  if job.is_apart then
-    self.run:recorded(state, job)
-    return
-  elseif self.store_error then
-    pass(self, state, job)
-    return
-  end
-  if state == "submitting" and not job.sha256 and job.size then
-    job.sha256 = hash.of_file(self.run.client, job.checked.path)
-    if self.run.closed then
-      return
-    end
-  end
-  note(self, state, job)
-end
-
---- What `fn(store)` returns, in the transaction that is next.
+--- What `fn(store)` returns, in the transaction that is next; nil when there is
+--- no store any more.
+---@param fn fun(store: camb.Store): any, camb.Error? # may be called again
+---@return any answer
+---@return camb.Error?
 function Journal:ask(fn)
-  if self.store_error then
+  local note = { ask = fn }
+  if self.store_error or not self.commits:join(note, true) then
     return nil, self.store_error
   end
-  local question = { fn = fn }
-  note(self, "ask", question)
-  while not question.is_answered and not self.run.closed do
-    if not self.answers:wait() then
-      return nil
-    end
+  return note.outcome, note.error
+end
+
+-- What the store did not take.
+local function refuse(self, note)
+  local job, err = note.job, note.error
+  if err.is_taken and note.state == "submitted" then
+    job.keeps_row = true -- what was paid for is told of all the same
+    return nil, failure.make({ kind = "store", message = err.message,
+      task_id = job.task_id })
+  elseif err.is_taken then
+    job:lose()
+    return nil, err
+  elseif note.state == "submitting" then
+    job.keeps_row = true
+    return job:fail({ kind = "store", message = err.message })
   end
-  return question.answer, question.error
+  job.is_apart = true
+  self:tell_task(job, err)
+  return note.state
+end
+
+--- Record that `job` is `state` now, and wait until that is durable.
+---@param job camb.BatchJob
+---@param state string
+---@return string? outcome # `state`; or, of one to be sent whose content was
+---  sent before, "adopted" (the job has its task) or "parked" (it is under way)
+---@return camb.Error? err # nil, too: the batch was closed
+function Journal:record(job, state)
+  if job.is_apart then
+    return state -- its row says already what it will be
+  end
+  if state == "submitting" and job.size and not job.sha256 then
+    job.sha256 = hash.of_file(self.run.client, job.checked.path)
+  end
+  local note = { job = job, state = state }
+  if self.store_error then
+    pass(self, note)
+  elseif not self.commits:join(note, state == "submitted") then
+    return nil
+  end
+  if self.run.closed then
+    return nil
+  elseif note.outcome == "declined" then
+    return nil, note.error
+  elseif not note.outcome then
+    return refuse(self, note)
+  elseif note.outcome == "parked" then
+    return note.outcome
+  end
+  job.state = note.outcome == "adopted" and "submitted" or state
+  return note.outcome == "adopted" and note.outcome or state
 end
 
 function Journal:settle() -- luacheck: ignore
 end
 
-local function leave(self, job)
+--- The store does not have the task of `job`: whatever becomes of this process,
+--- its id is written down somewhere.
+function Journal:tell_task(job, err)
+  if job.task_id and not job.is_told then
+    job.is_told, self.has_told = true, true
+    self.run:say(('%s: its task is "%s", which the store does not have: %s')
+      :format(job.source, job.task_id, type(err) == "table" and err.message
+      or tostring(err)))
+  end
+end
+
+local function leave(jobs, job)
   if job.state ~= "submitting" or job.task_id or job.error then
     return
-  elseif job.inbox and job.inbox:may_be_sent() then
-    self.store:unknown(job.key, Error.new({ kind = "unknown_outcome",
+  elseif job.inbox:may_be_sent() then
+    jobs:unknown(job.key, Error.new({ kind = "unknown_outcome",
       message = "the batch was stopped while the file was being sent: a task "
         .. "may exist and be charged; look at the dashboard before you send "
         .. "it again" }))
   else
-    self.store:intended(job.key)
+    jobs:intended(job.key)
   end
 end
 
--- All that was noted and is not known to be written: fn(state, job).
+-- All that was recorded and is not known to be written.
 local function each_unwritten(self, fn)
-  local groups = { self.unwritten }
-  for _, notes in ipairs(self.pending) do
-    groups[#groups + 1] = notes
-  end
-  groups[#groups + 1] = self.notes
-  for _, notes in ipairs(groups) do
-    for i = 1, #notes, 2 do
-      if notes[i] ~= "submitting" and notes[i] ~= "ask" then
-        fn(notes[i], notes[i + 1])
+  for _, notes in ipairs({ self.unwritten, self.commits.doing,
+    self.commits.waiting })
+  do
+    for _, note in ipairs(notes) do
+      if note.state and note.state ~= "submitting" then
+        fn(note.state, note.job)
       end
     end
   end
 end
 
--- The last attempt: what was noted, and what becomes of uploads under way.
+-- The last attempt: what was recorded, and what becomes of uploads under way.
 local function write_rest(self)
-  self.store:begin()
-  each_unwritten(self, function(state, job)
-    local _, err = writes.kinds[state](self.store, job)
-    if err and not err.is_taken then
-      self.run:tell_task(job, err)
+  return self.store:transact(function(jobs)
+    each_unwritten(self, function(state, job)
+      local _, err = WRITE[state](jobs, job)
+      if err and not err.is_taken then
+        self:tell_task(job, err)
+      end
+    end)
+    for job in pairs(self.run.active) do
+      if job.key and not job.is_apart then
+        leave(jobs, job)
+      end
     end
+    return true
   end)
-  for job in pairs(self.run.active) do
-    if job.key and not job.is_apart then
-      leave(self, job)
-    end
-  end
-  return self.store:commit()
 end
 
 --- Give back what is held.  Before the transfers are closed.
 function Journal:close()
-  for _, job in ipairs({ self.keeper or false, self.ticker or false }) do
-    if job then
-      job:cancel()
+  self.commits:close()
+  for _, task in ipairs({ self.beginning or false, self.ticker or false }) do
+    if task then
+      task:cancel()
     end
   end
-  self.run.room:notify()
-  self.answers:notify()
   if not self.store then
     return
   end
   local reached, ok, err = pcall(write_rest, self)
   if not reached or not ok then
     each_unwritten(self, function(_, job)
-      self.run:tell_task(job, self.store_error or reached and err or ok)
+      self:tell_task(job, self.store_error or reached and err or ok)
     end)
-  elseif self.run.has_told then
+  elseif self.has_told then
     self.run:say("the store is there again, and has these tasks")
   end
   pcall(self.store.close, self.store)

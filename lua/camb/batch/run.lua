@@ -1,101 +1,80 @@
---- A batch at work: how many jobs are where, and what becomes of each.  One
---- coroutine feeds jobs in while there is room; `camb.batch.steps` takes them
---- through upload, polling, results and downloads; the journal records every
---- step, and what has ended waits here as an item for whoever iterates.
+--- A batch at work: it begins jobs while there is room for them, and keeps what
+--- has ended as items for whoever iterates.  What becomes of a job stands in
+--- camb.batch.job.
 
 local Operation = require "camb.operation"
 local condition = require "camb.async.condition"
-local core = require "camb.core"
 local failure = require "camb.failure"
-local inbox = require "camb.async.inbox"
-local intake = require "camb.batch.intake"
-local journal = require "camb.journal"
-local losses = require "camb.batch.losses"
+local gathering = require "camb.async.gathering"
+local job = require "camb.batch.job"
+local redact = require "camb.redact"
+local result = require "camb.result"
 local scheduler = require "camb.async.scheduler"
-local steps = require "camb.batch.steps"
-local words = require "camb.words"
+local semaphore = require "camb.async.semaphore"
 
+---@class camb.BatchRun
 local Run = {}
 Run.__index = Run
-for _, methods in ipairs({ intake, losses }) do
-  for name, method in pairs(methods) do
-    Run[name] = method
-  end
-end
 
 local run = {}
 
--- With a store the host of a stem may be away for ever: only the deadline ends
--- that.  For one that is there and has no stem this many seconds are enough.
-local PATIENCE = 600
+-- Runs that are ready within so many seconds are asked for together.
+local GATHER = 0.02
 
--- A listener that raises ends the batch; the error comes out where it is
--- iterated over.
-local function tell(job, listener, event)
-  local self = job.run
-  if listener and not self.problem then
-    local ok, problem = pcall(listener, event)
-    if not ok then
-      self:break_off(problem)
-      self:spawn(self.stop) -- nothing more is sent meanwhile
-    end
+-- One request for the URLs of all; where that fails each asks for itself.
+local function ask_together(self, notes)
+  if #notes == 1 or self.asks_singly or self.closed then
+    return
   end
-end
-
--- What all jobs of the batch have in common: as operations of the client.
-local function metatable_of(self)
-  local common = {}
-  for name, method in pairs(Operation) do
-    common[name] = method
+  local ids, deadline = {}, nil
+  for i, note in ipairs(notes) do
+    ids[i] = note.run_id
+    deadline = note.deadline and math.min(note.deadline, deadline or math.huge)
+      or deadline
   end
-  common.client = self.client
-  common.run = self
-  common.on_event = self.options.on_event
-  common.has_listener = Operation.has_listener(self.client, self.options)
-  common.overwrite = self.options.overwrite
-  common.hash = self.options.store ~= nil
-  common.hash_source = self.options.dedupe
-  common.options = self.options
-  Operation.be_patient(common, self.options)
-  if self.options.store then
-    common.patience = math.max(common.patience, PATIENCE)
-    common.endless = true
+  local operation = Operation.new(self.client, self.options)
+  operation.on_event, operation.deadline = nil, deadline
+  operation.has_listener = self.client.on_event ~= nil
+  self.asking = operation
+  local map, err = result.many(operation, ids, self.options)
+  self.asking = nil
+  operation.inbox:close()
+  for _, note in ipairs(map and notes or {}) do
+    note.urls = map[note.run_id]
   end
-  common.tell = tell
-  return { __index = common }
+  -- a service without this operation is not asked for it again
+  self.asks_singly = err ~= nil and (err.kind == "not_found"
+    or err.kind == "validation" or err.kind == "protocol")
 end
 
 --- A batch of `client`; nothing happens before `start`.
 ---@param client table
 ---@param options table # as camb.batch has checked them
 ---@param given camb.BatchSources
+---@return camb.BatchRun
 function run.new(client, options, given)
   local self = setmetatable({
     client = client,
     options = options,
     sources = given,
-    busy = 0,      -- jobs begun and not ended
-    held = 0,      -- jobs begun whose item was not taken yet
-    uploading = 0,
-    occupied = 0,  -- uploading, or waiting at the service
-    is_dry = false, -- the journal has no more jobs
-    active = {},
-    parked = {},   -- jobs that wait for the upload of the same content
-    unpark = 0,    -- how many of them are to be looked at again
-    polls = inbox.new(client),
-    polled = {},   -- by the poll's id
-    ready = {},    -- runs that are ready, to be asked for
-    downloads = {},
-    first_download = 1,
-    last_download = 0,
-    downloading = 0,
+    active = {},   -- jobs that have begun and not ended
+    busy = 0,      -- how many they are
+    places = semaphore.new(client, options.concurrency), -- until an item is
+    -- taken
+    pending = semaphore.new(client, options.pending),
+    uploads = semaphore.new(client, options.uploads),
+    downloads = semaphore.new(client, options.downloads),
     items = {},
     first_item = 1,
     last_item = 0,
-    room = condition.new(client), -- something ended, or left
-    news = condition.new(client), -- an item, or the end
+    room = condition.new(client),     -- something ended, or is new
+    uploaded = condition.new(client), -- an upload ended, here or elsewhere
+    news = condition.new(client),     -- an item, or the end
   }, Run)
-  self.metatable = metatable_of(self)
+  self.results = gathering.new(client, GATHER, function(notes)
+    ask_together(self, notes)
+  end)
+  self.common = job.common(self)
   return self
 end
 
@@ -127,133 +106,106 @@ function Run:next_entry()
   return entry
 end
 
---- True while another file may go up.
-function Run:has_place()
-  return self.uploading < self.options.uploads
-    and self.occupied < self.options.pending
+local function take_places(self)
+  return self.places:acquire() and self.pending:acquire()
+    and self.uploads:acquire()
 end
 
---- Something ended, or left: another job may begin, or all have ended.
-function Run:make_room()
-  if self.held < self.options.concurrency or self.busy == 0
-    or self.unpark > 0
-  then
-    self.room:notify()
+local function leave_places(self)
+  self.uploads:release()
+  self.pending:release()
+  self.places:release()
+end
+
+-- The next job, with its places; nil when there are no more, false when there
+-- is none for now.
+local function next_job(self)
+  if not take_places(self) then
+    return false
   end
-end
-
---- Let those go on that wait for another one's upload.
-function Run:look_again()
-  self.unpark = #self.parked -- each once: it may have to wait on
-  if self.unpark > 0 then
-    self.room:notify()
-  else
-    self:make_room()
+  local next = self.journal:next()
+  if not next then
+    leave_places(self)
   end
+  return next
 end
 
--- A job of which `state` is durable now.
-local AFTER = {
-  submitting = function(self, job)
-    self:spawn(steps.upload, job)
-  end,
-  -- not before: what is found under the stems' names is then known to be ours
-  finished = function(self, job)
-    steps.collect(self, job)
-  end,
-  downloaded = function(self, job)
-    self:deliver(job)
-  end,
-  failed = function(self, job)
-    self:deliver(job)
-  end,
-  release = function(self, job)
-    self:deliver(job)
-  end,
-}
-
---- Called by the journal.
-function Run:recorded(state, job)
-  if AFTER[state] and not self.closed then
-    AFTER[state](self, job)
-  end
+local function begin(self, next)
+  self.active[next] = true
+  self.busy = self.busy + 1
+  next:begin()
 end
 
---- The stems of `job` are whole.
-function Run:finish(job, stems)
-  job.stems = stems
-  journal.finish(job, true)
-  job:emit_finished(stems)
-  self.journal:put("downloaded", job)
-end
-
---- Remove what a process that was killed has left of a job that is not going to
---- come to its stems: opening it takes it from nobody who still writes, and
---- closing it removes it.
-function Run:remove_parts(job) -- luacheck: ignore
-  for _, stem in ipairs({ "foreground", "background" }) do
-    local base = ("%s/%s.%s"):format(job.output_dir, job.name, stem)
-    local part = core.stat(base .. ".part") and core.part(base)
-    if part then
-      part:close()
+-- The body of a coroutine: jobs begin while there is room, until the journal
+-- has no more and all have ended.
+local function feed(self)
+  local is_dry = false
+  while not self.closed and not self.problem do
+    local next = not is_dry and next_job(self)
+    is_dry = is_dry or next == nil
+    if self.closed then
+      return -- it was closed meanwhile: nothing more is begun
+    elseif next then
+      begin(self, next)
+    elseif is_dry and self.busy == 0 then
+      break
+    elseif not self.room:wait() then
+      return
     end
   end
+  if not self.closed and not self.problem then
+    if self.journal.store_error then
+      self.places:take()
+      self:push({ error = self.journal.store_error })
+    end
+    self:stop()
+  end
 end
 
---- `job` has ended badly.
-function Run:fail(job, err)
-  if job.state then
-    self:remove_parts(job)
+--- `ended` has come to its end: whoever iterates hears of it, unless another
+--- worker has it now.
+---@param ended camb.BatchJob
+function Run:remove(ended)
+  if self.closed then
+    return
   end
-  if err.task_id and not self.options.store then
-    err.retryable = false -- the same call would pay again
-    err.message = err.message .. (job.run_id and words.fetch(job) or "")
-  end
-  job.error = err
-  journal.finish(job, false, err)
-  job:emit("failed", { error = err })
-  self.journal:put("failed", job)
-end
-
---- What `job` held is free; for those who end it.
-function Run:give_up(job)
-  job:let_go()
-  self.active[job] = nil
+  self.active[ended] = nil
   self.busy = self.busy - 1
-  self:make_room()
+  if ended.is_lost then
+    self.places:release()
+  else
+    self:push(ended:item())
+  end
+  self.room:notify()
 end
 
---- Add an item to those that wait to be taken.
+--- Add an item to those that wait to be taken; it has a place.
 function Run:push(item)
   self.last_item = self.last_item + 1
   self.items[self.last_item] = item
   self.news:notify(1)
 end
 
---- `job` has ended: whoever iterates hears of it.
-function Run:deliver(job)
-  self:give_up(job)
-  self:push({
-    index = job.index,
-    source = job.source,
-    stems = job.stems,
-    error = job.error,
-    task_id = job.task_id,
-    run_id = job.run_id,
-    changed = job.is_changed,
-  })
-end
-
 --- Begin.
-function Run:start(own_journal)
-  self.journal = own_journal
-  own_journal:start()
+function Run:start(journal)
+  self.journal = journal
+  journal:start()
   for _, problem in ipairs(self.sources.problems or {}) do
     problem.kind = "source"
-    self.held = self.held + 1
+    self.places:take()
     self:push({ error = failure.make(problem) })
   end
-  self:spawn(self.feed)
+  self:spawn(feed)
+end
+
+local function take_item(self)
+  local item = self.items[self.first_item]
+  if item then
+    self.items[self.first_item] = nil
+    self.first_item = self.first_item + 1
+    self.places:release()
+  end
+  return item
 end
 
 --- The next item; nil at the end.
@@ -266,15 +218,9 @@ function Run:next(level)
       self:stop()
       error(problem.value, problem.is_misuse and level + 1 or 0)
     end
-    local item = self.items[self.first_item]
-    if item then
-      self.items[self.first_item] = nil
-      self.first_item = self.first_item + 1
-      self.held = self.held - 1
-      self:make_room()
+    local item = take_item(self)
+    if item or self.closed then
       return item
-    elseif self.closed then
-      return nil
     elseif not self.news:wait() then
       self:stop()
       return nil
@@ -286,15 +232,10 @@ end
 ---@return camb.BatchItem[]
 function Run:unfetched()
   local items = {}
-  for job in pairs(self.active) do
-    local _, err
-    if job.task_id and not job.stems then
-      _, err = job:fail_cancelled("poll")
-    elseif not job.task_id and job.inbox and job.inbox:may_be_sent() then
-      _, err = job:fail(failure.of_cancel("submit", job, true))
-    end
-    items[#items + 1] = err and { index = job.index, source = job.source,
-      error = err, task_id = job.task_id, run_id = job.run_id } or nil
+  for active in pairs(self.active) do
+    local err = active:unfetched()
+    items[#items + 1] = err and { index = active.index, source = active.source,
+      error = err, task_id = active.task_id, run_id = active.run_id } or nil
   end
   table.sort(items, function(a, b)
     return (a.index or 0) < (b.index or 0)
@@ -302,13 +243,15 @@ function Run:unfetched()
   return items
 end
 
-local function stop_transfers(self, operation)
-  if operation.inbox and operation.inbox ~= self.polls then
-    operation.inbox:stop()
-  end
-  if operation.small then
-    operation.small:stop()
-  end
+--- A line on standard error, which nobody has to listen for.
+function Run:say(words)
+  io.stderr:write("camb: ", redact.line(words, self.client.secret()), "\n")
+end
+
+--- The store cannot be had now: tell of the pause.
+function Run:tell_pause(err, seconds)
+  job.new(self, { source = "the store" }):emit("retrying", { step = "store",
+    reason = err.message, next_in = seconds })
 end
 
 --- Stop everything on our side, and give back what is held.  Twice is fine.
@@ -318,17 +261,23 @@ function Run:stop()
   end
   self.closed = true
   self.journal:close()
-  for job in pairs(self.active) do
-    job:let_go()
-    stop_transfers(self, job)
+  for active in pairs(self.active) do
+    active:stop()
   end
   if self.asking then
-    stop_transfers(self, self.asking)
+    self.asking.inbox:stop()
+    if self.asking.small then
+      self.asking.small:stop()
+    end
   end
-  self.polls:stop()
-  self.active, self.polled, self.parked, self.unpark = {}, {}, {}, 0
-  self.room:notify()
-  self.news:notify()
+  self.active = {}
+  for _, name in ipairs({ "places", "pending", "uploads", "downloads",
+    "results" }) do
+    self[name]:close()
+  end
+  for _, name in ipairs({ "room", "uploaded", "news" }) do
+    self[name]:notify()
+  end
 end
 
 return run

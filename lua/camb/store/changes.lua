@@ -78,7 +78,7 @@ end
 local function finish(self, key, ...)
   local ok, err = change(self, key, ...)
   if ok then
-    self.held[key] = nil
+    self:hold(key, false)
   end
   return ok, err
 end

@@ -83,8 +83,10 @@ local function recall(self, conn)
     return nil, err
   end
   local taken = {}
+  self.has_recalled = true
   for _, row in ipairs(found) do
-    if not self.held[row.key] then
+    local is_held = self.effects[row.key]
+    if is_held == nil and not self.held[row.key] then
       taken[#taken + 1] = rows.one(row)
     end
   end
@@ -114,24 +116,21 @@ end
 
 --- Take up to `n` free jobs that need work, those that are furthest first.  A
 --- job whose worker ended between submitting and its task id comes once, in
---- the state `unknown_outcome`: report it and `release` it.  In SQLite a claim
---- is part of what `begin` began; in PostgreSQL it commits that first.
+--- the state `unknown_outcome`: report it and `release` it.
 ---@param n integer
 ---@param state string? # only jobs that were left in this state
 ---@return table[]? rows
 ---@return camb.Error?
 function Claims:claim(n, state)
-  local found, err = self.session:claim(function(conn)
-    return claim_in(self, conn, n, state)
+  return self:transact(function()
+    local found, err = self.session:transact(function(conn)
+      return claim_in(self, conn, n, state)
+    end)
+    for _, row in ipairs(found or {}) do
+      self:hold(row.key, true)
+    end
+    return found, err
   end)
-  if not found then
-    return nil, err
-  end
-  self.session.has_doubts = false
-  for _, row in ipairs(found) do
-    self.held[row.key] = true
-  end
-  return found
 end
 
 --- Extend the lease of this worker, for all its jobs at once.  Where it had

@@ -73,8 +73,6 @@ local function dialect_of(path)
     identity = "INTEGER PRIMARY KEY",
     times = "mtime, ctime, sent, updated",
     skip_locked = "",
-    -- One writer at a time, so a claim may be part of any transaction.
-    joins_claims = true,
     has_table = "SELECT name FROM sqlite_master WHERE name = ?",
     bind = function(...)
       return ...

@@ -1,9 +1,9 @@
---- Writes to a store, gathered into transactions that survive the loss of the
---- database.  A write is a function of the connection: when the database comes
---- back, those of the open transaction are run again, and each finds out by
---- the row whether it had been made (`conn.in_doubt` is set for that).  The
---- same holds when a caller repeats what failed: it may have been made, as the
---- reply to a COMMIT can be what was lost (`session.doubts`, by key).
+--- Statements to a store, by themselves or as a transaction, that survive the
+--- loss of the database: when it comes back, the function that makes them is
+--- called again as a whole, and each change finds out by its row whether it had
+--- been made (`conn.in_doubt` is set for that).  The same holds when a caller
+--- repeats what failed: it may have been made, as the reply to a COMMIT can be
+--- what was lost (`session.doubts`, by key).
 
 local core = require "camb.core"
 local Error = require "camb.error"
@@ -54,6 +54,8 @@ function transactions.open(backend, spec, options)
     options = options,
     sleep = options.sleep or sleep,
     doubts = {},
+    open = false, -- the connection, in a transaction
+    keys = {},    -- of the jobs that it changes
   }, Session)
   local err
   self.conn, err = connect(self, math.min(options.patience,
@@ -140,74 +142,31 @@ local function persist(self, fn)
   end
 end
 
--- Nobody knows of these writes whether they were made; or all do.
-local function set_doubts(self, group, value)
-  for _, step in ipairs(group.steps) do
-    if step.key then
-      self.doubts[step.key] = value
-    end
+-- Whether the changes of these jobs were made is unknown, or is known again.
+local function set_doubts(self, keys, value)
+  for _, key in ipairs(keys) do
+    self.doubts[key] = value
   end
 end
 
-local function break_group(self, err)
-  self.conn:rollback()
-  set_doubts(self, self.group, true)
-  self.group.is_open = false
-  self.group.broken = err
-  return nil, err
+-- In a transaction that has failed, nothing more is tried.
+local function in_transaction(self, run)
+  local conn = self.open
+  if conn.failed then
+    return nil, conn.failed
+  end
+  return run(conn)
 end
 
--- Begin the group's transaction, with the steps that it has so far.
-local function open_group(self, conn)
-  local ok, err = conn:begin()
-  if not ok then
-    return nil, err
-  end
-  for i, step in ipairs(self.group.steps) do
-    if not step.is_taken then
-      local result = step.run(conn)
-      if conn.failed then
-        return nil, conn.failed
-      end
-      self.group.steps[i].is_taken = result == nil
-    end
-  end
-  self.group.is_open = true
-  return true
-end
-
--- Run a step in the group.  Its refusal (nothing failed) leaves the group be.
-local function write_in_group(self, run, key)
-  local group = self.group
-  if group.broken then
-    return nil, group.broken
-  end
-  local result, err = persist(self, function(conn)
-    if not group.is_open or conn.in_doubt then
-      group.is_open = false
-      local ok, problem = open_group(self, conn)
-      if not ok then
-        return nil, problem
-      end
-    end
-    return run(conn)
-  end)
-  if result ~= nil then
-    group.steps[#group.steps + 1] = { run = run, key = key }
-  elseif self.conn.failed then
-    return break_group(self, err)
-  end
-  return result, err
-end
-
---- Run one write: in the group, or by itself.
+--- Run one write: in the transaction, or by itself.
 ---@param run fun(conn: table): any, camb.Error? # one statement, if by itself
 ---@param key string? # of the job that it is about
 function Session:write(run, key)
-  if not wait_turn(self) then
+  if self.open then
+    self.keys[#self.keys + 1] = key
+    return in_transaction(self, run)
+  elseif not wait_turn(self) then
     return nil, closed_error()
-  elseif self.group then
-    return write_in_group(self, run, key)
   end
   local result, err = persist(self, run)
   if key then
@@ -216,125 +175,65 @@ function Session:write(run, key)
   return result, err
 end
 
-local function in_transaction(self, run)
-  return persist(self, function(conn)
-    local ok, err = conn:begin()
-    if not ok then
-      return nil, err
-    end
-    local result
-    result, err = run(conn)
-    if result ~= nil then
-      ok, err = conn:commit()
-      if ok then
-        return result
-      end
-    end
-    conn:rollback()
-    return nil, err
-  end)
-end
-
---- Run several statements as a transaction of its own; what was gathered so
---- far is committed first, or is part of it where that is as good.
----@param run fun(conn: table): any, camb.Error?
-function Session:transact(run)
-  if not wait_turn(self) then
-    return nil, closed_error()
-  elseif not self.group then
-    return in_transaction(self, run)
-  elseif self.conn.dialect.joins_claims then
-    return write_in_group(self, run)
-  end
-  local ok, err = self:commit()
-  self:begin()
+local function attempt(self, conn, run)
+  local ok, err = conn:begin()
   if not ok then
-    self.group.broken = err
     return nil, err
   end
-  return in_transaction(self, run)
-end
-
-Session.claim = Session.transact
-
---- Gather what is written from now on.
-function Session:begin()
-  self.group = self.group or { steps = {} }
-end
-
-local function taken_steps(group)
-  local keys = {}
-  for _, step in ipairs(group.steps) do
-    if step.is_taken then
-      keys[#keys + 1] = step.key
+  self.open, self.keys = conn, {}
+  local returned, result, problem = pcall(run, conn)
+  self.open = false
+  if returned and result ~= nil and not conn.failed then
+    ok, err = conn:commit()
+    if ok then
+      return result
     end
   end
-  return keys
-end
-
--- All but what other workers took over while the database was gone is durable.
-local function report_taken(group)
-  local keys = taken_steps(group)
-  if #keys == 0 then
-    return true
+  conn:rollback()
+  if not returned then
+    conn.in_doubt = nil
+    error(result, 0)
   end
-  return nil, Error.new({
-    kind = "store",
-    is_taken = true,
-    keys = keys,
-    message = ("the database was gone for so long that other workers took "
-      .. "over %d of this one's jobs"):format(#keys),
-  })
+  return nil, conn.failed or err or problem
 end
 
---- Make what was gathered durable.
----@return boolean? ok
+--- Make what `run` does durable as a whole, or, where it returns nil, none of
+--- it; inside of a transaction, as a part of it.  `run` may be called again.
+---@param run fun(conn: table): any, camb.Error? # does not yield
+---@return any result # what `run` returned last
 ---@return camb.Error?
-function Session:commit()
-  if not wait_turn(self) then
+function Session:transact(run)
+  if self.open then
+    return in_transaction(self, run)
+  elseif not wait_turn(self) then
     return nil, closed_error()
   end
-  local group = self.group
-  if not group or group.broken or not group.is_open then
-    self.group = nil
-    return not (group and group.broken) or nil, group and group.broken
-  end
-  local ok, err = persist(self, function(conn)
-    if conn.in_doubt then
-      local opened, problem = open_group(self, conn)
-      if not opened then
-        return nil, problem
-      end
-    end
-    return conn:commit()
+  self.keys = {}
+  local result, err = persist(self, function(conn)
+    return attempt(self, conn, run)
   end)
-  set_doubts(self, group, not ok or nil)
-  self.group = nil
-  if not ok then
-    self.conn:rollback()
-    return nil, err
-  end
-  return report_taken(group)
+  set_doubts(self, self.keys, result == nil and self.conn.failed ~= nil or nil)
+  return result, err
 end
 
---- The rows of a SELECT, which sees what was gathered.
+--- The rows of a SELECT.
 function Session:read(sql, ...)
   local values = { n = select("#", ...), ... }
   local function run(conn)
     return conn:rows(sql, transactions.unpack(values, 1, values.n))
   end
-  if not wait_turn(self) then
+  if self.open then
+    return in_transaction(self, run)
+  elseif not wait_turn(self) then
     return nil, closed_error()
-  elseif self.group and self.group.is_open then
-    return write_in_group(self, run)
   end
   return persist(self, run)
 end
 
---- Look for a job of the same content; in a group, before others may.
+--- Look for a job of the same content; in a transaction, before others may.
 function Session:find_same(sql, sha256, options)
   return self:write(function(conn)
-    if self.group and conn.dialect.content_lock
+    if self.open and conn.dialect.content_lock
       and not conn:rows(conn.dialect.content_lock, sha256)
     then
       return nil, conn.failed
@@ -343,16 +242,11 @@ function Session:find_same(sql, sha256, options)
   end)
 end
 
---- A last write before the end, with no patience; what was gathered and not
---- committed is undone.
+--- A last write before the end, with no patience.
 function Session:finish(run)
   if self.recovering or self.closed then
     return nil, closed_error()
   end
-  if self.group and self.group.is_open then
-    self.conn:rollback()
-  end
-  self.group = nil
   self.conn.failed = nil
   return run(self.conn)
 end
