@@ -340,7 +340,11 @@
         line.append(stamp, " " + words);
         this.find(".events").append(line);
       }
-      this.find(".events").hidden = item.events.length === 0;
+      if (item.events.length > 0) {
+        this.find(".story summary").textContent = "What happened when";
+      } else {
+        this.find(".events").hidden = true;
+      }
       for (const [name, text] of item.known) {
         this.find(".known").append(make("dt", name), make("dd", text));
       }
