@@ -60,6 +60,7 @@ describe("the upload", function()
             return
           elseif request.headers.expect then
             c:reply(417, "")
+            return -- on a slow machine some of the body may come all the same
           else
             c:body(request)
             print("TAKEN")
