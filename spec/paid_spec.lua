@@ -202,6 +202,16 @@ describe("for a task that is paid for, camb", function()
       assert.equal(2, server:stats().uploads)
     end)
 
+  it("is not advised again for a task that the service does not know",
+    function()
+      local said, status = workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s "
+        .. "%s/bin/camb download -o %s no-such-task"):format(server.api_key,
+        server.base_url, BUILD, folder))
+      assert.equal(7, status, said)
+      assert.matches("check the id", said)
+      assert.is_nil(said:find("camb download", 1, true), said)
+    end)
+
   it("goes on from a stem that is there, and replaces no other file", function()
     server:fault({ step = "stem", status = 404, times = math.huge })
     local words = run("camb separate in/take001.wav -o out --interval 0.05 "

@@ -219,6 +219,14 @@ describe("A store in SQLite:", function()
       fails("file", "its folder does not exist")
     end)
 
+    it("that is a URL of another database is refused as one", function()
+      for _, url in ipairs({ "mysql://h/d", "sqlite:///tmp/b.db",
+        "postgres+ssl://h/d" }) do
+        path = url
+        fails("file", "is neither a file nor a postgres:// URL")
+      end
+    end)
+
     it("that is no database is refused, and stays what it is", function()
       local words = ("a letter to my mother\n"):rep(300)
       workspace.write(path, words)

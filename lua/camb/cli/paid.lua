@@ -26,8 +26,9 @@ end
 ---@param err camb.Error
 ---@return string?
 function paid.line(arguments, err)
+  local is_said = arguments.command == "download" and err.kind == "not_found"
   if not err.task_id or err.task_ended or arguments.sandbox
-    or arguments.store
+    or arguments.store or is_said
   then
     return nil
   end

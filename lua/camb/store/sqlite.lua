@@ -95,6 +95,8 @@ local function path_problem(path)
   local folder = path:match("^(.*)/[^/]*$") or "."
   if core.stat(path) == "folder" then
     return "is a folder"
+  elseif path:find("^%a[%w+.-]*://") then
+    return "is neither a file nor a postgres:// URL"
   elseif not core.stat(folder == "" and "/" or folder) then
     return "cannot be made: its folder does not exist"
   end
