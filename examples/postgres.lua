@@ -21,7 +21,7 @@ for item in client:batch(sources or {}, {
   store = store,
   output_dir = folder,
   lease = 60,     -- a worker that is gone for so long loses its jobs
-  patience = 600, -- the database may be away for ten minutes
+  store_timeout = 600, -- the database may be away for ten minutes
   interval = tonumber(os.getenv("INTERVAL")) or 5,
   on_event = function(event)
     if event.step == "store" then

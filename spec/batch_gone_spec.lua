@@ -19,7 +19,7 @@ local PROGRAM = [[
   local leaves = more.leaves
   more.leaves = nil
   local options = { store = arg[2], output_dir = arg[3], interval = 0.05,
-    patience = 1, uploads = 2, on_event = function(event)
+    store_timeout = 1, uploads = 2, on_event = function(event)
       print(event.name, event.source)
       if leaves and event.step == "store" then
         list:close()
@@ -211,7 +211,7 @@ describe("a batch whose store goes away", function()
       local url = prepare("submitted", "at the update")
       server:fault({ step = "status", reply = { status = "PENDING" },
         times = math.huge })
-      begin(url, "{ patience = 60, leaves = true }")
+      begin(url, "{ store_timeout = 60, leaves = true }")
       wait_for(stands_still)
       database:stop("immediate")
       local lines, words = finish()
@@ -255,7 +255,7 @@ describe("a batch whose store goes away", function()
     it("knows what it wrote when the answer came to nobody", function()
       make(2)
       local url = prepare("submitting", "after its commit")
-      begin(url, "{ patience = 60 }")
+      begin(url, "{ store_timeout = 60 }")
       wait_for(stands_still)
       database:stop("immediate")
       core.wait(2)
@@ -277,7 +277,7 @@ describe("a batch whose store goes away", function()
         .. "-d postgres -qAtX -f %s/lock.sql) > /dev/null 2>&1 & true"):format(
         database.password, database.bin, database.port, folder))
       wait_for(stands_still)
-      begin(url, "{ patience = 60 }")
+      begin(url, "{ store_timeout = 60 }")
       local lines = finish()
       for _, path in ipairs(files) do
         assert.matches("item\t" .. path .. "\tstems", lines)

@@ -460,7 +460,7 @@ describe("a batch with a store", function()
       held = held or lock()
       events = events + 1
       return paths[events]
-    end, { patience = 1 })
+    end, { store_timeout = 1 })
     held:close()
     assert.is_not_nil(items[-1].error)
     assert.matches("is locked by another process", items[-1].error.message)
@@ -471,7 +471,7 @@ describe("a batch with a store", function()
     function()
       local paths = takes.make(folder .. "/in", 6)
       local held
-      local items = all_of(paths, { uploads = 1, lease = 1, patience = 1,
+      local items = all_of(paths, { uploads = 1, lease = 1, store_timeout = 1,
         on_event = function(event)
           if event.name == "upload_started" then
             held = held or lock()
@@ -507,7 +507,7 @@ describe("a batch with a store", function()
       local client = camb.client()
       local bad = 0
       for item in client:batch("%s/in", { store = "%s", output_dir = "%s",
-        interval = 0.05, patience = 0.5, retry_failed = true }) do
+        interval = 0.05, store_timeout = 0.5, retry_failed = true }) do
         bad = bad + (item.error and 1 or 0)
         if item.error then
           print(item.error)

@@ -50,6 +50,10 @@ lint-dead:
 lint-calls:
 	$(call step,$(ENV_LUA) $(ENV_C) $(LUA) spec/support/calls.lua \
 	  $(LUA_FILES) $(wildcard csrc/*/*.h csrc/*/*/*.h))
+.PHONY: messages
+messages: ## Print every text that camb says, with its place, for reading.
+	@$(LUA) spec/support/messages.lua $(LUA_FILES) \
+	  $(wildcard csrc/*/*.c csrc/*/*/*.c)
 # Every module must load there, too.
 lint-lua5.1 lint-luajit: lint-%:
 	$(call step,$(call strict,gcc,$*,all,-O1) && \

@@ -30,7 +30,7 @@ local HOST = [[
   local function all()
     for item in client:batch({ "spec/fixtures/mix.flac" }, { store = store,
       output_dir = folder, interval = 0.05, max_attempts = 400, deadline = 20.5,
-      patience = 2.5, name = "ÀĞİ" }) do
+      store_timeout = 2.5, name = "ÀĞİ" }) do
       print("item", item.stems and "ok", item.skipped, item.error)
     end
   end

@@ -68,6 +68,27 @@ describe("misuse", function()
     end)
   end)
 
+  it("takes an option by its former name, and says once what it is called now",
+    function()
+      local path = folder .. "/a.db"
+      local output, status = workspace.run(([[%s -e '
+        local store = require("camb.store")
+        local path = "%s"
+        store.open(path, { patience = 1 }):close()
+        store.open(path, { patience = 2 }):close()
+        store.open(path, { store_timeout = 2 }):close()
+        print(pcall(store.open, path, { patience = 2, store_timeout = 2 }))
+        print(pcall(store.open, path, { patience = "x" }))']]):format(
+        os.getenv("LUA") or "lua5.4", path))
+      assert.equal(0, status, output)
+      local _, times = output:gsub("camb: the option 'patience' is now called "
+        .. "'store_timeout'\n", "")
+      assert.equal(1, times, output)
+      assert.matches("option 'store_timeout' is given twice", output)
+      assert.matches("option 'store_timeout': number expected, got string",
+        output)
+    end)
+
   it("names values that cannot be right", function()
     raises("option 'interval' must be more than 0", function()
       client:separate("x.wav", { interval = 0 })

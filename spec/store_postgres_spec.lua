@@ -115,8 +115,8 @@ describe("PostgreSQL:", function()
       server.is_back = nil
     end)
 
-    it("is given up when patience ends, and the next call tries anew", function()
-      open({ patience = 0.5 })
+    it("is given up when store_timeout is over, and the next call tries anew", function()
+      open({ store_timeout = 0.5 })
       server:stop()
       local started = core.now()
       local rows, err = jobs:claim(1)
@@ -159,7 +159,7 @@ describe("PostgreSQL:", function()
 
     it("may lose the reply to a commit for longer than there is patience",
       function()
-        open({ patience = 0.2 })
+        open({ store_timeout = 0.2 })
         jobs:claim(2)
         local function submit()
           return jobs:submitting("a") and jobs:submitting("b")
@@ -184,7 +184,7 @@ describe("PostgreSQL:", function()
 
     it("may lose the reply to a claim for longer than there is patience",
       function()
-        open({ patience = 0.2 })
+        open({ store_timeout = 0.2 })
         server:query(("UPDATE camb_jobs SET owner = '%s' WHERE key <> 'b'")
           :format(jobs.owner)) -- as that claim had it
         server:stop()
@@ -319,7 +319,7 @@ describe("PostgreSQL:", function()
 
   describe("the URL of a PostgreSQL", function()
     local function fails(url, words)
-      local jobs, err = store.open(url, { patience = 0.2 })
+      local jobs, err = store.open(url, { store_timeout = 0.2 })
       assert.is_nil(jobs)
       assert.equal("store", err.kind)
       assert.matches(words, err.message, 1, true)

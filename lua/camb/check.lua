@@ -11,6 +11,7 @@ local check = {}
 ---@field of string     # the type in words, for the reference
 ---@field check (fun(value: any): string?)? # what is wrong with the value
 ---@field default any
+---@field renamed string? # of a former name: the option's name now
 
 -- What may stand in a header, a form field or a path without changing them.
 local function control_free(value)
@@ -135,7 +136,9 @@ end
 -- A name of `schema` that `wrong` is a slip of.
 local function resemble(schema, wrong)
   for _, name in ipairs(names(schema)) do
-    if plain(name) == plain(wrong) or is_one_slip(name, wrong) then
+    if not schema[name].renamed
+      and (plain(name) == plain(wrong) or is_one_slip(name, wrong))
+    then
       return name
     end
   end
@@ -165,6 +168,17 @@ function check.value(name, value, rule, level)
   end
 end
 
+local told = {}
+
+-- Say once that an option has another name now.
+local function tell_name(former, name)
+  if not told[former] then
+    told[former] = true
+    io.stderr:write(("camb: the option '%s' is now called '%s'\n"):format(
+      former, name))
+  end
+end
+
 --- Check `given` against `schema`.
 ---@param given table?
 ---@param schema table<string, camb.Rule>
@@ -180,7 +194,14 @@ function check.options(given, schema, level)
     if not rule then
       refuse(schema, name, level + 1)
     end
+    if rule.renamed then
+      tell_name(name, rule.renamed)
+      name, rule = rule.renamed, schema[rule.renamed]
+    end
     check.value(name, value, rule, level + 1)
+    if checked[name] ~= nil then
+      error(("option '%s' is given twice"):format(name), level + 1)
+    end
     checked[name] = value
   end
   for name, rule in pairs(schema) do

@@ -12,6 +12,7 @@ local options = {}
 
 ---@class camb.Option
 ---@field name string
+---@field former string?    # an earlier name, which is still accepted
 ---@field rule camb.Rule
 ---@field help string       # the first sentence is what `--help` says
 ---@field calls string      # that take it by themselves; see INCLUDED
@@ -219,9 +220,9 @@ local TABLE = {
     calls = "batch store",
     help = "A worker that does not renew its lease for this long loses its "
       .. "jobs to others." },
-  { name = "patience", rule = check.number(0), default = 60, unit = "s",
-    calls = "batch store",
-    help = "How long a PostgreSQL that has gone away is waited for." },
+  { name = "store_timeout", former = "patience", rule = check.number(0),
+    default = 60, unit = "s", calls = "batch store",
+    help = "How long to wait for a PostgreSQL server that is unreachable." },
   { name = "retry_failed", rule = check.boolean, default = false,
     calls = "batch", flag = "--retry-failed", commands = "batch",
     help = "Retry failed jobs, resuming if possible." },
@@ -353,6 +354,9 @@ function options.of(call)
       if options.takes(call, option) then
         schema[option.name] = { type = option.rule.type,
           check = option.rule.check, default = options.default(option, call) }
+        if option.former then
+          schema[option.former] = { renamed = option.name }
+        end
       end
     end
     schemas[call] = schema

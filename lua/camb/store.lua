@@ -66,9 +66,9 @@ end
 --- which others on the machine see that the process has ended), `lease` is how
 --- many seconds its jobs stay its own unless `renew` is called; `base_url` is
 --- recorded, and another service's store refused.  SQLite waits `busy_timeout`
---- seconds for another process; PostgreSQL is waited for `patience` seconds
---- when it is gone, with pauses by `sleep` (default: blocking) after a call of
---- `on_wait(err, seconds)`.
+--- seconds for another process.  An unreachable PostgreSQL is waited for, up to
+--- `store_timeout` seconds, with pauses by `sleep` (default: blocking), each
+--- after a call of `on_wait(err, seconds)`.
 ---@param spec string # a path, or a URL of PostgreSQL
 ---@param given table?
 ---@return camb.Store?

@@ -158,7 +158,7 @@ end
 -- Write `notes`; what cannot be written is tried again while there is patience.
 local function write(self, notes)
   local run = self.run
-  local give_up = core.now() + run.options.patience
+  local give_up = core.now() + run.options.store_timeout
   while not self.store_error do
     local ok, err = attempt(self, notes)
     if ok or run.closed then
@@ -202,7 +202,7 @@ local function open_once(self)
     lease = options.lease,
     busy_timeout = BUSY,
     base_url = client.base_url,
-    patience = options.patience,
+    store_timeout = options.store_timeout,
     sleep = function(seconds)
       if not scheduler.sleep_for(client, seconds) or self.run.closed then
         error(Error.new({ kind = "cancelled",
@@ -219,7 +219,7 @@ end
 
 local function open(self)
   local run = self.run
-  local give_up = core.now() + run.options.patience
+  local give_up = core.now() + run.options.store_timeout
   local jobs, err = open_once(self)
   while not jobs and err.retryable and core.now() < give_up
     and not run.closed

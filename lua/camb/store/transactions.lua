@@ -58,7 +58,7 @@ function transactions.open(backend, spec, options)
     keys = {},    -- of the jobs that it changes
   }, Session)
   local err
-  self.conn, err = connect(self, math.min(options.patience,
+  self.conn, err = connect(self, math.min(options.store_timeout,
     MOST_PATIENCE_AT_OPEN))
   if not self.conn then
     return nil, err
@@ -87,7 +87,7 @@ end
 local function recover(self)
   self.recovering = true
   pcall(self.conn.close, self.conn)
-  local ok, conn, err = pcall(connect, self, self.options.patience)
+  local ok, conn, err = pcall(connect, self, self.options.store_timeout)
   self.recovering = false
   if not ok then
     error(conn, 0) -- cancelled in a pause
