@@ -172,7 +172,7 @@ end
 ---@class camb.Status
 ---@field status string # such as "PENDING", "SUCCESS" or "ERROR"
 ---@field run_id integer|string|nil # once the task has succeeded
----@field exception_reason string? # nil also where the service says "NONE"
+---@field exception_reason string? # nil also if the service says "NONE"
 ---@field message any              # a string or an object
 ---@field raw any                  # the reply as it came, decoded
 

@@ -28,7 +28,7 @@ function ascii.number(number)
   return (("%.17g"):format(number):gsub("[^%d%a+-]+", "."))
 end
 
---- The number that `value` is, or that its text is; nil where it is none.
+--- The number that `value` is, or that its text is; nil if it is none.
 ---@param value any
 ---@return number?
 function ascii.tonumber(value)

@@ -36,7 +36,7 @@ end
 
 --- What a recording says of itself.
 ---@class camb.Probe
----@field duration number?    # seconds; nil where the file does not say
+---@field duration number?    # seconds; nil if the file does not say
 ---@field is_estimate boolean # the duration is computed from the bit rate
 ---@field rate integer        # Hz
 ---@field channels integer  # 1: mono, 2: stereo, …

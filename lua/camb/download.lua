@@ -184,7 +184,7 @@ local function refresh(operation, part, urls, renew)
   return true
 end
 
--- What is weaker where the file system lacks something, as the core tells it.
+-- What is weaker if the file system lacks something, as the core tells it.
 local WEAKER = {
   "has no locks: two processes must not write the same stems",
   "cannot sync: a stem may be incomplete after a power failure",
@@ -219,7 +219,7 @@ local function fail(operation, part)
   return nil, err
 end
 
--- Both are of one recording, so one is cut where they differ by a frame.
+-- Both are of one recording, so one is cut if they differ by a frame.
 local SLACK = 0.02
 
 local function durations(parts)

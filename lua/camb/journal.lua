@@ -67,7 +67,7 @@ end
 
 --- What a journal says of a file, to know it by.
 ---@param path string?
----@return table fields # source, size, changed; none where it is no file
+---@return table fields # source, size, changed; none if it is no file
 ---@package
 function journal.identity(path)
   local real = path and core.real_path(path)
@@ -261,7 +261,7 @@ function journal.index(client)
   end
 end
 
---- Remove the journal at `path` where nothing is open in it.
+--- Remove the journal at `path` if nothing is open in it.
 ---@param path string
 ---@package
 function journal.clear(path)

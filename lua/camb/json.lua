@@ -147,7 +147,7 @@ local function exact_number(value)
   return math.tointeger and math.tointeger(value) or value
 end
 
---- The integer that `value` is, exact: a number, or a string of digits where
+--- The integer that `value` is, exact: a number, or a string of digits if
 --- this Lua has no integer that large.
 ---@param value any # an integral number or a string of digits
 ---@return integer|string|nil

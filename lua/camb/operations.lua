@@ -75,7 +75,7 @@ local function digits_of(ids)
 end
 
 --- The request of an operation, for the core: url, headers, and fields, part
---- or body where it has them.
+--- or body if it has them.
 ---@param step string     # "submit", "status", "result" or "results"
 ---@param base_url string
 ---@param values table    # by the names of the table; run ids are exact

@@ -40,7 +40,7 @@ end)
 -- What camb.async.scheduler asks of a host.
 local HOST = { "running", "suspend", "wake", "start", "attach", "detach" }
 
-local loop = { of = "table", check = function(value)
+local loop = { of = "camb.Loop", check = function(value)
   for _, name in ipairs(HOST) do
     if type(value) ~= "table" or type(value[name]) ~= "function" then
       return 'is not a loop, such as require "camb.loop.cqueues"'

@@ -16,7 +16,7 @@ local MOST_IN_ALL = 16 * MOST_BYTES -- of all strings in a table
 local MOST_ITEMS, MOST_DEPTH = 1000, 16 -- of a table
 local MOST_VALUES = 16 -- of a query
 
---- The beginning of `text` and "…" where it has more than `most` bytes.
+--- The beginning of `text` and "…" if it has more than `most` bytes.
 ---@param text string
 ---@param most integer? # 4096
 ---@return string
@@ -208,7 +208,7 @@ local function clean(value, secrets, left, depth)
   return copy
 end
 
---- The same in every string of `value`; a new one where it is a table, with as
+--- The same in every string of `value`; a new one if it is a table, with as
 --- much of it as fits.
 ---@param value any
 ---@param key string?

@@ -9,7 +9,7 @@ local redact = require "camb.redact"
 
 local source = {}
 
--- Of a reader: what is looked at, and how much more where it begins with a tag.
+-- Of a reader: what is looked at, and how much more if it begins with a tag.
 local HEAD_BYTES, TAG_BYTES = 64, 2 ^ 20
 
 --- What is separated.
@@ -69,8 +69,8 @@ function source.label(origin)
   return origin.path or origin.filename or "the given audio"
 end
 
---- The fields of an error where a file's name cannot be sent as it is: that is
---- the file's fault, and no mistake in the program; nil where it can.
+--- The fields of an error if a file's name cannot be sent as it is: that is
+--- the file's fault, and no mistake in the program; nil if it can.
 ---@param given any
 ---@return table? problem
 ---@return string? label
@@ -144,7 +144,7 @@ local function unreadable(origin, reason)
   }
 end
 
--- The bytes that it has and, where they are at hand, what they are, as
+-- The bytes that it has and, if they are at hand, what they are, as
 -- core.detect tells it.
 local function look(origin)
   if origin.data then

@@ -103,7 +103,7 @@ end
 ---@field package is_long boolean
 ---@field package forms table[]  # in small letters: the secret itself is first
 
---- What to look for; nil where `secret` is too short to be one.
+--- What to look for; nil if `secret` is too short to be one.
 ---@param secret string
 ---@param with string # what to write in its place
 ---@return camb.Spelling?

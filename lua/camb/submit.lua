@@ -12,7 +12,7 @@ local submit = {}
 
 local PIECE = 2 ^ 20
 
--- Hand over what the reader gives next, a piece at a time where it is much;
+-- Hand over what the reader gives next, in pieces if it is much;
 -- returns what is wrong with it.
 local function feed(transfer, prepared)
   local chunk, at = prepared.head, prepared.at or 1
@@ -47,7 +47,7 @@ local function fail_stopped(operation, transfer)
     is_open and is_sent))
 end
 
--- The transfer is done.  What it failed of does not count where the service has
+-- The transfer is done.  What it failed of does not count if the service has
 -- named the task before.
 local function conclude(operation, transfer)
   local failed = transfer:failure()

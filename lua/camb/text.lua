@@ -34,7 +34,7 @@ local function hex_pair(pair)
   return ("\\x%02x\\x%02x"):format(pair:byte(1, 2))
 end
 
---- `bytes` with each control character as "\\x1b", and where they are not
+--- `bytes` with each control character as "\\x1b", and if they are not
 --- UTF-8 all that is not ASCII, too.
 ---@param bytes string
 ---@return string

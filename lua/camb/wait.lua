@@ -163,7 +163,7 @@ local function begin(operation, options)
   return transfer
 end
 
--- True where the polls of `transfer`, which ended with `err`, are used up, and
+-- True if the polls of `transfer`, which ended with `err`, are used up, and
 -- the task is not known to be anything but under way.
 local function may_go_on(transfer, err)
   return err.kind == "timeout" and transfer:failure().kind == "attempts"

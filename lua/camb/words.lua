@@ -1,4 +1,4 @@
---- Advice, in the words of where it is read: in a program, or in the shell.
+--- Advice in the reader's terms: those of a program, or of the shell.
 
 local json = require "camb.json"
 

@@ -29,7 +29,7 @@ if is_passable == true then
   passable[pcall], passable[xpcall] = true, true
 end
 
---- True where pcall can be left by a yield.
+--- True if pcall can be left by a yield.
 own.has_pcall = is_passable == true
 
 -- What is on the stack of the running coroutine and cannot be left: its name,
@@ -54,7 +54,7 @@ local HINTS = {
     .. "batch()`",
 }
 
---- Raise where the running coroutine cannot wait, before anything is noted of
+--- Raise if the running coroutine cannot wait, before anything is noted of
 --- its waiting: the error of a yield would come too late for that.
 function own.check()
   if is_yieldable and is_yieldable() then

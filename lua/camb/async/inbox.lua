@@ -1,5 +1,5 @@
 --- What a waiting operation hears of its transfers.  The client's step puts
---- events in; the operation takes them out, waiting where there are none.
+--- events in; the operation takes them out, waiting if there are none.
 
 local scheduler = require "camb.async.scheduler"
 

@@ -35,13 +35,13 @@ function job.running()
   return thread and jobs[thread]
 end
 
---- That job, also where a coroutine that it made is running.
+--- That job, also if a coroutine that it made is running.
 function job.parent()
   return job.running() or jobs[builtin.current() or false]
 end
 
 --- The running coroutine of `host`, which is about to wait; nil outside of
---- them.  Raises where it cannot.
+--- them.  Raises if it cannot.
 function job.waiter(host)
   local thread = host.running()
   if thread then
@@ -90,7 +90,7 @@ local function add_failed(group, self)
   group.last_failed = self
 end
 
--- Calls may fail where memory runs out, and all of this is done again then;
+-- Calls may fail if memory runs out, and all of this is done again then;
 -- from the change of the status on nothing can fail.
 local function finish(self, status, values)
   local group, joiners = self.group, self.joiners

@@ -96,7 +96,7 @@ local function options_of(arguments, report, base)
 end
 
 -- How many jobs of the store are where, of this run or of earlier ones; nil
--- where there is no store, or no more.
+-- if there is no store, or no more.
 local function count(arguments)
   local jobs = arguments.store and open_store(arguments)
   local counts = jobs and jobs:count()

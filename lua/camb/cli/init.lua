@@ -11,7 +11,7 @@ local words = require "camb.words"
 
 local cli = {}
 
--- The sandbox's part of the table, where it is installed.
+-- The sandbox's part of the table, if it is installed.
 local has_sandbox, sandbox_options = pcall(require, "camb.sandbox.options")
 
 -- The value of the option `name`, as the shell gives it: its rule says what is

@@ -20,7 +20,7 @@ local function without_password(url)
   return (url:gsub("^([%w+.-]+://).*@", "%1"):gsub("^[^/]*@", ""))
 end
 
---- The line that fetches the stems of what failed with `err`; nil where there
+--- The line that fetches the stems of what failed with `err`; nil if there
 --- is nothing to fetch.
 ---@param arguments table # of the command
 ---@param err camb.Error

@@ -36,7 +36,7 @@ local function percent(event)
   return ("%d %%"):format(math.floor(event.bytes * 100 / event.total))
 end
 
--- Words for a step; nil where there is nothing to say.
+-- Words for a step; nil if there is nothing to say.
 local WORDS = {
   upload_started = function()
     return "uploading"

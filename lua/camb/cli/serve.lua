@@ -26,7 +26,7 @@ local function load_faults(path)
   return list
 end
 
--- The authority's certificate, also where a data folder that goes away is not
+-- The authority's certificate, also if a data folder that goes away is not
 -- the place to name; nil and a sentence on failure.
 local function publish_authority(server, path)
   local from = assert(io.open(server.ca_file, "rb"))

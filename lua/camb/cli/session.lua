@@ -1,5 +1,5 @@
 --- What the commands that separate share: a client, with a sandbox behind it
---- where one is asked for, for as long as they run.
+--- if one is asked for, for as long as they run.
 
 local camb = require "camb"
 local core = require "camb.core"

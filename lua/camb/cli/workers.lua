@@ -63,8 +63,9 @@ local function run_all(arguments, list, report, work)
   end)
 end
 
---- Do `work(one, listener, place, report)` for each of `list`: it gives stems,
---- or nil, an error and how to call `one`, or nothing where it has told itself.
+--- Do `work(one, listener, place, report)` for each of `list`.  It returns
+--- stems, or nil, an error and what to call `one`, or nothing if it has
+--- reported itself.
 ---@param client camb.Client
 ---@param arguments table
 ---@param list string[]

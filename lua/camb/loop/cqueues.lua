@@ -6,7 +6,7 @@ local cqueues = require "cqueues"
 
 local loop = { name = "cqueues" }
 
--- How often a client is stepped where the system has no descriptor for it.
+-- How often a client is stepped if the system has no descriptor for it.
 local TICK = 0.02
 
 -- What each coroutine is woken by.

@@ -7,7 +7,7 @@ local uv = require "luv"
 
 local loop = { name = "luv" }
 
--- How often a client is stepped where the system has no descriptor for it.
+-- How often a client is stepped if the system has no descriptor for it.
 local TICK_MS = 20
 
 -- The handle by which a client is stepped.

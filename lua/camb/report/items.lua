@@ -19,7 +19,7 @@ local items = {}
 ---@field events { [1]: number, [2]: string }[] # seconds since 1970, words
 ---@field time number?        # of the newest event
 ---@field source string?      # what was separated: a path, or a URL made bare
----@field mixture string?     # its path, where it is there
+---@field mixture string?     # its path, if it is there
 ---@field foreground string?  # paths of the stems that are there
 ---@field background string?
 ---@field error string?

@@ -39,7 +39,7 @@ local function placeholders(list)
   return input, output
 end
 
---- Split `text`; the input and the folder come last where it does not say
+--- Split `text`; the input and the folder come last if it does not say
 --- where they go.  nil and what is wrong with it on failure.
 ---@param text string
 ---@return string[]? list
