@@ -76,6 +76,43 @@ describe("a batch with a store", function()
     assert.equal(16, server:stats().requests.stem)
   end)
 
+  it("asks the database for known files in pages", function()
+    local KNOWN = 600
+    all_of({})
+    change(([[WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL
+      SELECT n + 1 FROM numbers WHERE n < %d) INSERT INTO camb_jobs (key, state,
+      source, name, output_dir, error_kind, error) SELECT '%s/in/' || n,
+      'failed', '%s/in/' || n, n, '%s', 'network', 'x' FROM numbers]]):format(
+      KNOWN, core.real_path(folder), folder, out))
+    workspace.write(folder .. "/known.lua", ([[
+      local camb = require "camb"
+      local client, list = camb.client(), {}
+      for i = 1, %d do
+        list[i] = arg[1] .. "/" .. i
+      end
+      local skipped = 0
+      for item in client:batch(list, { store = arg[2], output_dir = arg[3] }) do
+        skipped = skipped + (item.skipped and 1 or 0)
+      end
+      print(skipped)
+    ]]):format(KNOWN))
+    workspace.run(("mkdir %s/in"):format(folder))
+    local output, status = workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s "
+      .. "timeout 60 strace -f -o %s/trace -e trace=fcntl %s %s/known.lua "
+      .. "%s/in %s %s"):format(server.api_key, server.base_url, folder,
+      os.getenv("LUA") or "lua5.4", folder, folder, path, out))
+    if not workspace.read(folder .. "/trace") then
+      pending("strace does not work here")
+      return
+    end
+    assert.equal(0, status, output)
+    assert.equal(KNOWN, tonumber(output))
+    -- each transaction takes a lock for its readers
+    local locks = select(2, workspace.read(folder .. "/trace")
+      :gsub("l_type=F_RDLCK", ""))
+    assert.is_true(locks > 0 and locks < KNOWN / 2, locks)
+  end)
+
   it("keeps the SHA-256 of each stem, also of one that came in two pieces",
     function()
       local paths = takes.make(folder .. "/in", 2)

@@ -212,6 +212,29 @@ function Store:get(key)
   return found[1] and rows.one(found[1])
 end
 
+--- The jobs of `keys`, looked up many at a time.
+---@param keys string[]
+---@return table<string, table>? rows # by key; those that there are
+---@return camb.Error?
+function Store:get_all(keys)
+  local found = {}
+  for first = 1, #keys, statements.page do
+    local page = {}
+    for i = 1, statements.page do -- the last one again where there are no more
+      page[i] = keys[math.min(first + i - 1, #keys)]
+    end
+    local part, err = self.session:read(statements.get_page,
+      transactions.unpack(page, 1, statements.page))
+    if not part then
+      return nil, err
+    end
+    for _, row in ipairs(rows.all(part)) do
+      found[row.key] = row
+    end
+  end
+  return found
+end
+
 --- How many jobs there are, by state; a state without jobs is left out.
 ---@return table<string, integer>?
 ---@return camb.Error?

@@ -116,45 +116,34 @@ end
 
 -- What had ended before and is as it was is not done again.
 local function report_ended(run, journal, keys)
-  local rows = journal:ask(function(jobs)
-    local found = {}
-    for _, key in ipairs(keys) do
-      local row, err = nil, nil
-      if journal.known[key] then
-        row, err = jobs:get(key)
-      end
-      if err then
-        return nil, err
-      end
-      found[#found + 1] = row
-    end
-    return found
-  end)
-  for _, row in ipairs(rows or {}) do
+  local rows = #keys > 0 and journal:ask(function(jobs)
+    return jobs:get_all(keys)
+  end) or {}
+  for _, key in ipairs(keys) do
     if run.closed then
       return
-    elseif journal.known[row.key] then -- not claimed by us meanwhile
-      report(run, journal, row)
+    elseif rows[key] and journal.known[key] then -- not claimed meanwhile
+      report(run, journal, rows[key])
     end
   end
 end
 
--- The rows of `rows` that were there before, by their places; nil when the
--- store is gone.
+-- Add `rows`: how many are new, and what was known before of the others.
 local function add(journal, rows)
   return journal:ask(function(jobs)
     local added, err = jobs:add(rows)
-    if not added then
+    local latest
+    if added and added < #rows then
+      local keys = {}
+      for i, row in ipairs(rows) do
+        keys[i] = row.key
+      end
+      latest, err = recordings.latest(jobs, keys)
+    end
+    if err then
       return nil, err
     end
-    local found = { added = added }
-    for i, row in ipairs(added < #rows and rows or {}) do
-      found[i], err = recordings.latest(jobs, row.key)
-      if err then
-        return nil, err
-      end
-    end
-    return found
+    return { count = added, latest = latest or {} }
   end)
 end
 
@@ -177,14 +166,14 @@ end
 -- at the end.
 local function add_some(run, journal)
   local rows, entries = chunk_of(run, journal)
-  local found = #rows > 0 and add(journal, rows)
-  if not found or run.closed then
+  local added = #rows > 0 and add(journal, rows)
+  if not added or run.closed then
     return nil
   end
-  journal.has_new, journal.added = true, journal.added + found.added
+  journal.has_new, journal.added = true, journal.added + added.count
   local keys = {}
   for i = 1, #rows do
-    local row = found[i]
+    local row = added.latest[rows[i].key]
     local key = row and identify(run, journal, row, rows[i], entries[i])
     if row and (not key or run.closed) then
       return nil

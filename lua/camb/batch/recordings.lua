@@ -45,25 +45,34 @@ end
 -- recording gets names of its own.
 local IN_FLIGHT = { submitting = true, submitted = true, finished = true }
 
---- The row of the last recording that is known by the path of `key`; its names
---- are not free where an earlier one is in flight.
----@param jobs table # the store
----@param key string
----@return table? row
+--- The rows of the last recordings that are known by the paths of `keys`; the
+--- names of one are not free where an earlier one of its path is in flight.
+---@param jobs camb.Store
+---@param keys string[]
+---@return table<string, table>? rows # by key
 ---@return camb.Error?
-function recordings.latest(jobs, key)
-  local row, number, in_flight = nil, 1, false
-  while true do
-    local found, err = jobs:get(key_of(key, number))
-    if err then
-      return nil, err
-    elseif not found then
-      return row
+function recordings.latest(jobs, keys)
+  local latest, number = {}, 1
+  while #keys > 0 do
+    local numbered, known = {}, {}
+    for i, key in ipairs(keys) do
+      numbered[i] = key_of(key, number)
     end
-    in_flight = in_flight or IN_FLIGHT[found.state]
-    row, number = found, number + 1
-    row.in_flight = in_flight
+    local found, err = jobs:get_all(numbered)
+    if not found then
+      return nil, err
+    end
+    for i, key in ipairs(keys) do
+      local row = found[numbered[i]]
+      if row then
+        local earlier = latest[key]
+        row.in_flight = IN_FLIGHT[row.state] or earlier and earlier.in_flight
+        latest[key], known[#known + 1] = row, key
+      end
+    end
+    keys, number = known, number + 1
   end
+  return latest
 end
 
 --- Find the job of the file that `now` describes, whose path was known before:

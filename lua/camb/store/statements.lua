@@ -31,6 +31,10 @@ function statements.add(count)
 end
 
 statements.get = "SELECT " .. COLUMNS .. " FROM camb_jobs WHERE key = ?"
+--- How many jobs one statement looks up, and that.
+statements.page = 100
+statements.get_page = ("SELECT %s FROM camb_jobs WHERE key IN (?%s)"):format(
+  COLUMNS, (", ?"):rep(statements.page - 1))
 
 statements.held = "SELECT " .. COLUMNS .. " FROM camb_jobs WHERE owner = ?"
 
