@@ -107,6 +107,31 @@ describe("a stem of which no length and no digest came", function()
     end)
   end
 
+  for name, behind in pairs({
+    ["FLAC and an ID3 tag"] = { "flac", "TAG" .. ("\0"):rep(125) },
+    ["FLAC and an APE tag"] = { "flac", "APETAGEX\208\7\0\0\32\0\0\0\0\0\0\0"
+      .. "\0\0\0\128" .. ("\0"):rep(8) },
+    ["FLAC and zeros"] = { "flac", ("\0"):rep(1000) },
+    ["WAV and a byte"] = { "wav", "\0" },
+    ["WAV and a chunk"] = { "wav", "LIST\4\0\0\0INFO" },
+    ["MP3 and a tag"] = { "mp3", "TAG" .. ("\0"):rep(125) },
+  }) do
+    it("is whole with more behind it: " .. name, function()
+      local whole = made[behind[1]]
+      serve("background", OLD, { whole })
+      serve("foreground", CLOSE, { whole:sub(1, -300), whole .. behind[2] })
+      local stems = assert(download())
+      assert.is_true(whole .. behind[2] == workspace.read(stems.foreground))
+    end)
+  end
+
+  it("is not whole where half of it ends like a tag", function()
+    serve("background", OLD, { made.flac })
+    serve("foreground", OLD, { made.flac:sub(1, 50000) .. "TAG"
+      .. ("\0"):rep(125) })
+    refuses("ends early")
+  end)
+
   it("is resumed where its host says by an ETag that it is the same",
     function()
       local whole = made.flac

@@ -107,12 +107,34 @@ static void add_to_header (Container *c, unsigned char byte) {
     c->have = 0;
 }
 
+/* What programs put behind the last frame.  A checksum may be zero by chance:
+** only where all samples have begun, and a tag's magic follows, was it the
+** last. */
+static void add_to_tag (Container *c, unsigned char byte) {
+  static const char id3[] = "TAG", ape[] = "APETAGEX";
+  const char *magic = c->have == 0        ? byte == 'T' ? id3 : ape
+                      : c->head[0] == 'T' ? id3
+                                          : ape;
+  c->head[c->have++] = byte;
+  if (byte != (unsigned char)magic[c->have - 1])
+    c->have = 0;
+  else if (magic[c->have] == '\0')
+    c->ended = true;
+}
+
+static bool begins_tag (const Container *c, unsigned char byte) {
+  return c->stated != 0 && c->samples == c->stated &&
+         (byte == 'T' || byte == 'A');
+}
+
 static void scan (Container *c, const unsigned char *data, size_t size) {
   const uint16_t *table = crc16_table();
   uint16_t crc = c->of.flac.crc;
-  for (size_t i = 0; i < size; i++) {
-    if (c->have > 0 || (crc == 0 && data[i] == 0xFF))
+  for (size_t i = 0; i < size && !c->ended; i++) {
+    if (c->have > 0 ? c->head[0] == 0xFF : crc == 0 && data[i] == 0xFF)
       add_to_header(c, data[i]);
+    else if (c->have > 0 || (crc == 0 && begins_tag(c, data[i])))
+      add_to_tag(c, data[i]);
     crc = (uint16_t)(crc << 8 ^ table[crc >> 8 ^ data[i]]);
   }
   c->of.flac.crc = crc;
@@ -153,6 +175,8 @@ static void step (Container *c) {
 }
 
 static bool is_whole (const Container *c) {
+  if (c->ended)
+    return true;
   return c->scans && c->have == 0 && c->of.flac.frames > 0 &&
          c->of.flac.crc == 0 && (c->stated == 0 || c->samples == c->stated);
 }

@@ -97,8 +97,7 @@ static void scan (Container *c, const unsigned char *data, size_t size) {
 static bool is_whole (const Container *c) {
   if (!c->of.riff.has_data)
     return false;
-  return c->scans || c->ended ||
-         (c->have == 0 && c->at + SLACK >= c->of.riff.end);
+  return c->scans || c->ended || c->at + SLACK >= c->of.riff.end;
 }
 
 const Reader container_riff = {step, scan, is_whole};
