@@ -7,6 +7,16 @@
 
 #include <curl/curl.h>
 
+void newtype (lua_State *L, const char *name, const luaL_Reg *metamethods,
+              const luaL_Reg *methods) {
+  luaL_newmetatable(L, name);
+  luaL_setfuncs(L, metamethods, 0);
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  lua_setfield(L, -2, "__index");
+  lua_pop(L, 1);
+}
+
 int pushfailure (lua_State *L, int error) {
   lua_pushnil(L);
   lua_pushstring(L, strerror(error));

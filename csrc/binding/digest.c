@@ -88,11 +88,8 @@ static const luaL_Reg methods[] = {{"add", l_add},
                                    {"close", l_close},
                                    {NULL, NULL}};
 
+static const luaL_Reg metamethods[] = {{"__gc", l_close}, {NULL, NULL}};
+
 void register_digest (lua_State *L) {
-  luaL_newmetatable(L, DIGEST_T);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, l_close);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
+  newtype(L, DIGEST_T, metamethods, methods);
 }

@@ -429,11 +429,7 @@ static const luaL_Reg part_metamethods[] = {
   {"__gc", l_close_part}, {"__close", l_close_part}, {NULL, NULL}};
 
 void register_part (lua_State *L) {
-  luaL_newmetatable(L, PART_T);
-  luaL_setfuncs(L, part_metamethods, 0);
-  luaL_newlib(L, part_methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  newtype(L, PART_T, part_metamethods, part_methods);
 }
 
 const luaL_Reg file_functions[] = {{"detect", l_detect},

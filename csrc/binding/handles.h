@@ -37,6 +37,10 @@ void register_transfer (lua_State *L);
 void register_digest (lua_State *L);
 void register_part (lua_State *L);
 
+/* Register a metatable of userdata, with what its __index leads to. */
+void newtype (lua_State *L, const char *name, const luaL_Reg *metamethods,
+              const luaL_Reg *methods);
+
 /* nil and the system's words for 'error', an errno: the results of a function
 ** that failed. */
 int pushfailure (lua_State *L, int error);

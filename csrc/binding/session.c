@@ -302,9 +302,5 @@ static const luaL_Reg metamethods[] = {{"__gc", l_close},
                                        {NULL, NULL}};
 
 void register_session (lua_State *L) {
-  luaL_newmetatable(L, SESSION_T);
-  luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  newtype(L, SESSION_T, metamethods, methods);
 }

@@ -260,9 +260,5 @@ static const luaL_Reg metamethods[] = {{"__gc", l_close},
                                        {NULL, NULL}};
 
 void register_transfer (lua_State *L) {
-  luaL_newmetatable(L, TRANSFER_T);
-  luaL_setfuncs(L, metamethods, 0);
-  luaL_newlib(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pop(L, 1);
+  newtype(L, TRANSFER_T, metamethods, methods);
 }

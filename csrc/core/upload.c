@@ -288,16 +288,17 @@ static bool names_task (const Upload *u, const Exchange *x) {
          x->task_id[0] != '\0';
 }
 
-/* Not accepted, whatever becomes of the rest of the reply: 408, 429 and 503
-** with Retry-After for now, and for good what a service answers that has looked
-** at the request.  A 303 or 409 may come after a task was made, and what is
-** above 451 is a proxy's, such as 499: it was the proxy that went away. */
+/* Not accepted for now. */
 static bool is_put_off (const Exchange *x) {
   long status = exchange_status(x);
   return status == 408 || status == 429 ||
          (status == 503 && x->has_retry_after);
 }
 
+/* Not accepted, whatever becomes of the rest of the reply: put off, or refused
+** for good by a service that has looked at the request.  A 303 or 409 may come
+** after a task was made, and what is above 451 is a proxy's, such as 499: it was
+** the proxy that went away. */
 static bool is_refused (const Upload *u, const Exchange *x) {
   long status = exchange_status(x);
   return (is_put_off(x) || (status >= 300 && status <= 451 && status != 303 &&
