@@ -189,7 +189,7 @@ describe("a batch whose store goes away", function()
                 .. "does not have", words)
             end
           end
-          assert.matches("item\tnil\tstore: the store %S+ is gone", lines)
+          assert.matches("item\tnil\tstore: the store %S+ is unreachable", lines)
           begin(url)
           lines = finish()
           for _, path in ipairs(files) do
@@ -243,8 +243,8 @@ describe("a batch whose store goes away", function()
       restore()
       server:clear_faults()
       local lines, words = finish()
-      assert.matches("the store is there again, and has these tasks", words)
-      assert.matches("item\tnil\tstore: the store %S+ is gone", lines)
+      assert.matches("the store is available again and has these tasks", words)
+      assert.matches("item\tnil\tstore: the store %S+ is unreachable", lines)
       for name, count in pairs(accepted()) do
         local row = states(url)[name]
         assert.equal("downloaded", row.state)

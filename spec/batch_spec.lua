@@ -697,14 +697,14 @@ describe("client:batch", function()
     open()
     local here = debug.getinfo(1, "l").currentline
     for _, case in ipairs({
-      { 7, nil, "sources: a list, an iterator or a pattern expected" },
+      { 7, nil, "sources: list, iterator or pattern expected" },
       { { 7 }, nil, "source: path or table expected, got number" },
       { { "" }, nil, "option 'source' is empty" },
       { {}, { concurency = 1 }, "unknown option 'concurency' %(is it "
         .. "'concurrency'%?%)" },
       { {}, { uploads = 0 }, "option 'uploads' must be a whole number" },
       { { { source = "a", name = "a/b" } }, nil, "without folders" },
-      { { { data = "x" } }, { store = "x.db" }, "with a store it has to be" },
+      { { { data = "x" } }, { store = "x.db" }, "a store needs a path or a URL" },
     }) do
       local ok, problem = pcall(function()
         local batch = client:batch(case[1], case[2])

@@ -290,7 +290,7 @@ describe("A batch with a store knows a recording:", function()
       holds(1, items[1])
       for i = 2, 3 do
         assert.equal("file", items[i].error.kind)
-        assert.matches("has come before", items[i].error.message)
+        assert.matches("is in the batch twice", items[i].error.message)
       end
       assert.equal(run > 1 or nil, items[1].skipped)
     end

@@ -53,7 +53,7 @@ return function(place)
     assert.is_nil(ok)
     assert.equal("store", err.kind)
     assert.is_true(err.is_taken)
-    assert.matches("job " .. key .. " is not this worker's to change",
+    assert.matches("job " .. key .. " is owned by another worker",
       err.message, 1, true)
   end
 
@@ -258,7 +258,7 @@ return function(place)
     refused("c", dead:finished("c", 7))
     local ok, err = dead:renew()
     assert.is_nil(ok)
-    assert.matches("ended before it was renewed", err.message)
+    assert.matches("expired before it was renewed", err.message)
     assert.is_true(dead:renew())
   end)
 
@@ -537,7 +537,7 @@ return function(place)
     place.sql("UPDATE camb_meta SET value = 'two' WHERE name = 'schema'")
     local jobs, err = store.open(spec)
     assert.is_nil(jobs)
-    assert.matches("does not say its version", err.message)
+    assert.matches("has no version", err.message)
   end)
 
   it("belongs to one service", function()

@@ -107,7 +107,7 @@ local function has_lost_rows(self, counts)
   end
   if missing > 0 then
     self:abandon(Error.new({ kind = "store", message = ("%d of the batch's "
-      .. "jobs are no longer in the store %s: somebody has removed their rows")
+      .. "jobs are no longer in the store %s: their rows were removed")
       :format(missing, (store.address(self.run.options.store))) }))
   end
   return missing > 0

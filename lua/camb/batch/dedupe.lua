@@ -31,8 +31,8 @@ function dedupe.outcome(job, same)
   end
   return nil, failure.make({ kind = "unknown_outcome", step = "submit",
     path = job.checked.path,
-    message = ('the same content was sent as "%s", and its outcome is unknown: '
-      .. "a task may exist and be charged; look at the dashboard before you "
+    message = ('the same content was sent as "%s" with an unknown outcome: a '
+      .. "task may exist and be charged; look at the dashboard before you "
       .. "send it again"):format(same.source) })
 end
 

@@ -56,7 +56,8 @@ local function chunk_of(run, journal)
     end
     if entry.key and journal.known[entry.key] then
       entry.problem = { kind = "file", path = entry.label,
-        message = ('"%s" has come before, and is under way: %s'):format(
+        message = ('"%s" is in the batch twice, and its first job is under '
+          .. "way: %s"):format(
           entry.label, words.advice("names")) }
     end
     local row = not entry.problem and new_row(run, entry)

@@ -155,8 +155,8 @@ local function look_at(self)
   elseif self.was and (self.was.size ~= size or self.was.mtime ~= mtime) then
     if self.index and not self.is_changed then
       return self:fail({ kind = "source", step = "submit", path = path,
-        message = ('the source "%s" has changed since it became part of the '
-          .. "batch"):format(path) })
+        message = ('the source "%s" has changed since the batch started')
+          :format(path) })
     end
     self.is_changed = true
   end

@@ -457,7 +457,7 @@ function Journal:close()
       self:tell_task(job, self.store_error or reached and err or ok)
     end)
   elseif self.has_told then
-    self.run:say("the store is there again, and has these tasks")
+    self.run:say("the store is available again and has these tasks")
   end
   pcall(self.store.close, self.store)
 end

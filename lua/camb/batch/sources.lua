@@ -55,13 +55,13 @@ local function check_entry(given, has_store, level)
     entry = check.options(given, options.of("entry"), level + 1)
     if entry.name and (entry.name:find("[/\\]") or entry.name:find("^%.+$"))
     then
-      error("option 'name' is one file's name, without folders", level + 1)
+      error("option 'name' must be a file name without folders", level + 1)
     end
   end
   entry.checked = source.check(entry.source, level + 1)
   if has_store and not entry.checked.path then
-    error("source: with a store it has to be a path or a URL, which another "
-      .. "run finds again", level + 1)
+    error("source: a store needs a path or a URL, which another run can find",
+      level + 1)
   end
   return entry
 end
@@ -296,7 +296,7 @@ function sources.new(given, checked, level)
     self.is_list = true
     return self
   elseif type(given) ~= "table" then
-    error(("sources: a list, an iterator or a pattern expected, got %s"):format(
+    error(("sources: list, iterator or pattern expected, got %s"):format(
       type(given)), level + 1)
   end
   local self = new(over(given), checked)

@@ -28,15 +28,15 @@ end
 local function refusal(key, name, row)
   if not row then
     return Error.new({ kind = "store", key = key,
-      message = ("job %s is no longer in the store: somebody has removed its "
-        .. "row"):format(key) })
+      message = ("job %s is no longer in the store: its row was removed")
+        :format(key) })
   end
   return Error.new({
     kind = "store",
     is_taken = true,
     key = key,
-    message = ("job %s is not this worker's to change (%s): another one has "
-      .. "taken it over, or it is further"):format(key, name),
+    message = ("job %s is owned by another worker, or has advanced (%s)")
+      :format(key, name),
   })
 end
 

@@ -156,8 +156,8 @@ function Claims:renew()
   return nil, Error.new({
     kind = "store",
     is_taken = true,
-    message = "the lease of this worker ended before it was renewed: other "
-      .. "workers may have taken its jobs over",
+    message = "the lease of this worker expired before it was renewed: other "
+      .. "workers may have taken over its jobs",
   })
 end
 

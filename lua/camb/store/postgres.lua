@@ -123,7 +123,7 @@ local function failure_of(url, words, is_gone)
   return Error.new({
     kind = "store",
     message = ("the store %s %s: %s"):format(postgres.label(url),
-      is_gone and "is gone" or "failed", redact(words, split(url))),
+      is_gone and "is unreachable" or "failed", redact(words, split(url))),
     retryable = is_gone
       or words:find("canceling statement due to", 1, true) ~= nil,
     is_gone = is_gone,
@@ -131,8 +131,8 @@ local function failure_of(url, words, is_gone)
   })
 end
 
-local REASONS = "no connection, as nothing answers there, or the user, the "
-  .. "password or the database is not accepted (the server's log tells)"
+local REASONS = "no connection: nothing answers there, or the server rejected "
+  .. "the user, the password or the database (see its log)"
 
 -- libpq reads numbers from text, where Lua's own would lose digits.
 local function to_text(...)
@@ -191,8 +191,8 @@ function postgres.open(url)
   if not parts then
     return nil, Error.new({
       kind = "store",
-      message = "the store's URL is not one: inside of user, password and "
-        .. "database, @ is written as %40, / as %2F, ? as %3F and # as %23",
+      message = "the store's URL is invalid: in user, password and database, "
+        .. "write @ as %40, / as %2F, ? as %3F and # as %23",
     })
   end
   local handle = DBI.Connect("PostgreSQL", complete(url, parts.query))

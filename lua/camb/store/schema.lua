@@ -98,7 +98,7 @@ local function read_version(conn, label)
   if not version or version < 0 or version ~= math.floor(version) then
     return nil, Error.new({
       kind = "store",
-      message = ("the store %s does not say its version: it is damaged")
+      message = ("the store %s has no version: it is damaged")
         :format(label),
     })
   end

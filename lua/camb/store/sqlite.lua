@@ -14,7 +14,7 @@ local SENTENCES = {
   ["database or disk is full"] = "cannot grow: the disk is full",
   ["attempt to write a readonly database"] = "cannot be written: it is "
     .. "read-only",
-  ["unable to open database file"] = "cannot be opened or made",
+  ["unable to open database file"] = "cannot be opened or created",
   ["file is not a database"] = "is not an SQLite database",
   ["database disk image is malformed"] = "is damaged; sqlite3's .recover may "
     .. "save what it holds",
@@ -98,7 +98,7 @@ local function path_problem(path)
   elseif path:find("^%a[%w+.-]*://") then
     return "is neither a file nor a postgres:// URL"
   elseif not core.stat(folder == "" and "/" or folder) then
-    return "cannot be made: its folder does not exist"
+    return "cannot be created: its folder does not exist"
   end
 end
 
