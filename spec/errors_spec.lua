@@ -9,6 +9,24 @@ local workspace = require "spec.support.workspace"
 
 local MIX = "spec/fixtures/mix.flac"
 
+describe("a 3xx that leads nowhere", function()
+  for _, code in ipairs({ 300, 302, 304 }) do
+    it("is told by its status, and not as a redirect: " .. code, function()
+      local server = assert(sandbox.start())
+      local client = require("camb").client{ base_url = server.base_url,
+        api_key = server.api_key, retries = 0 }
+      server:fault({ step = "status", status = code, body = "" })
+      local _, err = client:task("t"):status()
+      client:close()
+      server:stop()
+      assert.equal("protocol", err.kind)
+      assert.equal(code, err.http_status)
+      assert.matches("(HTTP " .. code, err.message, 1, true)
+      assert.is_nil(err.message:find("redirect", 1, true), err.message)
+    end)
+  end
+end)
+
 describe("the words of a refusal", function()
 
   for _, key in ipairs({ "detail", "error", "message" }) do

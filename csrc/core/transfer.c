@@ -163,7 +163,8 @@ void transfer_fail_exchange (Transfer *t, Exchange *x, CURLcode code) {
     transfer_fail(t, x, FAILURE_MEMORY, "out of memory");
   else if (x->overflow)
     fail_overflow(t, x);
-  else if (code == CURLE_OK && t->http_status >= 300 && t->http_status < 400)
+  else if (code == CURLE_OK && t->http_status >= 300 && t->http_status < 400 &&
+           x->location[0] != '\0')
     transfer_fail(t, x, FAILURE_PROTOCOL, "a redirect to \"%.*s\"",
                   (int)strcspn(x->location, "?#"), x->location);
   else if (code == CURLE_OK)
