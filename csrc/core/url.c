@@ -46,11 +46,20 @@ bool url_is_clean (const char *url) {
   return *c == '\0';
 }
 
+/* The host, or the name before it; NULL where none stands behind "://", which
+** libcurl takes for one with fewer slashes, or more. */
+static const char *authority_begin (const char *url) {
+  const char *colon = strchr(url, ':');
+  if (colon == NULL || strncmp(colon, "://", 3) != 0 ||
+      strcspn(colon + 3, "/?#") == 0)
+    return NULL;
+  return colon + 3;
+}
+
 /* Where the path begins, or what else comes behind the host. */
 static const char *behind_authority (const char *url) {
-  const char *host = strstr(url, "://");
-  host = host != NULL ? host + 3 : url;
-  return host + strcspn(host, "/?#");
+  const char *host = authority_begin(url);
+  return host != NULL ? host + strcspn(host, "/?#") : url + strlen(url);
 }
 
 /* What people write in a URL though it does not stand there as it is; the
@@ -92,11 +101,11 @@ static _Thread_local struct {
 
 /* The bytes before the path; 0: there is none, or they are not to be kept. */
 static size_t authority_of (const char *url) {
-  const char *host = strstr(url, "://");
-  size_t size, length = host != NULL ? strcspn(host + 3, "/?#@") : 0;
-  if (length == 0) /* libcurl takes "http:///host", too */
+  const char *host = authority_begin(url);
+  size_t size;
+  if (host == NULL)
     return 0;
-  size = (size_t)(host + 3 - url) + length;
+  size = (size_t)(host - url) + strcspn(host, "/?#@");
   return url[size] == '/' && size < sizeof latest.authority ? size : 0;
 }
 
@@ -108,8 +117,11 @@ static bool is_latest (const char *url, size_t authority) {
 static char *parse_origin (const char *url) {
   char *scheme = NULL, *host = NULL, *port = NULL, *origin = NULL, *c;
   char *canonical = url_canonical(url);
-  int error =
-    canonical != NULL ? split(canonical, &scheme, &host, &port) : ENOMEM;
+  int error = ENOMEM;
+  if (canonical != NULL)
+    error = authority_begin(url) != NULL
+              ? split(canonical, &scheme, &host, &port)
+              : EINVAL;
   free(canonical);
   if (error == 0) {
     size_t size = strlen(scheme) + strlen(host) + strlen(port) + 5;

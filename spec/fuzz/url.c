@@ -10,7 +10,7 @@
 static void check_accepted (const char *url) {
   MUST(strncasecmp(url, "http:", 5) == 0 || strncasecmp(url, "https:", 6) == 0);
   for (; *url != '\0'; url++)
-    MUST((unsigned char)*url > ' ' && *url != 0x7F);
+    MUST((unsigned char)*url >= ' ' && *url != 0x7F);
 }
 
 /* Scheme, host and port, and nothing of what may stand before or behind. */
