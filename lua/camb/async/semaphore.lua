@@ -1,11 +1,12 @@
---- How many may do something at a time; whoever comes later waits.
+--- How many may do something at once; whoever comes later waits, and gets the
+--- next place that falls free: first come, first served.
 
 local condition = require "camb.async.condition"
 
 local semaphore = {}
 
 ---@class camb.Semaphore
----@field free integer # places; below 0 where some were taken beyond the bound
+---@field free integer # places; below 0 if some were taken beyond the bound
 local Semaphore = {}
 Semaphore.__index = Semaphore
 
@@ -14,27 +15,55 @@ Semaphore.__index = Semaphore
 ---@param count integer
 ---@return camb.Semaphore
 function semaphore.new(client, count)
-  return setmetatable({ free = count, is_closed = false,
-    freed = condition.new(client) }, Semaphore)
+  return setmetatable({ client = client, free = count, is_closed = false,
+    waiters = {}, first = 1, last = 0 }, Semaphore)
+end
+
+-- Give free places to those who wait: nobody who comes now is before them.
+local function hand_out(self)
+  while self.free > 0 and self.first <= self.last do
+    local waiter = self.waiters[self.first]
+    self.waiters[self.first] = nil
+    self.first = self.first + 1
+    if not waiter.is_gone then
+      self.free = self.free - 1
+      waiter.has_place = true
+      waiter.woken:notify()
+    end
+  end
+end
+
+local function wait(self)
+  local waiter = { woken = condition.new(self.client), has_place = false,
+    is_gone = false }
+  self.last = self.last + 1
+  self.waiters[self.last] = waiter
+  while not waiter.has_place and not self.is_closed do
+    if not waiter.woken:wait() then
+      waiter.is_gone = true
+      if waiter.has_place then
+        self:release()
+      end
+      return false
+    end
+  end
+  return not self.is_closed
 end
 
 --- Take a place, when there is one.  False when the semaphore was closed, or
 --- the running job cancelled.
 ---@return boolean
 function Semaphore:acquire()
-  while self.free <= 0 and not self.is_closed do
-    if not self.freed:wait() then
-      return false
-    end
-  end
   if self.is_closed then
     return false
+  elseif self.free > 0 then
+    self.free = self.free - 1
+    return true
   end
-  self.free = self.free - 1
-  return true
+  return wait(self)
 end
 
---- Take a place, also where there is none.
+--- Take a place, also if there is none.
 function Semaphore:take()
   self.free = self.free - 1
 end
@@ -42,15 +71,15 @@ end
 --- Give a place back.
 function Semaphore:release()
   self.free = self.free + 1
-  if self.free > 0 then
-    self.freed:notify(1)
-  end
+  hand_out(self)
 end
 
 --- Let nobody wait any longer.
 function Semaphore:close()
   self.is_closed = true
-  self.freed:notify()
+  for i = self.first, self.last do
+    self.waiters[i].woken:notify()
+  end
 end
 
 return semaphore
