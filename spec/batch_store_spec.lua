@@ -77,6 +77,10 @@ describe("a batch with a store", function()
   end)
 
   it("asks the database for known files in pages", function()
+    if os.getenv("SANITIZER") then
+      pending("strace does not work with it")
+      return
+    end
     local KNOWN = 600
     all_of({})
     change(([[WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL
