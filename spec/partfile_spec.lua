@@ -114,8 +114,8 @@ describe("the part of a stem", function()
   for name, make in pairs({
     ["a file of somebody else's"] = "printf 'my own notes' > %s",
     ["a pipe"] = "mkfifo %s",
-    ["a socket"] = "python3 -c 'import socket, sys; "
-      .. "socket.socket(socket.AF_UNIX).bind(sys.argv[1])' %s",
+    ["a socket"] = "perl -MIO::Socket::UNIX -e "
+      .. "'IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1)' %s",
     ["a link to a file"] = "printf 'my own notes' > %s.notes; ln -s %1$s.notes "
       .. "%s",
   }) do

@@ -43,6 +43,10 @@ describe("before anything is paid for, a separation", function()
   end
 
   it("refuses a folder on a file system that is read-only", function()
+    if not workspace.run("stat -f -c %T /sys"):find("^sysfs") then
+      pending("no file system here that nobody can write to")
+      return
+    end
     refused("cannot be written: ", { output_dir = "/sys/kernel" })
   end)
 
