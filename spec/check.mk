@@ -97,13 +97,13 @@ endef
 # such as the memory of the process.  Some run in `make test` alone: #build,
 # #slow, #kill, #page, and #timed, which holds an upper bound of time.  Valgrind leaves
 # out those that separate whole recordings, compute on samples or ask databases
-# in Lua, too, or whose peers would be as slow: minutes each, in C that the
-# others run as well.  TSan runs what has threads.
+# in Lua, run the command in a terminal, or whose peers would be as slow: minutes
+# each, in C that the others run as well.  TSan runs what has threads.
 SANITIZERS = sanitize-asan sanitize-valgrind sanitize-tsan
 SLOW_LIMIT ?= 2700
 VALGRIND_SPECS ?= $(filter-out $(patsubst %,spec/%_spec.lua,audio engine engine_% \
   formats batch_gone batch_store store locale cli control readme report submit \
-  other_luas),$(wildcard spec/*_spec.lua))
+  other_luas paid redaction source status),$(wildcard spec/*_spec.lua))
 TSAN_SPECS ?= $(wildcard spec/sandbox*_spec.lua) spec/faults_spec.lua
 .PHONY: sanitize $(SANITIZERS)
 sanitize: check-deps ## Run the specs under ASan and UBSan, TSan, valgrind.
