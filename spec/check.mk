@@ -103,7 +103,7 @@ SANITIZERS = sanitize-asan sanitize-valgrind sanitize-tsan
 SLOW_LIMIT ?= 2700
 VALGRIND_SPECS ?= $(filter-out $(patsubst %,spec/%_spec.lua,audio engine engine_% \
   formats batch_gone batch_store store locale cli control readme report submit \
-  other_luas paid redaction source status written),$(wildcard spec/*_spec.lua))
+  other_luas paid source status written),$(wildcard spec/*_spec.lua))
 TSAN_SPECS ?= $(wildcard spec/sandbox*_spec.lua) spec/faults_spec.lua
 .PHONY: sanitize $(SANITIZERS)
 sanitize: check-deps ## Run the specs under ASan and UBSan, TSan, valgrind.
