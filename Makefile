@@ -15,35 +15,53 @@ endif
 PACKAGES = gcc libc6-dev pkg-config lua5.4 liblua5.4-dev lua-cjson \
   lua-argparse libcurl4-openssl-dev ca-certificates libmicrohttpd-dev \
   libjansson-dev libgnutls28-dev zlib1g-dev libavformat-dev libavcodec-dev \
-  libavutil-dev libswresample-dev
+  libavutil-dev libswresample-dev lua-dbi-sqlite3
 TEST_PACKAGES = lua-busted lua-cqueues lua-luv luarocks curl ffmpeg procps \
-  lua-dbi-sqlite3 lua-dbi-postgresql sqlite3 postgresql-15 \
+  lua-dbi-postgresql sqlite3 postgresql-15 pgbouncer lua-http \
   strace faketime tinyproxy-bin microsocks lua-luaossl lua5.1 \
-  liblua5.1-0-dev locales chromium chromium-driver
-CHECK_PACKAGES = lua-check luajit libluajit-5.1-dev clang libclang-rt-dev \
-  clang-format valgrind
+  liblua5.1-0-dev lua5.2 liblua5.2-dev lua5.3 liblua5.3-dev luajit \
+  libluajit-5.1-dev lua-compat53 locales chromium chromium-driver zsh fish \
+  libsecret-tools gnome-keyring dbus-daemon \
+  $(DOCS_PACKAGES)
+DOCS_PACKAGES = python3-sphinx python3-myst-parser
+CHECK_PACKAGES = lua-check clang libclang-rt-dev clang-format valgrind
 
 WARNINGS = -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wmissing-prototypes \
   -Wstrict-prototypes
 ALL_CFLAGS = $(WARNINGS) -fPIC -fvisibility=hidden -D_GNU_SOURCE \
   -D_FILE_OFFSET_BITS=64 -Icsrc \
   $(CFLAGS) $(EXTRA_CFLAGS)
+# How sockets are waited for; nothing: as the system does it best.  kqueue on Linux
+# is that of libkqueue.
+POLLER ?=
+ifneq ($(POLLER),)
+ALL_CFLAGS += -DCAMB_POLLER_$(shell echo $(POLLER) | tr a-z A-Z)
+endif
 ifeq ($(shell uname -s),Darwin)
 SHARED = -bundle -undefined dynamic_lookup
+# Homebrew's curl is not linked into its prefix; macOS' own has no file for
+# pkg-config.
+export PKG_CONFIG_PATH := $(PKG_CONFIG_PATH)$(subst $() ,,$(addprefix :,$(wildcard \
+  $(foreach brew,/opt/homebrew /usr/local,$(brew)/lib/pkgconfig \
+  $(brew)/opt/curl/lib/pkgconfig $(brew)/opt/lua@5.4/lib/pkgconfig) \
+  /opt/local/lib/pkgconfig)))
 else
 SHARED = -shared
 endif
 
 # Looked up when a recipe runs, not when make starts: on a fresh machine
 # `make deps` has to come first.
-LUA_VERSION = $(shell $(LUA) -e 'print((_VERSION:match "%d%.%d"))')
+LUA_VERSION = $(shell $(LUA) -e 'print((_VERSION:match "%d%.%d"))' \
+  2>/dev/null)
 LUA_PC      = $(shell for p in $(notdir $(LUA)) lua$(LUA_VERSION) \
   lua-$(LUA_VERSION) lua; do pkg-config --exists $$p && echo $$p && break; done)
 LUA_CFLAGS  = $(shell pkg-config --cflags $(LUA_PC))
 HTTPD       = libmicrohttpd jansson gnutls zlib
 AV          = libavformat libavcodec libswresample libavutil
-CORE_CFLAGS    = $(shell pkg-config --cflags libcurl)
-CORE_LIBS      = $(shell pkg-config --libs libcurl)
+CURL           = libcurl $(if $(filter Linux-kqueue,$(shell uname -s)-$(POLLER)),\
+  libkqueue)
+CORE_CFLAGS    = $(shell pkg-config --cflags $(CURL) 2>/dev/null)
+CORE_LIBS      = $(or $(shell pkg-config --libs $(CURL) 2>/dev/null),-lcurl)
 SANDBOX_CFLAGS = $(shell pkg-config --cflags $(HTTPD) $(AV))
 SANDBOX_LIBS   = $(shell pkg-config --libs $(HTTPD) $(AV))
 
@@ -84,7 +102,9 @@ core: $(CORE_SO)
 sandbox: $(SANDBOX_SO)
 
 $(CORE_O): LIB_CFLAGS = $(CORE_CFLAGS)
-$(SANDBOX_O): LIB_CFLAGS = $(SANDBOX_CFLAGS)
+# One file is in both; it needs no library.
+OWN_O = $(filter-out $(CORE_O),$(SANDBOX_O))
+$(OWN_O): LIB_CFLAGS = $(SANDBOX_CFLAGS)
 
 $(OBJ)/engine/weights.o: csrc/engine/weights.bin
 # Its loops have to be unrolled, whatever CFLAGS says.
@@ -96,10 +116,47 @@ $(OBJ)/%.o: csrc/%.c
 
 -include $(CORE_O:.o=.d) $(SANDBOX_O:.o=.d)
 
+# What is missing is said before anything is compiled, once for each Lua.
+# $(call has-header,HEADER,FLAGS,PACKAGE)
+define has-header
+	@printf '#if !__has_include(<$(1)>)\n#error\n#endif\n' | \
+	  $(CC) $(2) -E -xc - >/dev/null 2>&1 || { echo \
+	  "$(1) is not found: install $(strip $(3)), as Debian calls it" >&2; \
+	  exit 1; }
+endef
+LUA_PACKAGE = $(if $(findstring jit,$(notdir $(LUA))),libluajit-5.1,\
+  liblua$(LUA_VERSION))-dev
+$(OBJ)/has-lua:
+	@$(LUA) -v >/dev/null 2>&1 || { \
+	  echo "LUA=$(LUA) does not run: install it, or name another" >&2; exit 1; }
+	$(call has-header,lua.h,$(LUA_CFLAGS),$(LUA_PACKAGE))
+	@printf '%s\n' '#include <lua.h>' LUA_VERSION_NUM | \
+	  $(CC) $(LUA_CFLAGS) -E -xc - | grep -qx '$(subst .,0,$(LUA_VERSION))' || { \
+	  echo "lua.h is not that of $(LUA): install" \
+	    "$(strip $(LUA_PACKAGE)), as Debian calls it" >&2; exit 1; }
+	@mkdir -p $(@D) && touch $@
+$(OBJ)/has-curl:
+	$(call has-header,curl/curl.h,$(CORE_CFLAGS),libcurl4-openssl-dev)
+	@mkdir -p $(@D) && touch $@
+$(OBJ)/has-media:
+	$(call has-header,microhttpd.h,$(SANDBOX_CFLAGS),libmicrohttpd-dev)
+	$(call has-header,jansson.h,$(SANDBOX_CFLAGS),libjansson-dev)
+	$(call has-header,gnutls/gnutls.h,$(SANDBOX_CFLAGS),libgnutls28-dev)
+	$(call has-header,zlib.h,$(SANDBOX_CFLAGS),zlib1g-dev)
+	$(call has-header,libavformat/avformat.h,$(SANDBOX_CFLAGS),libavformat-dev)
+	$(call has-header,libavcodec/avcodec.h,$(SANDBOX_CFLAGS),libavcodec-dev)
+	$(call has-header,libavutil/avutil.h,$(SANDBOX_CFLAGS),libavutil-dev)
+	$(call has-header,libswresample/swresample.h,$(SANDBOX_CFLAGS),\
+	  libswresample-dev)
+	@mkdir -p $(@D) && touch $@
+$(CORE_O): | $(OBJ)/has-lua $(OBJ)/has-curl
+$(OWN_O): | $(OBJ)/has-lua $(OBJ)/has-media
+$(COMMAND): | $(OBJ)/has-lua
+
 $(CORE_SO): $(CORE_O)
 	@mkdir -p $(@D)
 	$(call quiet,LD)$(CC) $(SHARED) $(EXTRA_CFLAGS) $(LDFLAGS) -o $@ $^ \
-	  $(CORE_LIBS)
+	  $(CORE_LIBS) -lpthread
 
 $(SANDBOX_SO): $(SANDBOX_O)
 	@mkdir -p $(@D)
@@ -160,27 +217,43 @@ $(UNPACKED):
 	for d in *.deb; do dpkg -x $$d .. || exit 1; done && \
 	cd - >/dev/null && mv $@.new $@
 
-.PHONY: deps test-deps check-deps
+.PHONY: deps test-deps check-deps docs-deps
 deps: ## Install what the build needs, where it is missing (Debian, Ubuntu).
 	$(call install-packages,$(PACKAGES))
 test-deps: $(UNPACKED)
 	$(call install-packages,$(PACKAGES) $(TEST_PACKAGES))
 check-deps:
 	$(call install-packages,$(PACKAGES) $(TEST_PACKAGES) $(CHECK_PACKAGES))
+docs-deps:
+	$(call install-packages,$(PACKAGES) $(DOCS_PACKAGES))
 
 .PHONY: demo
 demo: deps ## Separate examples/mix.flac by the sandbox.
-	@$(AGAIN) all
+	@echo 'building'
+	@$(AGAIN) all >/dev/null
 	@rm -rf $(BUILD)/demo
 	$(COMMAND) separate examples/mix.flac --sandbox -o $(BUILD)/demo
 	@$(COMMAND) report $(BUILD)/demo --mixtures examples \
 	  -o $(BUILD)/demo/report.html >/dev/null
-	@echo 'Open $(BUILD)/demo/report.html in a browser to listen.'
+	@printf '%s\n' '' \
+	  'To listen, open this in a browser: file://$(abspath $(BUILD))/demo/report.html' \
+	  'Next, with files of your own, still without an account:' \
+	  '  eval "$$(make -s env)"' \
+	  '  camb separate SONG.mp3 -o stems --sandbox' \
+	  '  camb batch FOLDER -o stems --sandbox    # Ctrl-C, then again: it resumes' \
+	  '  camb report stems -o report.html        # a page to listen on' \
+	  '  camb serve                              # a page to drop files on'
+
+# The picture in the README.
+.PHONY: picture
+picture: demo
+	@$(ENV_LUA) $(ENV_C) $(LUA) spec/support/picture.lua \
+	  $(abspath $(BUILD))/demo/report.html doc/page.png
 
 # The suite, in this build.  Specs find LUA and BUILD in their environment.
 SPECS ?= spec
 BUSTED = env --default-signal $(ENV_LUA) $(ENV_C) $(ENV_PATH) LUA=$(LUA) BUILD=$(BUILD) \
-  $(LUA) spec/support/busted.lua --helper=spec/support/slowest.lua \
+  POLLER=$(POLLER) $(LUA) spec/support/busted.lua --helper=spec/support/slowest.lua \
   --pattern=_spec --output=plainTerminal
 
 # How many seconds a file of specs may take: one that hangs is killed with what
@@ -195,10 +268,14 @@ trap 'kill $$pid; exit 1' HUP INT TERM; \
     "in: $$(cat $(BUILD)/$(1).running)";; esac; [ $$status = 0 ]
 endef
 
-# Each file in a process of its own, as many at a time as there are processors;
-# then what holds an upper bound of time, alone.
+# Each file in a process of its own, one more at a time than there are processors,
+# as they wait a lot, and the longest first; then what holds an upper bound of
+# time, alone.
 FILES = $(wildcard spec/*_spec.lua)
-EACH  = $(FILES:spec/%_spec.lua=each-%)
+LONG  = $(patsubst %,spec/%_spec.lua,page breaker download paid build live_page \
+  batch_gone)
+EACH  = $(patsubst spec/%_spec.lua,each-%,$(filter $(FILES),$(LONG)) \
+  $(filter-out $(LONG),$(FILES)))
 TIMED = $(shell grep -l '\#timed' $(FILES))
 LOG   = $(BUILD)/test.log
 
@@ -209,22 +286,48 @@ test: test-deps ## Run the specs; SPECS=spec/x_spec.lua for some of them.
 run-test: $(SUPPORT_SO)
 	@$(call limited,run-test,$(SPECS))
 run-all:
-	@{ $(AGAIN) -k --output-sync=target $(EACH); \
-	   $(MAKE) --no-print-directory run-timed; } 2>&1 | tee $(LOG)
-	@$(LUA) spec/support/total.lua $(LOG) $(words $(EACH) run-timed)
+	@{ $(MAKE) --no-print-directory -j$$(($(CORES) + 1)) -k \
+	   --output-sync=target $(EACH); \
+	   $(if $(TIMED),$(MAKE) --no-print-directory run-timed;) } 2>&1 | \
+	  tee $(LOG)
+	@$(LUA) spec/support/total.lua $(LOG) \
+	  $(words $(EACH) $(if $(TIMED),run-timed))
 EXCEPT = timed
 # LeakSanitizer itself breaks now and then, where a thread ends while it looks at
-# a process that does: then the file runs once more.
+# a process that does: then the file runs again, twice at most.
 BROKEN = LeakSanitizer has encountered a fatal error
 $(EACH): each-%: $(SUPPORT_SO)
 	@echo "spec/$*_spec.lua"
 	@log=$(BUILD)/each-$*.log; \
 	run() { { $(call limited,$*_spec.lua,$(EXCEPT:%=--exclude-tags=%) \
 	  spec/$*_spec.lua); } > $$log 2>&1; }; \
-	run || { grep -q '$(BROKEN)' $$log && run; }; \
-	status=$$?; cat $$log; exit $$status
+	again() { grep -q '$(BROKEN)' $$log && run; }; \
+	run || again || again; status=$$?; cat $$log; exit $$status
 run-timed:
 	@$(call limited,$@,--tags=timed $(TIMED))
+
+# The other Luas, one after the other, each in a build of its own.  ONCE is left
+# out: it repeats C, or starts Luas by itself.  SHORT is what .ci/run has time for:
+# what calls, waits and stores, where one Lua differs from another.
+OTHER_LUAS = $(filter-out $(notdir $(LUA)),lua5.1 lua5.2 lua5.3 lua5.4 luajit)
+ONCE  = engine engine_% formats build page peers docs book other_luas \
+  batch_kill batch_postgres sandbox_%
+SHORT = api batch batch_url cancel client condition errors events gathering json \
+  loops misuse scheduler stems store
+each-lua = @failed=; for lua in $(OTHER_LUAS); do \
+    on="--no-print-directory LUA=$$lua BUILD=$(BUILD)/$$lua"; \
+    echo "== $$lua"; ( \
+    $(AGAIN) $$on EXTRA_CFLAGS=-Werror all bench-programs && \
+    eval "$$($(MAKE) -s $$on env)" && \
+    $$lua spec/support/load.lua $(LUA_FILES) $(FILES) && \
+    $(MAKE) $$on FILES="$(1)" $(2) run-all ) || failed="$$failed $$lua"; done; \
+  [ -z "$$failed" ] || { echo "failed on$$failed"; false; }
+
+.PHONY: test-all test-luas
+test-all: test ## Run the specs on all five Luas.
+	$(call each-lua,$(filter-out $(ONCE:%=spec/%_spec.lua),$(FILES)))
+test-luas: test-deps ## Run some of them on the four others.
+	$(call each-lua,$(SHORT:%=spec/%_spec.lua),TIMED=)
 
 # What specs need of the system: forks, and peers that only the kernel plays.
 $(SUPPORT_SO): spec/support/system.c
@@ -234,11 +337,64 @@ $(SUPPORT_SO): spec/support/system.c
 
 # Linters, sanitizers, coverage, fuzzing, torture, soak and benchmarks.
 -include spec/check.mk
+# Other systems, and a release as people use it.
+-include spec/ports/ports.mk
 
+DOCS = $(BUILD)/docs
+# What is generated: chapters of the book, man page, definitions for editors.
+.PHONY: generated
+generated: all
+	@rm -rf $(DOCS)/library && mkdir -p $(DOCS)
+	@$(ENV_LUA) $(ENV_C) $(LUA) spec/support/docs.lua $(DOCS) $(LUA_FILES)
+
+# The book is made from a copy in which everything that it links to has its
+# place.  A warning, such as for a dead link, is an error.
 .PHONY: docs
-docs: all ## Write build/docs: reference, man page, definitions for editors.
-	@rm -rf $(BUILD)/docs && mkdir -p $(BUILD)/docs
-	@$(ENV_LUA) $(ENV_C) $(LUA) spec/support/docs.lua $(BUILD)/docs
+docs: docs-deps ## Write build/docs: the book, man page, definitions for editors.
+	@$(AGAIN) generated
+	@rm -rf $(DOCS)/source $(DOCS)/book && mkdir -p $(DOCS)/source
+	@cp -R *.md LICENSE doc examples $(DOCS)/source
+	@cp $(DOCS)/*.md $(DOCS)/source/doc
+	@sphinx-build -q -W --keep-going -c doc $(DOCS)/source $(DOCS)/book
+	@echo 'Open $(DOCS)/book/doc/index.html in a browser.'
+
+# A release: a tarball of the checkout, and the two rockspecs that take it from
+# there, or from a tag: make dist ROCK_URL=git+https://… ROCK_TAG=v1.0.0.
+VERSION  = $(shell sed -n 's/^camb.VERSION = "\(.*\)"/\1/p' lua/camb.lua)
+RELEASE  = camb-$(VERSION)
+DIST     = $(abspath $(BUILD))/dist
+ROCK_URL ?= file://$(DIST)/$(RELEASE).tar.gz
+ROCK_TAG ?=
+SHIPPED  = $(or $(shell git ls-files 2>/dev/null),$(filter-out \
+  $(firstword $(subst /, ,$(BUILD))),$(wildcard * .ci .[c-l]*)))
+.PHONY: dist
+dist: ## Write build/dist: the tarball and the rockspecs of a release.
+	@rm -rf $(DIST) && mkdir -p $(DIST)
+	@tar -c --sort=name --owner=0 --group=0 --numeric-owner \
+	  --mtime=@$$(git log -1 --format=%ct 2>/dev/null || echo 0) \
+	  --transform 's,^,$(RELEASE)/,' $(SHIPPED) | gzip -n > \
+	  $(DIST)/$(RELEASE).tar.gz
+	@for rock in camb camb-sandbox; do \
+	  sed -e 's|^-- From .*|-- Release $(VERSION).|' \
+	    -e 's|^version = .*|version = "$(VERSION)-1"|' \
+	    -e 's|^source = .*|source = { url = "$(ROCK_URL)"$(if \
+	      $(ROCK_TAG),$(comma) tag = "$(ROCK_TAG)") }|' \
+	    $$rock-dev-1.rockspec > $(DIST)/$$rock-$(VERSION)-1.rockspec; done
+	@ls $(DIST)
+
+DEB_PACKAGES = debhelper lua5.1 liblua5.1-0-dev lua5.2 liblua5.2-dev lua5.3 \
+  liblua5.3-dev
+.PHONY: deb
+deb: dist ## Write build/deb: Debian packages, lua-camb and camb.
+	$(call install-packages,$(PACKAGES) $(DEB_PACKAGES))
+	@rm -rf $(BUILD)/deb && mkdir -p $(BUILD)/deb
+	@tar -xzf $(DIST)/$(RELEASE).tar.gz -C $(BUILD)/deb
+	@cd $(BUILD)/deb/$(RELEASE) && mv .debian debian && printf 'camb (%s-1) unstable; urgency=low\n\n'\
+	'  * Release %s.\n\n -- %s  %s\n' $(VERSION) $(VERSION) \
+	  "$$(sed -n 's/^Maintainer: //p' debian/control)" "$$(LC_ALL=C date -R)" \
+	  > debian/changelog && dpkg-buildpackage -b -d -us -uc >../log 2>&1 || { \
+	  tail -30 ../log; exit 1; }
+	@ls $(BUILD)/deb/*.deb
 
 LUA_SHARE = $(abspath $(PREFIX))/share/lua/$(LUA_VERSION)
 LUA_LIB   = $(abspath $(PREFIX))/lib/lua/$(LUA_VERSION)
@@ -255,8 +411,10 @@ define install-modules
 	install -m 755 $(MODULES)/$(2) "$(DESTDIR)$(LUA_LIB)/$(2)"
 endef
 
-.PHONY: install install-core install-sandbox install-docs uninstall
-install: install-core install-sandbox install-docs ## Install below PREFIX, staged in DESTDIR.
+.PHONY: install install-core install-sandbox install-docs install-command \
+  uninstall
+install: install-core install-sandbox install-docs install-completions install-command ## Install below PREFIX, staged in DESTDIR.
+install-command: core
 	@mkdir -p "$(DESTDIR)$(BIN)"
 	@$(call command,$(LUA_SHARE),$(LUA_LIB)) > "$(DESTDIR)$(BIN)/camb"
 	chmod 755 "$(DESTDIR)$(BIN)/camb"
@@ -267,24 +425,36 @@ install-core: core
 install-sandbox: sandbox
 	$(call install-modules,$(SANDBOX_LUA),camb/sandbox/core.so)
 
-install-docs: docs
+install-docs: generated
 	@mkdir -p "$(DESTDIR)$(MAN)" "$(DESTDIR)$(LIBRARY)/camb/loop"
 	install -m 644 $(BUILD)/docs/camb.1 "$(DESTDIR)$(MAN)/camb.1"
 	@cd $(BUILD)/docs/library && for f in *.lua */*.lua */*/*.lua; do \
 	  install -m 644 $$f "$(DESTDIR)$(LIBRARY)/$$f" || exit 1; done
+
+# Where each shell looks for completions.
+SHARE = $(abspath $(PREFIX))/share
+COMPLETIONS = bash:bash-completion/completions/camb \
+  zsh:zsh/site-functions/_camb fish:fish/vendor_completions.d/camb.fish
+.PHONY: install-completions
+install-completions: all
+	@for c in $(COMPLETIONS); do f="$(DESTDIR)$(SHARE)/$${c#*:}" && \
+	  mkdir -p "$$(dirname "$$f")" && \
+	  $(COMMAND) completion "$${c%%:*}" > "$$f" || exit 1; done
 
 uninstall: ## Remove what install has put there.
 	rm -rf "$(DESTDIR)$(LUA_SHARE)/camb" "$(DESTDIR)$(LUA_LIB)/camb"
 	rm -rf "$(DESTDIR)$(abspath $(PREFIX))/share/camb"
 	rm -f "$(DESTDIR)$(LUA_SHARE)/camb.lua" "$(DESTDIR)$(BIN)/camb" \
 	  "$(DESTDIR)$(MAN)/camb.1"
+	@for c in $(COMPLETIONS); do rm -f "$(DESTDIR)$(SHARE)/$${c#*:}"; done
 
 .PHONY: clean help
 clean: ## Remove build/.
 	rm -rf $(BUILD)
 
 help: ## List the targets.
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' Makefile spec/check.mk | \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' Makefile spec/check.mk \
+	  spec/ports/ports.mk | \
 	  while IFS='	' read -r name text; do \
 	    printf '  %-10s %s\n' "$$name" "$$text"; done
 	@echo '  Variables: LUA=$(LUA) CC=$(CC) CFLAGS="$(CFLAGS)" PREFIX DESTDIR BUILD V'

@@ -11,33 +11,24 @@ description = {
   license = "MIT",
 }
 supported_platforms = { "unix" }
-dependencies = { "lua >= 5.1", "lua-cjson", "argparse" }
+dependencies = { "lua >= 5.1", "lua-cjson", "argparse >= 0.7" }
 -- No header: LuaRocks would look for it in /usr/include itself only, and
 -- Debian keeps it one folder further down, where the compiler finds it.
 external_dependencies = { CURL = { library = "curl" } }
 
--- Objects of one Lua must not meet those of another, so its headers name the
--- folder.
-local variables = {
-  BUILD = "build/rock$(LUA_INCDIR)",
-  CC = "$(CC)",
-  CFLAGS = "$(CFLAGS)",
-  SHARED = "$(LIBFLAG)",
-  LUA = "$(LUA)",
-  LUA_CFLAGS = "-I$(LUA_INCDIR)",
-  CORE_CFLAGS = "-I$(CURL_INCDIR)",
-  CORE_LIBS = "-L$(CURL_LIBDIR) -lcurl",
-  LUA_SHARE = "$(LUADIR)",
-  LUA_LIB = "$(LIBDIR)",
-}
-
--- By the Makefile, as LuaRocks' own "builtin" copies all of lua/ into a rock,
--- the other product's modules too.
+-- Neither by make, which not every system has as GNU's, nor by LuaRocks' own
+-- "builtin", which shows all symbols to the host, writes beside the sources, and
+-- copies the other product's modules too.
 build = {
-  type = "make",
-  build_target = "core",
-  install_target = "install-core",
-  build_variables = variables,
-  install_variables = variables,
+  type = "command",
+  build_command = "mkdir -p build && $(CC) $(CFLAGS) $(LIBFLAG) "
+    .. "-fvisibility=hidden -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Icsrc "
+    .. "-I$(LUA_INCDIR) -I$(CURL_INCDIR) -o build/rock.so csrc/core/*.c "
+    .. "csrc/binding/*.c -L$(CURL_LIBDIR) -Wl,-rpath,$(CURL_LIBDIR) -lcurl "
+    .. "-lpthread",
+  install_command = "mkdir -p $(LUADIR) $(LIBDIR)/camb && "
+    .. "cp build/rock.so $(LIBDIR)/camb/core.so && "
+    .. "cp -R lua/. $(LUADIR) && cd $(LUADIR)/camb && "
+    .. "rm -r sandbox sandbox.lua audio.lua",
   install = { bin = { camb = "lua/camb/cli/command.lua" } },
 }

@@ -1,5 +1,5 @@
--- Many files at once, as plain Lua: each job reads like a script of its own,
--- and all of them share one client with its connections.
+-- Many files at once, in plain Lua: each job reads like a script, and all jobs
+-- share one client with its connections.
 --
 --   lua5.4 examples/concurrent.lua [-o FOLDER] FILE…
 --
@@ -20,30 +20,23 @@ if #files == 0 then
   files = { "examples/mix.flac", "examples/ingredients/music.flac" }
 end
 
-local server, client
-if os.getenv("CAMB_API_KEY") then
-  client = camb.client()
-else
-  server = assert(require("camb.sandbox").start())
-  client = camb.client({ base_url = server.base_url, api_key = server.api_key })
-end
+local server = not os.getenv("CAMB_API_KEY")
+  and assert(require("camb.sandbox").start()) or {}
+local client = camb.client({ base_url = server.base_url,
+  api_key = server.api_key })
 
 local failures = 0
 
 local function separate(file)
-  local stems, err = client:separate(file, { output_dir = folder,
-    overwrite = true, interval = server and 0.5 or 5 })
-  if stems then
-    print(file, stems.foreground, stems.background)
-  else
-    failures = failures + 1
-    print(file, err.message)
-  end
+  local stems, err = client:separate(file,
+    { output_dir = folder, overwrite = true })
+  print(file, stems and stems.foreground or err)
+  failures = failures + (stems and 0 or 1)
 end
 
 camb.run(function()
   local at = 1
-  local function work() -- takes the next file until there is none
+  local function work() -- take the next file until none is left
     while files[at] do
       local file = files[at]
       at = at + 1
@@ -56,7 +49,5 @@ camb.run(function()
 end)
 
 client:close()
-if server then
-  server:stop()
-end
+if server.stop then server:stop() end
 os.exit(failures == 0 and 0 or 1)

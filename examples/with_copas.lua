@@ -1,57 +1,38 @@
--- In Copas: recordings are separated beside a thread of ours.
+-- In Copas: recordings are separated beside a thread of your own.
 --
---   lua5.4 examples/with_copas.lua [FOLDER [FILE…]]
+--   lua5.4 examples/with_copas.lua [FOLDER [FILE]]
 --
 -- With CAMB_API_KEY set it uses the service, else camb's own sandbox.
 
 local camb = require "camb"
 local copas = require "copas"
 
-local folder = arg[1] or "stems"
-local files = {}
-for i = 2, #arg do
-  files[i - 1] = arg[i]
-end
-if #files == 0 then
-  files = { "examples/mix.flac", "examples/ingredients/music.flac" }
-end
+local folder, file = arg[1] or "stems", arg[2] or "examples/mix.flac"
+local server = not os.getenv("CAMB_API_KEY")
+  and assert(require("camb.sandbox").start()) or {}
+local client = camb.client({ loop = require "camb.loop.copas",
+  base_url = server.base_url, api_key = server.api_key })
 
-local options = { loop = require "camb.loop.copas" }
-local server
-if not os.getenv("CAMB_API_KEY") then
-  server = assert(require("camb.sandbox").start())
-  options.base_url, options.api_key = server.base_url, server.api_key
-end
-local client = camb.client(options)
+local is_complete, is_over = false, false
 
-local ticks, left, failures = 0, #files, 0
+copas.addthread(function() -- one of any number
+  local stems, err = client:separate(file,
+    { output_dir = folder, overwrite = true })
+  print(stems and stems.foreground or err)
+  is_complete, is_over = stems ~= nil, true
+end)
 
-local function separate(file)
-  local stems, err = client:separate(file, { output_dir = folder,
-    overwrite = true, interval = server and 0.5 or 5 })
-  if stems then
-    print(file, stems.foreground, stems.background)
-  else
-    failures = failures + 1
-    print(file, err.message)
-  end
-  left = left - 1
-end
-
-for _, file in ipairs(files) do
-  copas.addthread(separate, file)
-end
 copas.addthread(function()
-  while left > 0 do
+  local ticks = 0
+  repeat
     copas.pause(0.1)
     ticks = ticks + 1
-  end
+  until is_over
+  print(("the thread woke up %d times meanwhile"):format(ticks))
 end)
+
 copas.loop()
-print(("the thread woke up %d times meanwhile"):format(ticks))
 
 client:close()
-if server then
-  server:stop()
-end
-os.exit(failures == 0 and 0 or 1)
+if server.stop then server:stop() end
+os.exit(is_complete and 0 or 1)

@@ -1,58 +1,38 @@
--- In a cqueues controller: recordings are separated beside a coroutine of ours.
+-- In a cqueues controller: a recording is separated while another coroutine
+-- runs.
 --
---   lua5.4 examples/with_cqueues.lua [FOLDER [FILE…]]
+--   lua5.4 examples/with_cqueues.lua [FOLDER [FILE]]
 --
 -- With CAMB_API_KEY set it uses the service, else camb's own sandbox.
 
 local camb = require "camb"
 local cqueues = require "cqueues"
 
-local folder = arg[1] or "stems"
-local files = {}
-for i = 2, #arg do
-  files[i - 1] = arg[i]
-end
-if #files == 0 then
-  files = { "examples/mix.flac", "examples/ingredients/music.flac" }
-end
-
-local options = { loop = require "camb.loop.cqueues" }
-local server
-if not os.getenv("CAMB_API_KEY") then
-  server = assert(require("camb.sandbox").start())
-  options.base_url, options.api_key = server.base_url, server.api_key
-end
-local client = camb.client(options)
-
-local ticks, left, failures = 0, #files, 0
-
-local function separate(file)
-  local stems, err = client:separate(file, { output_dir = folder,
-    overwrite = true, interval = server and 0.5 or 5 })
-  if stems then
-    print(file, stems.foreground, stems.background)
-  else
-    failures = failures + 1
-    print(file, err.message)
-  end
-  left = left - 1
-end
+local folder, file = arg[1] or "stems", arg[2] or "examples/mix.flac"
+local server = not os.getenv("CAMB_API_KEY")
+  and assert(require("camb.sandbox").start()) or {}
+local client = camb.client({ loop = require "camb.loop.cqueues",
+  base_url = server.base_url, api_key = server.api_key })
 
 local controller = cqueues.new()
-for _, file in ipairs(files) do
-  controller:wrap(separate, file)
-end
+local stems, err
+
+controller:wrap(function() -- one of any number
+  stems, err = client:separate(file, { output_dir = folder, overwrite = true })
+end)
+
 controller:wrap(function()
-  while left > 0 do
+  local ticks = 0
+  while not (stems or err) do
     cqueues.sleep(0.1)
     ticks = ticks + 1
   end
+  print(("the coroutine woke up %d times meanwhile"):format(ticks))
 end)
+
 assert(controller:loop())
-print(("the coroutine woke up %d times meanwhile"):format(ticks))
+print(stems and stems.foreground or err)
 
 client:close()
-if server then
-  server:stop()
-end
-os.exit(failures == 0 and 0 or 1)
+if server.stop then server:stop() end
+os.exit(stems and 0 or 1)

@@ -1,58 +1,39 @@
--- In libuv's loop: recordings are separated while a timer of ours goes on.
+-- In libuv's loop: a recording is separated while a timer runs.
 --
---   lua5.4 examples/with_luv.lua [FOLDER [FILE…]]
+--   lua5.4 examples/with_luv.lua [FOLDER [FILE]]
 --
 -- With CAMB_API_KEY set it uses the service, else camb's own sandbox.
 
 local camb = require "camb"
 local uv = require "luv"
 
-local folder = arg[1] or "stems"
-local files = {}
-for i = 2, #arg do
-  files[i - 1] = arg[i]
-end
-if #files == 0 then
-  files = { "examples/mix.flac", "examples/ingredients/music.flac" }
-end
+local folder, file = arg[1] or "stems", arg[2] or "examples/mix.flac"
+local server = not os.getenv("CAMB_API_KEY")
+  and assert(require("camb.sandbox").start()) or {}
+local client = camb.client({ loop = require "camb.loop.luv",
+  base_url = server.base_url, api_key = server.api_key })
 
-local options = { loop = require "camb.loop.luv" }
-local server
-if not os.getenv("CAMB_API_KEY") then
-  server = assert(require("camb.sandbox").start())
-  options.base_url, options.api_key = server.base_url, server.api_key
-end
-local client = camb.client(options)
-
-local ticks, left, failures = 0, #files, 0
-local ticker = uv.new_timer()
-ticker:start(100, 100, function()
+local ticks, timer, status = 0, uv.new_timer(), 1
+timer:start(100, 100, function()
   ticks = ticks + 1
 end)
 
-local function separate(file)
-  local stems, err = client:separate(file, { output_dir = folder,
-    overwrite = true, interval = server and 0.5 or 5 })
+local function separate()
+  local stems, err = client:separate(file,
+    { output_dir = folder, overwrite = true })
   if stems then
-    print(file, stems.foreground, stems.background)
+    print(stems.foreground, stems.background)
+    status = 0
   else
-    failures = failures + 1
-    print(file, err.message)
+    print(err.message)
   end
-  left = left - 1
-  if left == 0 then
-    ticker:close()
-  end
+  timer:close() -- it would keep the loop running
 end
 
-for _, file in ipairs(files) do
-  coroutine.wrap(separate)(file)
-end
+coroutine.wrap(separate)() -- one of any number
 uv.run()
-print(("the timer went off %d times meanwhile"):format(ticks))
+print(("the timer fired %d times meanwhile"):format(ticks))
 
 client:close()
-if server then
-  server:stop()
-end
-os.exit(failures == 0 and 0 or 1)
+if server.stop then server:stop() end
+os.exit(status)

@@ -11,8 +11,8 @@ local source = require "camb.source"
 
 local camb = {}
 
---- The version of this module.
-camb.VERSION = "dev"
+--- The version of this module, and of the whole release.
+camb.VERSION = "0.1.0"
 
 --- Open a client.  Its jobs share a key and a pool of connections.
 ---@param given camb.ClientOptions?

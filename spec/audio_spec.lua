@@ -1,6 +1,8 @@
 -- camb.audio, against files that ffmpeg makes.
 
 local audio = require "camb.audio"
+local camb = require "camb"
+local sandbox = require "camb.sandbox"
 local make = require("spec.support.audio").make
 local decode = require("spec.support.audio").decode
 local is_same = require("spec.support.audio").is_same
@@ -87,8 +89,8 @@ describe("camb.audio.probe", function()
     assert.is_nil(found)
     assert.equal("source", err.kind)
     assert.equal(path, err.path)
-    assert.equal(('"%s": the source is named like audio and is in no audio '
-      .. "format known here"):format(path), err.message)
+    assert.equal(('"%s": the source is named like audio, but is in no '
+      .. "supported audio format"):format(path), err.message)
   end)
 
   it("says of a file that is not there that it cannot be read", function()
@@ -246,7 +248,7 @@ describe("camb.audio.convert", function()
       folder .. "/original.mp3")
     local stem = sound("sine=d=1", "stem.flac")
     for format, has_cover in pairs({ flac = true, mp3 = true, m4a = true,
-      wav = false, opus = false }) do
+      wav = false, opus = true }) do
       local output = folder .. "/dressed." .. format
       assert(audio.convert(stem, output, { tags_from = tagged }))
       local found = assert(audio.probe(output))
@@ -255,6 +257,28 @@ describe("camb.audio.convert", function()
       assert.equal(has_cover, found.has_cover, format)
     end
   end)
+
+  it("leaves every byte of a cover as it is, in each format that has one",
+    function()
+      make("-f lavfi -i testsrc=s=640x480:d=1,noise=alls=99 -frames:v 1",
+        folder .. "/large.jpg")
+      local bytes = assert(workspace.read(folder .. "/large.jpg"))
+      assert.is_true(#bytes > 65536) -- more than a page of Ogg
+      local tagged = make(("-f lavfi -i sine=d=1 -i %s/large.jpg -map 0 -map 1 "
+        .. "-c:v copy -disposition:v attached_pic"):format(folder),
+        folder .. "/large.mp3")
+      for _, format in ipairs({ "flac", "mp3", "m4a", "opus" }) do
+        local output = folder .. "/covered." .. format
+        assert(audio.convert(sound("sine=d=1", "stem.flac"), output,
+          { tags_from = tagged }))
+        assert.equal(bytes, workspace.read(make(("-i %s -map 0:v -c copy "
+          .. "-f image2pipe"):format(output), folder .. "/out.jpg")), format)
+      end
+      -- and from Ogg to another format
+      local again = folder .. "/again.mp3"
+      assert(audio.convert(folder .. "/covered.opus", again))
+      assert.is_true(audio.probe(again).has_cover)
+    end)
 
   it("heeds the bit rate", function()
     local source = sound("anoisesrc=d=4:r=44100", "noise.wav")
@@ -276,7 +300,7 @@ describe("camb.audio.convert", function()
       local source = sound("sine=d=1", "again.flac")
       ok, err = audio.convert(source, source)
       assert.is_nil(ok)
-      assert.equal(('"%s": exists already'):format(source), err.message)
+      assert.equal(('"%s": already exists'):format(source), err.message)
       ok, err = audio.convert(source, folder .. "/nowhere/a.flac")
       assert.is_nil(ok)
       assert.equal("file", err.kind)
@@ -293,13 +317,99 @@ describe("camb.audio.convert", function()
     end)
 end)
 
+describe("while it works, camb.audio", function()
+  local long, works
+
+  setup(function()
+    long = sound("sine=d=240:r=44100", "long.wav")
+    works = {
+      convert = function()
+        return audio.convert(long, folder .. "/long.mp3", { overwrite = true })
+      end,
+      peaks = function()
+        return audio.peaks(long)
+      end,
+      spectrogram = function()
+        return audio.spectrogram(long)
+      end,
+    }
+  end)
+
+  it("lets transfers of other jobs go on", function()
+    local server = assert(sandbox.start())
+    local client = camb.client({ base_url = server.base_url,
+      api_key = server.api_key, retries = 0 })
+    for name, work in pairs(works) do
+      local is_done, count = false, 0
+      camb.run(function()
+        camb.spawn(function()
+          assert(work())
+          is_done = true
+        end)
+        while not is_done do
+          local _, err = client:task("none"):status()
+          assert.equal("not_found", err.kind)
+          count = count + 1
+        end
+      end)
+      assert.is_true(count > 5, name .. ": " .. count)
+    end
+    client:close()
+    server:stop()
+  end)
+
+  it("is cancelled with its job, and leaves nothing behind", function()
+    for name, work in pairs(works) do
+      os.remove(folder .. "/long.mp3")
+      local result, err
+      camb.run(function()
+        local job = camb.spawn(function()
+          result, err = work()
+        end)
+        workspace.wait_for("its begin", function()
+          camb.sleep(0.005)
+          return name ~= "convert"
+            or workspace.read(folder .. "/long.mp3.part")
+        end)
+        job:cancel()
+        job:join()
+      end)
+      assert.is_nil(result)
+      assert.equal("cancelled", err.kind)
+      assert.is_nil(workspace.read(folder .. "/long.mp3.part"))
+      assert.is_nil(workspace.read(folder .. "/long.mp3"))
+    end
+  end)
+
+  it("is given up where nobody waits for it any more", function()
+    local core = require "camb.sandbox.core"
+    local output = folder .. "/dropped.mp3.part"
+    local work = core.convert(long, output, "mp3", long, 0)
+    assert.is_false(work:outcome())
+    workspace.wait_for("its file", function()
+      return workspace.read(output)
+    end)
+    work = nil -- luacheck: ignore
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(workspace.read(output))
+    work = core.convert(MIX, output, "flac", MIX, 0)
+    workspace.wait_for("its end", function()
+      return #(workspace.read(output) or "") > 800000
+    end)
+    work:close() -- its output was not asked for
+    work:close()
+    assert.is_nil(workspace.read(output))
+  end)
+end)
+
 describe("camb.audio", function()
   it("needs no more memory for an hour than for a minute", function()
     local function grown(path)
       collectgarbage()
       workspace.reset_peak()
       local before = workspace.memory()
-      assert(audio.overview(path, 800, 300, 48))
+      assert(audio.picture(path, 800, 300, 48))
       return workspace.peak() - before
     end
     local minute = sound("sine=r=8000:d=60", "minute.flac")
@@ -321,7 +431,7 @@ describe("camb.audio", function()
       [{ columns = 0 }] = "option 'columns' must be a whole number from 1 to",
       [{ columns = 1.5 }] = "option 'columns' must be a whole number",
       [{ rows = 1000 }] = "option 'rows' must be a whole number from 1 to 256",
-      [{ colums = 1 }] = "unknown option 'colums' %(is it 'columns'%?%)",
+      [{ colums = 1 }] = "unknown option 'colums' %(did you mean 'columns'%?%)",
     }) do
       local ok, problem = pcall(function()
         audio.spectrogram(MIX, options)
@@ -334,6 +444,6 @@ describe("camb.audio", function()
     end, "a path is missing")
     assert.error_matches(function()
       audio.peaks("a\0b")
-    end, "option 'path' holds a NUL byte")
+    end, "option 'path' contains a NUL byte")
   end)
 end)

@@ -89,23 +89,7 @@ describe("a batch whose store goes away", function()
   end
 
   describe("for good, which is PostgreSQL's,", function()
-    local database, reason
-
-    setup(function()
-      database, reason = postgres.start()
-    end)
-
-    teardown(function()
-      if database then
-        database:remove()
-      end
-    end)
-
-    before_each(function()
-      if not database then
-        pending("a server: " .. reason)
-      end
-    end)
+    local database = postgres.for_block()
 
     -- In PostgreSQL's own words, where it stands still for the state %s.
     local PLACES = {
@@ -206,6 +190,21 @@ describe("a batch whose store goes away", function()
         end)
     end
 
+    it("is waited for as long as store_timeout says, and not twice #timed",
+      function()
+        make(1)
+        begin(database:create(), "{ store_timeout = 8, follow = true }")
+        wait_for(function()
+          return (workspace.read(folder .. "/lines") or ""):find("item")
+        end)
+        database:stop("immediate")
+        local started = core.now()
+        local lines = finish()
+        assert(database:start())
+        assert.is_true(core.now() - started < 15)
+        assert.matches("item\tnil\tstore: the store %S+ is unreachable", lines)
+      end)
+
     it("leaves the ids on standard error when it is closed meanwhile", function()
       make(2)
       local url = prepare("submitted", "at the update")
@@ -286,7 +285,7 @@ describe("a batch whose store goes away", function()
 
     it("takes all but the one whose name it cannot hold", function()
       make(3)
-      local odd = workspace.write(folder .. "/in/caf\xe9.wav", takes.wav(9))
+      local odd = workspace.write(folder .. "/in/caf\233.wav", takes.wav(9))
       begin(database:create())
       local lines = finish()
       assert.matches('item\t' .. odd .. '\tstore: "%S+/in/caf\\xe9.wav" cannot '

@@ -14,22 +14,10 @@ local WORKERS = 4
 local KILLS = 12
 
 describe("a batch on PostgreSQL #slow #kill", function()
-  local folder, server, database, reason, url
-
-  setup(function()
-    database, reason = postgres.start()
-  end)
-
-  teardown(function()
-    if database then
-      database:remove()
-    end
-  end)
+  local folder, server, url
+  local database = postgres.for_block()
 
   before_each(function()
-    if not database then
-      pending("a server: " .. reason)
-    end
     folder = workspace.folder()
     takes.make(folder .. "/in", FILES)
     server = assert(sandbox.start({ workers = 2, request_log = 2 ^ 17,
@@ -109,11 +97,11 @@ describe("a batch on PostgreSQL #slow #kill", function()
   it("waits for a database that is away for ten seconds", function()
     -- no more than so many tasks end before
     server:fault({ step = "status", reply = { status = "PENDING" },
-      skip = FILES // 2, times = math.huge })
+      skip = FILES / 2, times = math.huge })
     local worker = begin(1)
     postgres.wait_for(function()
       local stats = server:stats()
-      return stats.uploads > 5 or stats.requests.status > FILES // 2
+      return stats.uploads > 5 or stats.requests.status > FILES / 2
     end, 30)
     database:stop("immediate")
     server:clear_faults()
@@ -150,7 +138,7 @@ describe("a batch on PostgreSQL #slow #kill", function()
 
   it("is shown by an example that runs as it stands", function()
     local words, status = workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s "
-      .. "INTERVAL=0.05 %s examples/postgres.lua '%s' %s/in %s/out"):format(
+      .. "INTERVAL=0.05 %s examples/worker.lua '%s' %s/in %s/out"):format(
       server.api_key, server.base_url, os.getenv("LUA") or "lua5.4", url,
       folder, folder))
     assert.equal(0, status, words)

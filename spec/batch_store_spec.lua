@@ -5,6 +5,7 @@ local camb = require "camb"
 local core = require "camb.core"
 local sandbox = require "camb.sandbox"
 local stage = require "spec.support.stage"
+local luas = require "spec.support.luas"
 local store = require "camb.store"
 local takes = require "spec.support.takes"
 local workspace = require "spec.support.workspace"
@@ -18,10 +19,7 @@ describe("a batch with a store", function()
   before_each(function()
     folder = workspace.folder()
     out, path = folder .. "/stems", folder .. "/batch.db"
-    local other
-    server, client, other = stage.open({ engine = takes.engine(folder),
-      workers = 4 })
-    workspace.remove(other)
+    server, client = stage.open_batch(folder)
   end)
 
   after_each(function()
@@ -46,15 +44,16 @@ describe("a batch with a store", function()
   end
 
   local function change(sql)
-    local jobs <close> = assert(store.open(path))
-    return assert(jobs.session:write(function(conn)
+    local jobs = assert(store.open(path))
+    local changed = assert(jobs.session:write(function(conn)
       return conn:run(sql)
     end))
+    jobs:close()
+    return changed
   end
 
   local function counts()
-    local jobs <close> = assert(store.open(path))
-    return assert(jobs:count())
+    return stage.counts(path)
   end
 
   local function key_of(source)
@@ -227,15 +226,63 @@ describe("a batch with a store", function()
       local item = all_of(paths)[1]
       assert.is_true(item.skipped)
       assert.equal("edited by hand", workspace.read(stem))
-      os.remove(item.stems.background)
-      item = all_of(paths)[1]
-      assert.equal("file", item.error.kind)
-      assert.matches('foreground[^"]+" exists already', item.error.message)
-      assert.equal("edited by hand", workspace.read(stem))
       assert(all_of(paths, { overwrite = true })[1].stems)
       assert.are_not.equal("edited by hand", workspace.read(stem))
+      workspace.write(stem, "edited again")
+      os.remove(item.stems.background)
+      item = all_of(paths)[1]
+      assert(item.stems, item.error)
+      assert.is_string(workspace.read(item.stems.background))
+      assert.equal("edited again", workspace.read(stem))
+      assert(all_of(paths, { overwrite = true })[1].stems)
+      assert.equal(takes.wav(1), workspace.read(stem))
       assert.equal(1, server:stats().uploads)
     end)
+
+  it("replaces an edited stem of the same size, too, for overwrite", function()
+    local paths = takes.make(folder .. "/in", 1)
+    local stem = assert(all_of(paths)[1].stems).foreground
+    workspace.write(stem, ("x"):rep(#takes.wav(1)))
+    assert(all_of(paths, { overwrite = true })[1].stems)
+    assert.equal(takes.wav(1), workspace.read(stem))
+    assert.equal(1, server:stats().uploads)
+  end)
+
+  it("makes stems under other names and in other folders, and pays for nothing",
+    function()
+      local paths = takes.make(folder .. "/in", 1)
+      assert(all_of(paths)[1].stems)
+      for file, more in pairs({
+        ["stems/foreground of take001.wav"] = { stem_name = "{stem} of {name}" },
+        ["voices/take001.foreground.wav"] = { foreground_dir = folder
+          .. "/voices" },
+        ["voices/foreground.wav"] = { foreground_dir = folder .. "/voices",
+          stem_name = "{stem}" },
+        ["stems/foreground {id}.wav"] = { stem_name = "{stem} {task}" },
+      }) do
+        for again = 1, 3 do
+          local item = all_of(paths, more)[1]
+          local wanted = folder .. "/" .. file:gsub("{id}", item.task_id)
+          assert(item.stems, item.error)
+          assert.equal(wanted, item.stems.foreground)
+          assert.equal(takes.wav(1), workspace.read(wanted))
+          assert.equal(again > 1 or nil, item.skipped)
+        end
+      end
+      assert.is_true(all_of(paths)[1].skipped)
+      assert.same({ downloaded = 1 }, counts())
+      assert.equal(1, server:stats().uploads)
+    end)
+
+  it("takes no file of a user's for a stem under another name", function()
+    local paths = takes.make(folder .. "/in", 1)
+    assert(all_of(paths)[1].stems)
+    local mine = workspace.write(out .. "/x foreground.wav", "mine")
+    local item = all_of(paths, { stem_name = "x {stem}" })[1]
+    assert.equal("file", item.error.kind)
+    assert.equal("mine", workspace.read(mine))
+    assert.equal(1, server:stats().uploads)
+  end)
 
   it("replaces no file that appeared while the task was under way", function()
     local paths = takes.make(folder .. "/in", 1)
@@ -644,15 +691,126 @@ describe("a batch with a store", function()
     assert.equal(12, #workspace.list(out))
   end)
 
+  it("lets go of its jobs when it was taken for dead, and takes them anew",
+    function()
+      server:fault({ step = "status", reply = { status = "PENDING" },
+        times = math.huge }) -- until it is
+      local paths = takes.make(folder .. "/in", 6)
+      local submitted, resumed = 0, 0
+      local items = all_of(paths, { lease = 1, on_event = function(event)
+        if event.name == "resumed" then
+          resumed = resumed + 1
+        elseif event.name == "submitted" then
+          submitted = submitted + 1
+        elseif event.name == "polled" and submitted == 6
+          and (counts().submitted or 0) == 6
+        then
+          submitted = 0
+          change("DELETE FROM camb_workers")
+          change("UPDATE camb_jobs SET owner = NULL")
+          server:clear_faults()
+        end
+      end })
+      for i = 1, 6 do
+        assert(items[i].stems, items[i].error)
+      end
+      assert.equal(6, resumed)
+      assert.equal(6, #items)
+      assert.equal(6, server:stats().uploads)
+      assert.same({ downloaded = 6 }, counts())
+    end)
+
+  -- Others take this worker for dead.
+  local function bury()
+    change("DELETE FROM camb_workers")
+    change("UPDATE camb_jobs SET owner = NULL")
+  end
+
+  -- What becomes of `count` jobs where `listen` buries the worker, and waits.
+  -- `bury_some` runs beside it; a listener in `more` may wait.
+  local function survive(count, more, bury_some)
+    if more.on_event and not luas.has_pcall then
+      return pending("a listener cannot wait on this Lua")
+    end
+    more.lease = 1
+    local list = client:batch(takes.make(folder .. "/in", count),
+      options(more))
+    local stems = 0
+    camb.run(function()
+      camb.spawn(function()
+        pcall(bury_some or function() end)
+        pcall(workspace.wait_for, "the stems", function()
+          camb.sleep(0.05)
+          return counts().downloaded == count
+        end, 30)
+        list:close()
+      end)
+      for item in list do
+        stems = stems + (item.stems and 1 or 0)
+      end
+    end)
+    assert.same({ downloaded = count }, counts())
+    assert.equal(count, stems)
+    assert.equal(count, server:stats().uploads)
+  end
+
+  it("keeps a job whose task it learns when it was taken for dead", function()
+    local is_buried = false
+    survive(3, { on_event = function(event)
+      if event.name == "submitted" and not is_buried then
+        is_buried = true
+        bury()
+        camb.sleep(1) -- it finds that out meanwhile
+      end
+    end })
+  end)
+
+  it("keeps a job in whose upload it was taken for dead, and takes it up again "
+    .. "after the next time", function()
+    server:fault({ step = "status", reply = { status = "PENDING" },
+      times = math.huge })
+    local times = 0
+    survive(3, { on_event = function(event)
+      if event.name == "upload_started" and times == 0 then
+        times = 1
+        bury()
+        camb.sleep(1)
+      elseif event.name == "polled" and times == 1
+        and counts().submitted == 3
+      then
+        times = 2
+        bury()
+        server:clear_faults()
+      end
+    end })
+  end)
+
+  it("lets go of jobs that wait for a download when it was taken for dead",
+    function()
+      server:fault({ step = "stem", silence = true, times = math.huge })
+      survive(6, { downloads = 1 }, function()
+        workspace.wait_for("jobs that wait", function()
+          camb.sleep(0.05)
+          return counts().finished == 6
+        end, 30)
+        bury()
+        server:clear_faults()
+      end)
+    end)
+
   it("gives everything back when the loop is left, and goes on", function()
     local paths = takes.make(folder .. "/in", 30)
     local taken = 0
-    for item in client:batch(paths, options({ pending = 8 })) do
+    local batch, _, _, closing = client:batch(paths, options({ pending = 8 }))
+    for item in batch, nil, nil, closing do
       assert(item.stems, item.error)
       taken = taken + 1
       if taken == 5 then
         break
       end
+    end
+    if not luas.closes_loops then
+      batch:close()
     end
     assert.is_nil(counts().submitting)
     local jobs = assert(store.open(path))
@@ -727,7 +885,8 @@ describe("a batch with a store", function()
       for _ = 1, 2 do
         local said = camb_batch("%s/in --store %s", folder, path)
         assert.matches("see failures with --status; retry them with: "
-          .. "camb batch --store " .. path .. " --retry-failed\n", said, 1, true)
+          .. ("camb batch --interval 0.05 -o %s %s/in --store %s "
+          .. "--retry-failed\n"):format(out, folder, path), said, 1, true)
       end
     end)
 
@@ -747,8 +906,9 @@ describe("a batch with a store", function()
       server:fault({ step = "submit", at = "accepted", close = true })
       local said = camb_batch("%s/in --store %s", folder, path)
       assert.is_nil(said:find("--retry-failed", 1, true), said)
-      assert.matches("charged twice) with: camb batch --store "
-        .. path .. " --resubmit-unknown\n", said, 1, true)
+      assert.matches(("charged twice) with: camb batch --interval 0.05 -o %s "
+        .. "%s/in --store %s --resubmit-unknown\n"):format(out, folder, path),
+        said, 1, true)
     end)
 
     it("advises nothing that needs a store which was removed", function()
@@ -763,7 +923,7 @@ describe("a batch with a store", function()
         rm -f %s*; wait $pid; cat %s/words]]):format(server.api_key,
         server.base_url, BUILD, folder, out, path, folder, folder, path, folder))
       assert.matches("was removed", said)
-      assert.is_nil(said:find("camb batch --store", 1, true), said)
+      assert.is_nil(said:find("with: camb batch", 1, true), said)
     end)
 
     it("says in a sentence what is missing", function()
@@ -771,7 +931,7 @@ describe("a batch with a store", function()
         [""] = { 2, "camb: no files: name some" },
         ["--status"] = { 2, "%-%-resubmit%-unknown need %-%-store" },
         ["--status --store " .. folder .. "/none.db"] = { 1, "no such store" },
-        [folder .. "/none*.wav"] = { 3, "no file matches" },
+        [folder .. "/none*.wav --no-store"] = { 3, "no file matches" },
       }) do
         local said, status = camb_batch(words)
         assert.equal(expected[1], status)
@@ -795,8 +955,8 @@ describe("a batch with a store", function()
       server:clear_faults()
       assert.matches("status=130\n", words)
       assert.matches("camb: interrupted", words)
-      assert.matches("to resume, run: camb batch %-%-store",
-        words)
+      assert.matches(("to resume, run: camb batch %s/in -j 1 --interval 0.05 "
+        .. "-o %s --store %s\n"):format(folder, out, path), words, 1, true)
       assert.is_nil(counts().submitting)
       local said, status = camb_batch("--store %s", path)
       local lost = counts().unknown_outcome or 0
@@ -809,7 +969,7 @@ describe("a batch with a store", function()
   it("is shown by an example that runs as it stands", function()
     local paths = takes.make(folder .. "/in", 2)
     local words, status = workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s %s "
-      .. "examples/batch.lua '%s/in/*.wav' %s %s"):format(server.api_key,
+      .. "examples/resume.lua '%s/in/*.wav' %s %s"):format(server.api_key,
       server.base_url, LUA, folder, out, path))
     assert.equal(0, status, words)
     for i in ipairs(paths) do

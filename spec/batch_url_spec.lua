@@ -3,7 +3,6 @@
 
 local camb = require "camb"
 local stage = require "spec.support.stage"
-local store = require "camb.store"
 local takes = require "spec.support.takes"
 local workspace = require "spec.support.workspace"
 
@@ -15,10 +14,7 @@ describe("a batch of URLs", function()
   before_each(function()
     folder = workspace.folder()
     path = folder .. "/batch.db"
-    local other
-    server, client, other = stage.open({ engine = takes.engine(folder),
-      workers = 4 })
-    workspace.remove(other)
+    server, client = stage.open_batch(folder)
     take = takes.make(folder .. "/in", 2)
     urls = assert(client:separate(take[1], { download = false,
       interval = 0.05 }))
@@ -40,9 +36,41 @@ describe("a batch of URLs", function()
   end
 
   local function counts()
-    local jobs <close> = assert(store.open(path))
-    return assert(jobs:count())
+    return stage.counts(path)
   end
+
+  it("pays once for what a URL leads to, also in another run, by the journal",
+    function()
+      local sent = server:stats().uploads
+      for _ = 1, 2 do
+        local other = stage.client(server, { journal = folder .. "/journal" })
+        for item in other:batch({ urls.foreground_audio_url }, {
+          output_dir = folder .. "/out", interval = 0.05, overwrite = true })
+        do
+          assert(item.stems, item.error)
+        end
+        other:close()
+        assert.equal(sent + 1, server:stats().uploads)
+      end
+    end)
+
+  it("is told once that its content may have been sent by a run that was killed",
+    function()
+      local noted = folder .. "/journal"
+      local other = stage.client(server, { journal = noted })
+      assert(other:submit(take[1]))
+      workspace.write(noted, workspace.read(noted):match("[^\n]+\n"))
+      local kinds = {}
+      for i = 1, 2 do
+        for item in other:batch({ urls.foreground_audio_url }, {
+          output_dir = folder .. "/out", interval = 0.05, deadline = 60 })
+        do
+          kinds[i] = item.stems and "stems" or item.error.kind
+        end
+      end
+      other:close()
+      assert.same({ "unknown_outcome", "stems" }, kinds)
+    end)
 
   for where, concurrency in pairs({ ["all at once"] = 8,
     ["one after the other"] = 1 })
@@ -97,10 +125,10 @@ describe("a batch of URLs", function()
         assert(os.time() < give_up, workspace.read(folder .. "/log"))
         camb.sleep(0.02)
       end
-      local part = workspace.run(("readlink /proc/%s/fd/* | grep '/camb-[^/]*[.]part$'")
-        :format(pid)):match("^(%S+)\n$")
-      workspace.run("kill -KILL " .. pid)
-      assert(os.remove(part)) -- nobody else knows of it
+      local part = workspace.run(("readlink /proc/%s/fd/* | grep '/camb-......'")
+        :format(pid)):match("^(%S+)")
+      workspace.stop(pid, "KILL")
+      assert.is_nil(workspace.read(part))
       assert.same({ intended = 1 }, counts())
       local items = all_of({ url }, { store = path })
       assert(items[1].stems, items[1].error)
@@ -111,7 +139,7 @@ describe("a batch of URLs", function()
     local gone = server.base_url:gsub("/apis$", "/no.wav")
     local items = all_of({ gone, take[2] }, { store = path })
     assert.equal("source", items[1].error.kind)
-    assert.matches("^the source is not there %(HTTP 404", items[1].error.message)
+    assert.matches("^the source does not exist at its host %(HTTP 404", items[1].error.message)
     assert(items[2].stems, items[2].error)
     assert.same({ failed = 1, downloaded = 1 }, counts())
     assert.equal(1 + 1, server:stats().uploads)
@@ -119,9 +147,9 @@ describe("a batch of URLs", function()
 
   it("blames the source, and no key or credit, for what its host refuses",
     function()
-      for status, words in pairs({ [401] = "the source's host refuses it",
-        [402] = "the source's host refuses it", [410] = "the source is not there",
-        [422] = "the source's host refuses it" })
+      local rejected = "the source's host rejected the request"
+      for status, words in pairs({ [401] = rejected, [402] = rejected,
+        [410] = "the source does not exist at its host", [422] = rejected })
       do
         server:fault({ step = "stem", status = status })
         local item = all_of({ urls.foreground_audio_url })[1]
@@ -156,7 +184,7 @@ describe("a batch of URLs", function()
 
   it("gives a job back that is being fetched when the batch is left", function()
     server:fault({ step = "stem", silence = true })
-    local batch <close> = client:batch({ urls.foreground_audio_url, take[2] },
+    local batch = client:batch({ urls.foreground_audio_url, take[2] },
       { store = path, output_dir = folder .. "/out", interval = 0.05 })
     assert(batch().stems)
     batch:close()

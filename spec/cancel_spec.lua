@@ -12,12 +12,8 @@ local AT_ONCE = 0.05
 describe("what is cancelled", function()
   local server, client, folder
 
-  before_each(function()
-    server, client, folder = stage.open({ engine = "sh spec/support/copy.sh" })
-  end)
-
-  after_each(function()
-    stage.close(server, client, folder)
+  stage.for_each({ engine = "sh spec/support/copy.sh" }, function(...)
+    server, client, folder = ...
   end)
 
   local function wait_until(is_so)
@@ -149,17 +145,15 @@ describe("what is cancelled", function()
     server:fault({ step = "stem", body = workspace.read(MIX), truncate = 60000,
       silence = true })
     local pid = workspace.read("/proc/self/stat"):match("%d+")
-    local made
+    local function temporary()
+      return workspace.run(("ls -l /proc/%s/fd"):format(pid)):match(
+        "%-> (%S+ %(deleted%))\n")
+    end
     local seconds = cancel(function()
       return client:submit(url)
-    end, function()
-      made = workspace.run(("ls -l /proc/%s/fd"):format(pid)):match(
-        "%-> (%S+%.part)\n")
-      return made
-    end)
+    end, temporary)
     assert.is_true(seconds < AT_ONCE)
-    local _, status = workspace.run("ls " .. made)
-    assert.are_not.equal(0, status)
+    assert.is_nil(temporary())
   end)
 
   it("is a sleep #timed", function()
@@ -200,7 +194,7 @@ describe("what is cancelled", function()
       local job = camb.spawn(camb.run, function()
         for i = 1, 3 do
           camb.spawn(function()
-            local _, problem = pcall(camb.sleep, 1000)
+            local _, problem = camb.spawn(camb.sleep, 1000):join()
             kinds[i] = problem.kind
           end)
         end
@@ -212,20 +206,27 @@ describe("what is cancelled", function()
     end)
   end)
 
+  -- Calls a function with an object that is closed at the end of its scope.
+  local within = (loadstring or load)("local object <close>, fn = ...; fn(object)")
+
   it("ends by itself when its client is closed by an error", function()
+    if not within then
+      return pending("this Lua has no <close>")
+    end
     local descriptors = workspace.descriptors()
     server:fault({ step = "submit", silence = true, times = 2 })
     local kinds = {}
     local ok, problem = pcall(camb.run, function()
-      local one <close> = stage.client(server)
-      for i = 1, 2 do
-        camb.spawn(function()
-          local _, err = one:submit(MIX)
-          kinds[i] = err.kind
-        end)
-      end
-      wait_until(has_arrived(2))
-      error("the job failed", 0)
+      within(stage.client(server), function(one)
+        for i = 1, 2 do
+          camb.spawn(function()
+            local _, err = one:submit(MIX)
+            kinds[i] = err.kind
+          end)
+        end
+        wait_until(has_arrived(2))
+        error("the job failed", 0)
+      end)
     end)
     assert.is_false(ok)
     assert.equal("the job failed", problem)
@@ -240,14 +241,15 @@ describe("what is cancelled", function()
 
   it("is what a scope leaves that holds the job in a <close> variable",
     function()
+      if not within then
+        return pending("this Lua has no <close>")
+      end
       server:fault({ step = "submit", silence = true })
       local _, err = camb.run(function()
-        local job
-        do
-          local scoped <close> = camb.spawn(separate)
-          job = scoped
+        local job = camb.spawn(separate)
+        within(job, function()
           wait_until(has_arrived(1))
-        end
+        end)
         return job:join()
       end)
       assert.equal("unknown_outcome", err.kind)
@@ -255,6 +257,9 @@ describe("what is cancelled", function()
     end)
 
   it("takes no memory for jobs whose coroutines were closed", function()
+    if not coroutine.close then
+      return pending("this Lua closes no coroutines")
+    end
     local function close_many(count)
       camb.run(function()
         for _ = 1, count do
@@ -277,6 +282,9 @@ describe("what is cancelled", function()
   end)
 
   it("is a job whose coroutine somebody closes", function()
+    if not coroutine.close then
+      return pending("this Lua closes no coroutines")
+    end
     server:fault({ step = "submit", silence = true })
     camb.run(function()
       local thread

@@ -11,9 +11,9 @@ define step
 endef
 
 LINTS = lint-luacheck lint-format lint-docs lint-gcc lint-clang lint-poll \
-  lint-dead lint-calls lint-lua5.1 lint-luajit
+  lint-x87 lint-dead lint-calls
 .PHONY: lint $(LINTS)
-lint: check-deps ## Check Lua, formatting, docs; gcc, clang, LuaJIT, Lua 5.1.
+lint: check-deps ## Check Lua, formatting, docs; gcc and clang.
 	@$(MAKE) --no-print-directory -k $(LINTS)
 
 lint-luacheck:
@@ -26,17 +26,19 @@ lint-format:
 lint-docs:
 	$(call step,$(MAKE) --no-print-directory docs)
 
-# $(call strict,CC,LUA,GOALS,FLAGS): a build in which warnings are errors.
-strict = $(AGAIN) $(3) BUILD=$(BUILD)/lint/$(1)-$(2) CC=$(1) LUA=$(2) \
-  EXTRA_CFLAGS="-Werror $(4)"
-lint-gcc:
-	$(call step,$(call strict,gcc,$(LUA),all bench-programs))
-lint-clang:
-	$(call step,$(call strict,clang,$(LUA),all bench-programs))
+# A build in which warnings are errors; `make test-luas` does it for other Luas.
+lint-gcc lint-clang: lint-%:
+	$(call step,$(AGAIN) all bench-programs BUILD=$(BUILD)/lint/$* CC=$* \
+	  EXTRA_CFLAGS=-Werror)
 # The poller of last resort, which Linux never chooses by itself.
 lint-poll:
 	$(call step,$(CC) $(ALL_CFLAGS) -Werror -DCAMB_POLLER_POLL -fsyntax-only \
 	  $(wildcard csrc/core/*.c))
+# Floats of more digits than they have, as on a PC without SSE.
+X87 = $(if $(filter x86_64,$(shell uname -m)),-mfpmath=387)
+lint-x87:
+	$(call step,gcc $(ALL_CFLAGS) -Werror $(X87) -fsyntax-only \
+	  $(wildcard csrc/engine/*.c))
 # No function of C without a caller: the linker says what it leaves out.
 DEAD = $(BUILD)/lint/dead
 lint-dead:
@@ -54,11 +56,6 @@ lint-calls:
 messages: ## Print every text that camb says, with its place, for reading.
 	@$(LUA) spec/support/messages.lua $(LUA_FILES) \
 	  $(wildcard csrc/*/*.c csrc/*/*/*.c)
-# Every module must load there, too.
-lint-lua5.1 lint-luajit: lint-%:
-	$(call step,$(call strict,gcc,$*,all,-O1) && \
-	  eval "$$($(MAKE) -s env BUILD=$(BUILD)/lint/gcc-$* LUA=$*)" && \
-	  $* spec/support/load.lua $(LUA_FILES))
 
 # Which lines of Lua run is written down by specs under ASan, where the lines of
 # C are counted as well.
@@ -83,7 +80,7 @@ ASAN_RUN = env LD_PRELOAD=$$(gcc -print-file-name=libasan.so):$(PRELOAD)
 TSAN_RUN = env LD_PRELOAD=$$(gcc -print-file-name=libtsan.so):$(PRELOAD)
 VALGRIND_RUN = env LD_PRELOAD=$(PRELOAD) valgrind --quiet --error-exitcode=99 \
   --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
-  --child-silent-after-fork=yes
+  --child-silent-after-fork=yes --vgdb=no
 
 # $(call interpreter,FOLDER,COMMAND): make $(LUA) start by COMMAND there.
 define interpreter
@@ -95,16 +92,26 @@ endef
 
 # Specs find in SANITIZER which one it is, where they measure what it changes,
 # such as the memory of the process.  Some run in `make test` alone: #build,
-# #slow, #kill, #page, and #timed, which holds an upper bound of time.  Valgrind leaves
-# out those that separate whole recordings, compute on samples or ask databases
-# in Lua, run the command in a terminal, or whose peers would be as slow: minutes
-# each, in C that the others run as well.  TSan runs what has threads.
+# #slow, #kill, #page, and #timed, which holds an upper bound of time.  Valgrind
+# leaves out those that separate whole recordings, compute on samples or ask
+# databases in Lua, run the command in a terminal, or whose peers would be as slow:
+# minutes each, in C that the others run as well.  TSan runs what has threads.
+
+# Specs of programs that they start, in whose C valgrind and a collector that
+# never rests find nothing new.
+COMMAND_SPECS = $(patsubst %,spec/%_spec.lua,archive book cli cli_% confirm \
+  cure deploy examples layout live_page look own_store paid plan progress roles s3 \
+  unfinished)
 SANITIZERS = sanitize-asan sanitize-valgrind sanitize-tsan
 SLOW_LIMIT ?= 2700
 VALGRIND_SPECS ?= $(filter-out $(patsubst %,spec/%_spec.lua,audio engine engine_% \
-  formats batch_gone batch_store store locale cli control readme report submit \
-  other_luas paid source status written),$(wildcard spec/*_spec.lua))
-TSAN_SPECS ?= $(wildcard spec/sandbox*_spec.lua) spec/faults_spec.lua
+  faults formats identity loops money step batch batch_gone batch_store batch_url \
+  breaker container limits store store_silence locale control report submit \
+  other_luas source status written) \
+  $(COMMAND_SPECS), \
+  $(wildcard spec/*_spec.lua))
+TSAN_SPECS ?= $(wildcard spec/sandbox*_spec.lua) spec/faults_spec.lua \
+  spec/live_page_spec.lua spec/step_spec.lua
 .PHONY: sanitize $(SANITIZERS)
 sanitize: check-deps ## Run the specs under ASan and UBSan, TSan, valgrind.
 	@$(MAKE) --no-print-directory -k $(SANITIZERS)
@@ -121,13 +128,19 @@ checked = $(AGAIN) -k --output-sync=target BUILD=$(1) LUA=$(notdir $(LUA)) \
   FILE_LIMIT=$(SLOW_LIMIT) \
   EXCEPT="build timed slow kill page" $(patsubst spec/%_spec.lua,each-%,$(2))
 
+ASAN_SPECS = $(if $(filter spec,$(SPECS)),$(FILES),$(SPECS))
+# $(call with_asan,LEAKS,FILES): LeakSanitizer breaks where a process ends with
+# threads, as those that specs start do: it looks at the specs' own alone.
+with_asan = $(if $(strip $(2)),SANITIZER=asan \
+  ASAN_OPTIONS=detect_leaks=$(1):strict_string_checks=1 \
+  UBSAN_OPTIONS=print_stacktrace=1 $(COVERING) $(call checked,$(ASAN),$(2)),true)
 sanitize-asan: $(PRELOAD) $(COVERAGE_SO)
 	$(call interpreter,$(ASAN),$(ASAN_RUN))
 	$(call step,$(call sanitized,$(ASAN),-O1 -g -fno-omit-frame-pointer,\
-	  $(ASAN_FLAGS) --coverage) && find $(ASAN) -name '*.gcda' -delete && \
-	  SANITIZER=asan ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 \
-	  UBSAN_OPTIONS=print_stacktrace=1 $(COVERING) \
-	  $(call checked,$(ASAN),$(if $(filter spec,$(SPECS)),$(FILES),$(SPECS))))
+	  $(ASAN_FLAGS) --coverage) && find $(ASAN) -name '*.gcda' -delete && { \
+	  $(call with_asan,1,$(filter-out $(COMMAND_SPECS),$(ASAN_SPECS))); one=$$?; \
+	  $(call with_asan,0,$(filter $(COMMAND_SPECS),$(ASAN_SPECS))) && \
+	  [ $$one = 0 ]; })
 
 sanitize-tsan: $(PRELOAD)
 	$(call interpreter,$(TSAN),$(TSAN_RUN))
@@ -153,7 +166,7 @@ coverage-lua:
 
 -include spec/fuzz/fuzz.mk
 .PHONY: fuzz
-fuzz: check-deps ## Fuzz each of FUZZES for FUZZ_SECONDS (60).
+fuzz: check-deps ## Fuzz each of FUZZES for FUZZ_SECONDS (30).
 	+@$(AGAIN) -k $(FUZZES:%=fuzz-%)
 
 # The longest first, more of them at a time than there are processors: some wait
@@ -162,6 +175,7 @@ fuzz: check-deps ## Fuzz each of FUZZES for FUZZ_SECONDS (60).
 CHECKS = $(SANITIZERS) $(LINTS) $(TORTURES) $(FUZZES:%=fuzz-%) $(COVERAGES)
 .PHONY: check
 check: check-deps ## All of lint, sanitize, coverage and fuzz, side by side.
+	@$(AGAIN) all bench-programs $(SUPPORT_SO)
 	@$(MAKE) --no-print-directory -k -j$$(($(CORES) + 3)) --output-sync=target \
 	  $(CHECKS)
 
@@ -199,9 +213,10 @@ torture-lua torture-malloc torture-collect: torture-%: torture-build
 torture-sandbox: torture-build
 	$(call step,$(TORTURE_RUN) spec/torture/sandbox.lua $(TORTURE))
 # Full collections where the main paths are; elsewhere the collector just never
-# rests.  Left out are those that compute on samples in Lua.
-GC_FILES = $(filter-out $(GC_SPECS) $(wildcard spec/engine*_spec.lua \
-  spec/formats_spec.lua),$(FILES))
+# rests.  Left out are those that compute on samples in Lua, or mostly wait.
+GC_FILES = $(filter-out $(GC_SPECS) $(COMMAND_SPECS) $(patsubst %,\
+  spec/%_spec.lua,engine engine_% audio batch_gone breaker container formats \
+  locale redaction),$(FILES))
 torture-gc:
 	$(call step,$(AGAIN) all bench-programs && CAMB_GC=1000 \
 	  $(MAKE) --no-print-directory run-test FILE_LIMIT=$(SLOW_LIMIT) \
@@ -232,10 +247,30 @@ soak: test-deps ## Run JOBS jobs at a time for SECONDS under random faults.
 	@$(ENV_LUA) $(ENV_C) LUA=$(LUA) $(LUA) spec/soak/soak.lua $(SECONDS) \
 	  $(JOBS) $(SEED)
 
+# Workers of one store that are killed, stopped and cut off, in a quarter of an
+# hour: WORDS are for each program, as its head says, such as seconds=600.
+SOAKS ?= kills stopped namespaces away refused restart
+WORDS ?=
+.PHONY: soak-workers
+soak-workers: test-deps ## Kill and cut off workers and their database; SOAKS=kills.
+	@$(AGAIN) all
+	@failed=; for soak in $(SOAKS); do echo "== $$soak"; \
+	  $(ENV_LUA) $(ENV_C) LUA=$(LUA) BUILD=$(BUILD) $(LUA) \
+	  spec/soak/workers/$$soak.lua $(WORDS) || failed="$$failed $$soak"; done; \
+	[ -z "$$failed" ] || { echo "failed:$$failed"; false; }
+
+# Programs that people script in Lua, from Debian; not a part of any other target.
+HOSTS ?=
+.PHONY: hosts
+hosts: ## Run camb in other programs, each in a chroot (root); HOSTS=… for some.
+	$(call install-packages,$(PACKAGES) $(TEST_PACKAGES) debootstrap)
+	@$(AGAIN) all
+	@BUILD=$(BUILD) spec/hosts/run.sh $(HOSTS)
+
 # Recordings that spec/bench/separation mixes, 130 MB.  The network's weights
 # are fitted to others.
 BENCH_PACKAGES = asc-music asterisk-core-sounds-en-g722 csmash-demosong \
-  csound-doc fillets-ng-data-nl fretsonfire-songs-sectoid gamine-data \
+  csound-doc fillets-ng-data-nl gamine-data \
   gnome-shell-pomodoro-data sonic-pi-samples
 WEIGHTS_PACKAGES = gcc libc6-dev ffmpeg python3-torch python3-scipy \
   python3-soundfile fluidsynth flite espeak-ng

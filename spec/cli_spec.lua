@@ -7,12 +7,8 @@ local MIX = "spec/fixtures/mix.flac"
 describe("the command camb", function()
   local folder
 
-  before_each(function()
-    folder = workspace.folder()
-  end)
-
-  after_each(function()
-    workspace.remove(folder)
+  workspace.for_each(function(path)
+    folder = path
   end)
 
   local function camb(words, ...)
@@ -60,7 +56,7 @@ describe("the command camb", function()
         folder, workspace.run("pwd"):gsub("\n", ""), CAMB))
       assert.equal(10, status, output)
       assert.matches('camb: a/tab\\x09bed.flac: the name "a/tab\\x09bed.flac" '
-        .. "holds a control character", output, 1, true)
+        .. "contains a control character", output, 1, true)
       assert.matches("camb: ./b/01.flac is the same file as b/01.flac\n",
         output, 1, true)
       assert.same({ "01-2.background.flac", "01-2.foreground.flac",
@@ -122,6 +118,32 @@ describe("the command camb", function()
       end
     end)
 
+  it("says of every answer that it cannot be written", function()
+    camb("batch %s -o %s/out --sandbox", MIX, folder)
+    for _, words in ipairs({ "jobs -o " .. folder .. "/out --csv",
+      "batch --status -o " .. folder .. "/out", "help jobs",
+      "completion bash", "report " .. folder .. "/out -o " .. folder
+      .. "/r.html" })
+    do
+      local output, status = camb("%s >/dev/full", words)
+      assert.equal("camb: standard output cannot be written\n", output)
+      assert.equal(3, status, words)
+    end
+  end)
+
+  it("ends at once when it is interrupted, without a word of Lua's", function()
+    local output = workspace.run(([[
+      mkfifo %s/pipe; sleep 100 >%s/pipe & writer=$!
+      env --default-signal XDG_CONFIG_HOME=%s %s login <%s/pipe 2>%s/words &
+      pid=$!
+      for i in $(seq 1000); do
+        grep -qs camb/core.so /proc/$pid/maps && break; sleep 0.02; done
+      sleep 0.2; kill -INT $pid; wait $pid; echo status=$?
+      kill $writer; cat %s/words]]):format(folder, folder, folder, CAMB, folder,
+      folder, folder))
+    assert.equal("status=130\n", output)
+  end)
+
   it("writes into no file of its own where its streams are closed", function()
     if os.getenv("SANITIZER") then
       pending("a sanitizer cannot be traced")
@@ -154,8 +176,8 @@ describe("the command camb", function()
   it("says in one sentence that there is no key", function()
     local output, status = camb("separate %s -o %s", MIX, folder)
     assert.equal(4, status)
-    assert.equal("camb: no API key: set CAMB_API_KEY, or use --api-key\n",
-      output)
+    assert.matches("^camb: no API key: get one in CAMB.AI Studio [^\n]+\n"
+      .. "camb: to store a key, run: camb login\n$", output)
   end)
 
   it("takes key and URL from options or from the environment", function()
@@ -179,8 +201,25 @@ describe("the command camb", function()
   it("explains an option that it does not know", function()
     local output, status = camb("separate x.wav --colour")
     assert.is_true(status ~= 0)
-    assert.matches("unknown option '%-%-colour'", output)
-    assert.matches("Usage: camb separate", output)
+    assert.equal("camb: unknown option '--colour'\ncamb: to see what it takes, "
+      .. "run: camb help separate\n", output)
+  end)
+
+  it("explains itself where nothing is asked of it", function()
+    local output, status = camb("")
+    assert.equal(2, status)
+    assert.matches("Commands:\n   separate  ", output)
+  end)
+
+  it("helps with what it does before how it gets to the service", function()
+    local output = camb("help batch")
+    assert.matches("\n   %-o, %-%-output%-dir DIR  Folder for the stems", output)
+    assert.matches("\nOptions:\n.*\n   %-%-only STEM.*\nOther options:\n.*"
+      .. "\n   %-%-api%-key KEY", output)
+    assert.matches("{date}", output, 1, true)
+    for line in output:gmatch("[^\n]+") do
+      assert.is_true(#line <= 80, line)
+    end
   end)
 
   it("names the option whose value is wrong, as the shell has it", function()
@@ -191,7 +230,7 @@ describe("the command camb", function()
       ["separate x.wav --deadline 0"] = "--deadline must be more than 0",
       ["separate x.wav --output-dir ''"] = "--output-dir is empty",
       ["separate x.wav --api-key 'a b'"] =
-        "--api-key holds a space or a control character",
+        "--api-key contains a space or a control character",
       ["separate x.wav --api-key k --base-url foo"] = "--base-url is "
         .. "invalid: it is not an absolute http or https URL",
       ["separate x.wav --api-key k --ca-file /nowhere"] =
@@ -199,6 +238,8 @@ describe("the command camb", function()
       ["separate '' --api-key k"] = "the source is empty",
       ["batch x.wav --requests-per-second 0"] =
         "--requests-per-second must be more than 0",
+      ["separate x.wav --only vocals"] = "camb: --only must be one of "
+        .. "'foreground', 'background'",
       ["serve --port 99999"] = "--port must be a whole number from 0 to 65535",
       ["serve --processing x"] = "--processing: 'x' is not a number",
     }) do
@@ -213,14 +254,16 @@ describe("the command camb", function()
     workspace.write(folder .. "/faults.lua", "error({})")
     local output, status = camb("serve --faults %s/faults.lua", folder)
     assert.equal(3, status)
-    assert.equal(("camb: cannot read the faults: %s/faults.lua raises a table\n")
-      :format(folder), output)
+    assert.equal(("camb: cannot read the faults: %s/faults.lua raises a table\n"
+      .. "camb: to see what it takes, run: camb help serve\n"):format(folder),
+      output)
   end)
 
   it("serves until it is told to stop, and leaves nothing behind", function()
-    for _, signal in ipairs({ "INT", "TERM" }) do
+    for _, signal in ipairs({ "INT", "TERM", "HUP", "QUIT" }) do
       local output = workspace.run(([[
-        TMPDIR=%s %s serve --port 0 --api-key k > %s/log & pid=$!
+        env --default-signal TMPDIR=%s %s serve --port 0 --api-key k > %s/log &
+        pid=$!
         for i in $(seq 1000); do grep -qs http %s/log && break; sleep 0.02; done
         base=$(sed -n 's/.*listens at //p' %s/log)
         curl -s -o /dev/null -w '%%{http_code} ' -H 'x-api-key: k' \

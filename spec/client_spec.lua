@@ -3,19 +3,12 @@ local core = require "camb.core"
 local sandbox = require "camb.sandbox"
 local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
+local luas = require "spec.support.luas"
 
 local MIX = "spec/fixtures/mix.flac"
-
--- Every request of an operation, in the order in which they arrived.
-local function of_kind(server, method, pattern)
-  local found = {}
-  for _, request in ipairs(server:requests()) do
-    if request.method == method and request.path:find(pattern) then
-      found[#found + 1] = request
-    end
-  end
-  return found
-end
+-- libkqueue, which is what kqueue is on Linux, has none that could be waited on.
+local POLLER = os.getenv "POLLER" or ""
+local HAS_FD = POLLER == "" or POLLER == "epoll"
 
 describe("a client", function()
   local server, client, folder
@@ -38,7 +31,7 @@ describe("a client", function()
     assert.are_not.equal(workspace.read(stems.foreground),
       workspace.read(stems.background))
     assert.is_string(stems.task_id)
-    assert.equal("integer", math.type(stems.run_id))
+    assert.equal("integer", luas.type(stems.run_id))
     assert.same({ "mix.background.flac", "mix.foreground.flac" },
       workspace.list(folder .. "/a/b"))
   end)
@@ -64,7 +57,7 @@ describe("a client", function()
       interval = 1 }))
     assert.matches("^http://.*/foreground", urls.foreground_audio_url)
     assert.is_string(urls.task_id)
-    assert.equal(0, #of_kind(server, "GET", "^/stems/"))
+    assert.equal(0, #stage.requests(server, "GET", "^/stems/"))
   end)
 
   it("sends the form, the trace and the run id as the reference has them",
@@ -124,7 +117,7 @@ describe("a client", function()
     local bytes = workspace.read(MIX)
     for _, case in ipairs({
       { size = #bytes + 10, text = "it ended after %d+ of its %d+ bytes" },
-      { size = #bytes - 10, text = "it gives more than the %d+ bytes" },
+      { size = #bytes - 10, text = "it returned more than the %d+ bytes" },
     }) do
       local given = false
       local task, err = client:submit({ size = case.size, read = function()
@@ -154,7 +147,7 @@ describe("a client", function()
     local stems = assert(client:separate(first.foreground_audio_url,
       { output_dir = folder, interval = 1 }))
     assert.equal(folder .. "/foreground.foreground.flac", stems.foreground)
-    assert.is_nil(of_kind(server, "GET", "^/stems/")[1].headers["x-api-key"])
+    assert.is_nil(stage.requests(server, "GET", "^/stems/")[1].headers["x-api-key"])
   end)
 
   it("sends the key to the service and never to the stems' host", function()
@@ -262,7 +255,7 @@ describe("a client", function()
     end
     local map = assert(client:results(ids))
     assert.is_string(map[tostring(run.id)].foreground_audio_url)
-    assert.equal(1, #of_kind(server, "POST", "results$"))
+    assert.equal(1, #stage.requests(server, "POST", "results$"))
   end)
 
   it("uses an upload's connection for one call after the other", function()
@@ -320,18 +313,18 @@ describe("a client", function()
     end)
 
   it("is closed at the end of its block", function()
-    local kept
-    do
-      local other <close> = stage.client(server)
-      kept = other
+    local scope = (loadstring or load)("local one <close> = ...; return one")
+    if not scope then
+      return pending("this Lua has no <close>")
     end
+    local kept = scope(stage.client(server))
     assert.has_error(function()
       kept:submit(MIX)
     end)
   end)
 
   it("leaves a connection to polls while uploads take all they get", function()
-    local narrow <close> = stage.client(server, { max_connections = 2 })
+    local narrow = stage.client(server, { max_connections = 2 })
     local task = assert(narrow:submit(MIX))
     server:fault({ step = "submit", silence = true, times = 3 })
     camb.run(function()
@@ -341,7 +334,7 @@ describe("a client", function()
       end
       assert(task:wait({ interval = 0.1, max_attempts = 1000, deadline = 60 }))
       local give_up = core.now() + 60
-      while #of_kind(server, "POST", "/audio%-separation$") < 2 do
+      while #stage.requests(server, "POST", "/audio%-separation$") < 2 do
         assert.is_true(core.now() < give_up)
         camb.sleep(0.01)
       end
@@ -350,7 +343,7 @@ describe("a client", function()
       end
     end)
     -- two of them were waiting for a connection and sent nothing
-    assert.equal(1 + 1, #of_kind(server, "POST", "/audio%-separation$"))
+    assert.equal(1 + 1, #stage.requests(server, "POST", "/audio%-separation$"))
   end)
 
   it("replaces stems only with overwrite", function()
@@ -372,12 +365,13 @@ describe("a client", function()
     end)
     done = job() -- camb.run blocks inside of a foreign coroutine
     assert.is_string(done.id)
-    assert.equal("number", type(client:pollfd()))
+    assert.equal(HAS_FD and "number" or "nil", type(client:pollfd()))
     assert.equal("r", client:events())
     client:step(0)
   end)
 
   it("leaves its host alone when an idle connection is closed", function()
+    if not HAS_FD then return pending("sleeps a tick over " .. POLLER) end
     assert(client:submit(MIX))
     assert.equal("number", type(client:pollfd()))
     server:stop()

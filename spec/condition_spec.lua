@@ -98,12 +98,8 @@ end)
 describe("a host without camb.run", function()
   local server, client, folder
 
-  before_each(function()
-    server, client, folder = stage.open({ engine = "sh spec/support/copy.sh" })
-  end)
-
-  after_each(function()
-    stage.close(server, client, folder)
+  stage.for_each({ engine = "sh spec/support/copy.sh" }, function(...)
+    server, client, folder = ...
   end)
 
   it("gets its stems out of a tick that steps the client #timed", function()

@@ -3,8 +3,8 @@
 
 local audio = require "spec.support.audio"
 local camb = require "camb"
-local sandbox = require "camb.sandbox"
 local scripted = require "spec.support.scripted"
+local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
 
 local MIX = "spec/fixtures/mix.flac"
@@ -33,12 +33,7 @@ describe("a stem of which no length and no digest came", function()
   local made = {}
 
   setup(function()
-    server = assert(sandbox.start({}))
-    local first = camb.client({ base_url = server.base_url,
-      api_key = server.api_key })
-    local task = assert(first:submit(MIX))
-    run = assert(task:wait({ interval = 0.1, max_attempts = 1000 }))
-    first:close()
+    server, run = stage.separated(MIX)
     folder = workspace.folder()
     for name, words in pairs(FORMATS) do
       audio.make(("-i %s -map_metadata -1 %s"):format(MIX, words),
@@ -54,14 +49,11 @@ describe("a stem of which no length and no digest came", function()
 
   before_each(function()
     folder = workspace.folder()
-    client = camb.client({ base_url = server.base_url,
-      api_key = server.api_key, retries = 2 })
+    client = stage.client(server, { retries = 2 })
   end)
 
   after_each(function()
-    client:close()
-    server:clear_faults()
-    workspace.remove(folder)
+    stage.leave(server, client, folder)
   end)
 
   -- What comes of the stem, reply by reply; the last one again and again.

@@ -7,6 +7,7 @@ local check = require "camb.check"
 local options = require "camb.options"
 local sandbox = require "camb.sandbox"
 local sandbox_options = require "camb.sandbox.options"
+local shell = require "spec.support.command"
 local workspace = require "spec.support.workspace"
 
 local MIX = "spec/fixtures/mix.flac"
@@ -203,13 +204,14 @@ describe("control characters", function()
 
   it("are refused in every option of the commands", function()
     local command = ("%s/bin/camb"):format(os.getenv("BUILD") or "build")
+    local own = workspace.folder()
+    local run = shell.runner(own, server)
     for _, action in ipairs({ "separate", "batch" }) do
       local help = workspace.run(("%s %s --help"):format(command, action))
       local count = 0
       for name in help:gmatch("%-%-([%w-]+) %u+") do
-        local text, status = workspace.run(("CAMB_BASE_URL=%s CAMB_API_KEY=%s "
-          .. "%s %s nowhere.wav --%s \"$(printf 'a\\nb')\" 2>&1"):format(
-          server.base_url, server.api_key, command, action, name))
+        local text, status = run("camb %s nowhere.wav --%s "
+          .. "\"$(printf 'a\\nb')\"", action, name)
         count = count + 1
         assert.not_equal(0, status, name)
         if name ~= "project-description" then
@@ -219,8 +221,9 @@ describe("control characters", function()
       end
       assert.is_true(count >= 8, help)
     end
-    local text = workspace.run(("CAMB_BASE_URL=%s CAMB_API_KEY=k %s separate "
-      .. "\"$(printf 'a\\nb.wav')\""):format(server.base_url, command))
-    assert.matches("a\\x0ab.wav. holds a control character", text)
+    workspace.write(own .. "/a\nb.wav", "")
+    local text = run("camb separate \"$(printf 'a\\nb.wav')\"")
+    workspace.remove(own)
+    assert.matches("a\\x0ab.wav. contains a control character", text)
   end)
 end)

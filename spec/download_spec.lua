@@ -3,47 +3,26 @@
 local camb = require "camb"
 local core = require "camb.core"
 local sandbox = require "camb.sandbox"
+local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
 
 local MIX = "examples/mix.flac"
 local CUT = 300000
 
 describe("a download", function()
-  local server, client, folder, run, truth, sha256, other
+  local server, run, known, client, folder, truth, sha256, other
+  stage.for_stems(MIX, { client = { retries = 1 } }, function(...)
+    server, run, known, client, folder = ...
+  end)
 
   setup(function()
-    server = assert(sandbox.start({}))
-    local first = camb.client({ base_url = server.base_url,
-      api_key = server.api_key })
-    local task = assert(first:submit(MIX))
-    run = assert(task:wait({ interval = 0.1, max_attempts = 1000 }))
-    local known = server:task(task.id)
     truth = workspace.read(known.foreground)
     other = workspace.read(known.background)
     sha256 = workspace.run("sha256sum " .. known.foreground):match("%x+")
-    first:close()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    folder = workspace.folder()
-    client = camb.client({ base_url = server.base_url,
-      api_key = server.api_key, retries = 1 })
-  end)
-
-  after_each(function()
-    client:close()
-    server:clear_faults()
-    workspace.remove(folder)
   end)
 
   local function download(options)
-    options = options or {}
-    options.output_dir, options.name = folder, "x"
-    return client:download(run, options)
+    return stage.download(client, run, folder, options)
   end
 
   local function succeeds(options)
@@ -342,7 +321,7 @@ describe("a download", function()
 end)
 
 describe("a batch with a store", function()
-  it("does not give a stem up while its host is away", function()
+  it("does not give a stem up while its host is away #stored", function()
     local folder = workspace.folder()
     local server = assert(sandbox.start({}))
     local client = camb.client({ base_url = server.base_url,

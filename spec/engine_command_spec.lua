@@ -12,14 +12,10 @@ local SILENCE = "ffmpeg -v error -f lavfi -i anullsrc=r=%d:cl=%s -t %g %s"
 
 local work, source
 
-setup(function()
-  work = sandboxed.open() -- work/mix.flac: 2 seconds, 16 bits, stereo
-  source = work .. "/mix.flac"
+sandboxed.for_file(function(folder)
+  work = folder
+  source = folder .. "/mix.flac" -- 2 seconds, 16 bits, stereo
 end)
-
-after_each(sandboxed.stop)
-
-teardown(sandboxed.close)
 
 --- A server whose engine is this shell script: $1 is the input, $2 the folder.
 local function start(script, options)
@@ -183,7 +179,7 @@ describe("the stems that a command leaves", function()
     is_failed(start('cp "$1" "$2/foreground.flac"\n'
       .. 'ffmpeg -v error -i "$1" -t 1.25 "$2/background.wav"'),
       "The engine's command left a background.wav of 1.250 seconds for a "
-      .. "source of 2.000.")
+      .. "source of 2.000 seconds.")
   end)
 
   for what, script in pairs{
@@ -274,10 +270,10 @@ describe("the vocals that a command leaves", function()
   it("are refused where they are of other channels or length", function()
     is_failed(start(SILENCE:format(44100, "5.1", 2, '"$2/vocals.wav"')),
       "The engine's command left vocals that do not fit: they have 6 channels, "
-      .. "and the source 2")
+      .. "the source 2")
     is_failed(start(SILENCE:format(44100, "stereo", 1.7, '"$2/vocals.wav"')),
-      "The engine's command left vocals that do not fit: they have 1.700 "
-      .. "seconds, and the source 2.000")
+      "The engine's command left vocals that do not fit: they last 1.700 "
+      .. "seconds, the source 2.000")
   end)
 end)
 
@@ -448,12 +444,13 @@ describe("the option --engine", function()
     for words, problem in pairs{
       ["--engine builtin"] = "camb: --engine needs --sandbox: the service "
         .. "has its own engine",
-      ["--sandbox --engine 'demucs {input}'"] = "Error: --engine must be a "
+      ["--sandbox --engine 'demucs {input}'"] = "camb: --engine must be a "
         .. "command with both of {input} and {output_dir}, or with none",
     } do
       local output, status = workspace.run(CAMB .. source .. " " .. words)
       assert.not_equal(0, status)
-      assert.equal(problem, output:match("([^\n]*)\n$"))
+      assert.equal(problem, output:match("([^\n]*)\ncamb: to see what it takes, "
+        .. "run: camb help separate\n$"))
     end
   end)
 

@@ -42,7 +42,7 @@ describe("a limit in seconds", function()
     it("refuses a longer source: " .. name, function()
       is_refused(make("long." .. name, arguments), "--max-seconds 2.9",
         "SOURCE_TOO_LONG",
-        "the source is longer than 2.9 seconds, the limit here")
+        "the source is longer than the limit of 2.9 seconds")
     end)
   end
 
@@ -58,10 +58,10 @@ describe("a limit in seconds", function()
     local bytes = workspace.read(make("lies.flac", "-c:a flac"))
     local head = bytes:sub(1, 21) -- the stream's total is 36 bits from here on
     local path = workspace.write(folder .. "/lies.flac", head
-      .. string.char(bytes:byte(22) // 16 * 16) .. ("\0"):rep(2) .. "\172\68"
+      .. string.char(bytes:byte(22) - bytes:byte(22) % 16) .. ("\0"):rep(2) .. "\172\68"
       .. bytes:sub(27))
     is_refused(path, "--max-seconds 2", "SOURCE_TOO_LONG",
-      "the source is longer than 2 seconds, the limit here")
+      "the source is longer than the limit of 2 seconds")
   end)
 end)
 
@@ -69,7 +69,7 @@ describe("a limit in bytes", function()
   it("refuses a larger file before it is opened", function()
     local size = #workspace.read(cut)
     is_refused(cut, "--max-bytes " .. size - 1, "SOURCE_TOO_LARGE",
-      ("the source has %d bytes, and %d is the limit here"):format(size,
+      ("the source has %d bytes; the limit is %d"):format(size,
         size - 1))
   end)
 

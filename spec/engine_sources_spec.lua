@@ -3,6 +3,7 @@
 
 local audio = require "spec.support.audio"
 local engine = require "spec.support.engine"
+local luas = require "spec.support.luas"
 local workspace = require "spec.support.workspace"
 
 local MIX = "examples/mix.flac"
@@ -71,13 +72,13 @@ describe("a source is refused", function()
   } do
     it("as of an unknown type when it is " .. name, function()
       is_refused(write("unknown.bin", content), "SOURCE_TYPE_NOT_SUPPORTED",
-        "the source is in no audio format known here")
+        "the source is in no supported audio format")
     end)
 
     it("as named wrongly when it is " .. name .. " called WAV", function()
       is_refused(write("unknown.wav", content),
-        "CONTENT_DOES_NOT_MATCH_EXTENSION", "the source is named like audio "
-        .. "and is in no audio format known here")
+        "CONTENT_DOES_NOT_MATCH_EXTENSION", "the source is named like audio, "
+        .. "but is in no supported audio format")
     end)
   end
 
@@ -85,7 +86,7 @@ describe("a source is refused", function()
     make("picture.png", "-f lavfi -i color=red:s=64x64 -frames:v 1")
     os.rename(folder .. "/picture.png", folder .. "/picture.mp3")
     is_refused(folder .. "/picture.mp3", "CONTENT_DOES_NOT_MATCH_EXTENSION",
-      "the source is named like audio and is png_pipe")
+      "the source is named like audio, but is png_pipe")
   end)
 
   it("as of another type when it is a picture", function()
@@ -135,7 +136,7 @@ describe("a source is refused", function()
   it("when its rate is beyond what a stem can have", function()
     is_refused(audio.write(folder .. "/slow.wav", { 1, 2, 3 }, 100, 1),
       "SOURCE_TYPE_NOT_SUPPORTED", "the source's sample rate of 100 Hz is "
-      .. "beyond what a stem can have")
+      .. "not supported")
   end)
 
   it("when it is a folder, or not there", function()
@@ -173,10 +174,10 @@ describe("a source that was cut off", function()
       local path = truncate(make("cut-off." .. name, arguments), 0.5)
       local figures = assert(separate(path))
       assert.matches("^the source ends early", figures.message)
-      assert.matches("seconds are there and were separated$", figures.message)
+      assert.matches("seconds were separated$", figures.message)
       local seconds = figures.samples / figures.rate
       assert.is_true(seconds > 1 and seconds < 2, seconds .. " seconds")
-      local a, b = table.unpack(audio.decode{ stems() })
+      local a, b = luas.unpack(audio.decode{ stems() })
       assert.equal(figures.samples * 2, #a.samples)
       assert.equal(figures.samples * 2, #b.samples)
     end)
@@ -204,7 +205,7 @@ describe("a source that was cut off", function()
 
   it("says where it is damaged in the middle", function()
     local bytes = workspace.read(make("damaged.flac", "-i CUT -c:a flac"))
-    local middle = #bytes // 2
+    local middle = math.floor(#bytes / 2)
     local path = write("damaged.flac", bytes:sub(1, middle)
       .. ("\255"):rep(3000) .. bytes:sub(middle + 3001))
     local figures = assert(separate(path))
@@ -217,14 +218,14 @@ describe("what stands around the audio and is none", function()
     .. "-f adts" }
 
   local function id3(size)
-    return "ID3\4\0\0" .. string.char(size >> 21 & 127, size >> 14 & 127,
-      size >> 7 & 127, size & 127) .. ("\90cover"):rep(size // 6 + 1):sub(1, size)
+    return "ID3\4\0\0" .. string.char(0, math.floor(size / 2 ^ 14), math.floor(size / 2 ^ 7)
+      % 128, size % 128) .. ("\90cover"):rep(math.floor(size / 6) + 1):sub(1, size)
   end
 
   local function ape(size)
-    local item = ("<I4I4z"):pack(size, 2, "Cover Art") .. ("c"):rep(size)
+    local item = luas.pack("<I4I4z", size, 2, "Cover Art") .. ("c"):rep(size)
     local function frame(flags)
-      return ("<c8I4I4I4I4I8"):pack("APETAGEX", 2000, #item + 32, 1, flags, 0)
+      return luas.pack("<c8I4I4I4I4I8", "APETAGEX", 2000, #item + 32, 1, flags, 0)
     end
     return frame(0xA0000000) .. item .. frame(0x80000000)
   end
@@ -291,7 +292,7 @@ describe("what stands around the audio and is none", function()
   it("does not hide that the audio is cut", function()
     for name in pairs(RAW) do
       local bytes = id3(2000) .. raw(name)
-      local path = write("cut-tagged." .. name, bytes:sub(1, #bytes * 6 // 10))
+      local path = write("cut-tagged." .. name, bytes:sub(1, math.floor(#bytes * 0.6)))
       assert.matches("^the source ends early", assert(separate(path)).message)
     end
   end)
@@ -302,7 +303,7 @@ describe("a source that was written to a pipe", function()
   local function with_length(length)
     local bytes = workspace.read(make("length.wav", "-i CUT -c:a pcm_s16le "
       .. "-map_metadata -1 -fflags +bitexact"))
-    local field = ("<I4"):pack(length)
+    local field = luas.pack("<I4", length)
     local at = bytes:find("data", 1, true)
     return "RIFF" .. field .. bytes:sub(9, at + 3) .. field .. bytes:sub(at + 8)
   end
@@ -381,7 +382,7 @@ describe("the length of the stems", function()
       local path = audio.write(folder .. "/one.wav", samples, 48000, channels)
       local figures = assert(separate(path))
       assert.equal(1, figures.samples)
-      local a, b = table.unpack(audio.decode{ stems() })
+      local a, b = luas.unpack(audio.decode{ stems() })
       for i = 1, channels do
         assert.equal(samples[i], a.samples[i] + b.samples[i])
       end
@@ -394,7 +395,7 @@ describe("a video", function()
     { "mkv", "-c:v mpeg4 -c:a flac" }, { "webm", "-c:v libvpx -c:a libopus" },
     { "avi", "-c:v mpeg4 -c:a libmp3lame" },
     { "mov", "-c:v mpeg4 -c:a pcm_s16le" } } do
-    local extension, codecs = table.unpack(case)
+    local extension, codecs = luas.unpack(case)
     it("gives its sound: " .. extension, function()
       local path = make("film." .. extension, "-i CUT -f lavfi -i "
         .. "testsrc=s=64x64:d=3:r=5 " .. codecs)

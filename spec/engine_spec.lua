@@ -4,6 +4,7 @@
 local audio = require "spec.support.audio"
 local camb = require "camb"
 local sandbox = require "camb.sandbox"
+local luas = require "spec.support.luas"
 local workspace = require "spec.support.workspace"
 
 local LEAST = 2 -- dB of SI-SDR that a stem gains over the mixture
@@ -18,7 +19,7 @@ setup(function()
     return audio.cut("examples/ingredients/" .. name .. ".flac", 4, SECONDS,
       folder .. "/" .. name .. ".wav")
   end
-  speech, music = table.unpack(audio.decode{ ingredient "speech",
+  speech, music = luas.unpack(audio.decode{ ingredient "speech",
     ingredient "music" })
 end)
 
@@ -67,7 +68,7 @@ for _, case in ipairs{
   { "5 dB softer against the music", -5, 0 },
   { "5 dB louder against the music", 0, -5 },
 } do
-  local title, speech_level, music_level = table.unpack(case)
+  local title, speech_level, music_level = luas.unpack(case)
 
   describe("speech " .. title, function()
     local lead, rest, mixture, foreground, background

@@ -143,7 +143,7 @@ describe("an error", function()
     local err = fails({
       kind = "validation",
       http_status = 422,
-      message = "the service refused the request "
+      message = "the service rejected the request "
         .. "(HTTP 422: folder_id: value is not a valid integer)",
     }, client:submit(MIX))
     assert.equal("type_error.integer", err.detail[1].type)
@@ -321,6 +321,25 @@ describe("an error", function()
       interval = 0.1, max_attempts = 5000 }))
     assert.matches("^fLaC", workspace.read(stems.foreground))
     assert.matches("^fLaC", workspace.read(stems.background))
+  end)
+
+  it("a request that breaks: network, and names the request", function()
+    local fast = stage.client(server, { retries = 0 })
+    local calls = {
+      status = function()
+        return fast:task("x"):status()
+      end,
+      result = function()
+        return fast:result(1)
+      end,
+    }
+    for step, call in pairs(calls) do
+      server:fault({ step = step, reset = true })
+      local err = fails({ kind = "network", step = step }, call())
+      assert.matches("^the " .. step .. " request failed after 1 attempt: ",
+        err.message)
+    end
+    fast:close()
   end)
 
   it("no server: network, after the retries, with nothing sent", function()

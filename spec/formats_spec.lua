@@ -4,6 +4,7 @@
 local audio = require "spec.support.audio"
 local camb = require "camb"
 local sandbox = require "camb.sandbox"
+local luas = require "spec.support.luas"
 local workspace = require "spec.support.workspace"
 
 local RATES = { 22050, 44100, 48000, 96000 }
@@ -163,7 +164,7 @@ describe("the uploaded part", function()
     { "a WAV", "-c:a pcm_s16le -f wav", "x.AAC", "x.wav", "audio/wav" },
     { "a FLAC", "-c:a flac -f flac", "x.FLAC", "x.FLAC", "audio/flac" },
   } do
-    local kind, encode, here, there, content_type = table.unpack(case)
+    local kind, encode, here, there, content_type = luas.unpack(case)
     it(("is %s of type %s for %s called %s"):format(there, content_type, kind,
       here), function()
       local path = make(encode, here)

@@ -4,6 +4,7 @@
 local camb = require "camb"
 local core = require "camb.core"
 local sandbox = require "camb.sandbox"
+local luas = require "spec.support.luas"
 local served = require "spec.support.served"
 local workspace = require "spec.support.workspace"
 
@@ -41,7 +42,7 @@ describe("a hostile reply", function()
   end
 
   local function wait()
-    return client:task("t"):wait({ interval = 0.02, max_attempts = 3 })
+    return client:task("t"):wait({ interval = 0.4, max_attempts = 3 })
   end
 
   local function result()
@@ -109,10 +110,12 @@ describe("a hostile reply", function()
     for _ = 1, 50 do
       one:task("t"):status()
     end
+    luas.collect()
     local memory = workspace.memory()
     for _ = 1, 500 do
       one:task("t"):status()
     end
+    luas.collect()
     assert.is_true(workspace.memory() - memory < 1024)
     one:close()
     own.stop()

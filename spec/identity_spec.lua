@@ -15,10 +15,7 @@ describe("A batch with a store knows a recording:", function()
   before_each(function()
     folder = workspace.folder()
     path = folder .. "/batch.db"
-    local other
-    server, client, other = stage.open({ engine = takes.engine(folder),
-      workers = 4 })
-    workspace.remove(other)
+    server, client = stage.open_batch(folder)
   end)
 
   after_each(function()
@@ -43,10 +40,7 @@ describe("A batch with a store knows a recording:", function()
   end
 
   local function counts()
-    local jobs = assert(store.open(path))
-    local found = assert(jobs:count())
-    jobs:close()
-    return found
+    return stage.counts(path)
   end
 
   -- The item's stems, which are those of recording `seed`.
@@ -171,6 +165,71 @@ describe("A batch with a store knows a recording:", function()
     assert.equal(2, uploads())
   end)
 
+  -- Two folders with a take each, both paid for; and each take's path.
+  local function two_folders()
+    local paths = {}
+    for i, place in ipairs({ "a", "b" }) do
+      workspace.run(("mkdir -p '%s/%s'"):format(folder, place))
+      paths[i] = workspace.write(("%s/%s/t.wav"):format(folder, place),
+        takes.wav(i))
+    end
+    for i, item in ipairs(all_of(paths)) do
+      holds(i, item)
+    end
+    assert.equal(2, uploads())
+    return paths[1], paths[2]
+  end
+
+  it("one that was recorded anew is sent, also where a file of another folder "
+    .. "has its content", function()
+    local take, other = two_folders()
+    workspace.write(take, takes.wav(2))
+    for run = 1, 2 do
+      local item = all_of({ take, other })[1]
+      holds(2, item)
+      assert.equal(run == 1 or nil, item.changed)
+      assert.equal(3, uploads())
+    end
+    -- what was sent for that path before is not sent again
+    workspace.write(take, takes.wav(1))
+    holds(1, all_of({ take })[1])
+    workspace.write(take, takes.wav(2))
+    holds(2, all_of({ take })[1])
+    assert.equal(3, uploads())
+  end)
+
+  it("one that was recorded anew is not sent where its content may have been",
+    function()
+      local take, other = make("t.wav", 1), make("u.wav", 2)
+      holds(1, all_of({ take })[1])
+      server:fault({ step = "submit", at = "accepted", close = true })
+      assert.equal("unknown_outcome", all_of({ other })[1].error.kind)
+      local before = uploads()
+      make("t.wav", 2)
+      local item = all_of({ take })[1]
+      assert.equal("unknown_outcome", item.error.kind)
+      assert.equal(before, uploads())
+    end)
+
+  it("one that was renamed over another is not sent again", function()
+    local take, other = two_folders()
+    workspace.run(("mv '%s' '%s'"):format(other, take))
+    holds(2, all_of({ take })[1])
+    assert.equal(2, uploads())
+  end)
+
+  it("a copy of one that was sent is the same when it was touched", function()
+    local take = make("t.wav", 1)
+    local copy = make("copy.wav", 1)
+    all_of({ take })
+    holds(1, all_of({ copy })[1])
+    workspace.run(("touch -d '2020-01-01' '%s'"):format(copy))
+    local item = all_of({ copy })[1]
+    holds(1, item)
+    assert.is_true(item.skipped)
+    assert.equal(1, uploads())
+  end)
+
   it("one that changed before it was sent is sent as it is", function()
     local take = make("t.wav", 1)
     local jobs = assert(store.open(path, { base_url = client.base_url }))
@@ -234,7 +293,7 @@ describe("A batch with a store knows a recording:", function()
     make("t.wav", 2)
     local item = all_of({ take })[1]
     assert.equal("file", item.error.kind)
-    assert.matches("exists already", item.error.message)
+    assert.matches("already exists", item.error.message)
     assert.equal("edited by hand", workspace.read(stem))
     assert.equal(1, uploads())
   end)

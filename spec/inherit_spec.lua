@@ -1,5 +1,6 @@
 -- What programs that the host starts meanwhile see of a client: nothing.
 
+local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
 
 local LUA = os.getenv("LUA") or "lua5.4"
@@ -25,12 +26,8 @@ local LOOK = [[
 describe("a program that the host starts", function()
   local folder
 
-  before_each(function()
-    folder = workspace.folder()
-  end)
-
-  after_each(function()
-    workspace.remove(folder)
+  workspace.for_each(function(path)
+    folder = path
   end)
 
   -- The output of a program of its own, which has no descriptors of ours.
@@ -70,12 +67,7 @@ describe("a program that the host starts", function()
   end)
 
   it("inherits nothing of what waits for a name server", function()
-    if os.getenv("SANITIZER") then
-      pending("the sanitizer is preloaded itself")
-      return
-    end
-    local library = assert(package.searchpath("spec.support.system",
-      package.cpath))
+    local library = stage.preload(pending)
     local text = run([[
       local camb = require "camb"
       local client = camb.client{ base_url = "http://service.slow",

@@ -1,5 +1,6 @@
 local json = require "camb.json"
 local workspace = require "spec.support.workspace"
+local luas = require "spec.support.luas"
 
 -- What decoding `text`, an expression of Lua, costs a process that does nothing
 -- else: KiB beyond the text.
@@ -47,9 +48,11 @@ describe("camb.json", function()
 
   it("reads run ids as numbers and as strings of digits", function()
     assert.equal(7, json.integer(7.0))
-    assert.equal("integer", math.type(json.integer(7.0)))
+    assert.equal("integer", luas.type(json.integer(7.0)))
     assert.equal(1001, json.integer("1001"))
-    assert.equal(9007199254740993, json.integer("9007199254740993"))
+    local large = json.integer("9007199254740993")
+    assert.equal(luas.has_integers and "number" or "string", type(large))
+    assert.equal("9007199254740993", json.digits(large))
     assert.equal("99999999999999999999", json.integer("99999999999999999999"))
   end)
 
@@ -61,7 +64,10 @@ describe("camb.json", function()
   end)
 
   it("writes an integer as its digits, also beyond 2^53", function()
-    assert.equal("9007199254740993", json.digits(9007199254740993))
+    if luas.has_integers then
+      assert.equal("9007199254740993", json.digits(9007199254740993))
+    end
+    assert.equal("9007199254740992", json.digits(2 ^ 53))
     assert.equal("99999999999999999999", json.digits("99999999999999999999"))
     assert.equal("-3", json.digits(-3))
   end)
@@ -99,7 +105,7 @@ describe("camb.json", function()
       ("{},"):rep(100000) .. "{}", ("1,"):rep(100000) .. "1" }) do
       local value, problem = json.decode("[" .. text .. "]")
       assert.is_nil(value)
-      assert.equal("holds more than 100000 values", problem)
+      assert.equal("contains more than 100000 values", problem)
     end
     assert.is_string((json.decode('"' .. ("[,"):rep(100001) .. '"')))
   end)
@@ -119,14 +125,16 @@ describe("camb.json", function()
         [["{\"a\":1234567890123456789,\"b\":\"" .. ("x"):rep(8000000) .. "\"}"]],
       }) do
         local cost = cost_of(text)
-        assert.is_true(cost < 48 * 1024, text .. ": " .. cost)
+        -- Lua 5.2 grows its strings in larger steps
+        local most = _VERSION == "Lua 5.2" and 64 or 48
+        assert.is_true(cost < most * 1024, text .. ": " .. cost)
       end
     end)
 
   it("refuses a number of more digits than anyone needs", function()
     local value, problem = json.decode('{"a":' .. ("1"):rep(1001) .. "}")
     assert.is_nil(value)
-    assert.equal("holds a number of 1001 digits", problem)
+    assert.equal("contains a number of 1001 digits", problem)
     assert.equal(("1"):rep(1000), json.decode(("1"):rep(1000)))
   end)
 

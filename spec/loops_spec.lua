@@ -4,6 +4,7 @@ local camb = require "camb"
 local condition = require "camb.async.condition"
 local core = require "camb.core"
 local scheduler = require "camb.async.scheduler"
+local luas = require "spec.support.luas"
 local served = require "spec.support.served"
 local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
@@ -80,7 +81,7 @@ for _, name in ipairs { "cqueues", "luv", "copas" } do
       local problems = {}
       for _, fn in ipairs({ ... }) do
         native.go(function()
-          local ok, problem = pcall(fn)
+          local ok, problem = scheduler.protect(fn)
           if not ok then
             problems[#problems + 1] = tostring(problem)
           end
@@ -98,7 +99,7 @@ for _, name in ipairs { "cqueues", "luv", "copas" } do
           fn(i)
         end
       end
-      run(table.unpack(functions))
+      run(luas.unpack(functions))
     end
 
     it("lets a hundred coroutines separate through one client", function()
@@ -191,10 +192,21 @@ for _, name in ipairs { "cqueues", "luv", "copas" } do
           assert.equal(7, sum)
           assert.equal("its own", word)
           assert.equal("heard", (waiter:join()))
-          local bad = scheduler.spawn_for(client, error, "broken", 0)
-          assert.same({ false, "broken" }, { pcall(bad.join, bad) })
         end)
       end)
+
+    it("tells the joiners of a job that it has raised", function()
+      run(function()
+        local bad = scheduler.spawn_for(client, function()
+          camb.sleep(0.02)
+          error("broken", 0)
+        end)
+        local joiner = scheduler.spawn_for(client, function()
+          return scheduler.protect(bad.join, bad)
+        end)
+        assert.same({ false, "broken" }, { joiner:join() })
+      end)
+    end)
 
     it("ends a cancelled job's sleep, join and wait for a task at once #timed",
       function()
@@ -219,7 +231,7 @@ for _, name in ipairs { "cqueues", "luv", "copas" } do
             camb.sleep(1000)
           end)
           local other = scheduler.spawn_for(client, function()
-            pcall(camb.sleep, 1000)
+            condition.new(client):wait()
           end)
           expect_end(function()
             return other:join()

@@ -2,6 +2,8 @@
 -- LuaJIT inside of nginx.  The client's C is built for Lua 5.1, whose binary
 -- interface LuaJIT has, too.
 
+local audio = require "spec.support.audio"
+local cjson = require "cjson"
 local ports = require "spec.support.ports"
 local sandbox = require "camb.sandbox"
 local workspace = require "spec.support.workspace"
@@ -84,6 +86,52 @@ for _, lua in ipairs({ "lua5.1", "luajit" }) do
       end)
   end)
 end
+
+-- Debian has lua-http for this Lua, and not for 5.4.
+describe("in Lua 5.1, the example of an HTTP service #build", function()
+  local pid, base
+
+  local function ask(words)
+    return (workspace.run(("cd '%s' && curl -sS -m 60 %s"):format(folder,
+      (words:gsub("BASE", base)))))
+  end
+
+  before_each(function()
+    local port = ports.free()
+    base = "http://127.0.0.1:" .. port
+    pid = workspace.run(("exec %s CAMB_API_KEY=%s CAMB_BASE_URL=%s "
+      .. "LUA_PATH='%s/lua/?.lua;%s/lua/?/init.lua;;' "
+      .. "LUA_CPATH='%s/lua5.1/lib/lua5.1/?.so;;' lua5.1 "
+      .. "examples/http_service.lua %d %s/out > %s/log 2>&1 & echo $!"):format(
+      CLEAN, server.api_key, server.base_url, here, here, build, port, folder,
+      folder)):match "%d+"
+    workspace.run(("mkdir -p '%s/out'"):format(folder))
+    audio.cut("examples/mix.flac", 6, 2, folder .. "/take.wav")
+    workspace.wait_for("the service", function()
+      return (workspace.read(folder .. "/log") or ""):find "listening"
+    end)
+  end)
+
+  after_each(function()
+    workspace.stop(pid)
+  end)
+
+  it("takes a recording and gives its stems", function()
+    local reply = cjson.decode(ask "--data-binary @take.wav BASE/take.wav")
+    for _, stem in ipairs { "foreground", "background" } do
+      ask(("-o %s.flac BASE%s"):format(stem, reply[stem]))
+    end
+    assert.is_nil((audio.compare(folder .. "/take.wav",
+      folder .. "/foreground.flac", folder .. "/background.flac")))
+  end)
+
+  it("gives nothing else", function()
+    for _, path in ipairs { "/", "/stems/", "/stems/../log", "/out/x.flac" } do
+      assert.equal("404", ask(("-o reply -w '%%{http_code}' --path-as-is "
+        .. "BASE%s"):format(path)), path)
+    end
+  end)
+end)
 
 describe("in Lua 5.1, where a job cannot wait inside of C #build", function()
   local function problem_of(body)
@@ -259,5 +307,28 @@ describe("in a worker of nginx #build", function()
           } }
         }]]))
       assert.equal(4, server:stats().uploads)
+    end)
+
+  it_does("requests wait by its own loop, and start jobs that outlive them",
+    function()
+      assert.equal(("stems stems\n"):rep(4), ask([[
+        init_worker_by_lua_block {
+          client = require("camb").client({ loop = require "camb.loop.ngx" })
+        }
+        server {
+          listen 127.0.0.1:PORT;
+          location = /separate { content_by_lua_block {
+            local FAST = { download = false, interval = 0.05,
+              max_attempts = 1000 }
+            local job = require("camb.async.scheduler").spawn_for(client,
+              client.separate, client, "HERE/spec/fixtures/mix.flac", FAST)
+            local stems, err = client:separate("HERE/spec/fixtures/mix.flac",
+              FAST)
+            local others, problem = job:join()
+            ngx.say(stems and "stems" or tostring(err), " ",
+              others and "stems" or tostring(problem))
+          } }
+        }]]))
+      assert.equal(8, server:stats().uploads)
     end)
 end)

@@ -1,13 +1,13 @@
 -- The page of `camb report` in headless Chromium, opened from its file.
 
+local axe = require "spec.support.axe"
 local browser = require "spec.support.browser"
 local core = require "camb.core"
+local luas = require "spec.support.luas"
 local make = require("spec.support.audio").make
 local workspace = require "spec.support.workspace"
 
 local CAMB = (os.getenv "BUILD" or "build") .. "/bin/camb"
-local SOURCES = "spec/support/page"
-local AXE = "build/page/node_modules/axe-core/axe.min.js"
 local SECONDS = 20
 local TOGETHER = 0.020
 
@@ -97,6 +97,17 @@ local function apart()
     return seen.sort((a, b) => a - b)[10];]]):format(APART_NOW))
 end
 
+-- They come together soon after a start: the first look may be too early on a
+-- busy machine.
+local function come_together()
+  local found
+  workspace.wait_for("tracks together", function()
+    found = apart()
+    return found >= 0 and found < TOGETHER
+  end, 10)
+  return found
+end
+
 local function is_silent()
   return chromium:wait_for(APART_NOW .. " === -1")
 end
@@ -126,25 +137,26 @@ describe("the page #page", function()
     chromium:click(card("alpha", ".play"))
     plays(1)
     assert.equal(3, #times())
-    assert.is_true(apart() < TOGETHER)
+    come_together()
     assert.same({ mixture = 0, voice = 1, music = 1 }, volumes())
     chromium:click(card("alpha", ".play"))
     is_silent()
   end)
 
-  it("keeps the tracks within 20 ms over ten seeks", function()
+  it("has the tracks within 20 ms after a minute and ten seeks", function()
     open()
     chromium:click(card("alpha", ".play"))
     for i = 1, 10 do
-      local at = (i * 7) % 15
+      local at = (i * 7) % 13
       chromium:run(([[
         const seek = document.querySelector("%s");
         seek.value = %d;
         seek.dispatchEvent(new Event("input", { bubbles: true }));]]):format(
         card("alpha", ".seek"), at))
       plays(at)
+      plays(at + 5.5)
     end
-    assert.is_true(apart() < TOGETHER)
+    come_together()
   end)
 
   it("brings a track that is off back to the others", function()
@@ -163,7 +175,7 @@ describe("the page #page", function()
     chromium:type(card("alpha", ".seek"), "End")
     chromium:type(card("alpha", ".seek"), "Left")
     plays(0.3)
-    assert.is_true(apart() < TOGETHER)
+    come_together()
   end)
 
   it("solos, mutes and fades", function()
@@ -264,6 +276,20 @@ describe("the page #page", function()
     os.rename(folder .. "/beta.away", folder .. "/beta.wav")
   end)
 
+  it("says all of why there is no picture on a phone", function()
+    workspace.run(("mkdir %s/odd; cd %s/odd; echo text > x.foreground.flac; "
+      .. "echo text > x.background.flac"):format(folder, folder))
+    workspace.run(("%s report %s/odd -o %s/odd.html"):format(CAMB, folder,
+      folder))
+    chromium:screen(280, 740)
+    chromium:go("file://" .. folder .. "/odd.html")
+    chromium:wait_for([[[...document.querySelectorAll(".nothing")].filter(
+      (words) => !words.hidden && words.textContent.length > 60).length === 2]])
+    assert.equal(0, chromium:run([[
+      return [...document.querySelectorAll(".nothing")].filter((words) =>
+        words.scrollHeight > words.parentNode.clientHeight).length]]))
+  end)
+
   it("has no scroll bar at the bottom on a phone", function()
     open(360, 740)
     assert.is_true(chromium:run("return document.documentElement.scrollWidth "
@@ -272,37 +298,22 @@ describe("the page #page", function()
 end)
 
 describe("axe-core #page", function()
-  local axe
+  local script
 
   setup(function()
-    local _, status = workspace.run(([[set -e
-      cmp -s %s/package.json build/page/package.json || {
-        mkdir -p build; new=$(mktemp -d build/page.XXXXXX)
-        cp %s/package.json $new
-        (cd $new && timeout 120 npm install --ignore-scripts --no-audit \
-          --no-fund --no-package-lock --prefer-offline --fetch-retries=1 \
-          --loglevel=error) || { rm -rf $new; exit 1; }
-        rm -rf build/page; mv $new build/page; }]]):format(SOURCES, SOURCES))
-    axe = status == 0 and workspace.read(AXE)
+    script = axe.script()
   end)
 
   for _, screen in ipairs({ { 1200, 900, "light" }, { 1200, 900, "dark" },
     { 390, 844, "light" }, { 390, 844, "dark" } }) do
     it(("finds nothing to mend at a width of %d in the %s"):format(screen[1],
       screen[3]), function()
-      if not axe then
+      if not script then
         pending("npm could not fetch axe-core")
         return
       end
-      open(table.unpack(screen))
-      chromium:run([[for (const details of document.querySelectorAll("details"))
-        details.open = true;]])
-      chromium:run(axe)
-      local found = chromium:await([[
-        const result = await axe.run();
-        return result.violations.map((v) => v.id + ": " + v.nodes[0].html)
-          .join("\n") || "nothing, of " + result.passes.length;]])
-      assert.matches("^nothing, of %d%d", found)
+      open(luas.unpack(screen))
+      assert.matches("^nothing, of %d%d", axe.run(chromium, script))
     end)
   end
 end)

@@ -1,41 +1,29 @@
 -- What the command says and keeps of tasks that are paid for, and how their stems
 -- are fetched without paying again.
 
-local sandbox = require "camb.sandbox"
+local journal = require "camb.journal"
+local shell = require "spec.support.command"
 local takes = require "spec.support.takes"
 local workspace = require "spec.support.workspace"
 
 local BUILD = os.getenv("BUILD") or "build"
 
 describe("for a task that is paid for, camb", function()
-  local server, folder, take
+  local server, folder, run_there, take
 
-  before_each(function()
-    folder = workspace.folder()
-    server = assert(sandbox.start({ engine = takes.engine(folder),
-      workers = 4 }))
-    take = takes.make(folder .. "/in", 2)
+  shell.for_each(2, nil, function(...)
+    server, folder, run_there = ...
+    take = { folder .. "/in/take001.wav", folder .. "/in/take002.wav" }
   end)
-
-  after_each(function()
-    server:stop()
-    workspace.remove(folder)
-  end)
-
-  local function environment()
-    return ("export PATH=%s/bin:$PATH CAMB_API_KEY=%s CAMB_BASE_URL=%s; cd %s; ")
-      :format(BUILD:sub(1, 1) == "/" and BUILD or "$PWD/" .. BUILD,
-      server.api_key, server.base_url, folder)
-  end
 
   local function run(words, ...)
-    return workspace.run(environment() .. "timeout 60 " .. words:format(...))
+    return run_there("timeout 60 " .. words:format(...))
   end
 
   -- Run in the background, and send `signal` once `mark` has been said.
   local function interrupt(words, signal, mark)
-    return workspace.run(environment() .. ([[
-      set -m; %s >paths 2>words & pid=$!
+    return run_there(([[
+      set -m; env --default-signal %s >paths 2>words & pid=$!
       for i in $(seq 1000); do grep -q '%s' words && break; sleep 0.02; done
       kill -%s $pid; wait $pid; echo status=$?; cat words]]):format(words, mark,
       signal))
@@ -51,11 +39,14 @@ describe("for a task that is paid for, camb", function()
       assert.is_string(workspace.read(("%s/out/%s.%s.wav"):format(folder, name,
         stem)), name)
     end
-    assert.same({}, { workspace.read(folder .. "/out/.camb-journal") })
+    assert.same({}, (journal.open_entries(folder .. "/out/.camb-journal")))
   end
 
-  for signal, expected in pairs({ INT = 130, TERM = 143, HUP = 129 }) do
-    for _, command in ipairs({ "separate in/take001.wav", "batch in" }) do
+  for signal, expected in pairs({ INT = 130, TERM = 143, HUP = 129,
+    QUIT = 131 })
+  do
+    for _, command in ipairs({ "separate in/take001.wav",
+      "batch --no-store in" }) do
       it(("tells the line that fetches its stems where %s ends camb %s"):format(
         signal, command), function()
         server:fault({ step = "status", reply = { status = "PENDING" },
@@ -85,7 +76,7 @@ describe("for a task that is paid for, camb", function()
     function()
       server:fault({ step = "status", reply = { status = "PENDING" },
         times = math.huge })
-      local words = interrupt("camb batch in -o out --interval 0.05", "INT",
+      local words = interrupt("camb batch --no-store in -o out --interval 0.05", "INT",
         "take002.*PENDING")
       local _, count = words:gsub("camb download ", "")
       assert.equal(2, count, words)
@@ -99,8 +90,9 @@ describe("for a task that is paid for, camb", function()
 
   it("says that nobody knows of a file that was being sent", function()
     server:fault({ step = "submit", silence = true, times = math.huge })
-    for _, command in ipairs({ "separate in/take001.wav", "batch in" }) do
-      local words = workspace.run(environment() .. ([[
+    for _, command in ipairs({ "separate in/take001.wav",
+      "batch --no-store in" }) do
+      local words = run_there(([[
         set -m; camb %s -o out >paths 2>words & pid=$!
         for i in $(seq 1000); do grep -q uploading words && break; sleep 0.02
         done; sleep 0.3; kill -INT $pid; wait $pid; cat words]]):format(command))
@@ -110,7 +102,7 @@ describe("for a task that is paid for, camb", function()
   end)
 
   it("never writes over its id on a terminal", function()
-    local words = workspace.run(environment() .. "script -qec 'camb separate "
+    local words = run_there("script -qec 'camb separate "
       .. "in/take001.wav -o out --interval 0.05' /dev/null")
     assert.matches("submitted as task [^\r\n ]+\r?\n", words)
   end)
@@ -150,7 +142,7 @@ describe("for a task that is paid for, camb", function()
       assert.is_nil(err.message:find("overwrite", 1, true))
       local line = assert(err.message:match("at no cost with (client:.*)$"),
         err.message)
-      local stems = assert(assert(load("local client = ...; return " .. line))(
+      local stems = assert(assert((loadstring or load)("local client = ...; return " .. line))(
         client))
       assert.equal(("%s/take00%d.foreground.wav"):format(out, i),
         stems.foreground)
@@ -176,10 +168,10 @@ describe("for a task that is paid for, camb", function()
   it("takes it up where the same batch is run again", function()
     server:fault({ step = "status", reply = { status = "PENDING" },
       times = math.huge })
-    interrupt("camb batch in -o out --interval 0.05", "KILL",
+    interrupt("camb batch --no-store in -o out --interval 0.05", "KILL",
       "take002.*PENDING")
     server:clear_faults()
-    local output, status = run("camb batch in -o out --interval 0.05")
+    local output, status = run("camb batch --no-store in -o out --interval 0.05")
     assert.equal(0, status, output)
     is_whole("take001")
     is_whole("take002")
@@ -222,7 +214,7 @@ describe("for a task that is paid for, camb", function()
     workspace.write(folder .. "/out/take001.foreground.wav", takes.wav(1))
     local output, status = run("%s", line)
     assert.equal(3, status)
-    assert.matches("take001.background.wav\" exists already", output)
+    assert.matches("take001.background.wav\" already exists", output)
     assert.equal("my own work",
       workspace.read(folder .. "/out/take001.background.wav"))
     os.remove(folder .. "/out/take001.background.wav")
@@ -235,7 +227,7 @@ describe("for a task that is paid for, camb", function()
   it("says once that a file may have been sent by a run that was killed",
     function()
       server:fault({ step = "submit", silence = true, times = math.huge })
-      workspace.run(environment() .. [[
+      run_there([[
         set -m; camb separate in/take001.wav -o out >paths 2>words & pid=$!
         for i in $(seq 1000); do
           grep -q submitting out/.camb-journal && break; sleep 0.02
@@ -243,7 +235,7 @@ describe("for a task that is paid for, camb", function()
       local output, status = run("camb separate in/take001.wav -o out "
         .. "--interval 0.05")
       assert.equal(9, status)
-      assert.matches("an earlier run was killed while it sent this file", output)
+      assert.matches("an earlier run was killed while sending this file", output)
       assert.equal(0, server:stats().uploads)
       server:clear_faults()
       output, status = run("camb separate in/take001.wav -o out "
@@ -263,6 +255,179 @@ describe("for a task that is paid for, camb", function()
     is_whole("x")
   end)
 
+  it("replaces stems that are there, and makes missing ones, without paying again",
+    function()
+      local line = "timeout 60 camb separate in/take001.wav -o out --interval 0.05"
+      assert.equal(0, select(2, run(line)))
+      for _, words in ipairs({ "--overwrite", "", "--overwrite" }) do
+        local output, status = run(line .. " " .. words)
+        assert.equal(0, status, output)
+        is_whole("take001")
+        assert.equal(1, server:stats().uploads)
+      end
+      run("rm out/*.wav")
+      local output, status = run(line)
+      assert.equal(0, status, output)
+      assert.matches("already paid for\n", output)
+      is_whole("take001")
+      assert.equal(1, server:stats().uploads)
+    end)
+
+  it("knows a recording by its content, whatever its file's times say",
+    function()
+      local line = "camb separate in/take001.wav -o out --overwrite "
+        .. "--interval 0.05"
+      assert.equal(0, select(2, run(line)))
+      run("touch in/take001.wav")
+      assert.equal(0, select(2, run(line)))
+      assert.equal(1, server:stats().uploads)
+      run("cp -p in/take001.wav old; cp in/take002.wav in/take001.wav; "
+        .. "touch -r old in/take001.wav")
+      assert.equal(0, select(2, run(line)))
+      assert.equal(takes.wav(2),
+        workspace.read(folder .. "/out/take001.foreground.wav"))
+      assert.equal(2, server:stats().uploads)
+      run("cp -p old in/take001.wav")
+      assert.equal(0, select(2, run(line)))
+      assert.equal(takes.wav(1),
+        workspace.read(folder .. "/out/take001.foreground.wav"))
+      assert.equal(2, server:stats().uploads)
+    end)
+
+  it("knows the copies that share it by their content, too", function()
+    run("cp in/take001.wav in/copy.wav")
+    local line = "camb separate in/take001.wav in/copy.wav -o out --overwrite "
+      .. "--interval 0.05"
+    assert.equal(0, select(2, run(line)))
+    run("cp -p in/copy.wav old; cp in/take002.wav in/copy.wav; "
+      .. "touch -r old in/copy.wav")
+    assert.equal(0, select(2, run(line)))
+    assert.equal(takes.wav(2),
+      workspace.read(folder .. "/out/copy.foreground.wav"))
+    assert.equal(2, server:stats().uploads)
+  end)
+
+  it("pays for none of the files that share it again", function()
+    run("cp in/take001.wav in/copy.wav")
+    local line = "camb separate in/take001.wav in/copy.wav -o out --interval 0.05"
+    server:fault({ step = "status", reply = { status = "PENDING" },
+      times = math.huge })
+    interrupt(line, "KILL", "copy.wav: the service says PENDING")
+    server:clear_faults()
+    for _, words in ipairs({ "", "--overwrite", "--overwrite" }) do
+      local output, status = run("%s", line .. " " .. words)
+      assert.equal(0, status, output)
+      is_whole("take001")
+      is_whole("copy")
+      assert.equal(1, server:stats().uploads)
+    end
+    run("rm out/copy.*")
+    assert.equal(0, select(2, run("%s", line)))
+    is_whole("copy")
+    assert.equal(1, server:stats().uploads)
+  end)
+
+  it("pays again for what the service has forgotten, and for another recording",
+    function()
+      local line = "timeout 60 camb separate in/take001.wav -o out --overwrite "
+        .. "--interval 0.05"
+      assert.equal(0, select(2, run(line)))
+      server:fault({ step = "status", status = 404, times = math.huge })
+      local output, status = run(line)
+      assert.equal(7, status, output)
+      server:clear_faults()
+      output, status = run(line)
+      assert.equal(0, status, output)
+      assert.equal(2, server:stats().uploads)
+      workspace.write(folder .. "/in/take001.wav", takes.wav(3))
+      assert.equal(0, select(2, run(line)))
+      assert.equal(3, server:stats().uploads)
+    end)
+
+  -- Each has paid for it in the folder, and has made its stems.
+  local PAYING = { batch = "batch in", separate = "separate in/take001.wav",
+    ["batch --no-store"] = "batch --no-store in" }
+  for name, paying in pairs(PAYING) do
+    it("pays for no recording again after camb " .. name .. ", wherever it lies",
+      function()
+        local output, status = run("camb %s -o out --interval 0.05", paying)
+        assert.equal(0, status, output)
+        local uploads = server:stats().uploads
+        run("mkdir other; cp in/take001.wav other/copy.wav; "
+          .. "ln -s ../in/take001.wav other/link.wav; rm out/*.wav")
+        for _, words in ipairs({ "in/take001.wav", "in/take001.wav --overwrite",
+          "other/copy.wav", "other/link.wav", "- <in/take001.wav",
+          "in/take001.wav --name '{stem} of {name}'",
+          "in/take001.wav --only background --overwrite" })
+        do
+          output, status = run("camb separate %s -o out --interval 0.05", words)
+          assert.equal(0, status, output)
+          assert.matches("already paid for\n", output)
+        end
+        assert.equal(takes.wav(1),
+          workspace.read(folder .. "/out/foreground of take001.wav"))
+        assert.equal(uploads, server:stats().uploads)
+      end)
+  end
+
+  it("takes up what a batch with a store was interrupted at", function()
+    server:fault({ step = "status", reply = { status = "PENDING" },
+      times = math.huge })
+    interrupt("camb batch in -o out --interval 0.05", "KILL",
+      "take002.*PENDING")
+    server:clear_faults()
+    local output, status = run("camb submit in/take001.wav -o out")
+    assert.equal(0, status, output)
+    output, status = run("camb separate in/take001.wav -o out --interval 0.05")
+    assert.equal(0, status, output)
+    is_whole("take001")
+    assert.equal(2, server:stats().uploads)
+  end)
+
+  it("is sent again once the service has forgotten the task of a store",
+    function()
+      assert.equal(0, select(2, run("camb batch in -o out --interval 0.05")))
+      local line = "camb separate in/take001.wav -o out --overwrite "
+        .. "--interval 0.05"
+      server:fault({ step = "status", status = 404, times = math.huge })
+      assert.equal(7, select(2, run(line)))
+      server:clear_faults()
+      assert.equal(0, select(2, run(line)))
+      assert.equal(3, server:stats().uploads)
+    end)
+
+  it("says once that a batch may have sent a file when it was killed",
+    function()
+      server:fault({ step = "submit", silence = true, times = math.huge })
+      interrupt("camb batch in/take001.wav -o out", "KILL", "uploading")
+      server:clear_faults()
+      local line = "camb separate in/take001.wav -o out --interval 0.05"
+      local output, status = run(line)
+      assert.equal(9, status, output)
+      assert.matches("an earlier run was killed while sending this file", output)
+      assert.equal(0, select(2, run(line)))
+      is_whole("take001")
+    end)
+
+  it("is not looked for in the store of another service", function()
+    assert.equal(0, select(2, run("camb batch in/take001.wav -o out "
+      .. "--interval 0.05")))
+    local output, status = run("camb separate in/take001.wav -o out --overwrite "
+      .. "--interval 0.05 --base-url %s",
+      (server.base_url:gsub("127.0.0.1", "localhost")))
+    assert.equal(0, status, output)
+    assert.equal(2, server:stats().uploads)
+  end)
+
+  it("is not paid for where the store in the folder cannot be read", function()
+    run("mkdir out; echo nonsense >out/.camb.db")
+    local output, status = run("camb separate in/take001.wav -o out")
+    assert.is_not.equal(0, status)
+    assert.matches("what was paid for in this folder is unknown %(", output)
+    assert.matches("use another %-%-output%-dir\n", output)
+    assert.equal(0, server:stats().uploads)
+  end)
+
   it("quotes what a shell would read otherwise", function()
     server:fault({ step = "status", reply = { status = "PENDING" },
       times = math.huge })
@@ -275,4 +440,25 @@ describe("for a task that is paid for, camb", function()
     assert.equal("my stems/it's a $(take).foreground.wav\n"
       .. "my stems/it's a $(take).background.wav\n", output:match("my stems/.*"))
   end)
+
+  for _, place in ipairs({ "", "--no-store" }) do
+    it(("lets uploads under way get their reply when it ends: batch %s"):format(
+      place), function()
+      takes.make(folder .. "/in", 12)
+      server:fault({ step = "submit", reply = { task_id = "T-1" },
+        slow = "headers", pace = 0.01, times = math.huge })
+      local words = interrupt("camb batch in -j 4 -v -o out --interval 0.05 "
+        .. place, "TERM", "upload")
+      assert.matches("status=143\n", words)
+      assert.matches("finishing uploads under way", words)
+      assert.is_nil(words:find("unknown", 1, true), words)
+      if place == "" then
+        local output = run("camb batch -o out --status")
+        assert.matches("intended +8\n", output)
+        assert.matches("submitted +4\n", output)
+      else
+        assert.matches("T%-1", words)
+      end
+    end)
+  end
 end)

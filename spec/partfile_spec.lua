@@ -1,8 +1,7 @@
 -- What becomes of a stem's part, on any file system and beside any other file.
 
-local camb = require "camb"
-local sandbox = require "camb.sandbox"
 local takes = require "spec.support.takes"
+local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
 
 local MIX = "spec/fixtures/mix.flac"
@@ -11,38 +10,18 @@ local CAMB = (os.getenv("BUILD") or "build") .. "/bin/camb"
 local ENOLCK, ENOSYS, EINVAL, EPERM, EOPNOTSUPP, EIO = 37, 38, 22, 1, 95, 5
 
 describe("the part of a stem", function()
-  local server, client, folder, run, truth
+  local server, run, known, client, folder, truth
+  stage.for_stems(MIX, { server = { workers = 2 }, client = { retries = 0 } },
+    function(...)
+      server, run, known, client, folder = ...
+    end)
 
   setup(function()
-    server = assert(sandbox.start({ workers = 2 }))
-    local first = camb.client({ base_url = server.base_url,
-      api_key = server.api_key })
-    local task = assert(first:submit(MIX))
-    run = assert(task:wait({ interval = 0.1, max_attempts = 1000 }))
-    truth = workspace.read(server:task(task.id).foreground)
-    first:close()
-  end)
-
-  teardown(function()
-    server:stop()
-  end)
-
-  before_each(function()
-    folder = workspace.folder()
-    client = camb.client({ base_url = server.base_url,
-      api_key = server.api_key, retries = 0 })
-  end)
-
-  after_each(function()
-    client:close()
-    server:clear_faults()
-    workspace.remove(folder)
+    truth = workspace.read(known.foreground)
   end)
 
   local function download(options)
-    options = options or {}
-    options.output_dir, options.name = folder, "x"
-    return client:download(run, options)
+    return stage.download(client, run, folder, options)
   end
 
   local function succeeds(options)
@@ -61,14 +40,9 @@ describe("the part of a stem", function()
     { "renameat2=22,link", EOPNOTSUPP, "cannot rename without replacing" },
   }) do
     local call, number, words = lacking[1], lacking[2], lacking[3]
-    it(("is kept where %s ends in error %d, and what is weaker is said once")
-      :format(call, number), function()
-      if os.getenv("SANITIZER") then
-        pending("the sanitizer is preloaded itself")
-        return
-      end
-      local library = assert(package.searchpath("spec.support.system",
-        package.cpath))
+    it(("is kept where %s ends in error %d, and what is weaker is said once "
+      .. "#posix"):format(call, number), function()
+      local library = stage.preload(pending)
       local output, status = workspace.run((
         "cp %s %s/a.flac; cp %s %s/b.flac; cd %s; SPEC_REFUSED=%s=%d "
         .. "LD_PRELOAD=%s CAMB_BASE_URL=%s CAMB_API_KEY=%s "
@@ -83,13 +57,8 @@ describe("the part of a stem", function()
     end)
   end
 
-  it("is not taken for whole where the disk fails to sync it", function()
-    if os.getenv("SANITIZER") then
-      pending("the sanitizer is preloaded itself")
-      return
-    end
-    local library = assert(package.searchpath("spec.support.system",
-      package.cpath))
+  it("is not taken for whole where the disk fails to sync it #posix", function()
+    local library = stage.preload(pending)
     local output = workspace.run(("SPEC_REFUSED=fsync=%d LD_PRELOAD=%s %s -e '%s'")
       :format(EIO, library, os.getenv("LUA") or "lua5.4", ([[
         local camb = require "camb"
@@ -97,7 +66,7 @@ describe("the part of a stem", function()
         local stems, err = client:download(%s, { output_dir = "%s",
           name = "x" })
         print(stems, err)
-        os.exit(true)]]):format(server.base_url, server.api_key, run.id,
+        os.exit(0)]]):format(server.base_url, server.api_key, run.id,
         folder)))
     assert.matches("nil\tfile: .*Input/output error", output)
     assert.same({}, workspace.list(folder))

@@ -45,7 +45,7 @@ describe("before anything is paid for, a separation", function()
     assert.equal(0, server:stats().uploads)
   end
 
-  it("refuses a folder on a file system that is read-only", function()
+  it("refuses a folder on a file system that is read-only #posix", function()
     refused("cannot be written: ", { output_dir = UNWRITABLE })
   end)
 
@@ -66,16 +66,19 @@ describe("before anything is paid for, a separation", function()
   it("refuses a name to which nothing can be added", function()
     refused("cannot be written: File name too long", { output_dir = folder,
       name = ("n"):rep(245) })
+  end)
+
+  it("refuses a name to which nothing can be added, in bytes #posix", function()
     local long = folder .. "/" .. ("音"):rep(80) .. ".wav"
     workspace.write(long, workspace.read(take[1]))
     refused("cannot be written: File name too long", { output_dir = folder,
       source = long })
   end)
 
-  it("refuses a stem's name that a link has which leads nowhere", function()
+  it("refuses a stem's name that a broken link has #posix", function()
     workspace.run(("ln -s /nowhere/x %s/take001.foreground.flac"):format(
       folder))
-    refused("foreground.flac\" exists already", { output_dir = folder })
+    refused("foreground.flac\" already exists", { output_dir = folder })
   end)
 
   it("refuses a folder under a part's name", function()
@@ -88,12 +91,12 @@ describe("before anything is paid for, a separation", function()
   it("refuses a folder under a stem's name, also when it may overwrite",
     function()
       workspace.run(("mkdir %s/take001.background.wav"):format(folder))
-      refused("background.wav\" exists already", { output_dir = folder })
+      refused("background.wav\" already exists", { output_dir = folder })
       refused("background.wav\" is a folder", { output_dir = folder,
         overwrite = true })
     end)
 
-  it("leaves a pipe alone that has a part's name", function()
+  it("leaves a pipe alone that has a part's name #posix", function()
     workspace.run(("mkfifo %s/take001.foreground.part"):format(folder))
     refused("foreground.part\" cannot be written: ", { output_dir = folder })
     assert.equal("other", core.stat(folder .. "/take001.foreground.part"))
@@ -156,7 +159,7 @@ describe("before anything is paid for, a separation", function()
       assert.equal(1, server:stats().uploads)
     end)
 
-  it("holds no more parts than the process may have files open", function()
+  it("holds no more parts than it may have files open #posix", function()
     workspace.write(folder .. "/many.lua", ([[
       local client = require("camb").client()
       local at, count = 0, 0
@@ -175,7 +178,7 @@ describe("before anything is paid for, a separation", function()
     assert.equal("60\n", output)
   end)
 
-  it("sends nothing where the listener cannot work", function()
+  it("sends nothing where the listener cannot work #stored", function()
     local function raise()
       error("no listener", 0)
     end
@@ -197,15 +200,16 @@ describe("before anything is paid for, a separation", function()
       { output_dir = folder, on_event = "not a function" })))
   end)
 
-  it("opens the parts that a batch with a store is going to write", function()
+  it("opens the parts that a batch with a store will write #stored", function()
     local path = folder .. "/batch.db"
     for item in client:batch({ take[1] }, { store = path,
       output_dir = UNWRITABLE, interval = 0.05 })
     do
       assert.equal("file", item.error.kind)
     end
-    local jobs <close> = assert(store.open(path))
+    local jobs = assert(store.open(path))
     assert.same({ failed = 1 }, jobs:count())
+    jobs:close()
     assert.equal(0, server:stats().uploads)
   end)
 

@@ -28,12 +28,8 @@ describe("a proxy", function()
     http.stop()
   end)
 
-  before_each(function()
-    folder = workspace.folder()
-  end)
-
-  after_each(function()
-    workspace.remove(folder)
+  workspace.for_each(function(path)
+    folder = path
   end)
 
   local function separate(one, options)
@@ -77,7 +73,8 @@ describe("a proxy", function()
     -- The proxy tries the first address of a name, here or in IPv6, and that
     -- alone.
     local address = workspace.run("getent ahosts localhost"):match("^%S+")
-    local local_server <close> = assert(sandbox.start({ host = address }))
+    local local_server = assert(sandbox.start({ host = address }))
+    finally(function() local_server:close() end)
     local port = local_server.base_url:match(":(%d+)/")
     local socks = proxies.socks()
     local named = { base_url = ("http://localhost:%s/apis"):format(port),

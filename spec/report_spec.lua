@@ -1,7 +1,9 @@
 -- `camb report`: what it tells of, and the file that it writes.
 
+local camb = require "camb"
 local cjson = require "cjson"
 local make = require("spec.support.audio").make
+local sandbox = require "camb.sandbox"
 local store = require "camb.store"
 local workspace = require "spec.support.workspace"
 
@@ -10,12 +12,8 @@ local MIX = "spec/fixtures/mix.flac"
 
 local folder
 
-before_each(function()
-  folder = workspace.folder()
-end)
-
-after_each(function()
-  workspace.remove(folder)
+workspace.for_each(function(path)
+  folder = path
 end)
 
 local function report(words, ...)
@@ -65,8 +63,8 @@ describe("camb report of a folder", function()
       assert.equal(2, #item.tracks)
       assert.equal(0.5, item.tracks[1].duration)
       local pictures = json_of(folder .. "/r.html", "pictures-" .. i - 1)
-      assert.equal(1280, #pictures.foreground.peaks)
-      assert.equal(288 * 40, #pictures.background.cells)
+      assert.equal(2 * 900, #pictures.foreground.peaks)
+      assert.equal(720 * 64, #pictures.background.cells)
     end
   end)
 
@@ -111,6 +109,61 @@ describe("camb report of a folder", function()
     assert.equal("mixture", item.tracks[1].stem)
   end)
 
+  -- Lines of the journal in "out": each is the fields of one, without braces.
+  local function note(...)
+    local stamp = '{"time":"2026-03-01T12:00:00Z",'
+    workspace.write(folder .. "/out/.camb-journal",
+      stamp .. table.concat({ ... }, "}\n" .. stamp) .. "}\n")
+  end
+
+  local function submitting(job)
+    return ('"job":"%s","state":"submitting","output_dir":"%s/out",'
+      .. '"name":"take"'):format(job, folder)
+  end
+
+  it("tells of stems what came of them last", function()
+    pair(folder .. "/out/take")
+    note(submitting(1), '"job":"1","state":"refused"', submitting(2),
+      '"job":"2","state":"submitted","task_id":"t-2"',
+      '"task_id":"t-2","state":"fetched"')
+    local item = items(folder .. "/out").take
+    assert.equal("done", item.state)
+    assert.equal("t-2", item.task)
+    note(submitting(1), '"job":"1","state":"submitted","task_id":"t-1"',
+      submitting(2), '"job":"2","state":"submitted","task_id":"t-2"',
+      '"task_id":"t-2","state":"fetched"', '"task_id":"t-1","state":"fetched"')
+    local by_name, list = items(folder .. "/out")
+    assert.equal("t-1", by_name.take.task)
+    assert.equal(1, #list)
+  end)
+
+  it("misses no stems that were downloaded, and are in another place",
+    function()
+      pair(folder .. "/out/other")
+      note(submitting(1), '"job":"1","state":"submitted","task_id":"t-1"',
+        '"task_id":"t-1","state":"fetched"', '"job":"2","state":"submitting"',
+        '"job":"2","state":"submitted","task_id":"t-2"',
+        '"task_id":"t-2","state":"fetched"')
+      local by_name, list = items(folder .. "/out")
+      assert.equal("done", by_name.other.state)
+      assert.equal(1, #list)
+      stem(folder .. "/out/take.background.flac")
+      assert.equal("stems missing", items(folder .. "/out").take.word)
+    end)
+
+  it("knows from the journal that only one stem was wanted", function()
+    local server = assert(sandbox.start())
+    local client = camb.client({ base_url = server.base_url,
+      api_key = server.api_key, journal = folder .. "/out/.camb-journal" })
+    os.execute(("mkdir %s/out"):format(folder))
+    assert(client:separate(MIX, { output_dir = folder .. "/out",
+      only = "background", interval = 0.1 }))
+    client:close()
+    server:stop()
+    local item = items(folder .. "/out").mix
+    assert.equal("done", item.state)
+  end)
+
   it("passes over lines of the journal that camb has not written", function()
     pair(folder .. "/a")
     workspace.write(folder .. "/.camb-journal", '{"job":1,"name":[1]}\n[]\n'
@@ -137,7 +190,7 @@ describe("camb report of a folder", function()
     workspace.write(folder .. "/odd.foreground.flac", "not audio")
     workspace.write(folder .. "/odd.background.flac", "not audio")
     local item = items(folder).odd
-    assert.matches("No picture: .*in no audio format known here",
+    assert.matches("No picture: .*in no supported audio format",
       item.tracks[1].nopicture)
   end)
 
@@ -158,7 +211,9 @@ describe("camb report of a folder", function()
       assert.equal("MARK", after.background.peaks:sub(1, 4))
       assert.equal("MARK", json_of(path, "pictures-1").foreground.peaks
         :sub(1, 4))
-      assert.matches("^0:00 .- 44.1 kHz", json_of(path, "data").items[1].facts)
+      local track = json_of(path, "data").items[1].tracks[2]
+      assert.same({ 0.5, 44100, 1 }, { track.duration, track.rate,
+        track.channels })
     end)
 
   it("finds the recordings of --mixtures by their names and folders",
@@ -179,7 +234,7 @@ describe("camb report of a folder", function()
       table.sort(urls)
       assert.same({ "in/a.mp3", "in/one/01.wav", "in/two/01.wav" }, urls)
       output = report("%s/out -o %s/r.html --mixtures /nowhere", folder, folder)
-      assert.equal('camb: "/nowhere" is no folder\n', output)
+      assert.matches('^camb: "/nowhere" is not a folder\n', output)
     end)
 
   it("leaves pictures out with --no-pictures", function()
@@ -207,6 +262,30 @@ describe("camb report of a store", function()
     assert.equal("failed", found.bad.state)
     assert.equal("source", found.bad.kind)
     assert.matches("is not audio", found.bad.error)
+  end)
+
+  it("tells once of a job of which only one stem is wanted, and that it is done",
+    function()
+      os.execute(("mkdir %s/in && cp %s %s/in/good.flac"):format(folder, MIX,
+        folder))
+      workspace.run(("cd %s && '%s' batch in -o stems --only background "
+        .. "--sandbox"):format(folder, workspace.run("realpath " .. CAMB)
+        :gsub("\n", "")))
+      local found, list = items(folder .. "/stems")
+      assert.equal(1, #list)
+      assert.equal("done", found.good.state)
+    end)
+
+  it("tells once of stems that are in a folder each", function()
+    os.execute(("mkdir %s/in && cp %s %s/in/good.flac"):format(folder, MIX,
+      folder))
+    workspace.run(("cd %s && '%s' batch in -o stems --foreground-dir stems/f "
+      .. "--background-dir stems/b --sandbox"):format(folder,
+      workspace.run("realpath " .. CAMB):gsub("\n", "")))
+    local found, list = items(folder .. "/stems")
+    assert.equal(1, #list)
+    assert.equal("done", found.good.state)
+    assert.equal(3, #found.good.tracks)
   end)
 end)
 
@@ -246,14 +325,14 @@ describe("the page of camb report", function()
     local output, status = report("%s -o %s/r.html", folder, folder)
     assert.equal(3, status)
     assert.equal(('camb: the page "%s/r.html" cannot be written: another file '
-      .. "has this name\n"):format(folder), output)
+      .. "has this name"):format(folder), output:match("[^\n]*"))
     assert.equal("mine", workspace.read(folder .. "/r.html"))
   end)
 
   it("is not written where there is nothing to tell, or no place for it",
     function()
       for words, sentence in pairs({
-        [folder] = "holds no stems",
+        [folder] = "contains no stems",
         [folder .. "/nowhere"] = '/nowhere" does not exist\n',
         [MIX] = "is neither a folder nor a store\n",
       }) do

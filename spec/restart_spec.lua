@@ -62,7 +62,7 @@ describe("a sandbox that is killed and started again #slow", function()
   -- says yes to.
   local function separate(source, is_time)
     local seen = { killed = false, events = {} }
-    local client <close> = camb.client({ base_url = server.base_url,
+    local client = camb.client({ base_url = server.base_url,
       api_key = "sandbox", retries = 8 })
     local stems, err = client:separate({ data = source, filename = "x.wav" }, {
       output_dir = folder, interval = 0.1, max_attempts = 1000, deadline = 60,
@@ -73,6 +73,7 @@ describe("a sandbox that is killed and started again #slow", function()
           restart()
         end
       end })
+    client:close()
     return stems, err, seen
   end
 
@@ -88,7 +89,7 @@ describe("a sandbox that is killed and started again #slow", function()
   it("while a file goes up: it is sent again, and makes one task", function()
     math.randomseed(SEED)
     for round = 1, ROUNDS do
-      local at = math.random(1, #LARGE // 3)
+      local at = math.random(1, math.floor(#LARGE / 3))
       -- It reads so far and then no more: the rest is still to be sent.
       restart(('{ step = "submit", at = "body", after = %d, silence = true }')
         :format(at))
@@ -168,7 +169,7 @@ describe("a sandbox that is killed and started again #slow", function()
     math.randomseed(SEED)
     for round = 1, ROUNDS do
       local at = math.random() * 0.01
-      local client <close> = camb.client({ base_url = server.base_url,
+      local client = camb.client({ base_url = server.base_url,
         api_key = "sandbox", retries = 8 })
       local before = tasks()
       local task, err

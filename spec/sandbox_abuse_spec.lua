@@ -9,12 +9,9 @@ local workspace = require "spec.support.workspace"
 local http, start, KEY = sandboxed.http, sandboxed.start, sandboxed.key
 local work
 
-setup(function()
-  work = sandboxed.open()
+sandboxed.for_file(function(folder)
+  work = folder
 end)
-
-after_each(sandboxed.stop)
-teardown(sandboxed.close)
 
 local HEAD = "POST /apis/audio-separation HTTP/1.1\\r\\nHost: h\\r\\n"
   .. "x-api-key: sandbox\\r\\n"

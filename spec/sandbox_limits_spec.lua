@@ -8,13 +8,9 @@ local workspace = require "spec.support.workspace"
 
 local work
 
-setup(function()
-  work = sandboxed.open() -- work/mix.flac has 2 seconds
+sandboxed.for_file(function(folder)
+  work = folder -- its mix.flac has 2 seconds
 end)
-
-after_each(sandboxed.stop)
-
-teardown(sandboxed.close)
 
 local function separate(server, options)
   options = options or {}
@@ -42,12 +38,12 @@ end
 describe("a sandbox with a limit", function()
   it("ends a longer source's task as SOURCE_TOO_LONG", function()
     is_refused(sandboxed.start{ max_seconds = 1.5 }, "SOURCE_TOO_LONG",
-      "the source is longer than 1.5 seconds, the limit here")
+      "the source is longer than the limit of 1.5 seconds")
   end)
 
   it("ends a larger source's task as SOURCE_TOO_LARGE", function()
     is_refused(sandboxed.start{ max_bytes = size() - 1 }, "SOURCE_TOO_LARGE",
-      ("the source has %d bytes, and %d is the limit here"):format(size(),
+      ("the source has %d bytes; the limit is %d"):format(size(),
         size() - 1))
   end)
 
@@ -60,9 +56,9 @@ describe("a sandbox with a limit", function()
     local mark = work .. "/ran"
     local engine = "touch " .. mark
     is_refused(sandboxed.start{ engine = engine, max_seconds = 1.5 },
-      "SOURCE_TOO_LONG", "the source is longer than 1.5 seconds")
+      "SOURCE_TOO_LONG", "the source is longer than the limit of 1.5 seconds")
     is_refused(sandboxed.start{ engine = engine, max_bytes = 100 },
-      "SOURCE_TOO_LARGE", "and 100 is the limit here")
+      "SOURCE_TOO_LARGE", "the limit is 100")
     assert.is_nil(workspace.read(mark))
   end)
 
@@ -86,7 +82,7 @@ describe("a source that was cut off", function()
     local reply = sandboxed.finished(server,
       sandboxed.submit(server, "-F media_file=@" .. path))
     assert.equal("SUCCESS", reply.status)
-    assert.matches("^the source ends early: %d%.%d+ of 2.000 seconds are there "
-      .. "and were separated$", reply.message)
+    assert.matches("^the source ends early: only %d%.%d+ of 2.000 seconds "
+      .. "were separated$", reply.message)
   end)
 end)

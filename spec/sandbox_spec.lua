@@ -20,11 +20,9 @@ local urls = sandboxed.urls
 
 local work
 
-setup(function()
-  work = sandboxed.open()
+sandboxed.for_file(function(folder)
+  work = folder
 end)
-after_each(sandboxed.stop)
-teardown(sandboxed.close)
 
 --- The samples of an audio file, each as two bytes.
 local function samples(path)
@@ -176,7 +174,7 @@ describe("what the server remembers", function()
     http(key .. server.base_url .. "/nothing")
     assert.same({ uploads = 1, connections = { api = 5, stem = 1 },
       requests = { submit = 2, status = 4, result = 1, results = 0, stem = 1,
-        unknown = 1 } }, server:stats())
+        page = 0, unknown = 1 } }, server:stats())
   end)
 
   it("can be read after the server has stopped", function()
@@ -305,7 +303,7 @@ describe("a mistake in the options", function()
   local whole = "must be a whole number from "
   for _, case in ipairs{
     { "text", "options: table expected, got string" },
-    { { prt = 1 }, "unknown option 'prt' (is it 'port'?)" },
+    { { prt = 1 }, "unknown option 'prt' (did you mean 'port'?)" },
     { { 7 }, "unknown option '1'" },
     { { port = "80" }, "option 'port': number expected, got string" },
     { { port = 1.5 }, "option 'port' " .. whole .. "0 to 65535" },
@@ -315,9 +313,9 @@ describe("a mistake in the options", function()
       .. "1 to 9007199254740992" },
     { { processing = -1 }, "option 'processing' must be 0 or more" },
     { { processing = 0 / 0 }, "option 'processing' must be 0 or more" },
-    { { api_key = "a\r\nb" }, "option 'api_key' holds a line break" },
+    { { api_key = "a\r\nb" }, "option 'api_key' contains a line break" },
     { { api_key = "" }, "option 'api_key' is empty" },
-    { { data_dir = "a\0b" }, "option 'data_dir' holds a NUL byte" },
+    { { data_dir = "a\0b" }, "option 'data_dir' contains a NUL byte" },
     { { data_dir = {} }, "option 'data_dir': string expected, got table" },
     { { public_url = "ftp://a" }, "option 'public_url' must be an http or https "
       .. "URL" },

@@ -3,6 +3,8 @@
 local cjson = require "cjson"
 local sandbox = require "camb.sandbox"
 local sandboxed = require "spec.support.sandboxed"
+local served = require "spec.support.served"
+local workspace = require "spec.support.workspace"
 
 local key = sandboxed.key
 local run = sandboxed.run
@@ -21,11 +23,9 @@ local wait_for = sandboxed.wait_for
 
 local work
 
-setup(function()
-  work = sandboxed.open()
+sandboxed.for_file(function(folder)
+  work = folder
 end)
-after_each(sandboxed.stop)
-teardown(sandboxed.close)
 
 describe("a data folder", function()
   it("finishes what was pending when a server starts on it again", function()
@@ -216,5 +216,67 @@ describe("a data folder", function()
     assert.equal("file", err.kind)
     assert.equal("cannot make the folder '" .. work
       .. "/mix.flac/x': Not a directory", err.message)
+  end)
+end)
+
+describe("a temporary folder of a sandbox that was killed", function()
+  local parent
+
+  local function serve()
+    return served.start("", "TMPDIR=" .. parent)
+  end
+
+  before_each(function()
+    parent = fresh "parent"
+    run("mkdir " .. parent)
+  end)
+
+  it("is removed by the next one, which leaves all others alone", function()
+    local killed = serve()
+    local dead = workspace.list(parent)[1]
+    assert.matches("^camb%-sandbox%-......$", dead)
+    workspace.stop(killed.pid, "KILL")
+    local living = serve()
+    assert.is_nil(workspace.list(parent)[2])
+    assert.not_equal(dead, workspace.list(parent)[1])
+    living.stop()
+    killed = serve()
+    dead = workspace.list(parent)[1]
+    local others = { "camb-sandbox-starts", "camb-sandbox-longer_name",
+      "camb-sandbox-", "their-sandbox-abcdef" }
+    for _, name in ipairs(others) do
+      run(("mkdir '%s/%s'"):format(parent, name))
+      if name ~= others[1] then
+        write(("%s/%s/lock"):format(parent, name), "")
+      end
+    end
+    run(("cd '%s'; mkdir theirs; touch theirs/lock; "
+      .. "ln -s theirs camb-sandbox-linked; touch camb-sandbox-afile1")
+      :format(parent))
+    living = serve()
+    local before = workspace.list(parent)
+    workspace.stop(killed.pid, "KILL")
+    local next_one = serve()
+    local after = workspace.list(parent)
+    assert.equal(#before, #after) -- one less, one more
+    assert.is_nil((" " .. table.concat(after, " ") .. " "):find(" " .. dead
+      .. " ", 1, true))
+    assert.is_true(sandboxed.http(living.base_url).status ~= nil)
+    next_one.stop()
+    living.stop()
+    assert.equal(#others + 3, #workspace.list(parent))
+    assert.equal("", read(parent .. "/theirs/lock"))
+  end)
+
+  it("is not removed while it is in use, by any number of others", function()
+    local all = {}
+    for i = 1, 4 do
+      all[i] = serve()
+    end
+    assert.equal(4, #workspace.list(parent))
+    for _, one in ipairs(all) do
+      one.stop()
+    end
+    assert.same({}, workspace.list(parent))
   end)
 end)

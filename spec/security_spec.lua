@@ -43,6 +43,7 @@ local JOURNEY = [[
   say(pcall(camb.client, { api_key = os.getenv "CAMB_API_KEY" .. "\n" }))
   client:close()
   say(client)
+  io.stdout:flush()
   io.stderr:write("the end\n")
 ]]
 

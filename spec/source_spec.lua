@@ -49,7 +49,9 @@ describe("a source", function()
     ["take1.5"] = {},
     ["file:name*<>|"] = {},
   }) do
-    it(("named %q keeps its name"):format(name), function()
+    -- Windows has no such names, and they are refused or changed there.
+    local tag = (name:find '[\\?"*<>|:\254]' or name:find " $") and " #posix"
+    it(("named %q keeps its name"):format(name) .. (tag or ""), function()
       local path = workspace.write(("%s/in/%s.wav"):format(folder, name),
         takes.wav(1))
       local stems = assert(client:separate(path, { output_dir = folder
@@ -200,26 +202,44 @@ describe("a source", function()
       end)
     end
 
-    it("comes into TMPDIR, for the user alone, and is gone afterwards",
-      function()
-        serve()
-        workspace.run(("mkdir %s/tmp"):format(folder))
-        workspace.write(folder .. "/fetch.lua", ([[
-          local client = require("camb").client()
-          print(client:submit("%s/x.wav", { on_event = function(event)
-            if event.name == "upload_started" then
-              os.execute("stat -c '%%a %%F' %s/tmp/*")
-            end
-          end }))
-        ]]):format(peer.base_url, folder))
-        local output = workspace.run(("TMPDIR=%s/tmp CAMB_API_KEY=%s "
-          .. "CAMB_BASE_URL=%s %s %s/fetch.lua"):format(folder, server.api_key,
-          server.base_url, LUA, folder))
-        assert.matches("^600 regular file\ncamb.Task", output)
-        assert.same({}, workspace.list(folder .. "/tmp"))
-      end)
+    -- What `look` prints while the source goes up, and the task.
+    local function submit_and(look, around)
+      serve()
+      workspace.run(("mkdir %s/tmp"):format(folder))
+      workspace.write(folder .. "/fetch.lua", ([[
+        local client = require("camb").client()
+        print(client:submit("%s/x.wav", { on_event = function(event)
+          if event.name == "upload_started" then
+            os.execute("cd %s/tmp; %s")
+          end
+        end }))
+      ]]):format(peer.base_url, folder, look))
+      local words = ("TMPDIR=%s/tmp CAMB_API_KEY=%s CAMB_BASE_URL=%s %s "
+        .. "%s/fetch.lua"):format(folder, server.api_key, server.base_url, LUA,
+        folder)
+      return workspace.run((around or "%s"):format(words))
+    end
 
-    it("says where it cannot be kept", function()
+    it("comes into TMPDIR, for the user alone, under no name #posix", function()
+      local output = submit_and("ls -A; cd /proc/$PPID/fd; stat -L -c '%a %F' "
+        .. "$(find . -lname '*/tmp/camb-* (deleted)') | sort -u")
+      assert.matches("^600 regular file\ncamb.Task", output)
+    end)
+
+    it("has a name while it goes up where there is no /proc #posix", function()
+      local hidden = "unshare -m sh -c 'mount -t tmpfs none /proc && %s'"
+      if os.getenv("SANITIZER") or select(2,
+        workspace.run(hidden:format("true"))) ~= 0
+      then
+        pending "sanitizers need /proc, or unshare is refused here"
+        return
+      end
+      local output = submit_and("stat -c '%a %F' *", hidden)
+      assert.matches("^600 regular file\ncamb.Task", output)
+      assert.same({}, workspace.list(folder .. "/tmp"))
+    end)
+
+    it("says where it cannot be kept #posix", function()
       serve()
       workspace.write(folder .. "/fetch.lua", ([[
         local client = require("camb").client()
@@ -232,7 +252,7 @@ describe("a source", function()
     end)
   end)
 
-  it("may have the name of another one in a call of the command", function()
+  it("may have another one's name in a call of the command #posix", function()
     local build = os.getenv("BUILD") or "build"
     for _, way in ipairs({ "a", "b" }) do
       workspace.run(("mkdir %s/%s"):format(folder, way))
@@ -245,10 +265,10 @@ describe("a source", function()
     assert.equal(0, status)
     assert.matches("/o/01.foreground.wav\n", output)
     assert.matches("/o/01%-2.foreground.wav\n", output)
-    assert.equal(2, server:stats().uploads)
+    assert.equal(1, server:stats().uploads) -- of one content
   end)
 
-  it("that no option takes ends alone in a call of the command", function()
+  it("that no option takes ends alone in the command's call #posix", function()
     local build = os.getenv("BUILD") or "build"
     workspace.write(folder .. "/in/ok.wav", takes.wav(1))
     workspace.write(folder .. "/in/a\nb.wav", takes.wav(2))
@@ -256,7 +276,7 @@ describe("a source", function()
       .. "%s/bin/camb separate %s/in/* -o %s/o --interval 0.05"):format(
       server.api_key, server.base_url, build, folder, folder))
     assert.equal(10, status)
-    assert.matches("holds a control character", output)
+    assert.matches("contains a control character", output)
     assert.matches("/o/ok.foreground.wav\n", output)
     assert.is_nil(output:find("lua:", 1, true))
   end)

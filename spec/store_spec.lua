@@ -1,7 +1,7 @@
 local core = require "camb.core"
 local fuzz = require "spec.fuzz.store"
 local store = require "camb.store"
-local stored = assert(loadfile("spec/support/stored.lua", "t", _ENV))()
+local stored = require "spec.support.stored"
 local workspace = require "spec.support.workspace"
 
 local LUA = os.getenv("LUA") or "lua5.4"
@@ -362,6 +362,52 @@ describe("A store in SQLite:", function()
         assert.matches("is damaged", err.message)
       end)
 
+    describe("of some megabytes", function()
+      -- Bytes that this process has read meanwhile.
+      local function read_by(fn)
+        local function count()
+          return tonumber(workspace.read("/proc/self/io"):match("rchar: (%d+)"))
+        end
+        local before = count()
+        fn()
+        return count() - before
+      end
+
+      before_each(function()
+        local jobs, list = assert(store.open(path)), {}
+        for i = 1, 6000 do
+          list[i] = { key = ("key-%05d"):format(i), source = ("x"):rep(200) }
+        end
+        assert(jobs:add(list))
+        jobs:close()
+        assert.is_true(select(2, core.stat(path)) > 2 ^ 20)
+      end)
+
+      it("is not read as a whole each time that it is opened", function()
+        assert.is_true(read_by(function()
+          assert(store.open(path)):close()
+        end) < 2 ^ 19)
+      end)
+
+      it("is read as a whole where it is a copy, in which a job may be lost",
+        function()
+          local bytes = workspace.read(path):gsub("key%-03000intended",
+            "key-0300xintended")
+          path = workspace.write(folder .. "/copy.db", bytes)
+          fails("file", "is damaged")
+        end)
+
+      it("is read as a whole once after a start of the machine", function()
+        sql("PRAGMA user_version = 7")
+        local size = select(2, core.stat(path))
+        local function open()
+          assert(store.open(path)):close()
+        end
+        assert.is_true(read_by(open) >= size)
+        assert.is_true(read_by(open) < 2 ^ 19)
+      end)
+    end)
+
     it("of random damage gives a clear error or jobs that are sound",
       function()
         local _, result = fuzz.run(folder, 0, 20261122, 200)
@@ -405,7 +451,7 @@ describe("A store in SQLite:", function()
       local function open(...)
         return select(2, pcall(store.open, ...))
       end
-      assert.matches("unknown option 'leese' %(is it 'lease'%?%)",
+      assert.matches("unknown option 'leese' %(did you mean 'lease'%?%)",
         open(path, { leese = 5 }))
       assert.matches("option 'lease' must be between 1 and 86400",
         open(path, { lease = 0 }))

@@ -139,6 +139,15 @@ describe("the upload", function()
       ["in a body that is shorter than announced"] =
         "c:send('HTTP/1.1 200 OK\\r\\nContent-Length: 99\\r\\n\\r\\n" .. JSON
         .. "') do return end",
+      ["in a body that is longer than announced"] =
+        "c:send('HTTP/1.1 200 OK\\r\\nContent-Length: 9\\r\\n\\r\\n" .. JSON
+        .. "') c:hang()",
+      ["behind a length that is no number"] =
+        "c:send('HTTP/1.1 200 OK\\r\\nContent-Length: 2x\\r\\n\\r\\n" .. JSON
+        .. "') c:hang()",
+      ["behind two lengths"] = "c:send('HTTP/1.1 200 OK\\r\\n"
+        .. "Content-Length: 21\\r\\nContent-Length: 4\\r\\n\\r\\n" .. JSON
+        .. "') c:hang()",
       ["in JSON that breaks off behind the id"] =
         [[c:reply(200, '{"task_id":"PAID-77"')]],
       ["as HTTP/1.0 without a length"] =
@@ -281,9 +290,19 @@ describe("the upload", function()
       ["the place of a 302"] = "c:reply(302, '',"
         .. "'Location: /apis/audio-separation/PAID-77')",
     }
+    for name, text in pairs({
+      ["JSON alone"] = "", ["a 100 and JSON"] = "HTTP/1.1 100 X\\r\\n\\r\\n",
+      ["blank lines before the head"] = "\\r\\n\\r\\nHTTP/1.1 200 X\\r\\n\\r\\n",
+      ["another protocol's head"] = "ICY 200 OK\\r\\n\\r\\n",
+    }) do
+      text = "c:send('" .. text .. '{"task_id":"PAID-77"}' .. "')"
+      doubtful["what is not HTTP: " .. name] = text .. "do return end"
+      doubtful["what is not HTTP, and stays open: " .. name] = text
+        .. "c:hang()"
+    end
     for name, answer in pairs(doubtful) do
       it(("is not sent again, and has the id in %s"):format(name), function()
-        open(answering(answer), { retries = 3 })
+        open(answering(answer), { retries = 3, stall_timeout = 1 })
         local id = name:find("number") and "77" or "PAID-77"
         local err = in_doubt(SMALL)
         assert.equal(id, err.task_id)
@@ -295,7 +314,12 @@ describe("the upload", function()
       ["another key"] = [[c:reply(200, '{"task":{"id":"PAID-77"}}')]],
       ["HTML"] = [[c:reply(200, '<p data-task-id="PAID-77">Thank you</p>')]],
       ["another place"] = [[c:reply(201, '', 'Location: /tasks/PAID-77?x=y')]],
+      ["the place of what was made"] = [[c:reply(201, '',
+        'Content-Location: /tasks/PAID-77')]],
+      ["the place of what is done"] = [[c:reply(202, '',
+        'Operation-Location: https://x/tasks/PAID-77')]],
       ["words"] = [[c:reply(502, 'made Task ID: PAID-77')]],
+      ["words that are not HTTP"] = "c:send('task_id: PAID-77') do return end",
     }
     for name, answer in pairs(guesses) do
       it(("tells what looks like an id in %s"):format(name), function()
@@ -330,7 +354,7 @@ describe("the upload", function()
       assert.is_true(#err.message < 300, err.message)
     end)
 
-    it("is followed by its id, not sent again, in a batch with a store",
+    it("is followed by its id, not sent again, in a batch #stored",
       function()
         local folder = workspace.folder()
         workspace.run("cp spec/fixtures/mix.flac " .. folder .. "/a.flac")
@@ -368,6 +392,18 @@ describe("the upload", function()
     end)
   end)
 
+  it("is not accepted where something that is not HTTP answers it before its "
+    .. "last byte", function()
+    open([[
+      local c = ...
+      c:head()
+      c:send("SSH-2.0-x {\"task_id\":\"X\"}\r\n")]], { retries = 1 })
+    local task, err = client:submit(LARGE)
+    assert.is_nil(task)
+    assert.equal("network", err.kind, tostring(err))
+    assert.is_nil(err.task_id)
+  end)
+
   it("is refused by a reply whose task is null, or empty", function()
     for _, value in ipairs({ "null", '""' }) do
       open(answering(([[c:reply(402, '{"error":"no","task_id":%s}')]])
@@ -401,7 +437,7 @@ describe("the upload", function()
           open(answering(answer), { reply_timeout = 1 })
           local started = core.now()
           local err = in_doubt(SMALL)
-          assert.matches("no whole reply within 1 s", err.message, 1, true)
+          assert.matches("no complete reply within 1 s", err.message, 1, true)
           assert.is_true(core.now() - started < 10)
         end)
     end
@@ -412,7 +448,7 @@ describe("the upload", function()
           c:hang()]], { stall_timeout = 1 })
         local started = core.now()
         local err = in_doubt(SMALL)
-        assert.matches("nothing moved for 1 s", err.message, 1, true)
+        assert.matches("no bytes moved for 1 s", err.message, 1, true)
         assert.is_true(core.now() - started < 10)
       end)
   end)
@@ -446,7 +482,7 @@ describe("the upload", function()
     end
   end)
 
-  describe("over HTTP/2", function()
+  describe("over HTTP/2 #h2", function()
     -- The first stream meets `answer`, further ones are accepted.
     local function meeting(answer)
       return ([[

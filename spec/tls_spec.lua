@@ -117,7 +117,7 @@ describe("over TLS", function()
     end
     refuses("cannot be read: No such file or directory", folder .. "/none.pem")
     refuses("cannot be read: it is a folder, not a file", folder)
-    refuses("holds no certificate in PEM form",
+    refuses("contains no certificate in PEM form",
       workspace.write(folder .. "/x.pem", "not PEM"))
   end)
 

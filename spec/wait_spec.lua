@@ -3,17 +3,14 @@
 local camb = require "camb"
 local core = require "camb.core"
 local stage = require "spec.support.stage"
+local takes = require "spec.support.takes"
 local workspace = require "spec.support.workspace"
 
 describe("waiting for a task", function()
-  local server, client, folder
+  local server, client
 
-  before_each(function()
-    server, client, folder = stage.open({ processing = math.huge })
-  end)
-
-  after_each(function()
-    stage.close(server, client, folder)
+  stage.for_each({ processing = math.huge }, function(...)
+    server, client = ...
   end)
 
   local function wait_for(fault, options)
@@ -140,4 +137,97 @@ describe("waiting for a task", function()
       assert.equal(3, err.attempts)
       assert.matches("still PENDING after 3 polls", err.message)
     end)
+end)
+
+describe("a task that was just accepted", function()
+  local server, client, folder, mix
+  local quick = { interval = 0.05 }
+
+  before_each(function()
+    local other
+    folder = workspace.folder()
+    server, client, other = stage.open({ engine = takes.engine(folder) })
+    workspace.remove(other)
+    mix = workspace.write(folder .. "/mix.wav", takes.wav(1))
+  end)
+
+  after_each(function()
+    stage.close(server, client, folder)
+  end)
+
+  local function absent(step, times)
+    server:fault({ step = step, status = 404, times = times })
+  end
+
+  it("goes on where the service does not know it in the first polls",
+    function()
+      absent("status", 4)
+      local retries = 0
+      local stems = assert(client:separate(mix, { interval = 0.05,
+        output_dir = folder, on_event = function(event)
+          if event.name == "retrying" then
+            retries = retries + 1
+            assert.equal("HTTP 404", event.reason)
+          end
+        end }))
+      assert.is_string(workspace.read(stems.background))
+      assert.equal(4, retries)
+      absent("status", 4)
+      local task = assert(client:submit(mix))
+      assert(task:wait(quick))
+      assert.equal(2, server:stats().uploads)
+    end)
+
+  it("goes on in a batch, with a store and without #stored", function()
+    for _, path in ipairs({ false, folder .. "/batch.db" }) do
+      absent("status", 4)
+      for item in client:batch({ mix }, { interval = 0.05,
+        output_dir = folder .. "/" .. #tostring(path), store = path or nil })
+      do
+        assert(item.stems, item.error)
+      end
+    end
+  end)
+
+  it("goes on where the service does not know its run at first", function()
+    absent("result", 3)
+    local stems = assert(client:separate(mix, { interval = 0.05,
+      output_dir = folder }))
+    assert.is_string(workspace.read(stems.background))
+    assert.equal(4, server:stats().requests.result)
+  end)
+
+  it("ends where it stays unknown, with its id, within its polls", function()
+    absent("status", math.huge)
+    for most, polls in pairs({ [60] = 10, [3] = 3 }) do
+      local stems, err = client:separate(mix, { interval = 0.05,
+        max_attempts = most, output_dir = folder })
+      assert.is_nil(stems)
+      assert.equal("not_found", err.kind)
+      assert.equal(polls, err.attempts)
+      assert.matches(("still after %d polls; the service accepted this task "
+        .. 'before; resume it with client:task("%s")'):format(polls,
+        err.task_id), err.message, 1, true)
+    end
+  end)
+
+  it("is waited for no longer than the deadline", function()
+    absent("status", math.huge)
+    local started = core.now()
+    local stems, err = client:separate(mix, { interval = 5, deadline = 1,
+      output_dir = folder })
+    assert.is_nil(stems)
+    assert.is_string(err.task_id)
+    assert.is_true(core.now() - started < 10)
+  end)
+
+  it("ends at once where the service has known it before", function()
+    server:fault({ step = "status", reply = { status = "PENDING" } })
+    absent("status", math.huge)
+    local stems, err = client:separate(mix, { interval = 0.05,
+      output_dir = folder })
+    assert.is_nil(stems)
+    assert.equal("not_found", err.kind)
+    assert.equal(2, err.attempts)
+  end)
 end)

@@ -7,10 +7,17 @@
 
 #include <curl/curl.h>
 
-void newtype (lua_State *L, const char *name, const luaL_Reg *metamethods,
-              const luaL_Reg *methods) {
+void newtype (lua_State *L, const char *name, const luaL_Reg *methods,
+              lua_CFunction close, lua_CFunction tostring) {
   luaL_newmetatable(L, name);
-  luaL_setfuncs(L, metamethods, 0);
+  lua_pushcfunction(L, close);
+  lua_setfield(L, -2, "__gc");
+  lua_pushcfunction(L, close);
+  lua_setfield(L, -2, "__close");
+  if (tostring != NULL) {
+    lua_pushcfunction(L, tostring);
+    lua_setfield(L, -2, "__tostring");
+  }
   lua_newtable(L);
   luaL_setfuncs(L, methods, 0);
   lua_setfield(L, -2, "__index");
@@ -23,8 +30,11 @@ int pushfailure (lua_State *L, int error) {
   return 2;
 }
 
-static const luaL_Reg functions[] = {
-  {"session", l_session}, {"wait", l_wait}, {"sha256", l_sha256}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"session", l_session},
+                                     {"wait", l_wait},
+                                     {"sha256", l_sha256},
+                                     {"watchdog", l_watchdog},
+                                     {NULL, NULL}};
 
 CAMB_EXPORT int luaopen_camb_core (lua_State *L);
 
@@ -36,8 +46,10 @@ int luaopen_camb_core (lua_State *L) {
   register_transfer(L);
   register_digest(L);
   register_part(L);
+  register_watchdog(L);
   luaL_newlib(L, functions);
   luaL_setfuncs(L, file_functions, 0);
+  luaL_setfuncs(L, path_functions, 0);
   luaL_setfuncs(L, system_functions, 0);
   return 1;
 }

@@ -69,7 +69,7 @@ static int l_close (lua_State *L) {
   return 0;
 }
 
-/* finish() -> 64 digits; the digest begins again, without the file */
+/* finish() -> 64 digits; resets the digest, without the file */
 static int l_finish (lua_State *L) {
   DigestBox *box = luaL_checkudata(L, 1, DIGEST_T);
   unsigned char sum[DIGEST_BYTES];
@@ -88,8 +88,6 @@ static const luaL_Reg methods[] = {{"add", l_add},
                                    {"close", l_close},
                                    {NULL, NULL}};
 
-static const luaL_Reg metamethods[] = {{"__gc", l_close}, {NULL, NULL}};
-
 void register_digest (lua_State *L) {
-  newtype(L, DIGEST_T, metamethods, methods);
+  newtype(L, DIGEST_T, methods, l_close, NULL);
 }

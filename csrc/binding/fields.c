@@ -26,7 +26,7 @@ const char *field_string (lua_State *L, int index, const char *name) {
   size_t size;
   const char *value = field_bytes(L, index, name, &size);
   if (value != NULL && strlen(value) != size)
-    luaL_error(L, "field '%s' holds a NUL byte", name);
+    luaL_error(L, "field '%s' contains a NUL byte", name);
   return value;
 }
 
@@ -90,7 +90,7 @@ const char **field_strings (lua_State *L, int index, const char *name) {
       wrong(L, name, "strings");
     list[i] = lua_tostring(L, -1);
     if (strlen(list[i]) != lua_rawlen(L, -1))
-      luaL_error(L, "field '%s' holds a NUL byte", name);
+      luaL_error(L, "field '%s' contains a NUL byte", name);
     lua_pop(L, 1);
   }
   list[count] = NULL;

@@ -1,6 +1,5 @@
-/* Files as Lua sees them: what they are, folders and patterns, parts that are
-** kept from others before anything comes down into them, and lines that are
-** added durably. */
+/* Files as Lua sees them: their formats, folders and patterns, part files that
+** are locked before a download begins, and durable appends. */
 
 #include "binding/handles.h"
 
@@ -9,6 +8,7 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,8 +51,8 @@ static int l_format (lua_State *L) {
   return index < 1 ? 0 : pushformat(L, format_at((size_t)index - 1));
 }
 
-/* named(extension) -> the extension of its format, whether such a name alone
-** says that it is a recording; nothing: of no format */
+/* named(extension) -> the extension of its format, and whether the name alone
+** marks a recording; nothing for any other extension */
 static int l_named (lua_State *L) {
   bool is_recording;
   const Format *format = format_named(luaL_checkstring(L, 1), &is_recording);
@@ -65,7 +66,7 @@ static int l_named (lua_State *L) {
 static const char *checkpath (lua_State *L, int index) {
   size_t size;
   const char *path = luaL_checklstring(L, index, &size);
-  luaL_argcheck(L, strlen(path) == size, index, "path holds a NUL byte");
+  luaL_argcheck(L, strlen(path) == size, index, "path contains a NUL byte");
   return path;
 }
 
@@ -79,8 +80,8 @@ static void pushtime (lua_State *L, const struct timespec *time) {
   lua_pushnumber(L, (lua_Number)time->tv_sec + (lua_Number)time->tv_nsec / 1e9);
 }
 
-/* stat(path) -> "file" | "folder" | "other", bytes, seconds since 1970 of the
-** last change that a program may set, and that of the system; nil, reason */
+/* stat(path) -> "file" | "folder" | "other", bytes, mtime and ctime in seconds
+** since 1970; nil, reason */
 static int l_stat (lua_State *L) {
   struct stat info;
   if (stat(checkpath(L, 1), &info) != 0)
@@ -92,7 +93,46 @@ static int l_stat (lua_State *L) {
   return 4;
 }
 
-/* link(path) -> what this symbolic link says; nil, reason */
+/* is_exposed(path) -> whether users other than its owner may read or change it;
+** nil, reason */
+static int l_is_exposed (lua_State *L) {
+  struct stat info;
+  if (stat(checkpath(L, 1), &info) != 0)
+    return pushfailure(L, errno);
+  lua_pushboolean(L, (info.st_mode & (S_IRWXG | S_IRWXO)) != 0);
+  return 1;
+}
+
+/* has_writer(path) -> whether a process has it open for writing; only Linux can
+** tell, and only the owner. */
+static int l_has_writer (lua_State *L) {
+#ifdef F_SETLEASE
+  int fd = open(checkpath(L, 1), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  bool is_written = false;
+  if (fd >= 0) {
+    /* if another process opens the file now, the kernel sends us a signal; the
+    ** default one would end this process */
+    fcntl(fd, F_SETSIG, SIGURG);
+    is_written = fcntl(fd, F_SETLEASE, F_RDLCK) != 0 && errno == EAGAIN;
+    close(fd);
+  }
+  lua_pushboolean(L, is_written);
+#else
+  lua_pushboolean(L, false);
+#endif
+  return 1;
+}
+
+/* free_space(path) -> bytes that this user may still write there; nil, reason */
+static int l_free_space (lua_State *L) {
+  struct statvfs info;
+  if (statvfs(checkpath(L, 1), &info) != 0)
+    return pushfailure(L, errno);
+  lua_pushnumber(L, (lua_Number)info.f_bavail * (lua_Number)info.f_frsize);
+  return 1;
+}
+
+/* link(path) -> the target of this symbolic link; nil, reason */
 static int l_link (lua_State *L) {
   char target[256];
   ssize_t size = readlink(checkpath(L, 1), target, sizeof target);
@@ -102,7 +142,7 @@ static int l_link (lua_State *L) {
   return 1;
 }
 
-/* identity(path) -> what tells this file from any other that comes under its
+/* identity(path) -> what distinguishes this file from any later one of its
 ** name; nil, reason */
 static int l_identity (lua_State *L) {
   char text[64];
@@ -115,8 +155,8 @@ static int l_identity (lua_State *L) {
   return 1;
 }
 
-/* What a file begins with; -1 with errno.  Without waiting for somebody to
-** write, should it be a pipe. */
+/* The first bytes of a file; -1 with errno.  It never blocks on a pipe that has
+** no writer. */
 static int look_into (const char *path, struct stat *info,
                       const Format **format) {
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), reason;
@@ -155,15 +195,15 @@ static int l_look (lua_State *L) {
   return 2 + pushformat(L, format);
 }
 
-/* existing(base, other_than?) -> the path of what is there under the name
-** "<base>.<extension>", a link that leads nowhere too, of any of the formats'
-** extensions but for the one given; nil when there is nothing */
+/* existing(base, other_than?) -> the path of an existing "<base>.<extension>",
+** even a dangling link, for the extension of any format but 'other_than'; nil
+** if there is none */
 static int l_existing (lua_State *L) {
   const char *base = checkpath(L, 1);
   const char *other_than = luaL_optstring(L, 2, "");
   const Format *format;
   struct stat info;
-  char path[PATH_MAX]; /* what is longer cannot exist */
+  char path[PATH_MAX]; /* a longer path cannot exist */
   size_t size = strlen(base) + 1;
   if (size >= sizeof path)
     return 0;
@@ -182,11 +222,12 @@ static int l_existing (lua_State *L) {
   return 0;
 }
 
-/* make_folder(path) -> true, also when it exists; nil, reason.  One level. */
+/* make_folder(path, is_private) -> true, also when it exists; nil, reason.  One
+** level. */
 static int l_make_folder (lua_State *L) {
   const char *path = checkpath(L, 1);
   struct stat info;
-  if (mkdir(path, 0777) != 0) {
+  if (mkdir(path, lua_toboolean(L, 2) ? 0700 : 0777) != 0) {
     int reason = errno;
     if (reason != EEXIST || stat(path, &info) != 0 || !S_ISDIR(info.st_mode)) {
       errno = reason == EEXIST ? ENOTDIR : reason;
@@ -206,7 +247,7 @@ static int l_is_program (lua_State *L) {
   return 1;
 }
 
-/* real_path(path) -> the one spelling of what is there; nil, reason */
+/* real_path(path) -> its canonical path; nil, reason */
 static int l_real_path (lua_State *L) {
   char path[PATH_MAX];
   if (realpath(checkpath(L, 1), path) == NULL)
@@ -288,8 +329,8 @@ static int l_list_folder (lua_State *L) {
   return 2;
 }
 
-/* matches(pattern, name) -> whether the name is of the shell's pattern, in
-** which a leading period has to stand itself */
+/* matches(pattern, name) -> whether the name matches the shell's pattern, in
+** which a leading period must be explicit */
 static int l_matches (lua_State *L) {
   lua_pushboolean(L, fnmatch(luaL_checkstring(L, 1), luaL_checkstring(L, 2),
                              FNM_PERIOD) == 0);
@@ -302,8 +343,8 @@ static bool is_named (int fd, const char *path) {
          open.st_ino == named.st_ino && open.st_dev == named.st_dev;
 }
 
-/* The file, locked where that can be done; another process may remove it
-** between the open and the lock.  -1 with errno. */
+/* Open the file, and lock it if its file system has locks; another process may
+** remove it between the open and the lock.  -1 with errno. */
 static int open_locked (const char *path, int flags) {
   int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | flags, 0600);
   while (fd >= 0) {
@@ -330,7 +371,7 @@ static bool write_all (int fd, const char *data, size_t size) {
   return true;
 }
 
-/* What was cut short by a kill stays a line of its own. */
+/* A line that a kill cut short stays on a line of its own. */
 static bool end_line (int fd, off_t size) {
   char last = '\n';
   return size == 0 || (pread(fd, &last, 1, size - 1) == 1 &&
@@ -373,23 +414,40 @@ static int l_append (lua_State *L) {
   return 1;
 }
 
-/* remove_read(path, size): remove it, unless it holds more than 'size' bytes
-** by now */
-static int l_remove_read (lua_State *L) {
-  const char *path = luaL_checkstring(L, 1);
-  lua_Number size = luaL_checknumber(L, 2);
-  int fd = open_locked(path, 0);
-  struct stat info;
-  if (fd >= 0 && fstat(fd, &info) == 0 && (lua_Number)info.st_size == size)
-    unlink(path);
-  if (fd >= 0)
-    close(fd);
-  return 0;
+/* 0, or an errno; only the owner can read the file, from the start. */
+static int write_new (const char *path, const char *data, size_t size) {
+  int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  int reason = 0;
+  if (fd < 0)
+    return errno;
+  if (!write_all(fd, data, size) || sync_file(fd) < 0)
+    reason = errno;
+  close(fd);
+  return reason;
 }
 
-/* part(base) -> "<base>.part", open and locked; nil, reason, whether somebody
-** else is writing it.  Without a base it is one in TMPDIR, for the user alone.
-*/
+/* write_private(path, text) -> true; nil, reason.  Replaces the file at once or
+** not at all; only its owner may read it. */
+static int l_write_private (lua_State *L) {
+  size_t size;
+  const char *path = checkpath(L, 1);
+  const char *text = luaL_checklstring(L, 2, &size);
+  const char *beside = lua_pushfstring(L, "%s.new", path);
+  int reason;
+  unlink(beside);
+  reason = write_new(beside, text, size);
+  if (reason == 0 && rename(beside, path) != 0)
+    reason = errno;
+  if (reason != 0) {
+    unlink(beside);
+    return pushfailure(L, reason);
+  }
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* part(base) -> "<base>.part", open and locked; nil, reason, whether another
+** process is writing it.  Without a base: a private file in TMPDIR. */
 static int l_part (lua_State *L) {
   size_t size = 0;
   const char *base = luaL_optlstring(L, 1, NULL, &size);
@@ -399,11 +457,11 @@ static int l_part (lua_State *L) {
   partfile_clear(p);
   luaL_setmetatable(L, PART_T);
   luaL_argcheck(L, base == NULL || strlen(base) == size, 1,
-                "path holds a NUL byte");
+                "path contains a NUL byte");
   status = base != NULL ? partfile_open(p, base) : partfile_open_private(p);
   if (status == PART_OK)
     return 1;
-  reason = status == PART_FOREIGN ? "what has that name is not camb's"
+  reason = status == PART_FOREIGN ? "a file of that name is not camb's"
                                   : strerror(errno);
   lua_pushnil(L);
   lua_pushstring(L, reason);
@@ -425,17 +483,17 @@ static int l_close_part (lua_State *L) {
 
 static const luaL_Reg part_methods[] = {{"close", l_close_part}, {NULL, NULL}};
 
-static const luaL_Reg part_metamethods[] = {
-  {"__gc", l_close_part}, {"__close", l_close_part}, {NULL, NULL}};
-
 void register_part (lua_State *L) {
-  newtype(L, PART_T, part_metamethods, part_methods);
+  newtype(L, PART_T, part_methods, l_close_part, NULL);
 }
 
 const luaL_Reg file_functions[] = {{"detect", l_detect},
                                    {"format", l_format},
                                    {"named", l_named},
                                    {"stat", l_stat},
+                                   {"is_exposed", l_is_exposed},
+                                   {"free_space", l_free_space},
+                                   {"has_writer", l_has_writer},
                                    {"link", l_link},
                                    {"identity", l_identity},
                                    {"look", l_look},
@@ -447,5 +505,5 @@ const luaL_Reg file_functions[] = {{"detect", l_detect},
                                    {"matches", l_matches},
                                    {"part", l_part},
                                    {"append", l_append},
-                                   {"remove_read", l_remove_read},
+                                   {"write_private", l_write_private},
                                    {NULL, NULL}};

@@ -79,6 +79,13 @@ static TransferOptions transferoptions (lua_State *L) {
   o.patience_ms = field_ms(L, 2, "patience", 0);
   o.endless = field_boolean(L, 2, "endless");
   o.progress = field_boolean(L, 2, "progress");
+  o.signature.scope = field_string(L, 2, "sigv4");
+  o.signature.user = field_string(L, 2, "user");
+  o.signature.secret = field_string(L, 2, "secret");
+  luaL_argcheck(L,
+                o.signature.scope == NULL ||
+                  (o.signature.user != NULL && o.signature.secret != NULL),
+                2, "sigv4 needs user and secret");
   return o;
 }
 
@@ -89,6 +96,8 @@ static int l_request (lua_State *L) {
   memset(&o, 0, sizeof o);
   o.transfer = transferoptions(L);
   o.body = field_bytes(L, 2, "body", &o.body_size);
+  o.path = field_string(L, 2, "path");
+  o.head = field_boolean(L, 2, "head");
   box = newtransfer(L, KIND_REQUEST);
   box->transfer = request_open(s, &o);
   return box->transfer != NULL ? 1 : pushfailure(L, errno);
@@ -103,6 +112,7 @@ static int l_poll (lua_State *L) {
   o.interval_ms = at_most(field_ms(L, 2, "interval", 5000));
   o.max_attempts = at_most(field_integer(L, 2, "max_attempts", 60));
   o.listen = field_boolean(L, 2, "listen");
+  o.is_accepted = field_boolean(L, 2, "is_accepted");
   box = newtransfer(L, KIND_POLL);
   box->transfer = poll_open(s, &o);
   return box->transfer != NULL ? 1 : pushfailure(L, errno);
@@ -161,6 +171,10 @@ static int l_upload (lua_State *L) {
   o.hash = field_boolean(L, 2, "hash");
   o.sha256 = field_string(L, 2, "sha256");
   box = newtransfer(L, KIND_UPLOAD);
+  if (o.data != NULL) {
+    lua_getfield(L, 2, "data");
+    box->data = luaL_ref(L, LUA_REGISTRYINDEX);
+  }
   box->transfer = upload_open(s, &o, &file_error);
   return box->transfer != NULL ? 1 : pushfailure(L, errno);
 }
@@ -172,7 +186,8 @@ static int l_is_own (lua_State *L) {
 
 static int l_step (lua_State *L) {
   Session *s = checksession(L, 1);
-  if (session_step(s, optms(L, 2)) != 0)
+  int budget_us = at_most((int64_t)(luaL_optnumber(L, 3, 0.001) * 1e6));
+  if (session_step(s, optms(L, 2), budget_us) != 0)
     return luaL_error(L, "a client cannot be used in a forked process: "
                          "open a new one there");
   return 0;
@@ -226,12 +241,20 @@ static int l_limit_rate (lua_State *L) {
   return 0;
 }
 
-static int l_fd (lua_State *L) {
-  int fd = session_fd(checksession(L, 1));
-  if (fd < 0)
-    return 0;
-  lua_pushinteger(L, fd);
+static int pushfd (lua_State *L, int fd) {
+  if (fd >= 0)
+    lua_pushinteger(L, fd);
+  else
+    lua_pushnil(L);
   return 1;
+}
+
+static int l_fd (lua_State *L) {
+  return pushfd(L, session_fd(checksession(L, 1)));
+}
+
+static int l_pollfd (lua_State *L) {
+  return pushfd(L, session_pollfd(checksession(L, 1)));
 }
 
 static int l_timeout (lua_State *L) {
@@ -259,8 +282,8 @@ static int l_tostring (lua_State *L) {
   return 1;
 }
 
-/* wait(seconds, session, …): until one of them needs a step.  Where a session
-** has no descriptor this only sleeps, for its timeout or a tick at most. */
+/* wait(seconds, session, …): until one of them needs a step.  If a session has
+** no descriptor, this only sleeps, for its timeout or a tick at most. */
 #define TICK_MS 20
 
 int l_wait (lua_State *L) {
@@ -282,25 +305,13 @@ int l_wait (lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg methods[] = {{"request", l_request},
-                                   {"upload", l_upload},
-                                   {"poll", l_poll},
-                                   {"download", l_download},
-                                   {"is_own", l_is_own},
-                                   {"step", l_step},
-                                   {"next", l_next},
-                                   {"fd", l_fd},
-                                   {"timeout", l_timeout},
-                                   {"active", l_active},
-                                   {"limit_rate", l_limit_rate},
-                                   {"close", l_close},
-                                   {NULL, NULL}};
-
-static const luaL_Reg metamethods[] = {{"__gc", l_close},
-                                       {"__close", l_close},
-                                       {"__tostring", l_tostring},
-                                       {NULL, NULL}};
+static const luaL_Reg methods[] = {
+  {"request", l_request},   {"upload", l_upload}, {"poll", l_poll},
+  {"download", l_download}, {"is_own", l_is_own}, {"step", l_step},
+  {"next", l_next},         {"fd", l_fd},         {"pollfd", l_pollfd},
+  {"timeout", l_timeout},   {"active", l_active}, {"limit_rate", l_limit_rate},
+  {"close", l_close},       {NULL, NULL}};
 
 void register_session (lua_State *L) {
-  newtype(L, SESSION_T, metamethods, methods);
+  newtype(L, SESSION_T, methods, l_close, l_tostring);
 }

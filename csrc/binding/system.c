@@ -9,11 +9,14 @@
 #include <math.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/curl_build.h"
 #include "core/timers.h"
 #include "core/url.h"
 
@@ -36,15 +39,15 @@ static int l_process (lua_State *L) {
   return 1;
 }
 
-/* has_process(number) -> whether there is one, whoever may look at it */
+/* has_process(number) -> whether it exists, also if it is another user's */
 static int l_has_process (lua_State *L) {
   lua_Integer number = luaL_checkinteger(L, 1);
-  luaL_argcheck(L, number > 0 && number <= INT_MAX, 1, "no process's number");
+  luaL_argcheck(L, number > 0 && number <= INT_MAX, 1, "not a process number");
   lua_pushboolean(L, kill((pid_t)number, 0) == 0 || errno != ESRCH);
   return 1;
 }
 
-/* Whatever the locale is. */
+/* Independent of the locale. */
 static bool is_unreserved (unsigned char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
          (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
@@ -79,8 +82,8 @@ static const char *skip_string (const char *c, const char *end) {
   return c < end ? c + 1 : end;
 }
 
-/* weigh(json) -> values, at the most; digits of the longest number.  What it
-** costs to decode a text is known before. */
+/* weigh(json) -> an upper bound of its values; digits of its longest number.
+** So the cost of decoding a text is known beforehand. */
 static int l_weigh (lua_State *L) {
   size_t size, values = 1, row = 0, digits = 0;
   const char *c = luaL_checklstring(L, 1, &size), *end = c + size;
@@ -99,15 +102,50 @@ static int l_weigh (lua_State *L) {
 static int l_url_problem (lua_State *L) {
   size_t size;
   const char *url = luaL_checklstring(L, 1, &size);
-  lua_pushstring(L, strlen(url) != size ? "it holds a NUL byte"
+  lua_pushstring(L, strlen(url) != size ? "it contains a NUL byte"
                                         : url_problem(url));
   return 1;
 }
 
-/* is_terminal() -> whether standard error is one */
+/* is_terminal(descriptor) -> whether it (default: standard error) is one */
 static int l_is_terminal (lua_State *L) {
-  lua_pushboolean(L, isatty(STDERR_FILENO));
+  lua_pushboolean(L, isatty((int)luaL_optinteger(L, 1, STDERR_FILENO)));
   return 1;
+}
+
+/* terminal_size() -> columns and rows of the terminal at standard error;
+** nothing if it is not a terminal, or does not say */
+static int l_terminal_size (lua_State *L) {
+  struct winsize size;
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+    return 0;
+  lua_pushinteger(L, size.ws_col);
+  lua_pushinteger(L, size.ws_row);
+  return 2;
+}
+
+/* read_hidden(prompt) -> a line typed on the terminal, without echo; nil: there
+** is no terminal.  Ctrl-C arrives as a character. */
+static int l_read_hidden (lua_State *L) {
+  char *line = getpass(luaL_checkstring(L, 1));
+  if (line == NULL)
+    return 0;
+  lua_pushstring(L, line);
+  memset(line, 0, strlen(line));
+  return 1;
+}
+
+/* versions() -> libcurl's own words, a list of its features */
+static int l_versions (lua_State *L) {
+  const char *name;
+  int i;
+  lua_pushstring(L, curl_build_version());
+  lua_newtable(L);
+  for (i = 0; (name = curl_build_feature((size_t)i)) != NULL; i++) {
+    lua_pushstring(L, name);
+    lua_rawseti(L, -2, i + 1);
+  }
+  return 2;
 }
 
 /* descriptors() -> how many this process may have open */
@@ -119,68 +157,64 @@ static int l_descriptors (lua_State *L) {
   return 1;
 }
 
-/* Signals are for the command, which may be interrupted, and nobody else: a
-** library does not touch the signals of its process. */
-static void endings (sigset_t *set) {
-  sigemptyset(set);
-  sigaddset(set, SIGINT);
-  sigaddset(set, SIGTERM);
-  sigaddset(set, SIGHUP);
-}
-
-/* hold_signals(): keep SIGINT, SIGTERM and SIGHUP for wait_signal; threads that
-** are started later inherit that. */
-static int l_hold_signals (lua_State *L) {
-  sigset_t set;
-  (void)L;
-  endings(&set);
-  pthread_sigmask(SIG_BLOCK, &set, NULL);
-  return 0;
-}
-
-/* wait_signal() -> the number of the one that came */
-static int l_wait_signal (lua_State *L) {
-  sigset_t set;
-  int number = 0;
-  endings(&set);
-  while (sigwait(&set, &number) != 0)
-    continue;
-  lua_pushinteger(L, number);
-  return 1;
-}
+/* Only the command handles signals: a library does not touch those of its
+** process. */
+static const struct {
+  int number;
+  const char *name;
+} endings[] = {{SIGINT, "SIGINT"},
+               {SIGTERM, "SIGTERM"},
+               {SIGHUP, "SIGHUP"},
+               {SIGQUIT, "SIGQUIT"}};
+#define ENDINGS (sizeof endings / sizeof *endings)
 
 static volatile sig_atomic_t caught = 0;
+
+const volatile sig_atomic_t *caught_signal (void) {
+  return &caught;
+}
 
 static void on_signal (int number) {
   caught = number;
 }
 
-/* One that is ignored, as by nohup, stays so. */
-static void catch_one (int number) {
+/* A signal that is ignored, as under nohup, stays ignored unless
+** 'even_ignored'. */
+static void catch_one (int number, bool even_ignored) {
   struct sigaction old, new;
   memset(&new, 0, sizeof new);
   new.sa_handler = on_signal;
   new.sa_flags = (int)SA_RESETHAND;
   sigemptyset(&new.sa_mask);
-  if (sigaction(number, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+  if (sigaction(number, NULL, &old) == 0 &&
+      (even_ignored || old.sa_handler != SIG_IGN))
     sigaction(number, &new, NULL);
 }
 
-/* catch_signals(): the first SIGINT, SIGTERM and SIGHUP are for caught_signal;
-** a second one ends the process as ever.  Writing to a pipe nobody reads, or
-** beyond the size that a file may have, is an error and no end. */
+/* catch_signals(is_server): caught_signal reports the first signal of each
+** kind; a second one ends the process as usual.  A shell starts background
+** programs with SIGINT and SIGQUIT ignored: a server catches them all the same.
+** Writing to a closed pipe, or beyond the limit of file sizes, is an error and
+** does not end the process. */
 static int l_catch_signals (lua_State *L) {
-  (void)L;
+  bool is_server = lua_toboolean(L, 1);
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);
-  catch_one(SIGINT);
-  catch_one(SIGTERM);
-  catch_one(SIGHUP);
+  for (size_t i = 0; i < ENDINGS; i++)
+    catch_one(endings[i].number, is_server && endings[i].number != SIGHUP);
   return 0;
 }
 
-/* fill_streams(): standard streams that are closed lead to /dev/null, or what
-** is opened next would get what is written to them. */
+/* end_on_interrupt(): the interpreter would answer Ctrl-C with a traceback, and
+** only between two instructions of Lua. */
+static int l_end_on_interrupt (lua_State *L) {
+  (void)L;
+  signal(SIGINT, SIG_DFL);
+  return 0;
+}
+
+/* fill_streams(): open closed standard streams on /dev/null, or the next file
+** opened would receive what is written to them. */
 static int l_fill_streams (lua_State *L) {
   int fd;
   (void)L;
@@ -192,14 +226,21 @@ static int l_fill_streams (lua_State *L) {
   return 0;
 }
 
-/* caught_signal() -> the name of the one that came; nil: none */
-static int l_caught_signal (lua_State *L) {
-  if (caught == 0)
-    return 0;
-  lua_pushstring(L, caught == SIGINT    ? "SIGINT"
-                    : caught == SIGTERM ? "SIGTERM"
-                                        : "SIGHUP");
+/* is_written() -> whether all that was printed is: Lua's 'print' does not say,
+** and what failed once is forgotten by the next write. */
+static int l_is_written (lua_State *L) {
+  lua_pushboolean(L, fflush(stdout) == 0 && !ferror(stdout));
   return 1;
+}
+
+/* caught_signal() -> the name of the signal that arrived; nil: none */
+static int l_caught_signal (lua_State *L) {
+  for (size_t i = 0; i < ENDINGS; i++)
+    if (endings[i].number == caught) {
+      lua_pushstring(L, endings[i].name);
+      return 1;
+    }
+  return 0;
 }
 
 const luaL_Reg system_functions[] = {{"now", l_now},
@@ -210,10 +251,13 @@ const luaL_Reg system_functions[] = {{"now", l_now},
                                      {"weigh", l_weigh},
                                      {"url_problem", l_url_problem},
                                      {"is_terminal", l_is_terminal},
+                                     {"terminal_size", l_terminal_size},
+                                     {"read_hidden", l_read_hidden},
+                                     {"versions", l_versions},
                                      {"descriptors", l_descriptors},
-                                     {"hold_signals", l_hold_signals},
-                                     {"wait_signal", l_wait_signal},
                                      {"catch_signals", l_catch_signals},
                                      {"caught_signal", l_caught_signal},
+                                     {"end_on_interrupt", l_end_on_interrupt},
                                      {"fill_streams", l_fill_streams},
+                                     {"is_written", l_is_written},
                                      {NULL, NULL}};

@@ -1,4 +1,4 @@
-/* Transfers as Lua sees them: they tell what became of them, and close. */
+/* Transfers as Lua sees them: read their outcome, and close them. */
 
 #include "binding/handles.h"
 
@@ -12,6 +12,7 @@ TransferBox *newtransfer (lua_State *L, TransferKind kind) {
   TransferBox *box = lua_newuserdatauv(L, sizeof *box, 0);
   box->transfer = NULL;
   box->kind = kind;
+  box->data = LUA_NOREF;
   luaL_setmetatable(L, TRANSFER_T);
   return box;
 }
@@ -93,6 +94,28 @@ static int l_status (lua_State *L) {
   return 1;
 }
 
+/* Milliseconds as seconds; what is unknown is left out. */
+static void setms (lua_State *L, const char *name, int ms) {
+  if (ms < 0)
+    return;
+  lua_pushnumber(L, (lua_Number)ms / 1000);
+  lua_setfield(L, -2, name);
+}
+
+/* connection() -> a table as the Connection of core/transfer.h: name, tcp, tls
+** in seconds, untrusted, address, date */
+static int l_connection (lua_State *L) {
+  const Connection *c = transfer_connection(checkopen(L));
+  lua_createtable(L, 0, 6);
+  setms(L, "name", c->name_ms);
+  setms(L, "tcp", c->tcp_ms);
+  setms(L, "tls", c->tls_ms);
+  setboolean(L, "untrusted", c->untrusted);
+  setstring(L, "address", c->address);
+  setstring(L, "date", c->date);
+  return 1;
+}
+
 static int l_url (lua_State *L) {
   lua_pushstring(L, transfer_url(checkopen(L)));
   return 1;
@@ -127,7 +150,7 @@ static int pushpause (lua_State *L, int64_t ms) {
   return 1;
 }
 
-/* continue(url) -> seconds until then; nil: it does not */
+/* continue(url) -> seconds until it resumes; nil: it cannot */
 static int l_continue (lua_State *L) {
   Transfer *t = checkkind(L, KIND_DOWNLOAD);
   return pushpause(L, download_continue(t, luaL_checkstring(L, 2)));
@@ -138,13 +161,14 @@ static int l_is_held (lua_State *L) {
   return 1;
 }
 
-/* keep() -> whether what is held has its name now; else see failure() */
+/* keep() -> whether the held file is given its final name, of which another
+** event "done" tells; else see failure() */
 static int l_keep (lua_State *L) {
   lua_pushboolean(L, download_keep(checkkind(L, KIND_DOWNLOAD)) == 0);
   return 1;
 }
 
-/* restart() -> seconds until what is held comes anew; nil: it does not */
+/* restart() -> seconds until the download starts again; nil: it does not */
 static int l_restart (lua_State *L) {
   return pushpause(L, download_again(checkkind(L, KIND_DOWNLOAD)));
 }
@@ -158,8 +182,8 @@ static int l_duration (lua_State *L) {
   return 1;
 }
 
-/* lacks() -> whether its file system has no locks, no sync, no way to refuse a
-** name that is taken */
+/* lacks() -> whether its file system has no locks, no sync, no rename without
+** replacing */
 static int l_lacks (lua_State *L) {
   unsigned lacks = download_lacks(checkkind(L, KIND_DOWNLOAD));
   lua_pushboolean(L, (lacks & PART_LACKS_LOCK) != 0);
@@ -168,14 +192,14 @@ static int l_lacks (lua_State *L) {
   return 3;
 }
 
-/* Seconds until a request whose reply is of no use is made again; nil: it is
+/* Seconds until a request with an unusable reply is repeated; nil: it is
 ** not. */
 static int l_again (lua_State *L) {
   return pushpause(L, request_again(checkkind(L, KIND_REQUEST)));
 }
 
-/* sha256() -> hexadecimal digits of what was sent, or came, as a whole; nil
-** where `hash` was not set */
+/* sha256() -> hexadecimal digits of all that was sent, or received; nil unless
+** `hash` was set */
 static int l_sha256_of (lua_State *L) {
   const TransferBox *box = luaL_checkudata(L, 1, TRANSFER_T);
   const unsigned char *sum;
@@ -190,6 +214,17 @@ static int l_sha256_of (lua_State *L) {
   digest_hex(sum, text);
   lua_pushstring(L, text);
   return 1;
+}
+
+/* head() -> ETag of the last reply to a request, "" without one; its
+** Content-Length, if it had one */
+static int l_head (lua_State *L) {
+  Transfer *t = checkkind(L, KIND_REQUEST);
+  lua_pushstring(L, request_etag(t));
+  if (request_length(t) < 0)
+    return 1;
+  camb_pushcount(L, request_length(t));
+  return 2;
 }
 
 static int l_feed (lua_State *L) {
@@ -220,6 +255,8 @@ static int l_close (lua_State *L) {
   Transfer *t = box->transfer;
   box->transfer = NULL;
   transfer_close(t);
+  luaL_unref(L, LUA_REGISTRYINDEX, box->data);
+  box->data = LUA_NOREF;
   return 0;
 }
 
@@ -237,6 +274,7 @@ static const luaL_Reg methods[] = {{"id", l_id},
                                    {"status", l_status},
                                    {"url", l_url},
                                    {"attempts", l_attempts},
+                                   {"connection", l_connection},
                                    {"path", l_path},
                                    {"bytes", l_bytes},
                                    {"disposition", l_disposition},
@@ -248,17 +286,13 @@ static const luaL_Reg methods[] = {{"id", l_id},
                                    {"duration", l_duration},
                                    {"continue", l_continue},
                                    {"again", l_again},
+                                   {"head", l_head},
                                    {"feed", l_feed},
                                    {"is_sent", l_is_sent},
                                    {"named", l_named},
                                    {"close", l_close},
                                    {NULL, NULL}};
 
-static const luaL_Reg metamethods[] = {{"__gc", l_close},
-                                       {"__close", l_close},
-                                       {"__tostring", l_tostring},
-                                       {NULL, NULL}};
-
 void register_transfer (lua_State *L) {
-  newtype(L, TRANSFER_T, metamethods, methods);
+  newtype(L, TRANSFER_T, methods, l_close, l_tostring);
 }

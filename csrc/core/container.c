@@ -89,7 +89,7 @@ void container_add (Container *c, const void *data, size_t size) {
 
 bool container_is_whole (Container *c) {
   while (c->reader == NULL && !c->broken && c->have > 0 && c->skip == 0)
-    settle(c); /* shorter than what is looked at first */
+    settle(c); /* shorter than the first look needs */
   return c->reader != NULL && !c->broken && (c->ended || c->skip == 0) &&
          c->reader->is_whole(c);
 }

@@ -1,6 +1,6 @@
-/* Whether an audio file that came without a length is whole, told by its
-** container: by totals that it states, by frames, chunks, boxes or pages that
-** end where the file does.  It is read as it comes, and nothing of it is
+/* Whether an audio file that came without a length is whole, judged by its
+** container: by the totals it states, or by frames, chunks, boxes or pages that
+** end where the file does.  Its bytes are read as they arrive, and none are
 ** kept. */
 
 #ifndef CAMB_CONTAINER_H
@@ -27,8 +27,8 @@ typedef struct Reader {
 } Reader;
 
 typedef struct Container {
-  const Reader *reader; /* NULL: not known yet, or of no format that is read */
-  bool strict;          /* somebody will ask whether it is whole */
+  const Reader *reader; /* NULL: not known yet, or no reader for it */
+  bool strict;          /* the caller will ask whether it is whole */
   bool scans;
   bool ended;  /* what follows does not count */
   bool broken; /* nothing that can be read */
@@ -69,8 +69,8 @@ void container_begin (Container *c, bool strict);
 /* Take the file's next bytes. */
 void container_add (Container *c, const void *data, size_t size);
 
-/* True when the file, of which this was all, says that nothing is missing.
-** Only where 'strict'. */
+/* True if the file, now complete, says that nothing is missing.  Only if
+** 'strict'. */
 bool container_is_whole (Container *c);
 
 /* Seconds of sound, as the file states or as its frames add up to; below 0: not

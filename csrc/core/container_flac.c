@@ -107,9 +107,9 @@ static void add_to_header (Container *c, unsigned char byte) {
     c->have = 0;
 }
 
-/* What programs put behind the last frame.  A checksum may be zero by chance:
-** only where all samples have begun, and a tag's magic follows, was it the
-** last. */
+/* What programs append after the last frame.  A checksum may be zero by chance:
+** the frame was the last one only if all samples have begun and a tag's magic
+** follows. */
 static void add_to_tag (Container *c, unsigned char byte) {
   static const char id3[] = "TAG", ape[] = "APETAGEX";
   const char *magic = c->have == 0        ? byte == 'T' ? id3 : ape

@@ -20,8 +20,8 @@ static bool is_trailer (const unsigned char *head, size_t size) {
   return zeros == size;
 }
 
-/* What is in 'head' is no frame: pass over an ID3v1 tag, of which the end is
-** known, and take 'n' bytes then; end at other tags. */
+/* 'head' holds no frame: skip an ID3v1 tag, whose length is known, then take
+** 'n' bytes; stop at other tags. */
 static void end_frames (Container *c, size_t n) {
   if (c->samples > 0 && head_is(c, 0, "TAG"))
     next_head(c, 128 - c->have, n);

@@ -6,7 +6,7 @@
 enum { FORM, CHUNK, WIDE, FORMAT, PADDING };
 enum { WIDE_BYTES = 24, FORMAT_CHUNK_BYTES = 16 };
 
-/* What programs write that do not know the size, as they write into a pipe. */
+/* Written by programs that cannot know the size, as they write to a pipe. */
 #define UNKNOWN_SIZE 0x7FFFF000u
 /* Programs differ about what is counted. */
 #define SLACK 8
@@ -15,8 +15,8 @@ static bool is_known (uint64_t size) {
   return size != 0 && size < UNKNOWN_SIZE;
 }
 
-/* Pass over the rest of a chunk of 'size', of which 'seen' bytes are there.  It
-** is filled up to an even size, but for the last one of some programs. */
+/* Skip the rest of a chunk of 'size', of which 'seen' bytes are there.  Chunks
+** are padded to an even size, except the last one of some programs. */
 static void end_chunk (Container *c, uint64_t size, uint64_t seen) {
   c->stage = size % 2 != 0 ? PADDING : CHUNK;
   next_head(c, size - seen, size % 2 != 0 ? 1 : 8);

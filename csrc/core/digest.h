@@ -1,6 +1,6 @@
 /* SHA-256 (FIPS 180-4), and the header in which a server says what a body's
 ** digest is (Repr-Digest, RFC 9530).  The client links libcurl and nothing
-** else, and libcurl lends no hash: hence ours. */
+** else, and libcurl exports no hash: hence this one. */
 
 #ifndef CAMB_DIGEST_H
 #define CAMB_DIGEST_H
@@ -25,7 +25,7 @@ void digest_begin (Digest *d);
 /* Take 'size' bytes. */
 void digest_add (Digest *d, const void *data, size_t size);
 
-/* End, and write the digest.  'd' has to begin again. */
+/* End, and write the digest.  Begin again before 'd' is reused. */
 void digest_end (Digest *d, unsigned char out[DIGEST_BYTES]);
 
 /* A digest in base64, or in hexadecimal digits. */

@@ -1,9 +1,10 @@
-/* Downloads: what the reply says decides whether bytes are appended, begun
-** anew, or refused. */
+/* Downloads: the reply's headers decide whether its bytes are appended, replace
+** those that are there, or are refused. */
 
 #include "download.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,38 +17,39 @@
 #include "transfer_private.h"
 
 #define LEAST_BUFFER (16L << 10)
-#define MOST_BUFFER (512L << 10)
-#define REDIRECT_LIMIT 5L
 
-/* What the head of a reply says of the bytes behind it. */
+/* What a reply's headers say about its body. */
 typedef enum Answer {
   ANSWER_TAKEN,   /* they are written, or nothing came yet */
-  ANSWER_CHANGED, /* they are of another file than those that are there */
-  ANSWER_ODD,     /* they are not those that were asked for */
-  ANSWER_PACKED   /* they are gzip, for which nobody asked */
+  ANSWER_CHANGED, /* they belong to another file than those on disk */
+  ANSWER_ODD,     /* they are not the requested ones */
+  ANSWER_PACKED   /* they are gzip, which was not requested */
 } Answer;
 
 typedef struct Download {
   Transfer base;
   PartFile file;
   bool overwrite;
-  bool hold;  /* what nobody vouches for is not named: see download_keep */
-  bool held;  /* so it is */
-  bool begun; /* this attempt's first body byte was judged */
+  bool hold;        /* an unverified file gets no name yet: see download_keep */
+  bool held;        /* it has no name yet */
+  bool begun;       /* this attempt's first body byte was judged */
   bool asked_range; /* this attempt asked for the rest */
-  bool whole_only;  /* the next one had better not */
+  bool whole_only;  /* the next one must not */
   bool unpacks;     /* libcurl unpacks what is gzip */
   Answer answer;
+  Work commit;           /* syncs the file and names it */
+  bool commits;          /* and has the file until that is done */
   PartStatus disk;       /* of the last write */
   int disk_error;        /* errno of it */
   int64_t total;         /* bytes of the whole stem; -1: not said */
-  int64_t limit;         /* where the part that is coming ends; -1: not said */
-  int64_t most;          /* bytes when something was won last */
-  int renewals;          /* times that it went on from another URL */
-  int spoiled;           /* times since then that it came and was no use */
-  char etag[128];        /* as it was sent with those bytes, weak ones too */
+  int64_t limit;         /* end of the part that is coming; -1: not said */
+  int64_t most;          /* bytes at the last progress */
+  int renewals;          /* times it resumed from another URL */
+  int spoiled;           /* unusable replies since then */
+  char etag[128];        /* as sent with those bytes, weak ones too */
   char modified[40];     /* Last-Modified of them */
-  const char *validator; /* of the two, what says "the same bytes"; or NULL */
+  const char *validator; /* the one of the two that proves "the same bytes"; or
+                         ** NULL */
   Container container;
   bool hash; /* the digest is wanted, whether or not one is expected */
   Digest digest;
@@ -86,9 +88,9 @@ static int64_t read_size (const Exchange *x) {
   return total;
 }
 
-/* A weak ETag says "equivalent", and what is in no quotes is no ETag.  A date
-** says "the same bytes" only where the file was older than its second when it
-** was sent (RFC 9110 8.8.2.2). */
+/* A weak ETag only says "equivalent", and an unquoted one is invalid.  A date
+** says "the same bytes" only if the file was older than that second when it was
+** sent (RFC 9110 8.8.2.2). */
 static const char *find_validator (const Download *d, const Exchange *x) {
   time_t modified, sent;
   if (d->etag[0] == '"')
@@ -98,8 +100,8 @@ static const char *find_validator (const Download *d, const Exchange *x) {
   return modified != -1 && sent != -1 && sent > modified ? d->modified : NULL;
 }
 
-/* No audio begins so.  A label alone is not believed: there are hosts that
-** keep one of an upload ("aws-chunked") with bytes that are plain. */
+/* No audio begins like this.  The header alone is not trusted: some hosts keep
+** the one of an upload ("aws-chunked") although the bytes are plain. */
 static bool is_packed (const Exchange *x, const char *data, size_t size) {
   return size >= 2 && memcmp(data, "\x1F\x8B", 2) == 0 &&
          (curl_strequal(x->content_encoding, "gzip") ||
@@ -111,7 +113,7 @@ static void note_size (Session *s, int64_t bytes) {
     s->most_bytes = bytes;
 }
 
-/* Of what is unpacked neither the length nor the digest are the file's. */
+/* If libcurl unpacks a reply, its length and digest are not the file's. */
 static Answer begin_whole (Download *d, const Exchange *x, int64_t total) {
   bool encoded = d->unpacks && x->content_encoding[0] != '\0';
   d->total = encoded ? -1 : total;
@@ -128,8 +130,8 @@ static Answer begin_whole (Download *d, const Exchange *x, int64_t total) {
   return ANSWER_TAKEN;
 }
 
-/* There are hosts that know Range but not If-Range: the validator has to come
-** again, as RFC 9110 15.3.7 has it of an ETag. */
+/* Some hosts know Range but not If-Range: the reply must repeat the validator,
+** as RFC 9110 15.3.7 requires of an ETag. */
 static Answer begin_rest (Download *d, const Exchange *x, const Part *part) {
   const char *same = d->validator == d->etag ? x->etag : x->last_modified;
   if ((same[0] != '\0' && strcmp(same, d->validator) != 0) ||
@@ -160,7 +162,7 @@ static Answer judge (Download *d, const Exchange *x, long status) {
                                                       : ANSWER_ODD;
 }
 
-/* 203: a proxy has changed what it hands on. */
+/* 203: a proxy has changed the reply. */
 static bool has_stem (long status) {
   return status == 200 || status == 203 || status == 206;
 }
@@ -179,6 +181,8 @@ static size_t on_body (char *data, size_t one, size_t size, void *arg) {
   long status = exchange_status(x);
   if (!has_stem(status))
     return exchange_on_body(data, one, size, x);
+  if (!d->unpacks && transfer_must_pause(&d->base))
+    return CURL_WRITEFUNC_PAUSE;
   if (!d->begun)
     d->answer = is_packed(x, data, size) ? ANSWER_PACKED : judge(d, x, status);
   d->begun = true;
@@ -200,14 +204,18 @@ static int add_header (Download *d, const char *line) {
   return 0;
 }
 
-/* Without a validator the bytes that are there may be of another file: all of it
-** is asked for, and they are thrown away when it comes. */
+/* Without a validator the bytes on disk may belong to another file: the whole
+** file is requested, and they are discarded when it arrives. */
 static int ask_for_rest (Download *d, Exchange *x) {
   char range[48], condition[160];
+  const struct curl_slist *line;
   d->asked_range = d->file.size != 0 && d->validator != NULL && !d->whole_only;
   d->whole_only = false;
   if (!d->asked_range)
     return 0;
+  for (line = d->base.headers; line != NULL; line = line->next)
+    if (add_header(d, line->data) != 0)
+      return -1;
   snprintf(range, sizeof range, "Range: bytes=%lld-", (long long)d->file.size);
   snprintf(condition, sizeof condition, "If-Range: %s", d->validator);
   if (add_header(d, range) != 0 || add_header(d, condition) != 0)
@@ -218,8 +226,9 @@ static int ask_for_rest (Download *d, Exchange *x) {
 
 static void follow_redirects (const Transfer *t, CURL *easy) {
   bool secure = strncmp(t->url, "https:", 6) == 0;
-  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
-  curl_easy_setopt(easy, CURLOPT_MAXREDIRS, REDIRECT_LIMIT);
+  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION,
+                   (long)(t->signature.scope == NULL));
+  curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)REDIRECT_LIMIT);
 #if LIBCURL_VERSION_NUM >= 0x075500
   curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR,
                    secure ? "https" : "http,https");
@@ -229,12 +238,12 @@ static void follow_redirects (const Transfer *t, CURL *easy) {
 #endif
 }
 
-/* As large as the files before: memory by the half megabyte comes from the
-** system each time, and goes back. */
+/* No larger than the files so far: half a megabyte would be taken from the
+** system, and returned to it, for each. */
 static long buffer_size (const Session *s) {
   int64_t most = s->most_bytes;
-  long size = LEAST_BUFFER;
-  while (size < MOST_BUFFER && (most == 0 || size < most))
+  long size = LEAST_BUFFER, limit = session_buffer(s);
+  while (size < limit && (most == 0 || size < most))
     size *= 2;
   return size;
 }
@@ -269,23 +278,23 @@ static void cleanup (Transfer *t) {
 
 static void fail_disk (Download *d, PartStatus status, int error) {
   Transfer *t = &d->base;
-  const char *reason = status == PART_EXISTS ? "another file has the name"
-                       : status == PART_BUSY ? "another process has taken it"
+  const char *reason = status == PART_EXISTS ? "another file has this name"
+                       : status == PART_BUSY ? "another process is writing it"
                                              : strerror(error);
   transfer_fail(t, NULL, FAILURE_FILE, "%s", reason);
   t->failure.exists = status == PART_EXISTS;
   t->failure.path = t->failure.exists ? d->file.path : d->file.part;
 }
 
-/* Not what was asked for; after a pause it may be.  'kind' says what is counted,
-** 'reason' is a phrase. */
+/* Not what was requested; after a pause it may be.  'kind' says what is
+** counted, 'reason' is a phrase. */
 static void try_again (Download *d, Exchange *x, RetryKind kind,
                        const char *reason) {
   if (!transfer_try_again(&d->base, x, kind, reason))
     transfer_fail(&d->base, x, FAILURE_PROTOCOL, "%s", reason);
 }
 
-/* A stem that is paid for may come yet. */
+/* A paid stem may still appear. */
 static void wait_for_it (Download *d, Exchange *x, const char *reason) {
   if (d->base.patience_ms > 0)
     try_again(d, x, RETRY_ABSENT, reason);
@@ -293,7 +302,7 @@ static void wait_for_it (Download *d, Exchange *x, const char *reason) {
     transfer_fail(&d->base, x, FAILURE_PROTOCOL, "%s", reason);
 }
 
-/* A page, most likely, that says what is not there yet. */
+/* Most likely a page that says that the stem is not there yet. */
 static void refuse_body (Download *d, Exchange *x) {
   char reason[96];
   bool has_type = x->content_type[0] != '\0';
@@ -305,8 +314,8 @@ static void refuse_body (Download *d, Exchange *x) {
     wait_for_it(d, x, reason);
 }
 
-/* It came, and is no use.  A host that sends the like each time is believed
-** after as many times as there are retries. */
+/* It arrived and is unusable.  A host that sends the like each time is believed
+** once the retries are used up. */
 static void begin_anew (Download *d, Exchange *x, const char *reason) {
   d->validator = NULL;
   if (d->spoiled++ >= d->base.budget)
@@ -315,8 +324,8 @@ static void begin_anew (Download *d, Exchange *x, const char *reason) {
     try_again(d, x, RETRY_FREE, reason);
 }
 
-/* Bytes won are worth patience: nothing is counted while some come that can be
-** kept.  Those that were thrown away do not count a second time. */
+/* Progress resets the retry count: nothing is counted while bytes arrive that
+** can be kept.  Bytes that were discarded do not count a second time. */
 static bool has_won (Download *d) {
   if (d->file.size <= d->most || d->validator == NULL ||
       !partfile_is_audio(&d->file))
@@ -332,7 +341,7 @@ static void resume (Download *d, Exchange *x, CURLcode code) {
   transfer_retry(&d->base, x, code);
 }
 
-/* The host says that this was all, the file that it is not. */
+/* The host says that this was all; the file says that it is not. */
 static void end_early (Download *d, Exchange *x) {
   static const char reason[] = "the file ends early, and its host gives no "
                                "length";
@@ -356,13 +365,45 @@ static bool is_vouched_for (const Download *d) {
   return d->total >= 0 || d->expected[0] != '\0';
 }
 
-/* Sync it and name it. */
-static void keep (Download *d, Exchange *x) {
-  PartStatus status = partfile_commit(&d->file, d->overwrite);
-  if (status != PART_OK)
-    fail_disk(d, status, errno);
+static Download *of_commit (Work *work) {
+  return (Download *)((char *)work - offsetof(Download, commit));
+}
+
+/* In the worker's thread. */
+static void run_commit (Work *work) {
+  Download *d = of_commit(work);
+  d->disk = partfile_commit(&d->file, d->overwrite);
+  d->disk_error = errno;
+}
+
+static void on_committed (Work *work) {
+  Download *d = of_commit(work);
+  d->commits = false;
+  if (d->disk != PART_OK)
+    fail_disk(d, d->disk, d->disk_error);
   else
-    transfer_succeed(&d->base, x);
+    transfer_conclude(&d->base);
+}
+
+/* Sync the file and name it. */
+static void begin_commit (Download *d) {
+  d->commits = true;
+  d->commit.run = run_commit;
+  d->commit.done = on_committed;
+  session_work(d->base.session, &d->commit);
+}
+
+static void keep (Download *d, Exchange *x) {
+  transfer_settle(&d->base, x);
+  begin_commit(d);
+}
+
+/* Of a file that is being named only its end can tell what became of it. */
+static void stop (Transfer *t) {
+  Download *d = (Download *)t;
+  if (d->commits)
+    session_cancel_work(t->session, &d->commit);
+  d->commits = false;
 }
 
 /* Without a Content-Length it may have been cut in its headers. */
@@ -401,14 +442,15 @@ static void complete (Download *d, Exchange *x) {
     keep(d, x);
 }
 
-/* Statuses by which a host says that it is not there, whatever is asked for. */
+/* Statuses by which a host says that the file is missing, whatever the
+** range. */
 static bool is_outage (long status) {
   return status == 408 || status == 429 || status == 502 || status == 503 ||
          status == 504;
 }
 
-/* A whole reply without a stem.  A range may be what the host cannot answer,
-** where it says so, or when there was no other reason the time before. */
+/* A whole reply without a stem.  The range may be what the host cannot serve:
+** if its status says so, or if the attempt before was fruitless, too. */
 static void refused (Download *d, Exchange *x, long status) {
   char reason[32];
   bool range = status == 304 || status == 412 || status == 416;
@@ -443,7 +485,7 @@ static void answered_oddly (Download *d, Exchange *x) {
     try_again(d, x, RETRY_ABSENT, "the file has changed");
   } else {
     d->whole_only = true;
-    try_again(d, x, RETRY_ABSENT, "a range that was not asked for");
+    try_again(d, x, RETRY_ABSENT, "a range that was not requested");
   }
 }
 
@@ -474,7 +516,11 @@ static void destroy (Transfer *t) {
   partfile_close(&((Download *)t)->file);
 }
 
-static const TransferType type = {prepare, finish, NULL, cleanup, destroy};
+static const TransferType type = {.prepare = prepare,
+                                  .finish = finish,
+                                  .stop = stop,
+                                  .cleanup = cleanup,
+                                  .destroy = destroy};
 
 Transfer *download_open (Session *s, const DownloadOptions *options) {
   Download *d = calloc(1, sizeof *d);
@@ -497,7 +543,7 @@ int64_t download_continue (Transfer *t, const char *url) {
   Download *d = (Download *)t;
   int64_t ms;
   if (t->session == NULL || t->failure.kind != FAILURE_HTTP)
-    return -1; /* after a fault of the disk the file is not what 'size' says */
+    return -1; /* after a disk error the file does not match 'size' */
   ms = has_won(d) || d->renewals++ == 0
          ? 0
          : transfer_pause(t, RETRY_ABSENT, t->failure.retry_after_s);
@@ -513,14 +559,17 @@ bool download_is_held (const Transfer *t) {
 
 int download_keep (Transfer *t) {
   Download *d = (Download *)t;
-  PartStatus status;
   if (!d->held)
     return -1;
+  if (t->session == NULL || transfer_reopen(t) != 0) {
+    transfer_fail(
+      t, NULL, t->session == NULL ? FAILURE_CANCELLED : FAILURE_MEMORY,
+      t->session == NULL ? "the client was closed" : "out of memory");
+    return -1;
+  }
   d->held = false;
-  status = partfile_commit(&d->file, d->overwrite);
-  if (status != PART_OK)
-    fail_disk(d, status, errno);
-  return status == PART_OK ? 0 : -1;
+  begin_commit(d);
+  return 0;
 }
 
 int64_t download_again (Transfer *t) {
@@ -543,12 +592,13 @@ double download_duration (const Transfer *t) {
 
 const char *download_path (const Transfer *t) {
   const Download *d = (const Download *)t;
-  return d->file.fd < 0 ? d->file.path : NULL;
+  bool is_kept = d->file.fd < 0 || d->file.is_private;
+  return !d->commits && is_kept ? d->file.path : NULL;
 }
 
 const unsigned char *download_sha256 (const Transfer *t) {
   const Download *d = (const Download *)t;
-  return d->hash && d->file.fd < 0 ? d->sum : NULL;
+  return d->hash && !d->commits && d->file.fd < 0 ? d->sum : NULL;
 }
 
 unsigned download_lacks (const Transfer *t) {

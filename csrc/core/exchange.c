@@ -33,8 +33,8 @@ static const char *value_of (const char *line, size_t size, const char *name,
   return line;
 }
 
-/* Some values go out again in a request or in a sentence, so one with control
-** characters, such as a CR alone, is none (RFC 9110 5.5). */
+/* Some values are passed on in requests and messages, so one with control
+** characters, such as a bare CR, is ignored (RFC 9110 5.5). */
 static bool is_clean (const char *value, size_t length) {
   for (size_t i = 0; i < length; i++)
     if ((unsigned char)value[i] < ' ' ? value[i] != '\t' : value[i] == 0x7F)
@@ -78,6 +78,10 @@ static size_t on_header (char *line, size_t one, size_t size, void *arg) {
   NOTE(disposition, "Content-Disposition");
   NOTE(content_range, "Content-Range");
   NOTE(content_encoding, "Content-Encoding");
+  if (x->location[0] == '\0') { /* where a 201 or 202 may name what it made */
+    NOTE(location, "Content-Location");
+    NOTE(location, "Operation-Location");
+  }
   NOTE(location, "Location");
   NOTE(date, "Date");
   NOTE(retry_after, "Retry-After");
@@ -95,8 +99,8 @@ static bool keep (Exchange *x, const char *data, size_t size) {
   return !x->no_memory;
 }
 
-/* Of an error's body the beginning is kept and the rest is read away, so that
-** the connection stays usable, up to the ceiling of any reply. */
+/* The beginning of an error's body is kept and the rest drained, up to the
+** ceiling of any reply, so that the connection stays usable. */
 static bool keep_error (Exchange *x, const char *data, size_t size) {
   size_t room = x->error_limit - x->body.size;
   x->discarded += size;

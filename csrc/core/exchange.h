@@ -30,8 +30,8 @@ typedef struct Exchange {
   size_t header_bytes;
   long status; /* of the reply whose head came last; 0: none, or a 1xx */
   bool has_retry_after;
-  bool overflow;  /* a ceiling was passed: the reply is no use */
-  bool no_memory; /* what is to be done with the reply cannot be */
+  bool overflow;  /* a ceiling was passed: the reply is unusable */
+  bool no_memory; /* there was none for the reply */
   char etag[128]; /* "" when there is none or it is too long */
   char last_modified[40];
   char repr_digest[192];
@@ -61,8 +61,8 @@ void exchange_keep_body (Exchange *x);
 /* The write callback behind that, for callers with one of their own. */
 size_t exchange_on_body (char *data, size_t one, size_t size, void *arg);
 
-/* The request goes out, for the first time or, as libcurl may decide, again:
-** what came before is no reply to it. */
+/* The request is sent, for the first time or, if libcurl decides so, again:
+** whatever came before is not its reply. */
 void exchange_begin (Exchange *x);
 
 /* Status of the reply, 0 when there was none. */
@@ -75,7 +75,7 @@ bool exchange_is_multiplexed (const Exchange *x);
 ** -1 when it did not ask. */
 long exchange_retry_after (const Exchange *x);
 
-/* What went wrong, in libcurl's own words where it has any. */
+/* What went wrong, in libcurl's own words if it has any. */
 const char *exchange_error (const Exchange *x, CURLcode code);
 
 #endif

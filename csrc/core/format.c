@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Tags, and pieces of zeros, that are looked behind. */
+/* Tags, and runs of zeros, that are skipped at most. */
 #define LOOKS 4096
 
 enum { FLAC, WAV, MP3, AAC, M4A, OGG, FORMATS };
@@ -58,8 +58,7 @@ static bool is_adts_frame (const unsigned char *data, size_t size) {
          (data[2] & 0x3C) <= 0x30;
 }
 
-/* Its size is written in seven bits a byte, and leaves out the header and the
-** footer. */
+/* Its size has seven bits per byte, and excludes the header and the footer. */
 int64_t format_id3_size (const void *bytes, size_t size) {
   const unsigned char *data = bytes;
   if (size < 10 || !has(data, size, 0, "ID3"))
@@ -69,7 +68,7 @@ int64_t format_id3_size (const void *bytes, size_t size) {
           (int64_t)(data[8] & 0x7F) << 7 | (int64_t)(data[9] & 0x7F));
 }
 
-/* The same of an APEv2 tag, whose size leaves out the header alone. */
+/* The same for an APEv2 tag, whose size excludes only the header. */
 static int64_t ape_size (const unsigned char *data, size_t size) {
   if (size < 16 || !has(data, size, 0, "APETAGEX"))
     return 0;
@@ -108,7 +107,10 @@ static int64_t padding (const unsigned char *data, size_t size) {
   return n;
 }
 
-const Format *format_find (FormatRead *read, void *file) {
+/* Up to 'room' bytes of a file from 'at' on: how many there are. */
+typedef size_t FormatRead (void *file, int64_t at, void *out, size_t room);
+
+static const Format *find (FormatRead *read, void *file) {
   unsigned char data[FORMAT_BYTES];
   int64_t at = 0, skip, looks = 0;
   bool tagged = false;
@@ -141,7 +143,7 @@ static size_t read_bytes (void *file, int64_t at, void *out, size_t room) {
 
 const Format *format_detect (const void *data, size_t size) {
   Bytes bytes = {data, size};
-  return format_find(read_bytes, &bytes);
+  return find(read_bytes, &bytes);
 }
 
 static size_t read_file (void *file, int64_t at, void *out, size_t room) {
@@ -150,7 +152,7 @@ static size_t read_file (void *file, int64_t at, void *out, size_t room) {
 }
 
 const Format *format_of_file (int fd) {
-  return format_find(read_file, &fd);
+  return find(read_file, &fd);
 }
 
 const Format *format_at (size_t index) {

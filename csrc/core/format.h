@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FORMAT_BYTES 64 /* of them a beginning tells its format */
+#define FORMAT_BYTES 64 /* that suffice to recognise a format */
 
 typedef struct Format {
   const char *name;         /* "FLAC" */
@@ -16,18 +16,12 @@ typedef struct Format {
   bool accepted;            /* the service takes it as a source */
 } Format;
 
-/* Up to 'room' bytes of a file from 'at' on: how many there are. */
-typedef size_t FormatRead (void *file, int64_t at, void *out, size_t room);
-
-/* The format of the audio that 'file' begins with, behind tags (ID3v2, APEv2)
+/* The format of the audio that 'data' begins with, behind tags (ID3v2, APEv2)
 ** and zeros; static, NULL when it is none of FLAC, WAV, MP3, AAC (ADTS), M4A/MP4
 ** and Ogg.  Behind an ID3v2 tag and nothing that is known it is MP3. */
-const Format *format_find (FormatRead *read, void *file);
-
-/* The same of bytes in memory. */
 const Format *format_detect (const void *data, size_t size);
 
-/* The same of an open file. */
+/* The same for an open file. */
 const Format *format_of_file (int fd);
 
 /* The bytes of an ID3v2 tag that 'data' begins with; 0: it begins with none. */
@@ -37,8 +31,8 @@ int64_t format_id3_size (const void *data, size_t size);
 const Format *format_at (size_t index);
 
 /* The format of files whose names end in 'extension', in lower case and without
-** the dot; NULL: of none.  'is_recording': such a name alone says that it is one
-** which the service takes ("mp4"), and no film ("mov"). */
+** the dot; NULL: none.  'is_recording': the name alone marks a recording that
+** the service takes ("mp4"), and not a film ("mov"). */
 const Format *format_named (const char *extension, bool *is_recording);
 
 #endif

@@ -1,4 +1,4 @@
-/* Turns of transfers, host by host, and starts in even distances. */
+/* Queues transfers by host, and spaces starts evenly. */
 
 #include "host_queue.h"
 
@@ -59,8 +59,8 @@ void host_queue_part (HostQueues *queues, Transfer *t) {
     discard(queues, queue);
 }
 
-/* Each upload has a connection of its own, and a quarter of them is kept free of
-** uploads, which may last for hours while polls want to be on time. */
+/* Each upload has a connection of its own, and a quarter of them is kept free
+** of uploads, which may last for hours while polls must stay on time. */
 static bool has_room (const HostQueue *queue, bool is_long) {
   int connections = queue->connections;
   int kept = connections > 1 ? (connections + 3) / 4 : 0;

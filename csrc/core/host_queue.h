@@ -1,8 +1,8 @@
-/* When transfers may start.  A host takes as many at a time as it may have
-** connections, and the others wait their turn in the order in which they came.
-** libcurl can queue them, too, but for each connection that falls free it wakes
-** all that wait, and each of those builds its request anew: with thousands of
-** polls that would be most of the work. */
+/* When transfers may start.  Each host runs as many at once as it may have
+** connections, and the others wait in the order of their arrival. libcurl can
+** queue them, too, but for each connection that becomes free it wakes all
+** waiters, and each of them builds its request again: with thousands of polls
+** that would be most of the work. */
 
 #ifndef CAMB_HOST_QUEUE_H
 #define CAMB_HOST_QUEUE_H
@@ -55,7 +55,7 @@ bool host_queue_enter (HostQueues *queues, struct Transfer *t);
 ** started, NULL when there is none; call it again then, for further ones. */
 struct Transfer *host_queue_leave (struct Transfer *t);
 
-/* The host of 't' takes this many at a time, whatever the limit was. */
+/* The host of 't' takes this many at once, whatever the limit was. */
 void host_queue_widen (struct Transfer *t, int limit);
 
 /* Give the place up, after host_queue_leave; without one it does nothing. */
@@ -63,18 +63,18 @@ void host_queue_part (HostQueues *queues, struct Transfer *t);
 
 /* When the next request to the API may start: evenly spaced to a rate, and not
 ** before the time that the service asked for.  All in milliseconds of clock_ms,
-** in doubles where more requests than one start within one of them. */
+** in doubles, as several requests may start within one of them. */
 typedef struct Pace {
   double gap;          /* between two starts; 0: no limit */
-  double next;         /* the first start that nobody was given */
+  double next;         /* the earliest start not yet given away */
   int64_t quiet_until; /* nothing starts before */
 } Pace;
 
 /* Limit it to 'rate' starts a second; 0: no limit. */
 void pace_set (Pace *p, double rate);
 
-/* A start of one's own, 'now' or later; one that comes to lie before
-** quiet_until has to be taken again. */
+/* Reserve a start, at 'now' or later; one that falls before quiet_until has to
+** be reserved again. */
 int64_t pace_take (Pace *p, int64_t now);
 
 /* Let nothing start before 'until'. */

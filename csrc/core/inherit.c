@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NEAR 64 /* numbers after the one end, among which the other one is */
+#define NEAR 64 /* numbers after one end, among which the other one is */
 
 static void mark (int fd) {
   fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -23,6 +23,10 @@ int inherit_socket (int domain, int type, int protocol) {
     mark(fd);
   return fd;
 #endif
+}
+
+int inherit_close (int fd) {
+  return close(fd);
 }
 
 static bool is_inherited (int fd) {

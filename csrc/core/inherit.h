@@ -4,11 +4,14 @@
 #ifndef CAMB_INHERIT_H
 #define CAMB_INHERIT_H
 
-/* As socket(2), and nobody inherits it. */
+/* As socket(2), but no child process inherits it. */
 int inherit_socket (int domain, int type, int protocol);
 
-/* Nobody inherits 'fd' nor, where it is one end of a socketpair that was just
-** made, the other end.  What is no open descriptor is passed by. */
+/* Close what inherit_socket opened. */
+int inherit_close (int fd);
+
+/* No child process inherits 'fd' or, if it is one end of a socketpair that was
+** just made, the other end.  A number that is not open is ignored. */
 void inherit_not (int fd);
 
 /* The number that the next descriptor of this process will have, -1: none. */

@@ -1,4 +1,4 @@
-/* Writing a file so that nobody ever sees half of it. */
+/* Writing a file so that no process ever sees half of it. */
 
 #include "partfile.h"
 
@@ -46,17 +46,15 @@ static bool lock (PartFile *p) {
   return true;
 }
 
-/* Without O_NONBLOCK a pipe of that name would hold us until it is read. */
+/* Without O_NONBLOCK a pipe of that name would block until it has a reader. */
 static bool open_and_lock (PartFile *p, int more, struct stat *info) {
   int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-  if (p->is_private)
-    p->fd = open(p->part, flags | O_EXCL, 0600);
-  else
-    p->fd = open(p->part, flags | more, 0666);
+  p->fd = open(p->part, flags | more, 0666);
   return p->fd >= 0 && lock(p) && is_named(p, info);
 }
 
-/* A part of before can be opened where no name can be given any more. */
+/* An old part can be opened even in a folder in which names can no longer be
+** created. */
 static bool may_name (const char *base) {
   const char *slash = strrchr(base, '/');
   char folder[PATH_MAX] = ".";
@@ -72,8 +70,8 @@ static bool may_name (const char *base) {
   return access(folder, W_OK | X_OK) == 0;
 }
 
-/* The part of a process that was killed is empty or begins like a stem, as
-** nothing else is ever written; whatever else has the name is another's. */
+/* The part of a killed process is empty or begins like a stem, as nothing else
+** is ever written; any other file of that name is not ours. */
 static bool is_a_part (const PartFile *p, const struct stat *info) {
   return S_ISREG(info->st_mode) &&
          (info->st_size == 0 || format_of_file(p->fd) != NULL);
@@ -86,10 +84,10 @@ static PartStatus refuse (PartFile *p, PartStatus status) {
   return status;
 }
 
-/* Who was killed between link() and unlink() in 'take_free_name' has left the
-** part as a second name of the whole file, which is not ours to write in.
-** Where nothing is locked, another process may write what is there: the name
-** is taken from it, which it finds out before it gives the final one. */
+/* A process killed between link() and unlink() in 'take_free_name' left the
+** part as a second name of the whole file, which must not be written to.
+** Without locks another process may be writing it: it loses the name here, and
+** notices that before it gives the final one. */
 static PartStatus open_locked (PartFile *p) {
   struct stat info;
   bool ours = open_and_lock(p, 0, &info);
@@ -125,27 +123,36 @@ PartStatus partfile_open (PartFile *p, const char *base) {
   return may_name(base) ? open_locked(p) : PART_ERROR;
 }
 
+/* A file without a name disappears with the process.  On systems where no name
+** leads back to an open descriptor, it keeps its name until it is closed. */
+static bool take_name_away (PartFile *p, const char *name) {
+  char path[32];
+  struct stat info;
+  snprintf(path, sizeof path, "/proc/self/fd/%d", p->fd);
+  p->path = strdup(stat(path, &info) == 0 ? path : name);
+  if (p->path == NULL || strcmp(p->path, path) == 0)
+    unlink(name);
+  return p->path != NULL;
+}
+
 PartStatus partfile_open_private (PartFile *p) {
   const char *folder = getenv("TMPDIR");
-  char base[PATH_MAX];
-  PartStatus status;
-  int fd, reason;
+  char name[PATH_MAX];
+  p->is_private = true;
+  p->owner = getpid();
   if (folder == NULL || *folder == '\0')
     folder = "/tmp";
-  if (snprintf(base, sizeof base, "%s/camb-XXXXXX", folder) >= PATH_MAX) {
+  if (snprintf(name, sizeof name, "%s/camb-XXXXXX", folder) >= PATH_MAX) {
     errno = ENAMETOOLONG;
     return PART_ERROR;
   }
-  fd = mkostemp(base, O_CLOEXEC); /* keeps the name until the part has it */
-  if (fd < 0)
+  p->fd = mkostemp(name, O_CLOEXEC);
+  if (p->fd < 0)
     return PART_ERROR;
-  p->is_private = true;
-  status = partfile_open(p, base);
-  reason = errno;
-  unlink(base);
-  close(fd);
-  errno = reason;
-  return status;
+  if (take_name_away(p, name))
+    return PART_OK;
+  errno = ENOMEM;
+  return PART_ERROR;
 }
 
 /* Without this the sync at the end would wait for the whole file at once. */
@@ -161,7 +168,7 @@ static void start_writeback (int fd, int64_t before, int64_t after) {
 #endif
 }
 
-/* Nothing that is not audio comes into the file: see 'is_a_part'. */
+/* Nothing but audio is written to the file: see 'is_a_part'. */
 static PartStatus write_gathered (PartFile *p) {
   const char *from = p->gather;
   int64_t before = p->size - (int64_t)p->held;
@@ -212,25 +219,36 @@ PartStatus partfile_restart (PartFile *p) {
   return PART_OK;
 }
 
-/* An answer of link() that was lost on a network is asked for again, and finds
-** the name taken by itself. */
+/* If a network file system loses the reply to link() and repeats the call, the
+** repetition finds the name taken by this very file. */
 static bool is_linked (const PartFile *p) {
   struct stat file, named;
   return fstat(p->fd, &file) == 0 && lstat(p->path, &named) == 0 &&
          file.st_ino == named.st_ino && file.st_dev == named.st_dev;
 }
 
-/* renameat2 refuses a name that is taken.  Where the system or the file system
-** does not know it, link() does, in two steps; and where there are no links
-** either, a look beforehand has to do. */
+/* Linux' and macOS' way to refuse a name that is taken. */
+static int rename_to_free (const char *from, const char *to) {
+#if defined(RENAME_NOREPLACE)
+  return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+#elif defined(RENAME_EXCL)
+  return renamex_np(from, to, RENAME_EXCL);
+#else
+  (void)from;
+  (void)to;
+  errno = ENOSYS;
+  return -1;
+#endif
+}
+
+/* If the system or the file system does not know that, link() does the same in
+** two steps; without links, too, only a look beforehand is left. */
 static PartStatus take_free_name (PartFile *p) {
   struct stat there;
-#ifdef RENAME_NOREPLACE
-  if (renameat2(AT_FDCWD, p->part, AT_FDCWD, p->path, RENAME_NOREPLACE) == 0)
+  if (rename_to_free(p->part, p->path) == 0)
     return PART_OK;
   if (errno == EEXIST)
     return PART_EXISTS;
-#endif
   if (link(p->part, p->path) == 0 || (errno == EEXIST && is_linked(p))) {
     unlink(p->part);
     return PART_OK;
@@ -241,7 +259,7 @@ static PartStatus take_free_name (PartFile *p) {
   return rename(p->part, p->path) == 0 ? PART_OK : PART_ERROR;
 }
 
-/* What is replaced is the stem, whatever its format was. */
+/* The old stem is replaced, whatever its format was. */
 static void remove_other_formats (const PartFile *p) {
   const Format *format;
   struct stat there;
@@ -254,8 +272,8 @@ static void remove_other_formats (const PartFile *p) {
   }
 }
 
-/* The folder is not synced: after a loss of power the file is whole, under the
-** one name or the other. */
+/* The folder is not synced: after a loss of power the file is whole under one
+** of the two names. */
 static PartStatus take_name (PartFile *p, bool overwrite) {
   if (!overwrite)
     return take_free_name(p);
@@ -265,8 +283,17 @@ static PartStatus take_name (PartFile *p, bool overwrite) {
   return PART_OK;
 }
 
+/* macOS' fsync leaves it in the drive's cache, which a loss of power empties. */
+static int flush (int fd) {
+#ifdef F_FULLFSYNC
+  if (fcntl(fd, F_FULLFSYNC) == 0)
+    return 0;
+#endif
+  return fsync(fd);
+}
+
 int sync_file (int fd) {
-  while (fsync(fd) != 0) {
+  while (flush(fd) != 0) {
     if (errno == EIO || errno == ENOSPC || errno == EDQUOT)
       return -1;
     if (errno != EINTR)
@@ -304,8 +331,8 @@ static bool has_same_bytes (int a, int b) {
   return true;
 }
 
-/* True when the file that has the name is this one: it came down before, and
-** what came after it was cut short. */
+/* True if the existing file is this very one: it was downloaded before, and
+** what followed was interrupted. */
 static bool is_there (const PartFile *p) {
   struct stat info;
   int fd = open(p->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -316,12 +343,21 @@ static bool is_there (const PartFile *p) {
   return same && unlink(p->part) == 0;
 }
 
+/* It needs no final name: 'path' is valid for as long as it is open. */
+static PartStatus commit_private (PartFile *p) {
+  free(p->gather);
+  p->gather = NULL;
+  return format_of_file(p->fd) != NULL ? PART_OK : PART_NO_AUDIO;
+}
+
 PartStatus partfile_commit (PartFile *p, bool overwrite) {
   const Format *format;
   struct stat info;
   PartStatus status = write_gathered(p);
   if (status != PART_OK)
     return status;
+  if (p->is_private)
+    return commit_private(p);
   format = format_of_file(p->fd);
   if (format == NULL)
     return PART_NO_AUDIO;
@@ -345,8 +381,10 @@ PartStatus partfile_commit (PartFile *p, bool overwrite) {
 void partfile_close (PartFile *p) {
   struct stat info;
   if (p->fd >= 0) {
-    if (p->owner == getpid() && is_named(p, &info))
+    if (p->owner == getpid() && !p->is_private && is_named(p, &info))
       unlink(p->part);
+    else if (p->owner == getpid() && p->is_private && p->path != NULL)
+      unlink(p->path); /* not that of a descriptor */
     close(p->fd);
   }
   p->fd = -1;

@@ -1,6 +1,6 @@
 /* A file that appears under its final name whole or not at all: it is written
-** as "<base>.part" and gets its name, with the extension that its content has,
-** when it is complete and on the disk. */
+** as "<base>.part" and gets its name, with the extension of its content, once
+** it is complete and on the disk. */
 
 #ifndef CAMB_PARTFILE_H
 #define CAMB_PARTFILE_H
@@ -28,13 +28,13 @@ typedef struct PartFile {
 typedef enum PartStatus {
   PART_OK,
   PART_ERROR, /* errno says why */
-  PART_BUSY,  /* somebody else is writing it */
+  PART_BUSY,  /* another process is writing it */
   PART_EXISTS,
-  PART_FOREIGN, /* what has the part's name is no part of ours */
+  PART_FOREIGN, /* the part's name belongs to a foreign file */
   PART_NO_AUDIO /* the first bytes are of no audio format */
 } PartStatus;
 
-/* What the file system cannot do, so that what it does is weaker. */
+/* What the file system lacks, which weakens a guarantee. */
 enum {
   PART_LACKS_LOCK = 1, /* another process may take the part away */
   PART_LACKS_SYNC = 2, /* a loss of power may leave a named file half written */
@@ -48,14 +48,14 @@ int sync_file (int fd);
 /* Hold nothing; for every 'p' before anything else. */
 void partfile_clear (PartFile *p);
 
-/* Create "<base>.part", empty, and lock it.  What has that name already is
-** replaced only if a process of ours left it.  PART_ERROR also where there is no
-** permission to give it its final name.  'p' is cleared before, and to be closed
-** whatever comes of it. */
+/* Create "<base>.part", empty, and lock it.  An existing file of that name is
+** replaced only if camb left it.  PART_ERROR also if there is no permission to
+** give it its final name.  'p' is cleared first, and must be closed in any
+** case. */
 PartStatus partfile_open (PartFile *p, const char *base);
 
-/* The same of a name that nobody else has, in TMPDIR; only the user may read
-** it. */
+/* A file in TMPDIR that only this user may read, and which is gone once it is
+** closed or the process has ended. */
 PartStatus partfile_open_private (PartFile *p);
 
 /* Append.  Some of it may reach the file, and fail there, only with later
@@ -65,12 +65,13 @@ PartStatus partfile_write (PartFile *p, const void *data, size_t size);
 /* True when what was written begins like audio. */
 bool partfile_is_audio (const PartFile *p);
 
-/* Begin anew: throw away what was written. */
+/* Discard what was written and start again. */
 PartStatus partfile_restart (PartFile *p);
 
 /* Sync it and give it its final name.  Files of that name, with the extension of
 ** any format, are replaced only when 'overwrite'; one of the same bytes is kept.
-** Closed afterwards, and 'path' is set. */
+** Closed afterwards, and 'path' is set.  A private one stays open, and gets no
+** other name. */
 PartStatus partfile_commit (PartFile *p, bool overwrite);
 
 /* Close it, and remove it if it was not committed; a child of fork leaves its

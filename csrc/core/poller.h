@@ -33,11 +33,12 @@ typedef struct Ready {
 ** its own are close-on-exec. */
 Poller *poller_open (void);
 
-/* Free it and its descriptors, not those it watches.  NULL does nothing. */
+/* Free it and its descriptors, not those it watches; a child of fork frees its
+** copy.  NULL does nothing. */
 void poller_close (Poller *p);
 
-/* Readable when a watched socket is ready or the alarm went off; -1 where
-** there is none (poll).  Owned by 'p'. */
+/* Readable when a watched socket is ready or the alarm went off; -1 if there is
+** none (poll, libkqueue).  Owned by 'p'. */
 int poller_fd (const Poller *p);
 
 /* Watch 'fd' for 'events' from now on, instead of what was watched before;

@@ -20,6 +20,7 @@
 
 struct Poller {
   int queue;
+  pid_t owner; /* a child of fork has no queue, and may use its number */
   int64_t alarm;
 };
 
@@ -28,6 +29,7 @@ Poller *poller_open (void) {
   if (p == NULL)
     return NULL;
   p->alarm = CLOCK_NEVER;
+  p->owner = getpid();
   p->queue = kqueue();
   if (p->queue < 0) {
     free(p);
@@ -40,22 +42,35 @@ Poller *poller_open (void) {
 void poller_close (Poller *p) {
   if (p == NULL)
     return;
-  close(p->queue);
+  if (p->owner == getpid())
+    close(p->queue);
   free(p);
 }
 
+/* libkqueue's is the end of a pipe that never becomes readable. */
 int poller_fd (const Poller *p) {
+#ifdef __linux__
+  (void)p;
+  return -1;
+#else
   return p->queue;
+#endif
+}
+
+static int declare (Poller *p, int fd, int filter, unsigned flags) {
+  struct kevent event;
+  EV_SET(&event, (uintptr_t)fd, filter, flags, 0, 0, 0);
+  return kevent(p->queue, &event, 1, NULL, 0, NULL);
 }
 
 /* Deleting a filter that is not there fails with ENOENT, and one whose socket
-** was closed is gone with it: both are what is wanted. */
+** was closed is gone with it: both are what is wanted.  libkqueue refuses one
+** that it has already. */
 static int change (Poller *p, int fd, int filter, int wanted) {
-  struct kevent event;
-  EV_SET(&event, (uintptr_t)fd, filter, wanted ? EV_ADD : EV_DELETE, 0, 0, 0);
-  if (kevent(p->queue, &event, 1, NULL, 0, NULL) == 0 || !wanted)
+  if (wanted && declare(p, fd, filter, EV_ADD) == 0)
     return 0;
-  return -1;
+  declare(p, fd, filter, EV_DELETE);
+  return wanted ? declare(p, fd, filter, EV_ADD) : 0;
 }
 
 int poller_watch (Poller *p, int fd, int events, bool is_new) {

@@ -1,4 +1,4 @@
-/* Small requests: one reply that is of use is asked for, or one after the
+/* Small requests: they end with one usable reply, or poll for one after the
 ** other. */
 
 #include "request.h"
@@ -8,18 +8,24 @@
 #include <string.h>
 
 #include "retry.h"
+#include "source.h"
 #include "transfer_private.h"
 
 #define FIRST_INTERVAL_MS 500
 #define LEAST_UNIT_MS 1000 /* a reply may take as long at any interval */
+#define MOST_ABSENT 10     /* polls until a new task has to be known */
 
 typedef struct Request {
   Transfer base;
   char *body;
   size_t body_size;
+  bool puts, head;
+  Source file; /* of a PUT */
+  char etag[sizeof((Exchange *)0)->etag];
+  int64_t length;
 } Request;
 
-/* What both have in common: a reply in memory, that has to come within 'ms'. */
+/* Common to both: a reply in memory that must arrive within 'ms'. */
 static void expect_reply (Transfer *t, Exchange *x, int ms) {
   transfer_limit(t, x, ms);
   exchange_keep_body(x);
@@ -27,9 +33,43 @@ static void expect_reply (Transfer *t, Exchange *x, int ms) {
   transfer_share(t, x);
 }
 
+static size_t on_read (char *out, size_t one, size_t room, void *arg) {
+  int64_t n = source_read(arg, out, one * room);
+  return n >= 0 ? (size_t)n : CURL_READFUNC_ABORT;
+}
+
+static int on_seek (void *arg, curl_off_t offset, int origin) {
+  return origin == SEEK_SET && offset == 0 && source_rewind(arg)
+           ? CURL_SEEKFUNC_OK
+           : CURL_SEEKFUNC_FAIL;
+}
+
+/* It takes as long as bytes move. */
+static int put_prepare (Request *r, Exchange *x) {
+  Transfer *t = &r->base;
+  if (!source_rewind(&r->file)) {
+    transfer_fail(t, NULL, FAILURE_FILE, "it cannot be read a second time");
+    return -1;
+  }
+  exchange_keep_body(x);
+  curl_easy_setopt(x->easy, CURLOPT_UPLOAD, 1L);
+  curl_easy_setopt(x->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)r->file.size);
+  curl_easy_setopt(x->easy, CURLOPT_READFUNCTION, on_read);
+  curl_easy_setopt(x->easy, CURLOPT_READDATA, &r->file);
+  curl_easy_setopt(x->easy, CURLOPT_SEEKFUNCTION, on_seek);
+  curl_easy_setopt(x->easy, CURLOPT_SEEKDATA, &r->file);
+  curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_TIME,
+                   (long)t->session->settings.stall_timeout_s);
+  return 0;
+}
+
 static int request_prepare (Transfer *t, Exchange *x) {
-  const Request *r = (const Request *)t;
+  Request *r = (Request *)t;
+  if (r->puts)
+    return put_prepare(r, x);
   expect_reply(t, x, t->session->settings.timeout_ms);
+  curl_easy_setopt(x->easy, CURLOPT_NOBODY, (long)r->head);
   if (r->body != NULL) {
     curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE_LARGE,
                      (curl_off_t)r->body_size);
@@ -38,16 +78,28 @@ static int request_prepare (Transfer *t, Exchange *x) {
   return 0;
 }
 
+static void note_head (Request *r, const Exchange *x) {
+  curl_off_t length = -1;
+  curl_easy_getinfo(x->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+  memcpy(r->etag, x->etag, sizeof r->etag);
+  r->length = length;
+}
+
 static void request_finish (Transfer *t, Exchange *x, CURLcode code) {
-  const Request *r = (const Request *)t;
+  Request *r = (Request *)t;
   long status = t->http_status;
-  if (x->overflow || (code != CURLE_OK && !retry_code(code)))
+  note_head(r, x);
+  if (code == CURLE_ABORTED_BY_CALLBACK && r->puts)
+    transfer_fail(t, x, FAILURE_FILE, "%s",
+                  r->file.error != 0 ? strerror(r->file.error)
+                                     : "it became shorter while it was sent");
+  else if (x->overflow || (code != CURLE_OK && !retry_code(code)))
     transfer_fail_exchange(t, x, code);
   else if (code != CURLE_OK || retry_status(status))
     transfer_retry(t, x, code);
   else if (status >= 200 && status < 300)
     transfer_succeed(t, x);
-  else if (r->body != NULL || !transfer_redirect(t, x))
+  else if (r->body != NULL || r->puts || !transfer_redirect(t, x))
     transfer_fail_exchange(t, x, code);
 }
 
@@ -60,29 +112,56 @@ int64_t request_again (Transfer *t) {
 }
 
 static void request_destroy (Transfer *t) {
-  free(((Request *)t)->body);
+  Request *r = (Request *)t;
+  free(r->body);
+  source_close(&r->file);
 }
 
-static const TransferType request_type = {request_prepare, request_finish, NULL,
-                                          NULL, request_destroy};
+static const TransferType request_type = {.prepare = request_prepare,
+                                          .finish = request_finish,
+                                          .destroy = request_destroy};
+
+static int copy_request (Request *r, const RequestOptions *options) {
+  r->head = options->head;
+  r->puts = options->path != NULL;
+  if (options->path != NULL)
+    return source_open_file(&r->file, options->path);
+  if (options->body == NULL)
+    return 0;
+  errno = ENOMEM;
+  r->body = malloc(options->body_size + 1);
+  if (r->body == NULL)
+    return -1;
+  memcpy(r->body, options->body, options->body_size);
+  r->body_size = options->body_size;
+  return 0;
+}
 
 Transfer *request_open (Session *s, const RequestOptions *options) {
   Request *r = calloc(1, sizeof *r);
+  int reason;
   if (r == NULL)
     return NULL;
   r->base.type = &request_type;
-  r->base.api = true;
-  if (options->body != NULL) {
-    r->body = malloc(options->body_size + 1);
-    if (r->body == NULL) {
-      free(r);
-      errno = ENOMEM;
-      return NULL;
-    }
-    memcpy(r->body, options->body, options->body_size);
-    r->body_size = options->body_size;
-  }
-  return transfer_begin(&r->base, s, &options->transfer) == 0 ? &r->base : NULL;
+  r->base.api = options->transfer.signature.scope == NULL;
+  r->file.fd = -1;
+  r->length = -1;
+  if (copy_request(r, options) == 0)
+    return transfer_begin(&r->base, s, &options->transfer) == 0 ? &r->base
+                                                                : NULL;
+  reason = errno;
+  request_destroy(&r->base);
+  free(r);
+  errno = reason;
+  return NULL;
+}
+
+const char *request_etag (const Transfer *t) {
+  return ((const Request *)t)->etag;
+}
+
+int64_t request_length (const Transfer *t) {
+  return ((const Request *)t)->length;
 }
 
 typedef struct Poll {
@@ -92,7 +171,7 @@ typedef struct Poll {
   int max_attempts;
   int64_t used;    /* attempts: one for each poll and each interval it hung */
   int64_t started; /* the poll that runs, or was last */
-  bool listen;
+  bool listen, is_accepted;
   char reason[96]; /* of that failure */
 } Poll;
 
@@ -128,9 +207,9 @@ static bool is_same (const Transfer *t, const Exchange *x) {
          memcmp(t->body.data, x->body.data, x->body.size) == 0;
 }
 
-/* Tell of the attempt and wait for the next, or end where none is left: what it
-** took beyond its interval is taken from the others.  A service that asks for a
-** longer pause than they make is asked once more after it. */
+/* Report the attempt and wait for the next, or end if none is left: the time it
+** took beyond its interval is deducted from the others.  If the service asks
+** for a longer pause than they allow, it is polled once more after it. */
 static void go_on (Poll *p, Event *event, bool tell, int64_t wait) {
   Transfer *t = &p->base;
   int64_t beyond = clock_ms() - p->started;
@@ -183,6 +262,15 @@ static void stumbled (Poll *p, Exchange *x, CURLcode code) {
     go_on(p, &event, true, wait);
 }
 
+/* A task that was just accepted may not be known yet to all parts of the
+** service. */
+static bool is_absent_yet (const Poll *p, CURLcode code) {
+  const Transfer *t = &p->base;
+  return p->is_accepted && code == CURLE_OK && t->http_status == 404 &&
+         t->body.data == NULL && t->attempts < MOST_ABSENT &&
+         p->used + 1 < p->max_attempts;
+}
+
 static void poll_finish (Transfer *t, Exchange *x, CURLcode code) {
   Poll *p = (Poll *)t;
   long status = t->http_status;
@@ -192,7 +280,7 @@ static void poll_finish (Transfer *t, Exchange *x, CURLcode code) {
   else if (success && x->body.size != 0)
     replied(p, x);
   else if (success || (code == CURLE_OK && retry_status(status)) ||
-           (code != CURLE_OK && retry_code(code)))
+           (code != CURLE_OK && retry_code(code)) || is_absent_yet(p, code))
     stumbled(p, x, code);
   else if (code != CURLE_OK || !transfer_redirect(t, x))
     transfer_fail_exchange(t, x, code);
@@ -200,8 +288,8 @@ static void poll_finish (Transfer *t, Exchange *x, CURLcode code) {
     t->attempts--; /* the redirect's target is asked at once, as one attempt */
 }
 
-static const TransferType poll_type = {poll_prepare, poll_finish, NULL, NULL,
-                                       NULL};
+static const TransferType poll_type = {.prepare = poll_prepare,
+                                       .finish = poll_finish};
 
 Transfer *poll_open (Session *s, const PollOptions *options) {
   Poll *p = calloc(1, sizeof *p);
@@ -214,5 +302,6 @@ Transfer *poll_open (Session *s, const PollOptions *options) {
                                                         : FIRST_INTERVAL_MS;
   p->max_attempts = options->max_attempts;
   p->listen = options->listen;
+  p->is_accepted = options->is_accepted;
   return transfer_begin(&p->base, s, &options->transfer) == 0 ? &p->base : NULL;
 }

@@ -1,4 +1,4 @@
-/* Backoff with jitter, what may be tried again, and Retry-After. */
+/* Backoff with jitter, what may be retried, and Retry-After. */
 
 #include "retry.h"
 
@@ -86,7 +86,7 @@ static double offset_of (const char *zone) {
   return (sign == '-' ? -60.0 : 60.0) * (hours * 60 + minutes);
 }
 
-/* "2094-11-06T08:49:37.5+02:00": seconds since 1970, -1 where it is none. */
+/* "2094-11-06T08:49:37.5+02:00": seconds since 1970, -1 if it is none. */
 static double read_iso (const char *value) {
   int year, month, day, hour, minute, second, end = 0;
   if (sscanf(value, "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%2d%n", &year, &month, &day,
@@ -105,8 +105,7 @@ static double read_time (const char *value) {
   return iso >= 0 ? iso : (double)curl_getdate(value, NULL);
 }
 
-/* Digits, and what no locale changes behind a point; -1 where it is no
-** number. */
+/* A decimal number, read with a point in every locale; -1 if it is none. */
 static double read_number (const char *value) {
   size_t digits = strspn(value, "0123456789");
   double number = 0;

@@ -1,5 +1,5 @@
-/* What may be tried again, and when: after a pause of our own, and after the one
-** that a server asks for (Retry-After, RFC 9110 10.2.3). */
+/* What may be retried, and when: after a backoff, or after the pause that a
+** server asks for (Retry-After, RFC 9110 10.2.3). */
 
 #ifndef CAMB_RETRY_H
 #define CAMB_RETRY_H
@@ -16,17 +16,17 @@
 ** many clients do not come back together ("equal jitter"). */
 int64_t retry_backoff_ms (int attempt);
 
-/* Statuses after which a repeatable request may be made again. */
+/* Statuses after which a repeatable request may be retried. */
 bool retry_status (long http_status);
 
-/* Results of libcurl after which a repeatable request may be made again. */
+/* Results of libcurl after which a repeatable request may be retried. */
 bool retry_code (CURLcode code);
 
 /* Seconds to wait, at most RETRY_AFTER_LONGEST; 0: that time has passed, or
-** nobody can read 'value'.  It is seconds, or a time: in one of HTTP's three
-** forms, as in ISO 8601, or in seconds since 1970.  What a time is compared with
-** is 'date', the server's own, as our clock may be wrong; where that is none it
-** is our clock. */
+** 'value' is malformed.  It may be a number of seconds or a time: in one of
+** HTTP's three forms, in ISO 8601, or in seconds since 1970.  A time is
+** compared with 'date', the server's own, as the local clock may be wrong;
+** without a valid 'date', with the local clock. */
 long retry_after_read (const char *value, const char *date);
 
 #endif

@@ -13,7 +13,6 @@
 #include "transfer_private.h"
 #include "url.h"
 
-#define READY_BATCH 64
 #define MOST_CONNECTIONS 65535 /* a host has no more ports */
 #define POOL_LIMIT 16          /* exchanges kept for reuse */
 
@@ -73,15 +72,21 @@ bool session_is_own (const Session *s) {
   return s->owner == getpid();
 }
 
+/* Work is left that nothing else will announce. */
+static bool has_rest (const Session *s) {
+  return s->events.count != 0 || s->paused != NULL ||
+         s->ready.at < s->ready.count;
+}
+
 static int64_t next_due (const Session *s) {
   int64_t at = timers_next(&s->timers);
   return at < s->curl_at ? at : s->curl_at;
 }
 
-/* The alarm is one with the parent's in a child of fork. */
+/* At a step's end, if one runs.  A child of fork shares its parent's alarm. */
 static void set_alarm (Session *s) {
-  if (s->exported && session_is_own(s))
-    poller_alarm(s->poller, s->events.count != 0 ? 1 : next_due(s));
+  if (s->exported && !s->steps && session_is_own(s))
+    poller_alarm(s->poller, has_rest(s) ? 1 : next_due(s));
 }
 
 /* libcurl's callbacks only take notes: calling libcurl from here would recurse
@@ -114,10 +119,18 @@ static curl_socket_t on_open (void *arg, curlsocktype purpose,
   return fd;
 }
 
+/* The number may stand for another socket soon. */
+static void forget_ready (ReadySockets *ready, int fd) {
+  for (int i = ready->at; i < ready->count; i++)
+    if (ready->all[i].fd == fd)
+      ready->all[i--] = ready->all[--ready->count];
+}
+
 static int on_close (void *arg, curl_socket_t fd) {
   Session *s = arg;
+  forget_ready(&s->ready, (int)fd);
   watches_end(&s->watches, (int)fd);
-  return close((int)fd);
+  return inherit_close((int)fd);
 }
 
 static int on_timer (CURLM *multi, long ms, void *arg) {
@@ -149,14 +162,17 @@ static int open_multi (Session *s) {
   return 0;
 }
 
+/* libkqueue's threads, which open descriptors too, begin after inherit_next. */
 static int open_handles (Session *s) {
-  s->poller = poller_open();
   s->share = curl_share_init();
-  if (s->poller == NULL || s->share == NULL)
+  if (s->share == NULL || open_multi(s) != 0)
+    return -1;
+  s->poller = poller_open();
+  if (s->poller == NULL)
     return -1;
   watches_open(&s->watches, s->poller);
   curl_share_setopt(s->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
-  return open_multi(s);
+  return 0;
 }
 
 Session *session_open (const SessionOptions *options) {
@@ -200,10 +216,11 @@ void session_close (Session *s) {
     return;
   while (s->transfers != NULL)
     transfer_orphan(s->transfers);
+  worker_close(s->worker);
   if (session_is_own(s))
     close_handles(s);
   else
-    poller_close(s->poller); /* our descriptors only: it goes on */
+    poller_close(s->poller); /* our copies only: the parent's still work */
   watches_free(&s->watches);
   timers_free(&s->timers);
   events_free(&s->events);
@@ -211,7 +228,11 @@ void session_close (Session *s) {
   free(s);
 }
 
-int session_fd (Session *s) {
+int session_fd (const Session *s) {
+  return poller_fd(s->poller);
+}
+
+int session_pollfd (Session *s) {
   s->exported = true;
   set_alarm(s);
   return poller_fd(s->poller);
@@ -219,7 +240,7 @@ int session_fd (Session *s) {
 
 int session_timeout_ms (const Session *s) {
   int64_t at = next_due(s), wait;
-  if (s->events.count != 0)
+  if (has_rest(s))
     return 0;
   if (at == CLOCK_NEVER)
     return -1;
@@ -237,24 +258,98 @@ static int shorter (int a, int b) {
 
 static void act (Session *s, curl_socket_t fd, int mask) {
   int running;
-  CURLMcode code = curl_multi_socket_action(s->multi, fd, mask, &running);
+  CURLMcode code;
+  s->acts++;
+  code = curl_multi_socket_action(s->multi, fd, mask, &running);
   if (code == CURLM_OUT_OF_MEMORY || code == CURLM_INTERNAL_ERROR)
     s->broken = true;
 }
 
-static void run_sockets (Session *s, int ms) {
-  Ready ready[READY_BATCH];
-  int i, n = watches_wait(&s->watches, ms, ready, READY_BATCH);
-  for (i = 0; i < n; i++) {
-    int mask = 0;
-    if (ready[i].events & POLLER_IN)
-      mask |= CURL_CSELECT_IN;
-    if (ready[i].events & POLLER_OUT)
-      mask |= CURL_CSELECT_OUT;
-    if (ready[i].events & POLLER_ERROR)
-      mask |= CURL_CSELECT_ERR;
-    act(s, ready[i].fd, mask);
+long session_buffer (const Session *s) {
+  return s->budget_us < 10000 ? 128L << 10 : 512L << 10;
+}
+
+bool session_is_late (const Session *s) {
+  return clock_us() >= s->ends_us;
+}
+
+static void find_ready (Session *s, int ms) {
+  ReadySockets *ready = &s->ready;
+  if (ready->at < ready->count)
+    return;
+  ready->at = 0;
+  ready->count = watches_wait(&s->watches, ms, ready->all, READY_BATCH);
+}
+
+static void run_socket (Session *s, Ready ready) {
+  int mask = 0;
+  if (ready.events & POLLER_IN)
+    mask |= CURL_CSELECT_IN;
+  if (ready.events & POLLER_OUT)
+    mask |= CURL_CSELECT_OUT;
+  if (ready.events & POLLER_ERROR)
+    mask |= CURL_CSELECT_ERR;
+  act(s, ready.fd, mask);
+}
+
+/* What is left over comes first in the next step, so that everyone has a turn.
+** Here and below something is done at least, however small the budget is. */
+static void run_sockets (Session *s) {
+  ReadySockets *ready = &s->ready;
+  bool first = true;
+  while (ready->at < ready->count && (first || !session_is_late(s))) {
+    Ready one = ready->all[ready->at++];
+    first = false;
+    if (s->worker == NULL || one.fd != worker_fd(s->worker))
+      run_socket(s, one);
   }
+}
+
+void session_pause (Session *s, Transfer *t) {
+  Transfer **at = &s->paused;
+  if (t->is_paused)
+    return;
+  while (*at != NULL)
+    at = &(*at)->next_paused;
+  *at = t;
+  t->next_paused = NULL;
+  t->is_paused = true;
+}
+
+void session_unpause (Session *s, Transfer *t) {
+  Transfer **at = &s->paused;
+  if (!t->is_paused)
+    return;
+  while (*at != t)
+    at = &(*at)->next_paused;
+  *at = t->next_paused;
+  t->is_paused = false;
+}
+
+/* libcurl brings what it has kept from within, and says only here what comes of
+** it.  Who is paused again has its turn after the others. */
+static void run_paused (Session *s) {
+  const Transfer *last = s->paused;
+  bool first = true, more = last != NULL;
+  while (last != NULL && last->next_paused != NULL)
+    last = last->next_paused;
+  while (more && (first || !session_is_late(s))) {
+    Transfer *t = s->paused;
+    CURLcode code;
+    more = t != last;
+    first = false;
+    session_unpause(s, t);
+    s->acts++;
+    code = curl_easy_pause(t->exchange->easy, CURLPAUSE_CONT);
+    if (code != CURLE_OK)
+      transfer_finish(t, code);
+  }
+}
+
+static void run_works (Session *s) {
+  Work *work;
+  while (s->worker != NULL && (work = worker_next(s->worker)) != NULL)
+    work->done(work);
 }
 
 static void run_curl_timer (Session *s) {
@@ -278,10 +373,10 @@ static void run_messages (Session *s) {
   }
 }
 
-/* libcurl does not survive well that it runs out of memory: a connection that
-** never was may stay behind, for which later transfers wait without end, or an
-** empty table by whose size it divides.  So it begins anew once nothing runs,
-** and until then no connection and no handle is used twice. */
+/* Out of memory, libcurl may keep a connection that was never made, for which
+** later transfers wait forever, or an empty table by whose size it divides.  So
+** its handle is replaced once nothing runs, and until then no connection and no
+** easy handle is reused. */
 static void renew (Session *s) {
   if (!s->doubtful || s->running != 0)
     return;
@@ -291,8 +386,8 @@ static void renew (Session *s) {
   s->curl_at = CLOCK_NEVER;
 }
 
-/* Of a step that it could not make nobody knows which of its handles libcurl
-** has lost sight of: what runs has failed. */
+/* After a step that libcurl could not make, its handles are in an unknown state:
+** every running transfer fails. */
 static void run_breakdown (Session *s) {
   Transfer *t, *next;
   if (!s->broken)
@@ -316,20 +411,28 @@ static void run_curl (Session *s) {
 static void run_timers (Session *s) {
   int64_t now = clock_ms();
   Timer *timer;
-  while ((timer = timers_due(&s->timers, now)) != NULL) {
+  bool first = true;
+  while ((first || !session_is_late(s)) &&
+         (timer = timers_due(&s->timers, now)) != NULL) {
     Transfer *t = (Transfer *)((char *)timer - offsetof(Transfer, timer));
+    first = false;
     transfer_wake(t, now);
   }
 }
 
-int session_step (Session *s, int ms) {
+int session_step (Session *s, int ms, int budget_us) {
   if (!session_is_own(s))
     return -1;
   s->steps = true;
-  run_sockets(s, shorter(ms, session_timeout_ms(s)));
+  find_ready(s, shorter(ms, session_timeout_ms(s)));
+  s->budget_us = budget_us;
+  s->ends_us = clock_us() + budget_us;
+  run_works(s);
+  run_paused(s);
+  run_sockets(s);
   run_curl(s);
   run_timers(s);
-  run_curl(s); /* what has begun goes out at once */
+  run_curl(s); /* what has begun is sent at once */
   s->steps = false;
   if (watches_apply(&s->watches) != 0)
     s->broken = true;
@@ -347,7 +450,8 @@ size_t session_active (const Session *s) {
 }
 
 /* Room for a transfer's timer is made here, and for the event of its end in
-** session_begin: one that has begun always ends, and its end is always told. */
+** session_begin: a transfer that has begun always ends, and its end is always
+** reported. */
 int session_adopt (Session *s, Transfer *t) {
   if (timers_reserve(&s->timers, s->adopted + 1) != 0)
     return -1;
@@ -411,6 +515,18 @@ int session_post (Session *s, const Event *event) {
   return 0;
 }
 
+static bool sign (const Signature *by, CURL *easy) {
+#if LIBCURL_VERSION_NUM >= 0x075700
+  return by->scope == NULL ||
+         (curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, by->scope) == CURLE_OK &&
+          curl_easy_setopt(easy, CURLOPT_USERNAME, by->user) == CURLE_OK &&
+          curl_easy_setopt(easy, CURLOPT_PASSWORD, by->secret) == CURLE_OK);
+#else
+  (void)easy;
+  return by->scope == NULL;
+#endif
+}
+
 Exchange *session_exchange (Session *s, Transfer *t) {
   Exchange *x = s->pool;
   if (x != NULL) {
@@ -430,6 +546,7 @@ Exchange *session_exchange (Session *s, Transfer *t) {
   curl_easy_setopt(x->easy, CURLOPT_CLOSESOCKETDATA, s);
   if (settings_apply(&s->settings, x->easy) == 0 &&
       settings_set_headers(&s->settings, x, t->headers, t->api) == 0 &&
+      sign(&t->signature, x->easy) &&
       curl_easy_setopt(x->easy, CURLOPT_URL, t->url) == CURLE_OK)
     return x;
   exchange_close(x);
@@ -469,6 +586,34 @@ void session_end_exchange (Session *s, Exchange *x) {
 
 void session_limit_rate (Session *s, double rate) {
   pace_set(&s->pace, rate);
+}
+
+/* Where the system has no thread to give, the step waits. */
+static bool has_worker (Session *s) {
+  if (s->worker != NULL)
+    return true;
+  s->worker = worker_open();
+  if (s->worker == NULL)
+    return false;
+  if (poller_watch(s->poller, worker_fd(s->worker), POLLER_IN, true) == 0)
+    return true;
+  worker_close(s->worker);
+  s->worker = NULL;
+  return false;
+}
+
+void session_work (Session *s, Work *work) {
+  if (has_worker(s)) {
+    worker_begin(s->worker, work);
+    return;
+  }
+  work->run(work);
+  work->done(work);
+}
+
+void session_cancel_work (Session *s, Work *work) {
+  if (session_is_own(s) && s->worker != NULL)
+    worker_cancel(s->worker, work);
 }
 
 int session_begin (Session *s) {

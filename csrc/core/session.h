@@ -1,6 +1,7 @@
 /* A session: one libcurl multi handle with its connections, the timers and the
 ** transfers that use them.  Nothing happens but in session_step, and nothing
-** there ever waits longer than told.  A session belongs to one thread. */
+** there ever waits longer than told; the disk is waited for in a thread beside
+** it.  A session belongs to one thread. */
 
 #ifndef CAMB_SESSION_H
 #define CAMB_SESSION_H
@@ -58,17 +59,24 @@ void session_close (Session *s);
 /* False in a child of fork: a session cannot be shared by two processes. */
 bool session_is_own (const Session *s);
 
-/* Readable whenever session_step has something to do; -1 where the system has
-** no such thing.  Owned by 's'. */
-int session_fd (Session *s);
+/* Readable when a socket of it is; -1 if the system has no such thing.  Owned by
+** 's'. */
+int session_fd (const Session *s);
+
+/* The same descriptor, which from now on is readable whenever session_step has
+** something to do: after session_timeout_ms, too.  To keep it so takes calls to
+** the system in each step. */
+int session_pollfd (Session *s);
 
 /* Milliseconds until session_step is needed without any socket being ready:
 ** 0 now, -1 never. */
 int session_timeout_ms (const Session *s);
 
 /* Run what is ready, blocking at most 'ms' (0: not at all, -1: no limit) and
-** not at all while events wait.  -1 when it is not this process's own. */
-int session_step (Session *s, int ms);
+** not at all while events wait, or an earlier step has left something.  After
+** 'budget_us' the rest is left to the next step.  -1 when it is not this
+** process's own. */
+int session_step (Session *s, int ms, int budget_us);
 
 /* The oldest event not yet taken, copied to 'event'; false when none waits. */
 bool session_next (Session *s, Event *event);

@@ -22,8 +22,8 @@ static int add_header (Settings *s, const char *line) {
   return 0;
 }
 
-/* A proxy of the environment is for what is elsewhere: it could not even reach
-** this machine under such a name, but itself.  NULL leaves libcurl to look. */
+/* A proxy of the environment is for other machines: under these names it would
+** reach itself.  NULL lets libcurl read the environment. */
 #define LOOPBACK "localhost,127.0.0.1,127.0.0.0/8,::1"
 
 static char *no_proxy_of (void) {
@@ -92,24 +92,25 @@ const char *settings_origin_of (const Settings *s, const char *url) {
 
 static int restrict_protocols (CURL *easy) {
 #if LIBCURL_VERSION_NUM >= 0x075500
-  return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK
-           ? 0
-           : -1;
+  CURLcode code = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+  if (code != CURLE_OK && code != CURLE_OUT_OF_MEMORY) /* there is no TLS */
+    code = curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
+  return code == CURLE_OK ? 0 : -1;
 #else
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS);
   return 0;
 #endif
 }
 
-/* libcurl keeps a copy.  Where there is no memory for it the request is not to
-** be made: it would go past the proxy, or trust other authorities. */
+/* libcurl keeps a copy.  If there is no memory for it, the request must not be
+** sent: it would bypass the proxy, or trust other authorities. */
 static int set_text (CURL *easy, CURLoption option, const char *text) {
   if (text == NULL)
     return 0;
   return curl_easy_setopt(easy, option, text) == CURLE_OUT_OF_MEMORY ? -1 : 0;
 }
 
-/* A named authority stands in place of the system's, folder and all. */
+/* A named authority replaces the system's, including its folder. */
 static int trust_only (CURL *easy, const char *ca_file) {
   if (set_text(easy, CURLOPT_CAINFO, ca_file) != 0)
     return -1;

@@ -21,7 +21,7 @@ typedef struct Settings {
 ** ENOMEM; settings_free is due in both cases. */
 int settings_copy (Settings *s, const SessionOptions *o);
 
-/* Give everything back. */
+/* Free everything. */
 void settings_free (Settings *s);
 
 /* The origin when 'url' is a sound URL below base_url, else NULL. */

@@ -14,7 +14,7 @@
 _Static_assert(sizeof(off_t) >= sizeof(int64_t),
                "to be compiled with -D_FILE_OFFSET_BITS=64");
 
-#define READ_AHEAD (128 << 10) /* bytes that the system fetches unasked */
+#define READ_AHEAD (128 << 10) /* bytes that the system reads ahead */
 #define QUEUE_LIMIT (8u << 20) /* bytes a reader may be ahead */
 
 int source_open_file (Source *s, const char *path) {
@@ -30,14 +30,10 @@ int source_open_file (Source *s, const char *path) {
   return 0;
 }
 
-int source_open_memory (Source *s, const char *data, int64_t size) {
+void source_open_memory (Source *s, const char *data, int64_t size) {
   s->fd = -1;
-  s->memory = malloc((size_t)size + 1);
-  if (s->memory == NULL)
-    return -1;
-  memcpy(s->memory, data, (size_t)size);
+  s->memory = data;
   s->size = size;
-  return 0;
 }
 
 void source_open_reader (Source *s, int64_t size) {
@@ -125,7 +121,6 @@ void source_close (Source *s) {
   if (s->fd >= 0)
     close(s->fd);
   s->fd = -1;
-  free(s->memory);
   s->memory = NULL;
   buffer_free(&s->queue);
 }

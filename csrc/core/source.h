@@ -12,11 +12,11 @@
 #include "digest.h"
 
 typedef struct Source {
-  int fd;       /* of a file, else -1 */
-  char *memory; /* of bytes in memory, else NULL */
-  bool fed;     /* a reader */
-  Buffer queue; /* what a reader gave and nobody took */
-  bool ended;   /* a reader has no more */
+  int fd;             /* of a file, else -1 */
+  const char *memory; /* of bytes in memory, else NULL; not owned */
+  bool fed;           /* a reader */
+  Buffer queue;       /* bytes from a reader that were not sent yet */
+  bool ended;         /* a reader has no more */
   int64_t size;
   int64_t at; /* bytes taken so far */
   int error;  /* errno of a read that failed */
@@ -29,15 +29,15 @@ typedef struct Source {
 
 enum { SOURCE_WAIT = -1, SOURCE_BROKEN = -2 };
 
-/* Hash what is taken, from the first byte on.  The last bytes are given only
-** where the SHA-256 of all is 'expected', in digits; NULL: whatever it is. */
+/* Hash what is taken, from the first byte on.  The last bytes are given only if
+** the SHA-256 of all is 'expected', in digits; NULL: always. */
 void source_hash (Source *s, const char *expected);
 
 /* Open the file at 'path'; -1 with errno set. */
 int source_open_file (Source *s, const char *path);
 
-/* A copy of 'size' bytes; -1 when there is no memory. */
-int source_open_memory (Source *s, const char *data, int64_t size);
+/* 'size' bytes that stay where they are as long as the source is open. */
+void source_open_memory (Source *s, const char *data, int64_t size);
 
 /* A reader that will be fed 'size' bytes. */
 void source_open_reader (Source *s, int64_t size);

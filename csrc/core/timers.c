@@ -5,10 +5,14 @@
 #include <stdlib.h>
 #include <time.h>
 
-int64_t clock_ms (void) {
+int64_t clock_us (void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int64_t clock_ms (void) {
+  return clock_us() / 1000;
 }
 
 static void put (Timers *t, Timer *timer, size_t index) {

@@ -14,6 +14,9 @@
 /* Milliseconds since some fixed moment; never goes back. */
 int64_t clock_ms (void);
 
+/* The same in microseconds. */
+int64_t clock_us (void);
+
 typedef struct Timer {
   int64_t at;   /* clock_ms() at which it is due */
   size_t place; /* 1 + index in the heap; 0 while it is not set */

@@ -13,10 +13,9 @@
 #include "url.h"
 
 #define PROGRESS_MS 100 /* at most ten progress events a second */
-#define REDIRECT_LIMIT 5
 #define LONGEST_PAUSE_MS 120000
 #define PAID_PAUSE_MS 600000
-#define ENDLESS_PAUSE_MS 3600000 /* where there is no end to waiting */
+#define ENDLESS_PAUSE_MS 3600000 /* if the wait has no limit */
 #define STREAM_LIMIT 100 /* of one HTTP/2 connection, as libcurl has it */
 #define NO_REPLY "no reply within"
 
@@ -26,6 +25,9 @@ static void release (Transfer *t) {
   curl_slist_free_all(t->headers);
   buffer_free(&t->body);
   free(t->failure.message);
+  free((char *)t->signature.scope);
+  free((char *)t->signature.user);
+  free((char *)t->signature.secret);
   free(t->url);
   free(t);
 }
@@ -49,8 +51,24 @@ static int copy_headers (Transfer *t, const char *const *line) {
   return 0;
 }
 
+/* Older ones do not sign the digest of what is sent.  0, or an errno. */
+static int copy_signature (Signature *to, const Signature *from) {
+  if (from->scope == NULL)
+    return 0;
+  if (LIBCURL_VERSION_NUM < 0x075700 ||
+      curl_version_info(CURLVERSION_NOW)->version_num < 0x075700)
+    return ENOTSUP;
+  to->scope = strdup(from->scope);
+  to->user = strdup(from->user);
+  to->secret = strdup(from->secret);
+  return to->scope != NULL && to->user != NULL && to->secret != NULL ? 0
+                                                                     : ENOMEM;
+}
+
 int transfer_begin (Transfer *t, Session *s, const TransferOptions *options) {
   int reason = session_join(s, t, options->url);
+  if (reason == 0)
+    reason = copy_signature(&t->signature, &options->signature);
   if (reason != 0)
     goto fail;
   reason = ENOMEM;
@@ -98,6 +116,7 @@ static void end_attempt (Transfer *t) {
     return;
   t->exchange = NULL;
   t->limit_at = CLOCK_NEVER;
+  session_unpause(t->session, t);
   session_end_exchange(t->session, x);
   if (t->type->cleanup != NULL)
     t->type->cleanup(t);
@@ -106,7 +125,7 @@ static void end_attempt (Transfer *t) {
 static void end (Transfer *t) {
   Event event;
   if (t->done)
-    return; /* what its owner did with it afterwards has failed */
+    return; /* its owner used it after its end, and that failed */
   end_attempt(t);
   t->done = true;
   t->start_at = CLOCK_NEVER;
@@ -123,10 +142,32 @@ void transfer_take_body (Transfer *t, Exchange *x) {
   x->body = old;
 }
 
-void transfer_succeed (Transfer *t, Exchange *x) {
+void transfer_settle (Transfer *t, Exchange *x) {
   memcpy(t->disposition, x->disposition, sizeof t->disposition);
   transfer_take_body(t, x);
+  end_attempt(t);
+  t->start_at = CLOCK_NEVER;
+  session_schedule(t->session, t, CLOCK_NEVER);
+}
+
+void transfer_conclude (Transfer *t) {
   end(t);
+}
+
+void transfer_succeed (Transfer *t, Exchange *x) {
+  transfer_settle(t, x);
+  transfer_conclude(t);
+}
+
+bool transfer_must_pause (Transfer *t) {
+  Session *s = t->session;
+  bool has_had = t->act == s->acts;
+  t->act = s->acts;
+  if (!has_had || !session_is_late(s) ||
+      exchange_is_multiplexed(t->exchange)) /* others share its connection */
+    return false;
+  session_pause(s, t);
+  return true;
 }
 
 void transfer_fail (Transfer *t, Exchange *x, FailureKind kind,
@@ -152,7 +193,7 @@ void transfer_fail (Transfer *t, Exchange *x, FailureKind kind,
   end(t);
 }
 
-/* What came of the body is no use. */
+/* What arrived of the body is unusable. */
 static void fail_overflow (Transfer *t, Exchange *x) {
   buffer_free(&x->body);
   transfer_fail(t, x, FAILURE_PROTOCOL, "%s", exchange_error(x, CURLE_OK));
@@ -171,7 +212,7 @@ void transfer_fail_exchange (Transfer *t, Exchange *x, CURLcode code) {
     transfer_fail(t, x, FAILURE_HTTP, "HTTP %ld", t->http_status);
   else if (code == CURLE_TOO_MANY_REDIRECTS)
     transfer_fail(t, x, FAILURE_PROTOCOL, "too many redirects");
-  else if (code == CURLE_UNSUPPORTED_PROTOCOL)
+  else if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT)
     transfer_fail(t, x, FAILURE_PROTOCOL,
                   "a redirect to something that is not %s",
                   strncmp(t->url, "https:", 6) == 0 ? "https" : "http(s)");
@@ -341,7 +382,8 @@ bool transfer_redirect (Transfer *t, Exchange *x) {
   char *target = NULL, *origin, *url;
   bool same;
   curl_easy_getinfo(x->easy, CURLINFO_REDIRECT_URL, &target);
-  if (target == NULL || t->redirects >= REDIRECT_LIMIT)
+  if (target == NULL || t->redirects >= REDIRECT_LIMIT ||
+      t->signature.scope != NULL)
     return false;
   errno = EINVAL;
   origin = url_origin(target);
@@ -375,6 +417,13 @@ void transfer_progress (Transfer *t, int64_t bytes, int64_t total, bool last) {
   session_post(t->session, &event);
 }
 
+int transfer_reopen (Transfer *t) {
+  if (session_begin(t->session) != 0)
+    return -1;
+  t->done = false;
+  return 0;
+}
+
 int transfer_revive (Transfer *t, const char *url) {
   char *copy;
   if (!t->done || session_join(t->session, t, url) != 0)
@@ -401,8 +450,8 @@ static void expire (Transfer *t) {
     transfer_fail(t, t->exchange, FAILURE_TIMEOUT, "the deadline passed");
 }
 
-/* A turn that came to lie in a rest which the service asked for is void.  Who
-** has waited in the queue had its turn before. */
+/* A turn that falls into a pause which the service asked for is void.  A
+** transfer that has waited in the queue had its turn before. */
 static bool has_turn (Transfer *t, int64_t now) {
   Pace *pace = &t->session->pace;
   if (!t->api || (t->place.runs && now >= pace->quiet_until))
@@ -471,15 +520,40 @@ static bool fail_proxy (Transfer *t, CURLcode code) {
   return true;
 }
 
-/* libcurl says of bytes that are no HTTP what it says of a redirect to another
+/* libcurl reports bytes that are not HTTP like a redirect to another
 ** protocol. */
 static bool is_no_http (const Transfer *t, CURLcode code) {
   return code == CURLE_UNSUPPORTED_PROTOCOL &&
          (t->http_status < 300 || t->http_status >= 400);
 }
 
+static int known_ms (CURL *easy, CURLINFO info) {
+  curl_off_t us = 0;
+  curl_easy_getinfo(easy, info, &us);
+  return us > 0 ? (int)(us / 1000) : -1;
+}
+
+static bool is_of_tls (CURLcode code) {
+  return code == CURLE_SSL_CONNECT_ERROR || code == CURLE_SSL_CERTPROBLEM ||
+         code == CURLE_PEER_FAILED_VERIFICATION ||
+         code == CURLE_SSL_ISSUER_ERROR;
+}
+
+static void note_connection (Transfer *t, const Exchange *x, CURLcode code) {
+  Connection *c = &t->connection;
+  char *address = NULL;
+  c->name_ms = known_ms(x->easy, CURLINFO_NAMELOOKUP_TIME_T);
+  c->tcp_ms = known_ms(x->easy, CURLINFO_CONNECT_TIME_T);
+  c->tls_ms = known_ms(x->easy, CURLINFO_APPCONNECT_TIME_T);
+  curl_easy_getinfo(x->easy, CURLINFO_PRIMARY_IP, &address);
+  snprintf(c->address, sizeof c->address, "%s", address != NULL ? address : "");
+  memcpy(c->date, x->date, sizeof c->date);
+  c->untrusted = is_of_tls(code);
+}
+
 void transfer_finish (Transfer *t, CURLcode code) {
   t->http_status = exchange_status(t->exchange);
+  note_connection(t, t->exchange, code);
   if (is_no_http(t, code))
     code = CURLE_WEIRD_SERVER_REPLY;
   if (!fail_proxy(t, code))
@@ -487,6 +561,8 @@ void transfer_finish (Transfer *t, CURLcode code) {
 }
 
 void transfer_orphan (Transfer *t) {
+  if (t->type->stop != NULL)
+    t->type->stop(t);
   if (!t->done)
     transfer_fail(t, t->exchange, FAILURE_CANCELLED, "the client was closed");
   host_queue_part(&t->session->queues, t);
@@ -519,6 +595,10 @@ int transfer_attempts (const Transfer *t) {
 
 long transfer_status (const Transfer *t) {
   return t->exchange != NULL ? exchange_status(t->exchange) : t->http_status;
+}
+
+const Connection *transfer_connection (const Transfer *t) {
+  return &t->connection;
 }
 
 const char *transfer_disposition (const Transfer *t) {

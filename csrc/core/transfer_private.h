@@ -1,5 +1,5 @@
-/* What a session, its transfers and their types know of each other, and nobody
-** else does: the state of both, and the ways in which an attempt may end. */
+/* Shared by a session, its transfers and their types, and by nothing else: the
+** state of both, and the ways in which an attempt may end. */
 
 #ifndef CAMB_TRANSFER_PRIVATE_H
 #define CAMB_TRANSFER_PRIVATE_H
@@ -12,6 +12,16 @@
 #include "timers.h"
 #include "transfer.h"
 #include "watches.h"
+#include "worker.h"
+
+#define READY_BATCH 64
+#define REDIRECT_LIMIT 5
+
+/* Sockets that are ready, of which those from 'at' on are still to be run. */
+typedef struct ReadySockets {
+  Ready all[READY_BATCH];
+  int at, count;
+} ReadySockets;
 
 /* The events between a step and the caller who reads them: a growing ring. */
 typedef struct Events {
@@ -24,8 +34,14 @@ struct Session {
   CURLSH *share; /* of TLS sessions, so that connections resume them */
   Poller *poller;
   Watches watches;
+  ReadySockets ready;
+  Worker *worker;   /* NULL before the first work */
+  Transfer *paused; /* those that wait for the next step */
+  int budget_us;    /* of the step that runs */
+  int64_t ends_us;  /* when it has used that up */
+  uint64_t acts;    /* times that libcurl was called */
   bool steps;    /* session_step is at work, and tells the poller at its end */
-  bool exported; /* the descriptor was handed out: keep its alarm set */
+  bool exported; /* a host waits on the descriptor: keep its alarm set */
   pid_t owner;
   Timers timers;
   Pace pace;          /* of requests to the API */
@@ -45,7 +61,7 @@ struct Session {
   HostQueues queues;
 };
 
-/* What one type of transfer does at the turns of its life. */
+/* What a type of transfer does at each stage of its life. */
 typedef struct TransferType {
   /* Set 'x' up for the next attempt, beyond URL and headers.  -1 when that
   ** cannot be done, after transfer_fail. */
@@ -53,19 +69,22 @@ typedef struct TransferType {
   /* The attempt ended: call one of transfer_succeed, _fail and _retry. */
   void (*finish)(Transfer *t, Exchange *x, CURLcode code);
   /* The deadline passed: fail with the right kind.  'x' NULL: between two
-  ** attempts.  NULL where FAILURE_TIMEOUT is right. */
+  ** attempts.  NULL if FAILURE_TIMEOUT is right. */
   void (*expire)(Transfer *t, Exchange *x);
-  /* The attempt is over, however: release what 'prepare' acquired.  NULL where
-  ** that is nothing. */
+  /* Wait for work that was begun with session_work, or keep it from running.
+  ** NULL if there is none. */
+  void (*stop)(Transfer *t);
+  /* The attempt is over, however it ended: release what 'prepare' acquired.
+  ** NULL if that is nothing. */
   void (*cleanup)(Transfer *t);
-  /* Free the type's own fields, not 't'.  NULL where that is nothing. */
+  /* Free the type's own fields, not 't'.  NULL if there are none. */
   void (*destroy)(Transfer *t);
 } TransferType;
 
 /* Why there may be another attempt, which says until when. */
 typedef enum RetryKind {
-  RETRY_AWAY,   /* no answer, or that the service is not there for now: while
-                ** retries or patience last, or without end */
+  RETRY_AWAY,   /* no answer, or an unavailable service: while retries or
+                ** patience last, or without end */
   RETRY_ABSENT, /* not what was asked for, but it may come: while retries or
                 ** patience last */
   RETRY_FREE    /* the type counts by itself */
@@ -75,8 +94,11 @@ struct Transfer {
   const TransferType *type;
   Session *session; /* NULL once the session is closed */
   Transfer *previous, *next;
+  Transfer *next_paused;
+  bool is_paused;
+  uint64_t act; /* of the session, in which a part of its body came last */
   uint64_t id;
-  Timer timer;      /* attempt, limit or deadline, what comes first */
+  Timer timer;      /* attempt, limit or deadline, whichever comes first */
   HostPlace place;  /* among those that want the same host */
   int64_t start_at; /* of the next attempt; CLOCK_NEVER while one runs */
   int64_t turn_at;  /* when the session's pace lets it start; 0: not asked */
@@ -87,20 +109,22 @@ struct Transfer {
   Exchange *exchange;      /* while an attempt runs */
   char *url;
   struct curl_slist *headers;
+  Signature signature; /* copies; their scope NULL: none */
   int attempts;
   int retries;
   int budget;    /* retries to begin with */
-  int fruitless; /* attempts that won nothing; -1: the last one did */
+  int fruitless; /* attempts without progress; -1: the last one made some */
   int64_t patience_ms;
   int64_t patient_until; /* since the first fruitless one */
   bool endless;
   int redirects;
   bool api;      /* goes to the origin of base_url, with the key */
-  bool progress; /* someone listens */
+  bool progress; /* a listener wants progress */
   bool done;
   int64_t progress_at;    /* when the next progress event is due */
-  int64_t progress_bytes; /* as told last */
+  int64_t progress_bytes; /* as last reported */
   long http_status;
+  Connection connection;
   char disposition[512]; /* of the reply that it succeeded with */
   Buffer body;
   Failure failure;
@@ -109,11 +133,21 @@ struct Transfer {
 /* Fill 't' (zeroed by the caller, who sets 'type' and 'api' before) and
 ** let its first attempt begin with the next step.  -1, with errno set and 't'
 ** freed, when memory is out or (EINVAL) the URL is none; a URL of another
-** origin than the key's is refused for an 'api' transfer, EACCES. */
+** origin than the key's is refused for an 'api' transfer, EACCES; ENOTSUP: this
+** libcurl cannot sign. */
 int transfer_begin (Transfer *t, Session *s, const TransferOptions *options);
 
 /* End it well.  The exchange's body becomes the transfer's. */
 void transfer_succeed (Transfer *t, Exchange *x);
+
+/* The same in two steps: nothing more is asked of its host, but it does not end,
+** not even at its deadline, before transfer_conclude or transfer_fail. */
+void transfer_settle (Transfer *t, Exchange *x);
+void transfer_conclude (Transfer *t);
+
+/* True when what libcurl brings has to wait for the next step: the budget of
+** this one is used up, and 't' had a part of it. */
+bool transfer_must_pause (Transfer *t);
 
 /* End it badly.  'x' NULL or the exchange in hand; 'format' makes a phrase. */
 void transfer_fail (Transfer *t, Exchange *x, FailureKind kind,
@@ -128,8 +162,8 @@ void transfer_fail_exchange (Transfer *t, Exchange *x, CURLcode code);
 ** transfer_fail_exchange. */
 void transfer_retry (Transfer *t, Exchange *x, CURLcode code);
 
-/* The same for any 'reason'; false, and nothing has happened, where no attempt
-** may follow. */
+/* The same for any 'reason'; false, with nothing changed, if no attempt may
+** follow. */
 bool transfer_try_again (Transfer *t, Exchange *x, RetryKind kind,
                          const char *reason);
 
@@ -137,11 +171,11 @@ bool transfer_try_again (Transfer *t, Exchange *x, RetryKind kind,
 ** service asked for, in seconds, or below 1.  -1: none may follow. */
 int64_t transfer_pause (Transfer *t, RetryKind kind, long asked);
 
-/* Milliseconds for the 'asked' seconds that a service wants to be left alone:
-** where there is no end to waiting it is still asked each hour. */
+/* Milliseconds for the 'asked' seconds of a Retry-After; at most an hour if the
+** wait has no end. */
 int64_t transfer_asked_ms (const Transfer *t, long asked);
 
-/* Something was won: retries and patience begin anew. */
+/* Progress was made: reset retries and patience. */
 void transfer_refresh (Transfer *t);
 
 /* Let the attempt on 'x' take 'ms' once it has a connection: waiting for a free
@@ -160,12 +194,12 @@ void transfer_share (const Transfer *t, Exchange *x);
 /* True once the request of an attempt with a limit went out. */
 bool transfer_has_begun (const Transfer *t);
 
-/* The service asked for 'ms' of rest after the reply of 'x': when it says so to
-** one request, all of the session wait. */
+/* The service asked for a pause of 'ms' after the reply of 'x': if it asks this
+** of one request, the whole session waits. */
 void transfer_heed (Transfer *t, const Exchange *x, int64_t ms);
 
-/* False when 'ms' would reach the deadline or, where there is none, be longer
-** than anyone should be kept waiting unasked, or has patience for. */
+/* False if 'ms' would reach the deadline or, without one, exceed both the
+** patience and the longest pause that needs no consent. */
 bool transfer_may_wait (const Transfer *t, int64_t ms);
 
 /* Begin the next attempt in 'ms', or sooner if the deadline comes first. */
@@ -178,8 +212,12 @@ void transfer_take_body (Transfer *t, Exchange *x);
 ** return true.  Others are left to the caller. */
 bool transfer_redirect (Transfer *t, Exchange *x);
 
-/* Take up a failed transfer again, at another URL; -1 when that is no URL or
-** memory is out, and nothing has changed then. */
+/* Take up one that has ended well, for more work on it; -1 when memory is
+** out. */
+int transfer_reopen (Transfer *t);
+
+/* Restart a failed transfer at another URL; -1 when that is no URL or memory is
+** out, and nothing has changed then. */
 int transfer_revive (Transfer *t, const char *url);
 
 /* Fill what every event of 't' carries. */
@@ -221,6 +259,26 @@ int session_begin (Session *s);
 /* Add an event to the queue.  -1 when there is no memory, and then it is lost;
 ** but EVENT_DONE never is. */
 int session_post (Session *s, const Event *event);
+
+/* Let 'work' run in the worker's thread or, if there is none, at once: then its
+** 'done' is called from here. */
+void session_work (Session *s, Work *work);
+
+/* Wait for 'work', or keep it from running; its 'done' is not called.  In a
+** child of fork nothing happens. */
+void session_cancel_work (Session *s, Work *work);
+
+/* Let 't' go on with the next step, after it has told libcurl to pause; and
+** forget that. */
+void session_pause (Session *s, Transfer *t);
+void session_unpause (Session *s, Transfer *t);
+
+/* True when the step that runs has used up its budget. */
+bool session_is_late (const Session *s);
+
+/* Bytes of a file that are read or sent at a time: what a short step should
+** take, or as much as libcurl allows, which costs less for each byte. */
+long session_buffer (const Session *s);
 
 /* An exchange with the session's settings, and the key when 't' is 'api'; NULL
 ** when there is no memory.  Give it back with session_end_exchange. */

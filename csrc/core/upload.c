@@ -1,4 +1,4 @@
-/* The paid upload, and the judgement of what became of it. */
+/* The paid upload, and the verdict on its outcome. */
 
 #include "upload.h"
 
@@ -11,22 +11,21 @@
 #include "source.h"
 #include "transfer_private.h"
 
-#define UPLOAD_BUFFER (512L << 10) /* at most, where there is as much */
-
 typedef struct Upload {
   Transfer base;
   Source source;
   bool paused;      /* libcurl waits for the reader */
   bool whole;       /* the last byte of this attempt's body was sent */
-  bool untaken;     /* HTTP/2 says that this attempt's stream was not taken */
-  bool no_expect;   /* Expect met a 417 */
+  bool untaken;     /* HTTP/2 says that this attempt's stream was not
+                    ** processed */
+  bool no_expect;   /* Expect was answered by 417 */
   int64_t overhead; /* bytes of the body that are not the file's */
   int64_t moved;    /* bytes of both directions, and 1 for a reply's head */
   int64_t reply_at; /* when the reply has to be whole */
   curl_mime *mime;  /* of the attempt that runs */
   char **fields;    /* name, value, name, value, …, NULL */
   char *part, *filename, *content_type, *accepted;
-  Buffer raw; /* of the reply's body, as long as none could be decoded */
+  Buffer raw; /* how the reply's body begins, as it came */
   char location[sizeof((Exchange *)0)->location];
   char task_id[sizeof((Exchange *)0)->task_id];
 } Upload;
@@ -47,9 +46,9 @@ static size_t on_read (char *out, size_t one, size_t room, void *arg) {
   return CURL_READFUNC_ABORT;
 }
 
-/* libcurl rewinds a body to send it again by itself, where HTTP/2 refused the
-** stream or wants HTTP/1.1.  That could be a second job: it is told that it
-** cannot, and whether to send again is decided in 'finish'. */
+/* libcurl rewinds a body to resend it on its own if HTTP/2 refused the stream or
+** wants HTTP/1.1.  That could create a second job, so the rewind fails, and
+** 'finish' decides whether to send again. */
 static int on_seek (void *arg, curl_off_t offset, int origin) {
   Upload *u = arg;
   if (origin == SEEK_SET && offset == u->source.at)
@@ -64,24 +63,25 @@ static int stall_ms (const Transfer *t) {
   return seconds < INT32_MAX / 1000 ? seconds * 1000 : INT32_MAX;
 }
 
-/* Something has to move within the stall timeout, but between the body's last
-** byte and the reply's head, when the service works.  What it sends by itself
-** from then on, or instead of taking the body, may not take for ever. */
+/* Bytes must move within the stall timeout, except while the service works:
+** between the body's last byte and the reply's head.  A reply that begins then,
+** or before the whole body was taken, may not take forever. */
 static void limit (Upload *u, int64_t moved) {
   Transfer *t = &u->base;
   long status = exchange_status(t->exchange);
+  bool has_reply = status != 0 || t->exchange->body.size > 0;
   int64_t now = clock_ms(), stall_at = now + stall_ms(t);
   int reply_ms = t->session->settings.reply_timeout_ms;
-  moved += status != 0;
+  moved += has_reply;
   if (moved == u->moved || !transfer_has_begun(t))
     return;
   u->moved = moved;
   if (u->reply_at == CLOCK_NEVER && (u->whole || status >= 300))
     u->reply_at = now + reply_ms;
-  if ((u->whole && status == 0) || u->reply_at < stall_at)
-    transfer_limit_at(t, u->reply_at, reply_ms, "no whole reply within");
+  if ((u->whole && !has_reply) || u->reply_at < stall_at)
+    transfer_limit_at(t, u->reply_at, reply_ms, "no complete reply within");
   else
-    transfer_limit_at(t, stall_at, stall_ms(t), "nothing moved for");
+    transfer_limit_at(t, stall_at, stall_ms(t), "no bytes moved for");
 }
 
 /* On its own new connection libcurl counts from 0: what went out on the one
@@ -103,9 +103,10 @@ static int on_progress (void *arg, curl_off_t down_total, curl_off_t down,
   return 0;
 }
 
-/* Streams behind the last one that a GOAWAY names were not taken, nor was one
-** that is refused (RFC 9113 6.8, 8.7).  libcurl says so in its log alone.  The
-** upload has its connection's first stream, as the connection is its own. */
+/* Streams after the last one that a GOAWAY names were not processed, nor was
+** one that is refused (RFC 9113 6.8, 8.7). libcurl reports this only in its
+** log.  The upload has its connection's first stream, as the connection is its
+** own. */
 static void read_log (Upload *u, const char *text, size_t size) {
   char line[96];
   const char *last;
@@ -117,13 +118,11 @@ static void read_log (Upload *u, const char *text, size_t size) {
     u->untaken = true;
 }
 
-/* A body that is not encoded as its head says, and which libcurl so refuses, may
-** hold an id all the same. */
+/* A body that libcurl rejects, as it is not encoded as its head says, or of
+** which it returns only a part, may still hold an id. */
 static void keep_raw (Upload *u, const char *data, size_t size) {
-  const Exchange *x = u->base.exchange;
   size_t room = u->raw.limit - u->raw.size;
-  if (x != NULL && x->body.size == 0)
-    buffer_append(&u->raw, data, size < room ? size : room);
+  buffer_append(&u->raw, data, size < room ? size : room);
 }
 
 static int on_log (CURL *easy, curl_infotype type, char *text, size_t size,
@@ -164,7 +163,8 @@ static int make_mime (Upload *u, Exchange *x) {
 }
 
 static long buffer_size (const Upload *u) {
-  return u->source.size < UPLOAD_BUFFER ? (long)u->source.size : UPLOAD_BUFFER;
+  long limit = session_buffer(u->base.session);
+  return u->source.size < limit ? (long)u->source.size : limit;
 }
 
 static int prepare (Transfer *t, Exchange *x) {
@@ -192,6 +192,7 @@ static int prepare (Transfer *t, Exchange *x) {
   curl_easy_setopt(x->easy, CURLOPT_DEBUGDATA, u);
   curl_easy_setopt(x->easy, CURLOPT_VERBOSE, 1L);
   curl_easy_setopt(x->easy, CURLOPT_ACCEPT_ENCODING, "");
+  curl_easy_setopt(x->easy, CURLOPT_HTTP09_ALLOWED, 1L); /* it may hold an id */
   curl_easy_setopt(x->easy, CURLOPT_MIMEPOST, u->mime);
   curl_easy_setopt(x->easy, CURLOPT_UPLOAD_BUFFERSIZE, buffer_size(u));
   curl_easy_setopt(x->easy, CURLOPT_XFERINFOFUNCTION, on_progress);
@@ -207,8 +208,8 @@ static void cleanup (Transfer *t) {
   u->paused = false;
 }
 
-/* The last boundary comes behind the file: a body of which one byte is missing
-** is none that the service could have taken. */
+/* The last boundary follows the file: a service cannot have accepted a body of
+** which one byte is missing. */
 static bool sent_whole (const Upload *u, const Exchange *x) {
   curl_off_t sent = 0, total = -1;
   curl_easy_getinfo(x->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
@@ -220,7 +221,7 @@ static void fail_source (Upload *u, Exchange *x) {
   Transfer *t = &u->base;
   if (u->source.changed)
     transfer_fail(t, x, FAILURE_SOURCE,
-                  "it has changed since it was looked at, and was not sent");
+                  "it has changed since it was checked, and was not sent");
   else if (u->source.error != 0)
     transfer_fail(t, x, FAILURE_FILE, "%s", strerror(u->source.error));
   else
@@ -234,7 +235,7 @@ static const char *skip_spaces (const char *at, const char *end) {
   return at;
 }
 
-/* A key has a string, not an empty one, or a number behind it. */
+/* A key is followed by a string that is not empty, or by a number. */
 static bool has_value (const char *at, const char *end) {
   at = skip_spaces(at, end);
   if (at == end || *at != ':')
@@ -245,7 +246,7 @@ static bool has_value (const char *at, const char *end) {
   return at < end && *at >= '0' && *at <= '9';
 }
 
-/* Behind 'key' and its closing quote; NULL where another one stands. */
+/* Past 'key' and its closing quote; NULL if it is another key. */
 static const char *skip_key (const char *at, const char *end, const char *key) {
   for (; at < end && *at != '"'; at++) {
     if (*at == '_' || *at == '-')
@@ -269,7 +270,7 @@ static bool body_names_task (const Upload *u, const Exchange *x) {
   return false;
 }
 
-/* A place below the one that the upload went to. */
+/* A location below the upload's own URL. */
 static bool location_names_task (const Upload *u, const Exchange *x) {
   const char *path = strstr(u->base.url, "://"), *found;
   size_t n;
@@ -295,10 +296,9 @@ static bool is_put_off (const Exchange *x) {
          (status == 503 && x->has_retry_after);
 }
 
-/* Not accepted, whatever becomes of the rest of the reply: put off, or refused
-** for good by a service that has looked at the request.  A 303 or 409 may come
-** after a task was made, and what is above 451 is a proxy's, such as 499: it was
-** the proxy that went away. */
+/* Certainly not accepted, whatever the rest of the reply: deferred, or rejected
+** by a service that has read the request.  A 303 or 409 may come after a task
+** was created, and a status above 451, such as 499, is a proxy's. */
 static bool is_refused (const Upload *u, const Exchange *x) {
   long status = exchange_status(x);
   return (is_put_off(x) || (status >= 300 && status <= 451 && status != 303 &&
@@ -341,7 +341,7 @@ static void finish_refused (Upload *u, Exchange *x) {
 
 static void finish_unsent (Upload *u, Exchange *x, CURLcode code) {
   Transfer *t = &u->base;
-  u->whole = false; /* sent, it may be, but not taken */
+  u->whole = false; /* maybe sent, but not processed */
   if ((code == CURLE_SEND_FAIL_REWIND || retry_code(code)) &&
       source_can_rewind(&u->source))
     transfer_retry(t, x, code);
@@ -357,16 +357,27 @@ static void finish_broken (Upload *u, Exchange *x, CURLcode code) {
     finish_unsent(u, x, code);
 }
 
+/* The part of the raw body after what libcurl returned. */
+static void keep_rest (Upload *u, Exchange *x) {
+  size_t given = x->body.size;
+  if (u->raw.size > given && !names_task(u, x) &&
+      (given == 0 || memcmp(u->raw.data, x->body.data, given) == 0))
+    buffer_append(&x->body, u->raw.data + given, u->raw.size - given);
+}
+
 static void keep_reply (Upload *u, Exchange *x) {
   memcpy(u->location, x->location, sizeof u->location);
   memcpy(u->task_id, x->task_id, sizeof u->task_id);
-  if (x->body.size == 0)
-    buffer_append(&x->body, u->raw.data, u->raw.size);
+  keep_rest(u, x);
 }
 
 static void finish (Transfer *t, Exchange *x, CURLcode code) {
   Upload *u = (Upload *)t;
   keep_reply(u, x);
+  if (code == CURLE_OK && x->status == 0) {
+    snprintf(x->error, sizeof x->error, "the reply is not HTTP");
+    code = CURLE_WEIRD_SERVER_REPLY;
+  }
   if (code == CURLE_ABORTED_BY_CALLBACK && t->http_status == 0) {
     fail_source(u, x);
   } else if (is_refused(u, x)) {
@@ -394,7 +405,7 @@ static void expire (Transfer *t, Exchange *x) {
                   "the deadline passed before the reply");
   else
     transfer_fail(t, x, FAILURE_TIMEOUT,
-                  "the deadline passed before the upload was whole");
+                  "the deadline passed before the upload was complete");
 }
 
 static void destroy (Transfer *t) {
@@ -411,7 +422,11 @@ static void destroy (Transfer *t) {
   source_close(&u->source);
 }
 
-static const TransferType type = {prepare, finish, expire, cleanup, destroy};
+static const TransferType type = {.prepare = prepare,
+                                  .finish = finish,
+                                  .expire = expire,
+                                  .cleanup = cleanup,
+                                  .destroy = destroy};
 
 static int copy_fields (Upload *u, const UploadField *fields) {
   size_t i, count = 0;
@@ -446,8 +461,9 @@ static int open_source (Upload *u, const UploadOptions *o) {
   if (o->path != NULL)
     return source_open_file(&u->source, o->path);
   if (o->data != NULL)
-    return source_open_memory(&u->source, o->data, o->size);
-  source_open_reader(&u->source, o->size);
+    source_open_memory(&u->source, o->data, o->size);
+  else
+    source_open_reader(&u->source, o->size);
   return 0;
 }
 
@@ -487,7 +503,7 @@ int upload_feed (Transfer *t, const char *data, size_t size) {
   if (s->at + (int64_t)(s->queue.size + size) > s->size ||
       size > s->queue.limit - s->queue.size) {
     transfer_fail(t, NULL, FAILURE_SOURCE,
-                  "it gives more than the %lld bytes it announced",
+                  "it returned more than the %lld bytes it announced",
                   (long long)s->size);
     return -1;
   }
@@ -500,8 +516,8 @@ int upload_feed (Transfer *t, const char *data, size_t size) {
     t->limit_at = clock_ms() + t->limit_ms; /* a slow reader is no stall */
   if (u->paused && t->exchange != NULL) {
     u->paused = false;
-    /* libcurl may still have bytes of before the file in hand, and not have
-    ** taken our word for a pause yet: only a pause that it knows is ended */
+    /* libcurl may still be sending bytes that precede the file, and not know of
+    ** the pause yet: only a pause that it knows of is ended */
     curl_easy_pause(t->exchange->easy, CURLPAUSE_SEND);
     curl_easy_pause(t->exchange->easy, CURLPAUSE_CONT);
   }

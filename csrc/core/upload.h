@@ -1,8 +1,8 @@
 /* The paid upload: multipart/form-data, streamed, sent once, on a connection of
-** its own.  It is sent again only where the service cannot have accepted it: no
+** its own.  It is sent again only if the service cannot have accepted it: no
 ** connection was made, the body was not sent whole, HTTP/2 said that the stream
-** was not taken, or the reply was 408, 417, 429, or 503 with Retry-After, and
-** names no task.  Where nobody can know it ends with FAILURE_UNKNOWN_OUTCOME. */
+** was not processed, or the reply was 408, 417, 429, or 503 with Retry-After
+** and names no task.  In doubt it ends with FAILURE_UNKNOWN_OUTCOME. */
 
 #ifndef CAMB_UPLOAD_H
 #define CAMB_UPLOAD_H
@@ -20,20 +20,21 @@ typedef struct UploadOptions {
   TransferOptions transfer;
   const UploadField *fields; /* ended by a NULL name; may be NULL */
   const char *part;          /* name of the file's part: "media_file" */
-  const char *filename;      /* as the service shall see it */
+  const char *filename;      /* as the service sees it */
   const char *content_type;
   const char *accepted; /* key of the reply which says that it was, in lower
                         ** case, without '_' and '-', which do not count; NULL */
   const char *path;     /* a file to stream, or NULL and */
-  const char *data;     /* bytes in memory (copied), or NULL: a reader */
+  const char *data;     /* bytes in memory, which stay there until the transfer
+                        ** is closed, or NULL: a reader */
   int64_t size;         /* bytes of 'data', or that the reader will give */
   bool hash;            /* compute the SHA-256 of what is sent */
   const char *sha256;   /* in digits, what it has to be; or NULL */
 } UploadOptions;
 
-/* Begin it in 's', to the key's origin, with the key.  A file is opened at once;
-** one that is not 'sha256' any more fails before its last byte is sent.  NULL
-** with errno: EINVAL, EACCES, ENOMEM, or why the file cannot be read (then
+/* Begin it in 's', to the key's origin, with the key.  A file is opened at
+** once; one that no longer matches 'sha256' fails before its last byte is sent.
+** NULL with errno: EINVAL, EACCES, ENOMEM, or why the file cannot be read (then
 ** *file_error is set to 1). */
 Transfer *upload_open (Session *s, const UploadOptions *options,
                        int *file_error);
@@ -46,7 +47,7 @@ int upload_feed (Transfer *t, const char *data, size_t size);
 ** have been sent. */
 bool upload_is_sent (const Transfer *t);
 
-/* The SHA-256 of what was sent, in digits; NULL before the last byte, or where
+/* The SHA-256 of what was sent, in digits; NULL before the last byte, or if
 ** 'hash' was not set.  Owned by 't'. */
 const char *upload_sha256 (const Transfer *t);
 

@@ -46,8 +46,8 @@ bool url_is_clean (const char *url) {
   return *c == '\0';
 }
 
-/* The host, or the name before it; NULL where none stands behind "://", which
-** libcurl takes for one with fewer slashes, or more. */
+/* The host, or the name before it; NULL if "://" is not followed by one:
+** libcurl would accept fewer slashes, or more. */
 static const char *authority_begin (const char *url) {
   const char *colon = strchr(url, ':');
   if (colon == NULL || strncmp(colon, "://", 3) != 0 ||
@@ -56,14 +56,14 @@ static const char *authority_begin (const char *url) {
   return colon + 3;
 }
 
-/* Where the path begins, or what else comes behind the host. */
+/* Where the path begins, or whatever else follows the host. */
 static const char *behind_authority (const char *url) {
   const char *host = authority_begin(url);
   return host != NULL ? host + strcspn(host, "/?#") : url + strlen(url);
 }
 
-/* What people write in a URL though it does not stand there as it is; the
-** signature of one is made over its escaped form (RFC 3986 2.1). */
+/* Characters that people write in a URL although they must be escaped;
+** signatures are made over the escaped form (RFC 3986 2.1). */
 static bool needs_escape (unsigned char c) {
   return c == ' ' || c == '"' || c == '<' || c == '>' || c > 0x7E;
 }
@@ -140,8 +140,8 @@ static char *parse_origin (const char *url) {
   return origin;
 }
 
-/* libcurl decodes a host ("%33", also "%7f") and looks no second time at what
-** comes out, so that one host could have two origins: such a URL has none. */
+/* libcurl decodes a host ("%33", also "%7f") and does not check the result, so
+** that one host could have two origins: such a URL has none. */
 static char *settled_origin (const char *url) {
   char *origin = parse_origin(url), *again;
   bool settled;
@@ -181,7 +181,7 @@ const char *url_problem (const char *url) {
   char *origin;
   if (!url_is_clean(url)) {
     errno = EINVAL;
-    return "it holds a control character";
+    return "it contains a control character";
   }
   if (is_latest(url, authority_of(url)))
     return NULL;
@@ -189,6 +189,6 @@ const char *url_problem (const char *url) {
   free(origin);
   if (origin != NULL)
     return NULL;
-  return errno == ENOMEM ? "there is no memory left to read it"
+  return errno == ENOMEM ? "out of memory"
                          : "it is not an absolute http or https URL";
 }

@@ -9,13 +9,13 @@
 bool url_is_clean (const char *url);
 
 /* Why 'url' may not be requested, as a phrase ("it is not an absolute http or
-** https URL"), or NULL when it may.  Static text; errno is EINVAL, or ENOMEM
-** where it could not even be read. */
+** https URL"), or NULL when it may.  Static text; errno is EINVAL, or ENOMEM if
+** it could not even be read. */
 const char *url_problem (const char *url);
 
-/* 'url' as it is requested: its scheme in small letters, and escaped what does
-** not stand in a path or a query as it is, such as a space.  The caller frees
-** it; NULL with errno when there is no memory. */
+/* 'url' as it is requested: its scheme in lower case, and with characters
+** escaped that may not appear in a path or a query, such as a space.  The
+** caller frees it; NULL with errno when there is no memory. */
 char *url_canonical (const char *url);
 
 /* "scheme://host:port" with the default port written out (RFC 6454): equal

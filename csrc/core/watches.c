@@ -39,7 +39,7 @@ static Watch *find (const Watches *w, int fd) {
   return fd < w->count && w->all[fd].is_known ? &w->all[fd] : NULL;
 }
 
-/* Without memory for it the socket is one whose end is not heard of. */
+/* Without memory the end of this socket goes unnoticed. */
 void watches_begin (Watches *w, int fd) {
   if (reserve(w, fd) != 0)
     return;
@@ -47,7 +47,7 @@ void watches_begin (Watches *w, int fd) {
   w->all[fd].wanted = w->all[fd].told = 0;
 }
 
-static int tell (Watches *w, int fd) {
+static int tell_poller (Watches *w, int fd) {
   Watch *watch = &w->all[fd];
   bool is_new = watch->told == 0;
   if (watch->wanted == watch->told)
@@ -63,7 +63,7 @@ void watches_end (Watches *w, int fd) {
   if (watch == NULL)
     return;
   watch->wanted = 0;
-  tell(w, fd);
+  tell_poller(w, fd);
   watch->is_known = false;
 }
 
@@ -87,7 +87,7 @@ int watches_apply (Watches *w) {
     Watch *watch = &w->all[fd];
     w->first = watch->next;
     watch->is_listed = false;
-    if (watch->is_known && watch->wanted != 0 && tell(w, fd) != 0)
+    if (watch->is_known && watch->wanted != 0 && tell_poller(w, fd) != 0)
       status = -1;
   }
   return status;
@@ -98,7 +98,7 @@ int watches_wait (Watches *w, int ms, Ready *ready, int max) {
   for (i = 0; i < n; i++) {
     Watch *watch = find(w, ready[i].fd);
     if (watch != NULL && watch->wanted == 0)
-      tell(w, ready[i].fd);
+      tell_poller(w, ready[i].fd);
     else
       ready[count++] = ready[i];
   }

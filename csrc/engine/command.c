@@ -57,8 +57,8 @@ static bool begins (const char **word, const char *name) {
   return true;
 }
 
-/* 'word' with its placeholders filled, in fresh memory.  What is put in is not
-** looked at again: a path may look like a placeholder. */
+/* 'word' with its placeholders filled, in fresh memory.  Inserted text is not
+** scanned again: a path may look like a placeholder. */
 static char *fill_in (const Run *r, const char *word) {
   char *text = NULL;
   size_t n;
@@ -133,7 +133,7 @@ static double seconds_of (const EngineReport *report) {
   return (double)report->samples / report->rate;
 }
 
-/* A command that died halfway, or lies, must not look as if it had worked. */
+/* A command that died halfway, or lied, must not look as if it had worked. */
 static bool check (const Run *r, const char *path) {
   EngineOptions options = {.cancel = r->command->cancel};
   EngineReport stem;
@@ -153,7 +153,7 @@ static bool check (const Run *r, const char *path) {
     return true;
   snprintf(r->message, r->size,
            "The engine's command left a %s of %.3f seconds for a source of "
-           "%.3f.",
+           "%.3f seconds.",
            name, there, wanted);
   return false;
 }

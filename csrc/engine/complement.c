@@ -1,4 +1,4 @@
-/* What another separator made of a source: looked at, and made two stems. */
+/* Checks the output of another separator, and makes two stems of it. */
 
 #include <string.h>
 #include <unistd.h>
@@ -113,8 +113,7 @@ static int mismatch (const Complement *c, Fault *fault) {
   if (there - wanted <= SLACK_SECONDS && wanted - there <= SLACK_SECONDS)
     return 0;
   return fault_set(fault, FAULT_PROCESSING,
-                   "they have %.3f seconds, and the source %.3f", there,
-                   wanted);
+                   "they last %.3f seconds, the source %.3f", there, wanted);
 }
 
 static int run (Complement *c, Fault *fault) {
@@ -133,7 +132,7 @@ static int fit (Complement *c, Fault *fault) {
   int from = c->estimate.channels, to = f->channels;
   if (from != to && from != 1 && !(from == 2 && to == 1))
     return fault_set(fault, FAULT_PROCESSING,
-                     "they have %d channels, and the source %d", from, to);
+                     "they have %d channels, the source %d", from, to);
   decoder_convert(c->estimate.decoder, f->rate, f->bits);
   c->high = (1 << (f->bits - 1)) - 1;
   c->low = -c->high - 1;

@@ -8,29 +8,32 @@
 #include <libavformat/avformat.h>
 #include <libavutil/audio_fifo.h>
 #include <libavutil/avstring.h>
+#include <libavutil/base64.h>
+#include <libavutil/intreadwrite.h>
 #include <libavutil/mem.h>
 #include <libswresample/swresample.h>
 
 #include "engine/probe.h"
 #include "engine/source.h"
 
-enum { BLOCK = 4096 }; /* samples of a frame, where the codec takes any */
+enum { BLOCK = 4096 };         /* samples of a frame, if the codec takes any */
+enum { COVER_MAX = 15 << 20 }; /* of FLAC's block, with room for its head */
 
 typedef struct Kind {
   const char *format, *muxer;
   const char *codec; /* NULL: plain samples */
   int bitrate;       /* 0: lossless */
   int most_channels;
-  int has_cover;
+  enum { COVER_NONE, COVER_TRACK, COVER_TAG } cover;
 } Kind;
 
 static const Kind kinds[] = {
-  {"flac", "flac", "flac", 0, 8, 1},
-  {"wav", "wav", NULL, 0, 8, 0},
-  {"mp3", "mp3", "libmp3lame", 256000, 2, 1},
-  {"opus", "opus", "libopus", 160000, 2, 0},
-  {"m4a", "ipod", "aac", 192000, 6, 1},
-  {"aac", "adts", "aac", 192000, 6, 0},
+  {"flac", "flac", "flac", 0, 8, COVER_TRACK},
+  {"wav", "wav", NULL, 0, 8, COVER_NONE},
+  {"mp3", "mp3", "libmp3lame", 256000, 2, COVER_TRACK},
+  {"opus", "opus", "libopus", 160000, 2, COVER_TAG},
+  {"m4a", "ipod", "aac", 192000, 6, COVER_TRACK},
+  {"aac", "adts", "aac", 192000, 6, COVER_NONE},
 };
 
 enum { KINDS = sizeof kinds / sizeof *kinds };
@@ -52,7 +55,7 @@ typedef struct Output {
 
 /* --- opening -------------------------------------------------------------- */
 
-/* The lowest rate that is no lower than 'rate'; where there is none, the
+/* The lowest rate that is no lower than 'rate'; if there is none, the
 ** highest. */
 static int choose_rate (const AVCodec *codec, int rate) {
   const int *known = codec->supported_samplerates;
@@ -109,7 +112,8 @@ static int open_codec (Output *o, const Convert *c, const Format *format) {
 
 /* Integers of 'bits' come in the upper bytes of 32. */
 static int open_resampler (Output *o, const Format *format) {
-  AVChannelLayout layout = format->layout; /* an FFmpeg of old asks for more */
+  AVChannelLayout layout = format->layout; /* older versions of FFmpeg need
+                                           ** more */
   int code = swr_alloc_set_opts2(
     &o->resampler, &o->codec->ch_layout, o->codec->sample_fmt,
     o->codec->sample_rate, &layout, AV_SAMPLE_FMT_S32, format->rate, 0, NULL);
@@ -131,10 +135,54 @@ static int open_frame (Output *o) {
   return code < 0 ? code : av_frame_get_buffer(o->frame, 0);
 }
 
-static int add_cover (Output *o, const Probe *tags) {
-  if (!o->kind->has_cover || tags->cover == NULL ||
-      tags->cover_codec->width <= 0)
+/* FLAC's block of a picture: type (the front cover), MIME type, no description,
+** width, height, depth and number of colours (unknown), bytes. */
+static int write_block (uint8_t *block, const char *type, const Probe *tags) {
+  uint32_t head[] = {0,
+                     (uint32_t)tags->cover_codec->width,
+                     (uint32_t)tags->cover_codec->height,
+                     0,
+                     0,
+                     (uint32_t)tags->cover->size};
+  size_t length = strlen(type), at = 8 + length;
+  AV_WB32(block, 3);
+  AV_WB32(block + 4, (uint32_t)length);
+  memcpy(block + 8, type, length);
+  for (size_t i = 0; i < sizeof head / sizeof *head; i++, at += 4)
+    AV_WB32(block + at, head[i]);
+  memcpy(block + at, tags->cover->data, (size_t)tags->cover->size);
+  return (int)at + tags->cover->size;
+}
+
+/* In Ogg the block is a tag, as text. */
+static int add_cover_tag (Output *o, const Probe *tags) {
+  const AVCodecDescriptor *codec =
+    avcodec_descriptor_get(tags->cover_codec->codec_id);
+  if (codec == NULL || codec->mime_types == NULL)
     return 0;
+  const char *type = codec->mime_types[0];
+  size_t room = 32 + strlen(type) + (size_t)tags->cover->size;
+  uint8_t *block = av_malloc(room);
+  char *text = av_malloc(AV_BASE64_SIZE(room));
+  int code = AVERROR(ENOMEM);
+  if (block != NULL && text != NULL) {
+    int size = write_block(block, type, tags);
+    av_base64_encode(text, (int)AV_BASE64_SIZE(room), block, size);
+    code = av_dict_set(&o->container->metadata, "METADATA_BLOCK_PICTURE", text,
+                       AV_DICT_DONT_STRDUP_VAL);
+    text = NULL; /* taken, also where that failed */
+  }
+  av_free(block);
+  av_free(text);
+  return code;
+}
+
+static int add_cover (Output *o, const Probe *tags) {
+  if (o->kind->cover == COVER_NONE || tags->cover == NULL ||
+      tags->cover->size > COVER_MAX || tags->cover_codec->width <= 0)
+    return 0;
+  if (o->kind->cover == COVER_TAG)
+    return add_cover_tag(o, tags);
   o->cover = avformat_new_stream(o->container, NULL);
   if (o->cover == NULL)
     return AVERROR(ENOMEM);
@@ -144,7 +192,7 @@ static int add_cover (Output *o, const Probe *tags) {
   return code;
 }
 
-/* What tells of the old file itself is none of the new one's tags. */
+/* Tags about the old file itself are not copied. */
 static int add_tags (Output *o, const Probe *tags) {
   static const char *const own[] = {
     "encoder",      "major_brand", "minor_version", "compatible_brands",
@@ -295,12 +343,16 @@ static int finish (Output *o) {
   return code < 0 ? code : avio_closep(&o->container->pb);
 }
 
-static int copy (Output *o, Decoder *d, Fault *fault) {
+static int is_cancelled (const Convert *c) {
+  return c->cancel != NULL && atomic_load(c->cancel);
+}
+
+static int copy (Output *o, Decoder *d, const Convert *c, Fault *fault) {
   const Format *format = decoder_format(d);
   int32_t shifted[BLOCK], scale = 1 << (32 - format->bits);
   const int32_t *samples;
   int n, code = 0, most = BLOCK / format->channels;
-  while ((n = decoder_read(d, &samples, fault)) > 0) {
+  while ((n = decoder_read(d, &samples, fault)) > 0 && !is_cancelled(c)) {
     for (; n > 0 && code >= 0; n -= most, samples += most * format->channels) {
       int part = n < most ? n : most;
       for (int i = 0; i < part * format->channels; i++)
@@ -312,7 +364,7 @@ static int copy (Output *o, Decoder *d, Fault *fault) {
     if (code < 0)
       return fault_code(fault, FAULT_INTERNAL, "cannot write the output", code);
   }
-  return n;
+  return is_cancelled(c) ? fault_set(fault, FAULT_INTERNAL, "cancelled") : n;
 }
 
 static int run (Output *o, Decoder *d, const Convert *c, const Probe *tags,
@@ -320,7 +372,7 @@ static int run (Output *o, Decoder *d, const Convert *c, const Probe *tags,
   int code = open_output(o, c, decoder_format(d), tags);
   if (code < 0)
     return fault_code(fault, FAULT_INTERNAL, "cannot create the output", code);
-  if (copy(o, d, fault) < 0)
+  if (copy(o, d, c, fault) < 0)
     return -1;
   code = finish(o);
   return code < 0
@@ -331,11 +383,12 @@ static int run (Output *o, Decoder *d, const Convert *c, const Probe *tags,
 int convert (const Convert *c, Fault *fault) {
   Output o = {0};
   Probe tags = {0};
+  EngineOptions options = {.workers = 1, .cancel = c->cancel};
   int result = 0;
   for (int i = 0; i < KINDS; i++)
     if (strcmp(kinds[i].format, c->format) == 0)
       o.kind = &kinds[i];
-  Decoder *d = source_open(c->path, source_options(NULL), fault);
+  Decoder *d = source_open(c->path, &options, fault);
   if (d == NULL)
     return -1;
   if (c->tags != NULL)

@@ -3,6 +3,8 @@
 #ifndef CAMB_ENGINE_CONVERT_H
 #define CAMB_ENGINE_CONVERT_H
 
+#include <stdatomic.h>
+
 #include "engine/fault.h"
 
 typedef struct Convert {
@@ -11,14 +13,15 @@ typedef struct Convert {
   const char *format; /* one of convert_formats */
   int bitrate;        /* bit/s; 0: the format's usual one */
   const char *tags;   /* the file whose tags and cover are copied; NULL: none */
+  const atomic_bool *cancel; /* may be NULL */
 } Convert;
 
 /* "flac", "wav", …, NULL.  "m4a" and "aac" are AAC, the latter without a
 ** container and so without tags. */
 extern const char *const convert_formats[];
 
-/* Convert, exactly where the format is lossless; rate and channels change
-** where the format has no others.  Returns 0 or -1.  Blocks. */
+/* Convert, exactly if the format is lossless; rate and channels change only if
+** the format lacks them.  Returns 0 or -1.  Blocks. */
 int convert (const Convert *c, Fault *fault);
 
 #endif

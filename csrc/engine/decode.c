@@ -19,7 +19,8 @@ enum { MAX_IDLE = 1000 }; /* steps without progress before we give up */
 struct Decoder {
   Demuxer demuxer;
   Format format;
-  enum AVSampleFormat kind; /* of the first frame; later ones follow it */
+  enum AVSampleFormat kind; /* of the first frame; later ones are converted to
+                            ** it */
   AVPacket *packet;
   AVFrame *frame;
   AVFrame *adapted; /* a frame that had to be brought to the format */
@@ -38,8 +39,8 @@ struct Decoder {
 
 /* --- frames --------------------------------------------------------------- */
 
-/* A read that fails for the disk's sake is a fault; one that fails for the
-** content's sake is merely where the file ends. */
+/* A read that fails because of the disk is a fault; one that fails because of
+** the content merely ends the file. */
 static int end_of_packets (Decoder *d, Fault *fault) {
   const AVIOContext *io = d->demuxer.container->pb;
   if (demuxer_cancelled(&d->demuxer))
@@ -52,8 +53,8 @@ static int end_of_packets (Decoder *d, Fault *fault) {
   return 0;
 }
 
-/* A packet may be bad more than once: cut, refused, and decoded in vain.  What
-** is no audio cannot be bad. */
+/* One packet may fail more than once: it is cut, rejected, and cannot be
+** decoded.  Data that is not audio does not count. */
 static void note_damage (Decoder *d) {
   if (d->is_tag)
     return;
@@ -154,7 +155,7 @@ static int adopt_format (Decoder *d, Fault *fault) {
   if (d->format.rate < MIN_RATE || d->format.rate > MAX_RATE)
     return fault_set(fault, FAULT_TYPE,
                      "the source's sample rate of %d Hz "
-                     "is beyond what a stem can have",
+                     "is not supported",
                      d->format.rate);
   if (f->ch_layout.order == AV_CHANNEL_ORDER_NATIVE)
     return av_channel_layout_copy(&d->format.layout, &f->ch_layout) < 0
@@ -169,7 +170,7 @@ static int fits_format (const Decoder *d, const AVFrame *f) {
          f->ch_layout.nb_channels == d->format.channels;
 }
 
-/* Make d->adapted what a frame is to become. */
+/* Set d->adapted to the format that frames are converted to. */
 static int empty_adapted (Decoder *d) {
   AVFrame *out = d->adapted;
   av_frame_unref(out);
@@ -178,8 +179,8 @@ static int empty_adapted (Decoder *d) {
   return av_channel_layout_copy(&out->ch_layout, &d->format.layout);
 }
 
-/* Some streams change their rate or channels on the way (broadcast AAC,
-** joined MP3): the stems keep to what the first frame was. */
+/* Some streams change their rate or channels on the way (broadcast AAC, joined
+** MP3): the stems keep the format of the first frame. */
 static int adapt_frame (Decoder *d, AVFrame **frame, Fault *fault) {
   AVFrame *out = d->adapted;
   *frame = d->frame;
@@ -201,15 +202,13 @@ static int adapt_frame (Decoder *d, AVFrame **frame, Fault *fault) {
       code = swr_convert_frame(d->adapter, out, d->frame);
   }
   if (code < 0)
-    return fault_code(fault, FAULT_DATA,
-                      "the source changes its format "
-                      "on the way",
+    return fault_code(fault, FAULT_DATA, "the source changes its format midway",
                       code);
   return 0;
 }
 
 /* What the resampler still holds when there are no more frames.  Returns 1, or
-** 0 where that is nothing. */
+** 0 if that is nothing. */
 static int adapt_rest (Decoder *d, AVFrame **frame) {
   AVFrame *out = d->adapted;
   *frame = out;
@@ -303,7 +302,7 @@ static double slack (const Decoder *d) {
 static int check_length (const Decoder *d, double seconds, Fault *fault) {
   if (d->limit > 0 && seconds > d->limit)
     return fault_set(fault, FAULT_LONG,
-                     "the source is longer than %g seconds, the limit here",
+                     "the source is longer than the limit of %g seconds",
                      d->limit);
   return 0;
 }
@@ -313,7 +312,7 @@ int decoder_limit (Decoder *d, double seconds, Fault *fault) {
   return check_length(d, declared_seconds(d) - slack(d), fault);
 }
 
-/* Every frame then differs from the format, and is brought to it. */
+/* Every frame then differs from the format, and is converted. */
 void decoder_convert (Decoder *d, int rate, int bits) {
   if (rate == d->format.rate && bits == d->format.bits)
     return;
@@ -348,7 +347,7 @@ static double missing_seconds (const Decoder *d) {
 }
 
 /* Every sample that an exact container counts is there: what follows the last
-** frame is no audio. */
+** frame is not audio. */
 static int is_complete (const Decoder *d) {
   double declared = declared_seconds(d);
   return declared > 0 && !is_lossy(d->demuxer.codec->codec_id) &&
@@ -372,13 +371,13 @@ void decoder_remark (const Decoder *d, char *message, size_t size) {
   message[0] = '\0';
   if (missing > 0)
     snprintf(message, size,
-             "the source ends early: %.3f of %.3f seconds "
-             "are there and were separated",
+             "the source ends early: only %.3f of %.3f seconds "
+             "were separated",
              length, length + missing);
   else if (ends_inside && !is_complete(d))
     snprintf(message, size,
-             "the source ends early, inside a packet: %.3f "
-             "seconds are there and were separated",
+             "the source ends early, inside a packet: only "
+             "%.3f seconds were separated",
              length);
   else if (d->damaged > 0 && !ends_inside)
     snprintf(message, size,

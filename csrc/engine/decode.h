@@ -26,8 +26,8 @@ Decoder *decoder_open (const char *path, const atomic_bool *cancel,
 /* Owned by 'd'; does not change while the file is read. */
 const Format *decoder_format (const Decoder *d);
 
-/* Refuse a source of more than 'seconds': at once where it says so itself,
-** returning -1, and later when decoder_read has come so far. */
+/* Refuse a source of more than 'seconds': at once, returning -1, if it states
+** its length, else once decoder_read has come that far. */
 int decoder_limit (Decoder *d, double seconds, Fault *fault);
 
 /* Before the first read: give samples of this rate and width, whatever the

@@ -67,10 +67,11 @@ static int no_track (const Demuxer *d, const char *path, Fault *fault) {
     return fault_set(fault, FAULT_SILENT_VIDEO,
                      "the source is a video without an audio track");
   if (d->container->nb_streams == 0)
-    return fault_set(fault, FAULT_DATA, "the source (%s) holds no audio", name);
+    return fault_set(fault, FAULT_DATA, "the source (%s) contains no audio",
+                     name);
   if (claims_audio(path))
     return fault_set(fault, FAULT_EXTENSION,
-                     "the source is named like audio and is %s", name);
+                     "the source is named like audio, but is %s", name);
   return fault_set(fault, FAULT_TYPE, "the source is %s, not audio", name);
 }
 
@@ -80,14 +81,14 @@ static int unknown (const Demuxer *d, const char *path, Fault *fault) {
     return fault_set(fault, FAULT_DATA, "the source is empty");
   if (claims_audio(path))
     return fault_set(fault, FAULT_EXTENSION,
-                     "the source is named like audio and is in no audio "
-                     "format known here");
+                     "the source is named like audio, but is in no "
+                     "supported audio format");
   return fault_set(fault, FAULT_TYPE,
-                   "the source is in no audio format known here");
+                   "the source is in no supported audio format");
 }
 
-/* Who writes to a pipe cannot come back to say how much it was: RIFF has then
-** a length that no file of it has, CAF -1. */
+/* A program that writes to a pipe cannot fill in the length afterwards: RIFF
+** then has an impossible one, and CAF -1. */
 static int is_open_ended (AVIOContext *io, int64_t from) {
   static const char open_caf[] = "data\xff\xff\xff\xff\xff\xff\xff\xff";
   uint8_t head[4096];
@@ -155,7 +156,7 @@ static int choose_track (Demuxer *d, const char *path, Fault *fault) {
     return fault_memory(fault);
   if (track == AVERROR_DECODER_NOT_FOUND)
     return fault_set(fault, FAULT_TYPE,
-                     "the source's audio is in no codec known here");
+                     "the source's audio codec is not supported");
   if (track < 0 && code < 0)
     return fault_code(fault, FAULT_DATA, "the source cannot be read", code);
   if (track < 0)

@@ -39,7 +39,7 @@ static int open_codec (Encoder *e, const Format *format) {
   return code < 0 ? code : avcodec_open2(e->codec, flac, NULL);
 }
 
-/* FLAC has no word for some layouts: there the count alone is kept. */
+/* FLAC cannot express some layouts: then only the count is kept. */
 static int open_any_layout (Encoder *e, const Format *format) {
   int code = open_codec(e, format);
   if (code != AVERROR(EINVAL))

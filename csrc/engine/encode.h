@@ -20,7 +20,7 @@ int encoder_write (Encoder *e, const int32_t *samples, int n, Fault *fault);
 /* Write what is left and the header's final figures.  Returns 0 or -1. */
 int encoder_finish (Encoder *e, Fault *fault);
 
-/* Let go of the file, whatever state it is in. */
+/* Close the file, whatever state it is in. */
 void encoder_close (Encoder *e);
 
 #endif

@@ -45,11 +45,11 @@ int engine_separate (const char *input, const char *foreground,
 int engine_check (const char *path, const EngineOptions *options,
                   EngineReport *report);
 
-/* Make two FLAC files of a mixture and of what another separator takes for
-** its voices: those, brought to the mixture's rate, channels and width, and
-** the mixture less those.  They sum to the mixture, sample by sample.  Returns
-** and blocks like engine_separate; PROCESSING_ERROR where the two do not
-** belong together. */
+/* Make two FLAC files of a mixture and of what another separator takes for its
+** voices: those, brought to the mixture's rate, channels and width, and the
+** mixture less those.  They sum to the mixture, sample by sample.  Returns and
+** blocks like engine_separate; PROCESSING_ERROR if the two do not belong
+** together. */
 int engine_complement (const char *mixture, const char *estimate,
                        const char *foreground, const char *background,
                        const EngineOptions *options, EngineReport *report);

@@ -22,8 +22,8 @@ typedef struct Fault {
 __attribute__((format(printf, 3, 4))) int
 fault_set (Fault *fault, const char *reason, const char *format, ...);
 
-/* The same with FFmpeg's (or the system's) words for 'code' after 'what'.
-** Where memory ran out, that is the fault, whatever 'reason' says. */
+/* The same with FFmpeg's (or the system's) words for 'code' after 'what'.  If
+** memory ran out, that is the fault, whatever 'reason' says. */
 int fault_code (Fault *fault, const char *reason, const char *what, int code);
 
 /* Memory ran out.  Always returns -1. */

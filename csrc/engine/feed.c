@@ -13,7 +13,7 @@ enum { STEP = GRID_RATE / 10, SLACK = 4 * STEP };
 enum { RING = SEGMENT_SAMPLES + SLACK };
 
 struct Feed {
-  SwrContext *resampler; /* NULL where the format fits already */
+  SwrContext *resampler; /* NULL if the format fits already */
   float *scaled;         /* one step of input, interleaved */
   float *step[2];        /* one step of output */
   float *ring[2];        /* the newest RING samples at 44.1 kHz */
@@ -38,8 +38,8 @@ static int start_resampler (Feed *f, AVChannelLayout from, int rate) {
   return code;
 }
 
-/* More than two channels go down to one, as their layout says; layouts that
-** nobody knows how to mix count as the usual one of that size. */
+/* More than two channels go down to one, as their layout says; a layout without
+** a known downmix counts as the usual one of its size. */
 static int open_resampler (Feed *f, const Format *format, Fault *fault) {
   AVChannelLayout usual;
   if (format->rate == GRID_RATE && format->channels <= 2)
@@ -139,13 +139,13 @@ int feed_add (Feed *f, const int32_t *samples, int n, Fault *fault) {
   return 0;
 }
 
-/* The frame behind the next segment, were the mixture to go on. */
+/* The frame after the next segment, if the mixture continues. */
 static int64_t next_end (const Feed *f) {
   return (f->index + 1) * SEGMENT_CORE + SEGMENT_CONTEXT;
 }
 
-/* A segment with nothing behind it is the last, so one sample more must be
-** there before the next can be told not to be. */
+/* A segment with nothing after it is the last, so one more sample must have
+** arrived before that can be ruled out. */
 int feed_ready (const Feed *f) {
   return !f->finished && (f->ended || f->count > next_end(f) * GRID_HOP);
 }
@@ -167,8 +167,8 @@ static void copy_out (const Feed *f, int c, int64_t from, int64_t to,
     *out++ = 0;
 }
 
-/* The last segment looks as far back as the others are long: a tail of a few
-** frames would have no statistics of its own. */
+/* The last segment reaches back until it is as long as the others: a tail of a
+** few frames would have no statistics of its own. */
 void feed_take (Feed *f, Segment *s) {
   s->index = f->index;
   s->channels = f->channels;

@@ -9,11 +9,11 @@
 /* "a/b" in fresh memory; NULL when out of it. */
 char *files_join (const char *folder, const char *name);
 
-/* Not by a symbolic link. */
+/* A symbolic link to one does not count. */
 bool files_is_folder (const char *path);
 
-/* Make 'path' and its missing parents, mode 0700.  -1 and errno on failure;
-** an existing folder is no failure. */
+/* Make 'path' and its missing parents, mode 0700.  -1 and errno on failure; an
+** existing folder is not a failure. */
 int files_mkdirs (const char *path);
 
 /* Put 'n' bytes under folder/name by way of a temporary name, so that a

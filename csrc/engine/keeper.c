@@ -74,7 +74,7 @@ static void wait_for (pid_t pid, int parent, const sigset_t *signals) {
 }
 
 /* SIGKILL to the children of this process: their numbers, a space after each.
-** False where the system does not tell. */
+** False if the system does not tell. */
 static bool kill_children (void) {
   char text[4096];
   int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);

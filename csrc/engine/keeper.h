@@ -1,6 +1,6 @@
-/* A process of ours between this one and a program: what the program begins,
-** also in sessions of its own, ends with it, and all of it ends when this
-** process does, even by SIGKILL.  Elsewhere than on Linux that holds for the
+/* A process between this one and a program: everything that the program starts,
+** even in sessions of its own, ends with it, and all of it ends with this
+** process, even by SIGKILL.  On systems other than Linux that holds for the
 ** program's process group. */
 
 #ifndef CAMB_ENGINE_KEEPER_H
@@ -15,8 +15,8 @@ typedef struct Keeper {
   int socket; /* readable once it has news; its end ends everything */
 } Keeper;
 
-/* Start the program 'words[0]', found in PATH, with the attributes, of which a
-** process group of its own must be one, and the streams.  0, or an errno with
+/* Start the program 'words[0]', found in PATH, with the attributes, which must
+** include a process group of its own, and the streams.  0, or an errno with
 ** nothing started; then 'k' needs no end. */
 int keeper_start (Keeper *k, char *const *words, const posix_spawnattr_t *a,
                   const posix_spawn_file_actions_t *streams);

@@ -1,5 +1,7 @@
-/* Four floats at a time, on any machine that gcc or clang compile for, and
-** the functions of them that the C library has only one at a time. */
+/* Four floats at a time, on any machine that gcc or clang compile for, and the
+** functions of them that the C library has only one at a time.  Numbers become
+** Lanes by lanes_all: on an x87, which computes floats with more digits than
+** they have, the compiler does not convert numbers by itself. */
 
 #ifndef CAMB_ENGINE_LANES_H
 #define CAMB_ENGINE_LANES_H
@@ -18,10 +20,6 @@ typedef int32_t LanesInt __attribute__((vector_size(16), may_alias));
 
 static inline Lanes lanes_all (float x) {
   return (Lanes){x, x, x, x};
-}
-
-static inline LanesInt lanes_all_int (int32_t x) {
-  return (LanesInt){x, x, x, x};
 }
 
 /* From and to any address; planes' rows may be used as Lanes directly. */
@@ -60,53 +58,43 @@ static inline Lanes lanes_clamp (Lanes v, float low, float high) {
   return lanes_min(lanes_max(v, lanes_all(low)), lanes_all(high));
 }
 
-static inline Lanes lanes_sqrt (Lanes v) {
-#ifdef __SSE2__
-  return _mm_sqrt_ps(v);
-#else
-  for (int i = 0; i < LANES; i++)
-    v[i] = __builtin_sqrtf(v[i]);
-  return v;
-#endif
+/* c[0] + c[1] x + c[2] x^2 ...: 'n' of them. */
+static inline Lanes lanes_series (Lanes x, const float *c, int n) {
+  Lanes sum = lanes_all(c[--n]);
+  while (n > 0)
+    sum = lanes_all(c[--n]) + x * sum;
+  return sum;
 }
 
 /* To the nearest integer, for |v| below 2^22: beside 1.5 * 2^23 a float has
 ** no room for a fraction. */
 static inline Lanes lanes_round (Lanes v) {
-  return (v + 12582912.0F) - 12582912.0F;
+  Lanes large = lanes_all(12582912.0F);
+  return (v + large) - large;
 }
 
 /* Natural logarithm of a positive, normal number: the mantissa is brought to
 ** sqrt(1/2) ... sqrt(2), where 2 artanh((m - 1) / (m + 1)) needs few terms. */
 static inline Lanes lanes_log (Lanes v) {
+  static const float artanh[] = {2.0F, 2.0F / 3, 2.0F / 5, 2.0F / 7, 2.0F / 9};
   LanesInt bits = (LanesInt)v;
   LanesInt exponent = (bits - 0x3f3504f3) >> 23;
-  Lanes m = (Lanes)(bits - (exponent << 23));
-  Lanes s = (m - 1.0F) / (m + 1.0F), q = s * s;
-  Lanes series =
-    2.0F + q * (2.0F / 3 + q * (2.0F / 5 + q * (2.0F / 7 + q * (2.0F / 9))));
-  return __builtin_convertvector(exponent, Lanes) * 0.69314718F + s * series;
+  Lanes m = (Lanes)(bits - (exponent << 23)), one = lanes_all(1);
+  Lanes s = (m - one) / (m + one);
+  return __builtin_convertvector(exponent, Lanes) * lanes_all(0.69314718F) +
+         s * lanes_series(s * s, artanh, 5);
 }
 
 /* e to the power of v, for v clamped to -87 ... 88: a power of two times the
 ** series of a remainder of at most ln(2) / 2. */
 static inline Lanes lanes_exp (Lanes v) {
+  static const float factorials[] = {
+    1, 1, 0.5F, 1.0F / 6, 1.0F / 24, 1.0F / 120, 1.0F / 720, 1.0F / 5040};
   v = lanes_clamp(v, -87, 88);
-  Lanes n = lanes_round(v * 1.44269504F);
-  Lanes r = (v - n * 0.693359375F) + n * 2.12194440e-4F;
-  Lanes series = 1.0F / 120 + r * (1.0F / 720 + r * (1.0F / 5040));
-  series = 1.0F / 6 + r * (1.0F / 24 + r * series);
-  series = 1.0F + r * (1.0F + r * (0.5F + r * series));
+  Lanes n = lanes_round(v * lanes_all(1.44269504F));
+  Lanes r = v - n * lanes_all(0.693359375F) + n * lanes_all(2.12194440e-4F);
   LanesInt power = (__builtin_convertvector(n, LanesInt) + 127) << 23;
-  return series * (Lanes)power;
-}
-
-/* Four rows become four columns. */
-static inline void lanes_transpose (Lanes v[LANES]) {
-  Lanes t[LANES];
-  for (int i = 0; i < LANES; i++)
-    t[i] = (Lanes){v[0][i], v[1][i], v[2][i], v[3][i]};
-  memcpy(v, t, sizeof t);
+  return lanes_series(r, factorials, 8) * (Lanes)power;
 }
 
 #endif

@@ -44,7 +44,7 @@ static void turn_back (float *row, float c, float s) {
   }
 }
 
-/* Of channels that hold the same each gets the same. */
+/* Equal channels get equal shares. */
 static void repeat (float *row) {
   for (int k = 0; k < GRID_BINS; k++) {
     row[GRID_BINS + k] = row[k];

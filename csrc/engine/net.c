@@ -22,7 +22,7 @@ enum {
   DECODED = 48,
   TAPS = 3,
   BLOCKS = 9,
-  POOLED = 4,    /* after so many blocks the seconds around come in */
+  POOLED = 4,    /* after this many blocks the seconds around come in */
   REACH = 64,    /* frames that count as around, to each side */
   FARTHEST = 32, /* the greatest dilation */
   CHUNK = 48,    /* frames that are worked on at a time */
@@ -274,12 +274,12 @@ static void normalise (const Norm *n, const float *x, float *y, int frames) {
     Lanes sum = lanes_all(0), squares = lanes_all(0);
     for (int i = 0; i < WIDTH; i += LANES)
       sum += lanes_load(x + i);
-    float mean = sum_of(sum) / WIDTH;
+    Lanes mean = lanes_all(sum_of(sum) / WIDTH);
     for (int i = 0; i < WIDTH; i += LANES) {
       Lanes d = lanes_load(x + i) - mean;
       squares += d * d;
     }
-    float scale = 1 / sqrtf(sum_of(squares) / WIDTH + 1e-5F);
+    Lanes scale = lanes_all(1 / sqrtf(sum_of(squares) / WIDTH + 1e-5F));
     for (int i = 0; i < WIDTH; i += LANES)
       lanes_store(y + i,
                   (lanes_load(x + i) - mean) * scale * lanes_load(n->gain + i) +
@@ -295,7 +295,8 @@ static void compress (Spectra *s) {
     float *row = s->rows + (size_t)t * GRID_ROW;
     for (int k = 0; k < 2 * GRID_BINS; k += LANES)
       lanes_store(row + k,
-                  lanes_exp(0.15F * lanes_log(lanes_load(row + k) + 1e-9F)));
+                  lanes_exp(lanes_all(0.15F) *
+                            lanes_log(lanes_load(row + k) + lanes_all(1e-9F))));
   }
 }
 
@@ -434,9 +435,8 @@ static void store_masks (const float *logits, int bins, int rows,
   for (int r = 0; r < rows; r++, masks += GRID_ROW)
     for (int plane = 0; plane < 2; plane++)
       for (int k = 0; k < bins; k += LANES, logits += LANES) {
-        Lanes v = lanes_load(logits) - 0.5F;
-        lanes_store(masks + plane * GRID_BINS + k,
-                    1.0F / (1.0F + lanes_exp(-v)));
+        Lanes v = lanes_load(logits) - lanes_all(0.5F), one = lanes_all(1);
+        lanes_store(masks + plane * GRID_BINS + k, one / (one + lanes_exp(-v)));
       }
 }
 

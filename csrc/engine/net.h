@@ -16,6 +16,9 @@
 
 typedef struct Net Net;
 
+/* The built-in weights, trained by spec/bench/weights; weights.c. */
+extern const uint8_t weights_begin[], weights_end[];
+
 /* Take the 'size' bytes of a weights file.  'plain': compute as on a processor
 ** without AVX2.  NULL: see 'fault'.  Several threads may run one Net. */
 Net *net_open (const uint8_t *bytes, size_t size, int plain, Fault *fault);

@@ -2,6 +2,8 @@
 
 #include "engine/overview.h"
 
+#include <stdbool.h>
+
 #include <libavutil/mem.h>
 
 #include "engine/peaks.h"
@@ -45,10 +47,16 @@ static int prepare (Overview *o, Work *w, const char *path, Fault *fault) {
   return 0;
 }
 
+static bool is_cancelled (const Overview *o) {
+  return o->cancel != NULL && atomic_load(o->cancel);
+}
+
 static int look (Overview *o, Work *w, Fault *fault) {
   const int32_t *samples;
   int n;
   while ((n = decoder_read(w->decoder, &samples, fault)) > 0) {
+    if (is_cancelled(o))
+      return fault_set(fault, FAULT_INTERNAL, "cancelled");
     o->samples += n;
     if (w->peaks != NULL)
       peaks_add(w->peaks, samples, n, o->channels);

@@ -4,14 +4,16 @@
 #ifndef CAMB_ENGINE_OVERVIEW_H
 #define CAMB_ENGINE_OVERVIEW_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "engine/fault.h"
 
 typedef struct Overview {
   /* Set by the caller; 0: without. */
-  int peaks;         /* columns of the waveform */
-  int columns, rows; /* of the spectrogram */
+  int peaks;                 /* columns of the waveform */
+  int columns, rows;         /* of the spectrogram */
+  const atomic_bool *cancel; /* may be NULL */
 
   int rate;               /* Hz */
   int channels;           /* of the recording */

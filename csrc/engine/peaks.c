@@ -6,7 +6,7 @@
 
 #include <libavutil/mem.h>
 
-enum { BINS = 64 }; /* for each column, at most; half of that at least */
+enum { BINS = 64 }; /* for each column, at most; at least half of that */
 
 typedef struct Extremes {
   int32_t low, high;

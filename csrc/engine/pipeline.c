@@ -10,7 +10,7 @@
 #include "engine/feed.h"
 #include "engine/fifo.h"
 #include "engine/mask.h"
-#include "engine/weights.h"
+#include "engine/net.h"
 
 enum { MAX_WORKERS = 16 };
 
@@ -38,8 +38,8 @@ typedef struct Pipeline {
   int64_t filled, taken, written; /* segments, from the first */
   int started;                    /* workers */
   int ended;                      /* 'filled' is final */
-  int stopped; /* something failed: let everything come to its end */
-  Fault fault; /* the first */
+  int stopped;                    /* something failed: all threads are to end */
+  Fault fault;                    /* the first */
   const atomic_bool *cancel;
   Decoder *decoder; /* the decoding thread's */
   Feed *feed;
@@ -141,7 +141,7 @@ static void *run_decoder (void *opaque) {
 
 /* --- masks ---------------------------------------------------------------- */
 
-/* The next segment that nobody has taken; NULL when there is none left. */
+/* The next segment not yet taken; NULL if none is left. */
 static Slot *take_slot (Pipeline *p) {
   pthread_mutex_lock(&p->lock);
   while (!p->stopped && !p->ended && p->taken == p->filled)

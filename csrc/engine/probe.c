@@ -1,4 +1,4 @@
-/* What a recording says of itself. */
+/* What a recording says about itself. */
 
 #include "engine/probe.h"
 
@@ -22,7 +22,7 @@ static char *clean_copy (const char *text) {
   return copy;
 }
 
-/* A tag of the file goes before one of the same name of its track. */
+/* A tag of the file takes precedence over the track's. */
 static int add_tag (Probe *p, const AVDictionaryEntry *entry) {
   char *name = clean_copy(entry->key), *text = clean_copy(entry->value);
   int code = name == NULL || text == NULL ? AVERROR(ENOMEM) : 0;
@@ -83,7 +83,7 @@ static void describe (Probe *p, const Demuxer *d) {
   p->channels = d->codec->ch_layout.nb_channels;
   snprintf(p->codec, sizeof p->codec, "%s",
            avcodec_get_name(d->stream->codecpar->codec_id));
-  /* "mov,mp4,m4a,…": all of one kind, and the first is told */
+  /* "mov,mp4,m4a,…": all of one kind, and the first is reported */
   snprintf(p->container, sizeof p->container, "%.*s", (int)strcspn(names, ","),
            names);
 }
@@ -103,8 +103,8 @@ static int read_head (Probe *p, AVFormatContext *container) {
   return code < 0 ? code : find_cover(p, container);
 }
 
-/* The demuxer passes over the tags in front of a raw stream: what they say is
-** read here, and it is no fault if that cannot be. */
+/* The demuxer passes over the tags in front of a raw stream: they are read
+** here, and failing to is not a fault. */
 static int read_front (Probe *p, const Demuxer *d, const char *path) {
   AVFormatContext *container = avformat_alloc_context();
   AVIOContext *io = NULL;

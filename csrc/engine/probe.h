@@ -1,4 +1,4 @@
-/* What a recording says of itself, without decoding it. */
+/* What a recording says about itself, without decoding it. */
 
 #ifndef CAMB_ENGINE_PROBE_H
 #define CAMB_ENGINE_PROBE_H
@@ -21,14 +21,14 @@ typedef struct Probe {
   struct AVCodecParameters *cover_codec;
 } Probe;
 
-/* Fill a zeroed 'p'.  Returns 0 or -1; free it either way.  Blocks for as long
-** as reading the file's head takes. */
+/* Fill a zeroed 'p'.  Returns 0 or -1; free it either way.  Blocks while the
+** file's head is read. */
 int probe (Probe *p, const char *path, Fault *fault);
 void probe_free (Probe *p);
 
-/* Give the tags one by one: a name in small letters, and a text in UTF-8 on one
-** line.  Both are owned by 'p'.  Begin with '*at' at 0.  Returns 0 behind the
-** last one. */
+/* Iterate over the tags: a name in lower case, and a text in UTF-8 on one line.
+** Both are owned by 'p'.  Begin with '*at' at 0.  Returns 0 behind the last
+** one. */
 int probe_next_tag (const Probe *p, int *at, const char **name,
                     const char **text);
 

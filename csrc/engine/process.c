@@ -1,4 +1,4 @@
-/* A program that is run to its end, or as long as it may. */
+/* Runs a program to its end, or to its time limit. */
 
 #include "engine/process.h"
 

@@ -4,14 +4,16 @@
 
 enum { ROWS = 6 };
 
-/* Under a sanitizer this would take all of the time; what it is given is as
-** large as constants say. */
+/* Under a sanitizer this would take all of the time; the sizes of its arguments
+** are constants. */
 #define UNCHECKED                                                              \
   __attribute__((no_sanitize("address"), no_sanitize("undefined"),             \
                  no_sanitize("thread"), no_profile_instrument_function))
 
 #define NAME(x) x##_plain
 #define BYTES 16
+#define ALL(x)                                                                 \
+  { x, x, x, x }
 #define ATTRIBUTES UNCHECKED
 #include "engine/product_tile.h"
 
@@ -19,6 +21,8 @@ enum { ROWS = 6 };
 
 #define NAME(x) x##_avx2
 #define BYTES 32
+#define ALL(x)                                                                 \
+  { x, x, x, x, x, x, x, x }
 #define ATTRIBUTES UNCHECKED __attribute__((target("avx2,fma")))
 #include "engine/product_tile.h"
 

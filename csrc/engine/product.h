@@ -5,8 +5,8 @@
 
 #include <stddef.h>
 
-/* A matrix's columns come in panels of so many, one panel after the other: of
-** each its rows. */
+/* A matrix is stored in panels of this many columns, one panel after the other,
+** each row by row. */
 enum { PANEL = 16 };
 
 /* To each of 'rows' rows of 'out', 'no' floats, add the product of a row of
@@ -15,8 +15,8 @@ enum { PANEL = 16 };
 typedef void Product (const float *in, size_t in_step, int rows, int ni,
                       const float *w, int no, float *out, size_t out_step);
 
-/* The fastest one that this processor has; the one that every processor has
-** where 'plain' is set.  They differ in the last digits. */
+/* The fastest one that this processor has; with 'plain', the one that every
+** processor has.  They differ in the last digits. */
 Product *product_for (int plain);
 
 #endif

@@ -1,5 +1,5 @@
-/* Included by product.c for each kind of vectors: BYTES long, in functions of
-** ATTRIBUTES whose names end in NAME(). */
+/* Included by product.c for each kind of vectors: BYTES long, ALL(x) with x
+** in each place, in functions of ATTRIBUTES whose names end in NAME(). */
 
 typedef float NAME(Vector)
   __attribute__((vector_size(BYTES), aligned(4), may_alias));
@@ -18,7 +18,7 @@ NAME (tile)(const float *in, size_t in_step, int rows, int ni, const float *w,
     const NAME(Vector) *column = (const NAME(Vector) *)(w + (size_t)i * PANEL);
     NAME(Vector) first = column[0], second = column[1];
     for (int r = 0; r < rows; r++) {
-      float x = in[(size_t)r * in_step + (size_t)i];
+      NAME(Vector) x = ALL(in[(size_t)r * in_step + (size_t)i]);
       sum[r][0] += x * first;
       sum[r][1] += x * second;
     }
@@ -49,4 +49,5 @@ ATTRIBUTES static void NAME (product)(const float *in, size_t in_step, int rows,
 
 #undef NAME
 #undef BYTES
+#undef ALL
 #undef ATTRIBUTES

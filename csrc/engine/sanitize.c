@@ -1,4 +1,4 @@
-/* Text of unknown origin, made fit to be shown. */
+/* Makes text of unknown origin fit to be shown. */
 
 #include "engine/sanitize.h"
 
@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Bytes of the UTF-8 character at 'p', of which 'left' are there, and the
-** character; 0 where there is none. */
+** character; 0 if there is none. */
 static size_t decode (const unsigned char *p, size_t left, uint32_t *c) {
   static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
   size_t n = p[0] < 0x80           ? 1

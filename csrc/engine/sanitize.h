@@ -1,4 +1,4 @@
-/* Text of unknown origin, made fit to be shown. */
+/* Makes text of unknown origin fit to be shown. */
 
 #ifndef CAMB_ENGINE_SANITIZE_H
 #define CAMB_ENGINE_SANITIZE_H
@@ -6,8 +6,8 @@
 #include <stddef.h>
 
 /* Rewrite 'n' bytes in place as UTF-8 on one line: control characters and
-** blanks become one space, what is no UTF-8 goes, and so does a character that
-** was cut off at the beginning.  Returns the new length, never more than 'n'. */
+** blanks become one space, invalid UTF-8 is removed, and so is a character that
+** is cut off at the beginning.  Returns the new length, never more than 'n'. */
 size_t sanitize_text (char *text, size_t n);
 
 #endif

@@ -1,9 +1,9 @@
 /* A stretch of the mixture that gets its mask in one go: 24 s, with 2 s of
 ** context on each side.  Memory depends on this and not on a file's length.
 **
-** Segment i is answerable for the frames from i * SEGMENT_CORE on.  Around
-** that boundary, SEGMENT_FADE frames to each side, its mask and the previous
-** one are crossfaded. */
+** Segment i owns the frames from i * SEGMENT_CORE on.  Around that boundary,
+** SEGMENT_FADE frames to each side, its mask and the previous one are
+** crossfaded. */
 
 #ifndef CAMB_ENGINE_SEGMENT_H
 #define CAMB_ENGINE_SEGMENT_H

@@ -1,4 +1,4 @@
-/* A source, let in or refused. */
+/* A source, accepted or rejected. */
 
 #include "engine/source.h"
 
@@ -11,7 +11,7 @@
 
 static pthread_once_t quiet = PTHREAD_ONCE_INIT;
 
-/* FFmpeg talks to stderr; a library's caller hears of faults in the report. */
+/* FFmpeg writes to stderr; a library reports faults to its caller instead. */
 static void hush (void) {
   av_log_set_level(AV_LOG_QUIET);
 }
@@ -27,7 +27,7 @@ int source_check (const char *path, const EngineOptions *options,
                      "cannot read the source: it is not a regular file");
   if (options->max_bytes > 0 && status.st_size > options->max_bytes)
     return fault_set(fault, FAULT_LARGE,
-                     "the source has %lld bytes, and %lld is the limit here",
+                     "the source has %lld bytes; the limit is %lld",
                      (long long)status.st_size, (long long)options->max_bytes);
   return 0;
 }

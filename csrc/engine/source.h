@@ -1,4 +1,4 @@
-/* A source, let in or refused. */
+/* A source, accepted or rejected. */
 
 #ifndef CAMB_ENGINE_SOURCE_H
 #define CAMB_ENGINE_SOURCE_H
@@ -11,15 +11,15 @@
 Decoder *source_open (const char *path, const EngineOptions *options,
                       Fault *fault);
 
-/* What can be said of 'path' before it is opened: -1 where it is no regular
-** file, or larger than 'options' allow.  Call it before FFmpeg opens 'path'
-** otherwise than by source_open: it keeps FFmpeg from talking to stderr. */
+/* Check 'path' before it is opened: -1 if it is not a regular file, or larger
+** than 'options' allow.  Call it before FFmpeg opens 'path' in any other way
+** than by source_open: it keeps FFmpeg from writing to stderr. */
 int source_check (const char *path, const EngineOptions *options, Fault *fault);
 
-/* The options to use where a caller gave NULL. */
+/* The options to use if the caller gave NULL. */
 const EngineOptions *source_options (const EngineOptions *options);
 
-/* Fill 'report' with what 'd' has been, and 'samples'. */
+/* Fill 'report' from 'd', and with 'samples'. */
 void source_describe (const Decoder *d, int64_t samples, EngineReport *report);
 
 /* Fill 'report' with a failure.  Always returns -1. */

@@ -10,7 +10,7 @@ enum { HEAD = 32 };           /* the longest header of a tag */
 enum { TAGS_MAX = 16 };       /* in front of one another */
 enum { ZEROS_MAX = 1 << 20 }; /* behind each of them */
 
-/* The bytes that a tag takes, 0 where there is none. */
+/* The bytes that a tag takes, 0 if there is none. */
 static int64_t tag_size (const uint8_t *b) {
   if (memcmp(b, "ID3", 3) == 0 && ((b[6] | b[7] | b[8] | b[9]) & 0x80) == 0)
     return 10 + (b[5] & 0x10 ? 10 : 0) +

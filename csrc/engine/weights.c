@@ -1,6 +1,6 @@
 /* The network's weights: the assembler takes in the file beside this one. */
 
-#include "engine/weights.h"
+#include "engine/net.h"
 
 #ifdef __APPLE__
 #define SECTION ".const_data"

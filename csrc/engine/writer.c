@@ -17,8 +17,8 @@ struct Writer {
   int channels;
   int64_t position; /* of the next step's output, from -delay on */
   int32_t *in, *out_foreground, *out_background; /* one step each */
-  float *tail; /* the previous mask where the next fades in, FADE rows, and
-               ** the rows of its context before that */
+  float *tail; /* the previous mask while the next fades in, FADE rows, and the
+               ** rows of its context before that */
 };
 
 enum { TAIL_ROWS = SEGMENT_CONTEXT + SEGMENT_FADE };
@@ -81,7 +81,7 @@ static float *row (const Segment *s, int64_t frame) {
   return s->data + (size_t)(frame - s->first) * GRID_ROW;
 }
 
-/* Cross from the previous mask to this one; before the fade proper its rows
+/* Crossfade from the previous mask to this one; before the fade proper its rows
 ** are the previous ones, which interpolation still looks at. */
 static void fade_in (const Writer *w, const Segment *s) {
   for (int i = 0; i < TAIL_ROWS && fade_start(s->index) + i < s->end; i++) {
@@ -112,7 +112,7 @@ static int write_step (Writer *w, int64_t total, Fault *fault) {
   return encoder_write(w->background, w->out_background, n, fault);
 }
 
-/* Behind the mixture's end the input goes on with silence. */
+/* Past the mixture's end, the input is silence. */
 static void step (Writer *w, const Segment *s, Fifo *mixture) {
   int hop = apply_hop(w->apply);
   int got = fifo_pull(mixture, w->in, hop);

@@ -3,12 +3,14 @@
 
 #include "binding/compat.h"
 
+#include <libavutil/avutil.h>
+#include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "binding/fields.h"
-#include "sandbox/audio.h"
 #include "sandbox/faults/gzip_bomb.h"
+#include "sandbox/handles.h"
 #include "sandbox/http/server.h"
 
 #define SERVER_T "camb.server"
@@ -32,7 +34,7 @@ static ServerBox *checkbox (lua_State *L) {
   return luaL_checkudata(L, 1, SERVER_T);
 }
 
-static Server *checkserver (lua_State *L) {
+Server *checkserver (lua_State *L) {
   ServerBox *box = checkbox(L);
   luaL_argcheck(L, box->server != NULL, 1, "server was not started");
   return box->server;
@@ -76,6 +78,7 @@ static void readoptions (lua_State *L, ServerOptions *o) {
   o->max_field = (int64_t)getnumber(L, "max_field");
   o->max_headers = (size_t)getnumber(L, "max_headers");
   o->request_log = (size_t)getnumber(L, "request_log");
+  live_read(L, &o->page);
 }
 
 /* core.start(options): a server, or nil, kind, message. */
@@ -207,7 +210,7 @@ static int l_stats (lua_State *L) {
   setcount(L, "stem", &stats->connections[STEM]);
   lua_setfield(L, -2, "connections");
   lua_newtable(L);
-  for (int i = 0; i < OPERATIONS; i++)
+  for (int i = 0; operations[i] != NULL; i++)
     setcount(L, operations[i]->name, &stats->requests[i]);
   lua_setfield(L, -2, "requests");
   return 1;
@@ -233,6 +236,8 @@ static void setfields (lua_State *L, json_t *fields) {
 static void setoutcome (lua_State *L, const Task *t) {
   if (!atomic_load(&t->ended)) {
     setstring(L, "status", "PENDING");
+    lua_pushboolean(L, atomic_load(&t->begun));
+    lua_setfield(L, -2, "has_begun");
     return;
   }
   setstring(L, "status", t->status);
@@ -244,7 +249,7 @@ static void setoutcome (lua_State *L, const Task *t) {
     setpath(L, stem_names[i], t, t->stems[i].file);
 }
 
-/* server:task(id): what is known of it, or nil when there is no such task. */
+/* server:task(id): its state, or nil if there is no such task. */
 static int l_task (lua_State *L) {
   Server *s = checkserver(L);
   const Task *t = store_task(s->store, luaL_checkstring(L, 2));
@@ -257,6 +262,8 @@ static int l_task (lua_State *L) {
   setstring(L, "file_name", t->file_name);
   setstring(L, "content_type", t->content_type);
   setinteger(L, "size", t->size);
+  lua_pushnumber(L, t->created);
+  lua_setfield(L, -2, "created");
   setstring(L, "sha256", t->sha256[0] != '\0' ? t->sha256 : NULL);
   setfields(L, t->fields);
   setoutcome(L, t);
@@ -294,16 +301,14 @@ static uint64_t getcount (lua_State *L, int i, const char *key,
   return n < 9e15 ? (uint64_t)n : WITHOUT_END;
 }
 
-static OperationId getstep (lua_State *L) {
-  int id;
+static const Operation *getstep (lua_State *L) {
+  const Operation *step;
   lua_getfield(L, 2, "step");
-  for (id = 0; id < OPERATIONS; id++)
-    if (strcmp(luaL_checkstring(L, -1), operations[id]->name) == 0)
-      break;
+  step = operation_named(luaL_checkstring(L, -1));
   lua_pop(L, 1);
-  if (id == OPERATIONS)
+  if (step == NULL)
     luaL_error(L, "no such step");
-  return (OperationId)id;
+  return step;
 }
 
 static void readpiece (lua_State *L, Piece *p) {
@@ -338,8 +343,8 @@ static void readfault (lua_State *L, Fault *f) {
   lua_pop(L, 2);
 }
 
-/* core.fault(server, compiled): append a fault, as camb.sandbox.faults makes
-** it; what is wrong with it is a mistake in there. */
+/* core.fault(server, compiled): append a fault that camb.sandbox.faults
+** compiled; an invalid one is a bug there. */
 static int l_fault (lua_State *L) {
   Server *s = checkserver(L);
   size_t count;
@@ -381,7 +386,7 @@ static int l_gzip_bomb (lua_State *L) {
   return 4;
 }
 
-/* Methods first, then what a server says of itself. */
+/* Methods first, then the fields of a server. */
 static int l_index (lua_State *L) {
   Server *s = checkserver(L);
   const char *key = luaL_checkstring(L, 2);
@@ -397,7 +402,9 @@ static int l_index (lua_State *L) {
   else if (strcmp(key, "ca_file") == 0)
     lua_pushstring(L, s->tls.ca_file);
   else if (strcmp(key, "data_dir") == 0)
-    lua_pushstring(L, store_folder(s->store));
+    lua_pushstring(L, s->store != NULL ? store_folder(s->store) : NULL);
+  else if (strcmp(key, "origin") == 0)
+    lua_pushstring(L, s->listeners[API].origin);
   return 1;
 }
 
@@ -424,14 +431,20 @@ static const luaL_Reg metamethods[] = {
   {NULL, NULL},
 };
 
+/* versions() -> what the sandbox is built on, in words */
+static int l_versions (lua_State *L) {
+  lua_pushfstring(L, "libmicrohttpd %s, FFmpeg %s", MHD_get_version(),
+                  av_version_info());
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
-  {"start", l_start},
-  {"fault", l_fault},
-  {"gzip_bomb", l_gzip_bomb},
-  {NULL, NULL},
+  {"versions", l_versions}, {"metrics", l_metrics},     {"start", l_start},
+  {"fault", l_fault},       {"gzip_bomb", l_gzip_bomb}, {NULL, NULL},
 };
 
 int luaopen_camb_sandbox_core (lua_State *L) {
+  metrics_register(L);
   luaL_newmetatable(L, RECORDS_T);
   lua_pushcfunction(L, l_records_gc);
   lua_setfield(L, -2, "__gc");
@@ -446,6 +459,7 @@ int luaopen_camb_sandbox_core (lua_State *L) {
   lua_setfield(L, -3, "__index");
   luaL_newlib(L, functions);
   audio_register(L);
+  live_register(L);
   lua_insert(L, -2);
   lua_setfield(L, -2, "methods"); /* camb.sandbox adds those in Lua */
   return 1;

@@ -17,8 +17,11 @@
 
 struct Store {
   DataDir dir;
-  pthread_rwlock_t lock; /* of the two trees */
+  pthread_rwlock_t lock; /* of the two trees and the list */
   void *by_id, *by_run;
+  Task **list; /* as they came */
+  size_t count, room;
+  atomic_ullong version;
   pthread_mutex_t runs; /* of last_run and its file */
   int64_t last_run;
   Task **pending; /* found by store_open */
@@ -42,6 +45,35 @@ static bool insert (Store *s, void **tree, Task *t,
   pthread_rwlock_unlock(&s->lock);
   errno = node == NULL ? ENOMEM : EEXIST;
   return node != NULL && *node == t;
+}
+
+static bool has_room (Store *s) {
+  size_t room = s->room != 0 ? 2 * s->room : 64;
+  Task **grown;
+  if (s->count < s->room)
+    return true;
+  grown = realloc(s->list, room * sizeof *grown);
+  if (grown == NULL)
+    return false;
+  s->list = grown;
+  s->room = room;
+  return true;
+}
+
+/* Give 't' its id in the store.  False and errno: EEXIST, or ENOMEM. */
+static bool add (Store *s, Task *t) {
+  bool ok;
+  pthread_rwlock_wrlock(&s->lock);
+  ok = has_room(s);
+  pthread_rwlock_unlock(&s->lock);
+  errno = ENOMEM;
+  if (!ok || !insert(s, &s->by_id, t, compare_ids))
+    return false;
+  pthread_rwlock_wrlock(&s->lock);
+  s->list[s->count++] = t;
+  pthread_rwlock_unlock(&s->lock);
+  atomic_fetch_add(&s->version, 1);
+  return true;
 }
 
 static Task *find (Store *s, void *const *tree, const Task *key,
@@ -79,7 +111,7 @@ static bool add_pending (Store *s, Task *t) {
 /* Two records with one id: the first one found counts, the other folder is
 ** left alone for a person to look at.  False when memory runs out. */
 static bool take_in (Store *s, Task *t) {
-  if (!insert(s, &s->by_id, t, compare_ids)) {
+  if (!add(s, t)) {
     bool ok = errno != ENOMEM;
     task_free(t);
     return ok;
@@ -177,14 +209,14 @@ bool store_accept (Store *s, Task *t) {
     return false;
   free(t->folder);
   t->folder = place;
-  if (insert(s, &s->by_id, t, compare_ids))
+  if (add(s, t))
     return true;
   files_remove_tree(place);
   return false;
 }
 
-/* Run ids are given one at a time and written down first, so that an id is
-** never given twice, whatever happens to the task's folder. */
+/* Run ids are issued one by one and recorded first, so that none is issued
+** twice, whatever happens to the task's folder. */
 static int64_t next_run (Store *s) {
   int64_t run = -1;
   pthread_mutex_lock(&s->runs);
@@ -203,7 +235,28 @@ bool store_finish (Store *s, Task *t, Outcome *o) {
       (success && !insert(s, &s->by_run, t, compare_runs)))
     return false;
   task_publish(t);
+  atomic_fetch_add(&s->version, 1);
   return true;
+}
+
+unsigned long long store_version (const Store *s) {
+  return atomic_load(&s->version);
+}
+
+void store_begin (Store *s, Task *t) {
+  atomic_store(&t->begun, true);
+  atomic_fetch_add(&s->version, 1);
+}
+
+Task **store_tasks (Store *s, size_t *count) {
+  Task **copy;
+  pthread_rwlock_rdlock(&s->lock);
+  *count = s->count;
+  copy = malloc((s->count + 1) * sizeof(Task *));
+  if (copy != NULL && s->count > 0)
+    memcpy(copy, s->list, s->count * sizeof(Task *));
+  pthread_rwlock_unlock(&s->lock);
+  return copy;
 }
 
 void store_close (Store *s) {
@@ -222,6 +275,7 @@ void store_free (Store *s) {
     task_free(t);
   }
   free(s->pending);
+  free(s->list);
   datadir_free(&s->dir);
   pthread_rwlock_destroy(&s->lock);
   pthread_mutex_destroy(&s->runs);

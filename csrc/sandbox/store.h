@@ -39,16 +39,26 @@ char *store_upload_folder (Store *s);
 ** False and errno on failure, 't' is then still the caller's. */
 bool store_accept (Store *s, Task *t);
 
-/* Write down how a task ended, which may need a run id, and publish it.
+/* Record how a task ended, which may need a run id, and publish it.
 ** 'o->run_id' is set here when 'o->status' is SUCCESS. */
 bool store_finish (Store *s, Task *t, Outcome *o);
+
+/* A number that changes whenever a task is added or advances. */
+unsigned long long store_version (const Store *s);
+
+/* A worker has started 't'. */
+void store_begin (Store *s, Task *t);
+
+/* All tasks in the order in which they came to the store, in a fresh array of
+** '*count'; NULL on out of memory. */
+Task **store_tasks (Store *s, size_t *count);
 
 /* The task with that id, or that run; NULL when there is none. */
 Task *store_task (Store *s, const char *id);
 Task *store_run (Store *s, int64_t run_id);
 
-/* Give the folder back to others and remove it if it was our own.  The tasks
-** can still be looked up.  Idempotent. */
+/* Unlock the folder, and remove it if it is temporary.  The tasks can still be
+** looked up.  Idempotent. */
 void store_close (Store *s);
 
 /* Close and free.  NULL is fine. */

@@ -1,7 +1,7 @@
 --- The service's four operations, without any I/O: what a request looks like
 --- and what a reply means.  Every reply is checked for its shape here.
 
-local ascii = require "camb.ascii"
+local upper = require("camb.text").upper
 local core = require "camb.core"
 local json = require "camb.json"
 
@@ -10,8 +10,8 @@ local api = {}
 --- Where the service lives unless CAMB_BASE_URL or `base_url` says otherwise.
 api.BASE_URL = "https://client.camb.ai/apis"
 
--- What the service's words for a task's state mean.  TIMEOUT and below are not
--- in its reference, but come in practice.
+-- What the service's words for a task's state mean.  TIMEOUT and the rest are
+-- not in its reference, but occur in practice.
 local MEANING = {
   PENDING = "pending",
   SUCCESS = "success",
@@ -30,13 +30,13 @@ local LONGEST_WORD = 40
 ---@param status string
 ---@return string?
 function api.meaning(status)
-  return #status <= LONGEST_WORD and MEANING[ascii.upper(status)] or nil
+  return #status <= LONGEST_WORD and MEANING[upper(status)] or nil
 end
 
 local EXCERPT = 60
 local MOST_ITEMS = 20 -- of a list of what is wrong
 
---- What `text` begins with, as a line of no more than `most` (60) bytes.
+--- The beginning of `text`, as a line of at most `most` (60) bytes.
 ---@param text string
 ---@param most integer?
 ---@return string
@@ -60,7 +60,7 @@ local function decode_object(text, what)
   return value
 end
 
--- The id that `value` is, as text; nil when it is none.
+-- `value` as the text of an id; nil if it is none.
 local function id_of(value)
   local digits = type(value) == "number" and json.integer(value)
   if digits then
@@ -90,8 +90,8 @@ local function find_key(value, pattern)
   end
 end
 
--- The ids that stand behind keys in `text`, be it JSON, cut, or with more
--- around it; no more than two that differ.
+-- The ids that follow keys in `text`, which may be JSON, truncated, or
+-- surrounded by other text; no more than two different ones.
 local function scan(text)
   local ids, last = {}, 0
   repeat
@@ -107,7 +107,7 @@ local function scan(text)
   return ids
 end
 
--- Below the upload's own `url`, ids of tasks stand: Location may name one.
+-- Task ids come below the upload's own `url`: Location may name one.
 local function read_location(location, url)
   local path = url:gsub("[?#].*", ""):match("^%w+://[^/]+(/.*)") .. "/"
   local _, last = location:find(path, 1, true)
@@ -117,8 +117,8 @@ local function read_location(location, url)
   end))
 end
 
---- The reply to an upload.  It is paid for, so the id is taken in any form and
---- from any place that leaves no doubt.
+--- The reply to an upload.  It is paid for, so the id is accepted in any form
+--- and from any place that leaves no doubt.
 ---@param text string     # maybe cut
 ---@param url string?      # where the upload went
 ---@param location string? # the reply's headers Location and Task-Id
@@ -281,6 +281,10 @@ end
 ---@return string? words
 ---@return any detail # the decoded `detail`, or the whole reply
 function api.read_error(text)
+  local code = text:find("^%s*<") and text:match("<Error>.*<Code>(%a+)</Code>")
+  if code then
+    return code, code -- S3's; the rest may reveal the credentials
+  end
   local reply, problem = json.decode(text)
   if problem or type(reply) ~= "table" then
     return nil

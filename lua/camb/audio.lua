@@ -1,32 +1,61 @@
---- Recordings through FFmpeg's libraries: what they say of themselves, what
---- they look like, and other formats.  It comes with the rock camb-sandbox.
---- Each call blocks, in constant memory: `probe` for as long as reading the
---- file's head takes, the others for a few seconds an hour of sound.
+--- Recordings through FFmpeg's libraries: their tags and formats, their
+--- pictures, and conversion.  It comes with the rock camb-sandbox.  Each call
+--- takes constant memory.  `probe` blocks for as long as reading the file's
+--- head takes; the others take a few seconds an hour of sound, in which other
+--- jobs of camb.run go on.
 
-local ascii = require "camb.ascii"
 local check = require "camb.check"
 local client_core = require "camb.core"
 local core = require "camb.sandbox.core"
 local Error = require "camb.error"
+local scheduler = require "camb.async.scheduler"
+local text = require "camb.text"
 
 local audio = {}
 
-local COLUMNS = check.whole(1, 8192)
-local PEAKS = { columns = COLUMNS }
-local SPECTROGRAM = { columns = check.whole(1, 4096),
-  rows = check.whole(1, 256) }
+local format = check.one_of(core.formats)
+
+--- The options of each function, for the reference; entries are as camb.options
+--- has them.
+---@package
+---@type table<string, camb.Option[]>
+audio.OPTIONS = {
+  peaks = {
+    { name = "columns", rule = check.whole(1, 8192), default = 1000,
+      help = "Number of columns, 1 to 8192." },
+  },
+  spectrogram = {
+    { name = "columns", rule = check.whole(1, 4096), default = 1000,
+      help = "Number of columns, 1 to 4096." },
+    { name = "rows", rule = check.whole(1, 256), default = 128,
+      help = "Number of rows, 1 to 256." },
+  },
+  convert = {
+    { name = "format", rule = format,
+      help = "Format of the output.  Default: what its extension says." },
+    { name = "bitrate", rule = check.whole(8000, 1000000), unit = "bit/s",
+      help = "Bit rate of MP3, Opus and AAC.  Default: 256000 for MP3, 160000 "
+        .. "for Opus, 192000 for AAC." },
+    { name = "tags_from", rule = check.filled,
+      help = "File whose tags and cover are copied.  Default: the "
+        .. "recording." },
+    { name = "overwrite", rule = check.boolean, default = false,
+      help = "Replace an existing output." },
+  },
+}
+
+local PEAKS = check.schema(audio.OPTIONS.peaks)
+local SPECTROGRAM = check.schema(audio.OPTIONS.spectrogram)
+local CONVERT = check.schema(audio.OPTIONS.convert)
 
 -- `given` with defaults, after a check of it and of `path`.
-local function options(path, given, schema, defaults)
+local function options(path, given, schema)
   if path == nil then
     error("a path is missing", 3)
   end
   check.value("path", path, check.filled, 3)
   local checked = check.options(given, schema, 3)
-  for name, value in pairs(defaults) do
-    checked[name] = checked[name] or value
-  end
-  return checked
+  return checked -- no tail call: an error has to find the caller's line
 end
 
 local function failed(path, is_unreadable, words)
@@ -50,7 +79,7 @@ end
 ---@return camb.Probe? probe
 ---@return camb.Error? err # kind "source": no audio; "file": cannot be read
 function audio.probe(path)
-  options(path, nil, {}, {})
+  options(path, nil, {})
   local found, is_unreadable, words = core.probe(path)
   if not found then
     return failed(path, is_unreadable, words)
@@ -58,13 +87,36 @@ function audio.probe(path)
   return found
 end
 
-local function look(path, peaks, columns, rows)
-  local found, is_unreadable, words = core.overview(path, peaks, columns, rows)
-  if not found then
+-- Seconds between two looks at what a thread does: the first, and the most.
+local LOOK, LONGEST_LOOK = 0.001, 0.02
+
+-- What `work` on `path` comes to; in the loop of `client` others run meanwhile.
+local function wait_for(client, path, work)
+  local pause = LOOK
+  local result, is_unreadable, words = work:outcome()
+  local ok = true
+  while result == false and ok do
+    ok = scheduler.sleep_for(client, pause)
+    pause = math.min(2 * pause, LONGEST_LOOK)
+    result, is_unreadable, words = work:outcome()
+  end
+  work:close()
+  if result == false then
+    return nil, Error.new({ kind = "cancelled",
+      message = "the job was cancelled" })
+  elseif not result then
     return failed(path, is_unreadable, words)
   end
-  found.duration = found.samples / found.rate
-  return found
+  return result
+end
+
+local function look(client, path, peaks, columns, rows)
+  local found, err = wait_for(client, path, core.overview(path, peaks, columns,
+    rows))
+  if found then
+    found.duration = found.samples / found.rate
+  end
+  return found, err
 end
 
 --- A waveform.
@@ -76,15 +128,16 @@ end
 ---@field samples integer   # per channel
 ---@field duration number   # seconds, exact
 
---- The waveform of the recording at `path`: its extremes in `columns` (1 to
---- 8192; default 1000) of equal time.
+--- The waveform of the recording at `path`: its extremes in columns of equal
+--- time.
 ---@param path string
----@param given { columns: integer? }?
+---@param given camb.PeaksOptions?
+---@param client camb.Client? # in whose loop other jobs go on meanwhile
 ---@return camb.Peaks? peaks
 ---@return camb.Error? err # kind "source": no audio; "file": cannot be read
-function audio.peaks(path, given)
-  local checked = options(path, given, PEAKS, { columns = 1000 })
-  return look(path, checked.columns, 0, 0)
+function audio.peaks(path, given, client)
+  local checked = options(path, given, PEAKS)
+  return look(client, path, checked.columns, 0, 0)
 end
 
 --- A spectrogram.
@@ -100,74 +153,55 @@ end
 ---@field samples integer   # per channel
 ---@field duration number   # seconds, exact
 
---- The spectrogram of the recording at `path`, of the mean of its channels, in
---- `columns` (1 to 4096; default 1000) of equal time and `rows` (1 to 256;
---- default 128).
+--- The spectrogram of the recording at `path`, of the mean of its channels.
 ---@param path string
----@param given { columns: integer?, rows: integer? }?
+---@param given camb.SpectrogramOptions?
+---@param client camb.Client? # in whose loop other jobs go on meanwhile
 ---@return camb.Spectrogram? spectrogram
 ---@return camb.Error? err # kind "source": no audio; "file": cannot be read
-function audio.spectrogram(path, given)
-  local checked = options(path, given, SPECTROGRAM,
-    { columns = 1000, rows = 128 })
-  local found, err = look(path, 0, checked.columns, checked.rows)
+function audio.spectrogram(path, given, client)
+  local checked = options(path, given, SPECTROGRAM)
+  local found, err = look(client, path, 0, checked.columns, checked.rows)
   if found then
     found.columns, found.rows = checked.columns, checked.rows
   end
   return found, err
 end
 
-local CONVERT = {
-  format = check.one_of(core.formats),
-  bitrate = check.whole(8000, 1000000),
-  tags_from = check.filled,
-  overwrite = check.boolean,
-}
-
 local function refuse_output(path, words)
   return nil, Error.new({ kind = "file", path = path,
     message = ('"%s": %s'):format(path, words) })
 end
 
---- What `convert` takes.
----@class camb.ConvertOptions
----@field format "flac"|"wav"|"mp3"|"opus"|"m4a"|"aac"|nil # default: what the
----                        # output's extension says
----@field bitrate integer? # bit/s, of MP3 (default 256000), Opus (160000) and
----                        # AAC (192000)
----@field tags_from string? # the file whose tags and cover are copied; default:
----                        # the recording itself
----@field overwrite boolean? # replace an output that exists
-
 --- Write the recording at `path` to `output` in another format, whole or not at
 --- all.  FLAC and WAV are exact; the others take up to the rates and channels
 --- that they know (MP3 and Opus: stereo).  Tags are copied to all but ADTS
---- (`aac`), covers to FLAC, MP3 and M4A.
+--- (`aac`), covers of up to 15 MiB to all but ADTS and WAV.
 ---@param path string
 ---@param output string
 ---@param given camb.ConvertOptions?
+---@param client camb.Client? # in whose loop other jobs go on meanwhile
 ---@return boolean? ok
 ---@return camb.Error? err # kind "source": no audio; "file": cannot be read, or
 ---  the output cannot be written
-function audio.convert(path, output, given)
-  local checked = options(path, given, CONVERT, {})
+function audio.convert(path, output, given, client)
+  local checked = options(path, given, CONVERT)
   check.value("output", output, check.filled, 2)
   if output == nil then
     error("an output is missing", 2)
   end
-  local format = checked.format or ascii.lower(output:match("%.(%w+)$") or "")
-  if CONVERT.format.check(format) then
+  local wanted = checked.format or text.lower(output:match("%.(%w+)$") or "")
+  if format.check(wanted) then
     error(("option 'output': its extension is none of %s"):format(
       table.concat(core.formats, ", ")), 2)
   elseif not checked.overwrite and client_core.stat(output) then
-    return refuse_output(output, "exists already")
+    return refuse_output(output, "already exists")
   end
   local part = output .. ".part"
-  local ok, is_unreadable, words = core.convert(path, part, format,
-    checked.bitrate or 0, checked.tags_from or path)
+  local ok, err = wait_for(client, path, core.convert(path, part, wanted,
+    checked.tags_from or path, checked.bitrate or 0))
   if not ok then
-    os.remove(part)
-    return failed(path, is_unreadable, words)
+    return nil, err
   end
   local problem
   ok, problem = os.rename(part, output)
@@ -178,16 +212,17 @@ function audio.convert(path, output, given)
   return true
 end
 
---- Both in one pass.
+--- Both in one pass, in the letters that the page of `camb report` reads.
 ---@package
 ---@param path string
 ---@param peaks integer   # columns of the waveform
 ---@param columns integer # of the spectrogram
 ---@param rows integer
----@return table? overview
+---@return { duration: number, rate: integer, channels: integer, peaks: string,
+---  cells: string }? picture
 ---@return camb.Error? err
-function audio.overview(path, peaks, columns, rows)
-  return look(path, peaks, columns, rows)
+function audio.picture(path, peaks, columns, rows)
+  return wait_for(nil, path, core.picture(path, peaks, columns, rows))
 end
 
 return audio

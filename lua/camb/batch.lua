@@ -1,9 +1,11 @@
 --- Many jobs: results come in the order in which they end.  With a store they
 --- survive whatever happens to the process.
 
+local audio = require "camb.batch.audio"
 local core = require "camb.core"
 local memory = require "camb.batch.memory"
 local run = require "camb.batch.run"
+local source = require "camb.source"
 local sources = require "camb.batch.sources"
 local check = require "camb.check"
 local options = require "camb.options"
@@ -13,6 +15,49 @@ local batch = {}
 local UPLOADS, PENDING, DOWNLOADS = 4, 32, 4
 -- Descriptors that are left for connections and for the host program.
 local SPARE = 128
+
+-- What only makes sense with others, or without.
+local function check_roles(checked, level)
+  for _, role in ipairs({ "add_only", "follow", "send_until" }) do
+    if checked[role] and not checked.store then
+      error(("option '%s' needs a store"):format(role), level + 1)
+    end
+  end
+  if checked.add_only and checked.follow then
+    error("option 'add_only' excludes 'follow'", level + 1)
+  end
+end
+
+local function check_bucket(checked, level)
+  if not source.is_s3(checked.output_dir) then
+    return
+  elseif not checked.store then
+    error("option 'output_dir' needs a store if it is in S3", level + 1)
+  end
+  for _, name in ipairs({ "foreground_dir", "background_dir" }) do
+    if checked[name] then
+      error(("option '%s' excludes an output_dir in S3"):format(name),
+        level + 1)
+    end
+  end
+  local problem = require("camb.s3").problem(checked.output_dir, true)
+  if problem then
+    error("option 'output_dir' " .. problem, level + 1)
+  end
+end
+
+-- When the clock next shows `time`, in seconds since 1970.
+local function next_time(time)
+  local hours, minutes = time:match("(%d+):(%d+)")
+  local now = os.date("*t")
+  local ends = os.time({ year = now.year, month = now.month, day = now.day,
+    hour = tonumber(hours), min = tonumber(minutes), sec = 0 })
+  if ends <= os.time() then
+    ends = os.time({ year = now.year, month = now.month, day = now.day + 1,
+      hour = tonumber(hours), min = tonumber(minutes), sec = 0 })
+  end
+  return ends
+end
 
 -- What is not said follows from what is.
 local function settle(checked)
@@ -27,7 +72,6 @@ local function settle(checked)
     checked.concurrency = math.min(checked.concurrency,
       math.max(1, math.floor((core.descriptors() - SPARE) / 2)))
   end
-  checked.output_dir = checked.output_dir:gsub("(.)/+$", "%1")
   return checked
 end
 
@@ -56,22 +100,45 @@ function Batch:__call()
   return item -- no tail call: an error has to find the caller's line
 end
 
---- What is paid for, or may be, and was not fetched yet, as items with an
---- error: ask before closing a batch whose iteration is left early.
+--- Jobs that are paid for, or may be, and were not fetched yet, as items with
+--- an error: call it before closing a batch whose iteration is left early.
 ---@return camb.BatchItem[]
 function Batch:unfetched()
   return self.run:unfetched()
 end
 
---- Stop everything on our side, and give back what is held.  The service has no
---- cancel: its tasks go on.  Twice is fine.
+--- How many sources `max_jobs` or `max_minutes` kept from being sent: call it
+--- at the end.
+---@return integer
+function Batch:remaining()
+  return self.run.remaining
+end
+
+--- Begin nothing more, let uploads under way get their reply, and then close:
+--- what is paid for is known, and waits for the next run.
+---@param seconds number? # to wait for uploads (20)
+---@return integer uploads # that are under way
+function Batch:drain(seconds)
+  check.value("seconds", seconds or 0, check.number(0), 2)
+  self.run:drain(seconds or 20)
+  return self.run.sending
+end
+
+--- With a store: how many jobs were new to it so far.
+---@return integer
+function Batch:added()
+  return self.run.journal.added or 0
+end
+
+--- Stop everything on this side and free what is held.  The service cannot
+--- cancel tasks: they continue there.  A second call does nothing.
 function Batch:close()
   self.run:stop()
 end
 
 Batch.__close = Batch.close
 
--- The last resort where an iteration was left early.  Lua 5.1 and LuaJIT, whose
+-- The last resort if an iteration was left early.  Lua 5.1 and LuaJIT, whose
 -- tables have no __gc, have to close it.
 function Batch:__gc()
   pcall(self.run.stop, self.run)
@@ -88,12 +155,16 @@ end
 function batch.new(client, given, given_options, level)
   local checked = settle(check.options(given_options, options.of("batch"),
     level + 1))
+  check_roles(checked, level + 1)
+  check_bucket(checked, level + 1)
   checked.polls_on = checked.store and not (given_options or {}).max_attempts
+  audio.check(checked, level + 1)
   local found = sources.new(given, checked, level + 1)
   if checked.requests_per_second then
     client.session:limit_rate(checked.requests_per_second)
   end
   local self = setmetatable({ run = run.new(client, checked, found) }, Batch)
+  self.run.ends = checked.send_until and next_time(checked.send_until)
   self.run:start(journal_of(self.run))
   return self
 end

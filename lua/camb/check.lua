@@ -1,15 +1,20 @@
---- Values are checked once, where the caller hands them over: a wrong type or
---- an unknown name raises there and says which.  `camb.options` says which
---- options there are; the rules that their values keep to stand here.
+--- Values are checked once, where the caller passes them: a wrong type or an
+--- unknown name raises there and is named.  `camb.options` lists the options;
+--- the rules for their values are here.
 
-local ascii = require "camb.ascii"
+local core = require "camb.core"
+local text = require "camb.text"
+
+local lower = text.lower
 
 local check = {}
 
 ---@class camb.Rule
 ---@field type string?  # a Lua type; nil: `check` looks at the type, too
+---@field choices string[]? # the values that there are
 ---@field of string     # the type in words, for the reference
 ---@field check (fun(value: any): string?)? # what is wrong with the value
+---@field convert (fun(value: any): any)? # how it is written inside of camb
 ---@field default any
 ---@field renamed string? # of a former name: the option's name now
 
@@ -18,11 +23,11 @@ local function control_free(value)
   if not value:find("[%z\1-\31\127]") then
     return nil
   elseif value:find("%z") then
-    return "holds a NUL byte"
+    return "contains a NUL byte"
   elseif value:find("[\r\n]") then
-    return "holds a line break"
+    return "contains a line break"
   end
-  return "holds a control character"
+  return "contains a control character"
 end
 
 --- Text without control characters; `extra` looks at it, too.
@@ -41,6 +46,25 @@ check.filled = check.text(function(value)
   end
 end)
 
+local S3 = "^[sS]3://"
+
+--- The path of a folder, or one in S3, which becomes one without a "/" at its
+--- end.
+check.folder = { type = "string", of = "string", check = check.filled.check,
+  convert = function(value)
+    local path = core.path(value)
+    local root = path:match(S3) or core.root(path)
+    return root .. path:sub(#root + 1):gsub("/+$", "")
+  end }
+
+--- The same, and not in S3.
+check.local_folder = { type = "string", of = "string",
+  check = function(value)
+    return check.filled.check(value)
+      or value:find(S3) and "must be a folder of this machine, not in S3" or nil
+  end,
+  convert = check.folder.convert }
+
 --- Text of several lines: a form carries line breaks as they are.
 check.lines = { type = "string", of = "string", check = function(value)
   return control_free((value:gsub("[\r\n\t]", "")))
@@ -49,9 +73,15 @@ end }
 --- Any bytes.
 check.bytes = { type = "string", of = "string" }
 check.boolean = { type = "boolean", of = "boolean" }
-check.callback = { type = "function", of = "function" }
 check.table = { type = "table", of = "table" }
 check.any = { of = "any" }
+
+--- A function.
+---@param signature string # in LuaCATS: "fun(event: camb.Event)"
+---@return camb.Rule
+function check.callback(signature)
+  return { type = "function", of = signature }
+end
 
 --- A number of `least` or more, and of `most` at most.
 ---@param least number
@@ -95,7 +125,7 @@ end }
 ---@return camb.Rule
 function check.one_of(words)
   return { type = "string", of = '"' .. table.concat(words, '"|"') .. '"',
-    check = function(value)
+    choices = words, check = function(value)
       for _, word in ipairs(words) do
         if value == word then
           return nil
@@ -105,20 +135,11 @@ function check.one_of(words)
     end }
 end
 
-local function names(schema)
-  local list = {}
-  for name in pairs(schema) do
-    list[#list + 1] = name
-  end
-  table.sort(list)
-  return list
-end
-
 local function plain(name)
-  return (ascii.lower(name):gsub("[_-]", ""))
+  return (lower(name):gsub("[_-]", ""))
 end
 
--- True when one letter more, fewer or other makes `a` of `b`.
+-- True if one letter added, removed or changed turns `b` into `a`.
 local function is_one_slip(a, b)
   for i = 1, math.max(#a, #b) do
     local before = a:sub(1, i - 1)
@@ -133,9 +154,9 @@ local function is_one_slip(a, b)
   return false
 end
 
--- A name of `schema` that `wrong` is a slip of.
+-- The name in `schema` that `wrong` misspells.
 local function resemble(schema, wrong)
-  for _, name in ipairs(names(schema)) do
+  for _, name in ipairs(text.names(schema)) do
     if not schema[name].renamed
       and (plain(name) == plain(wrong) or is_one_slip(name, wrong))
     then
@@ -146,7 +167,7 @@ end
 
 local function refuse(schema, name, level)
   local known = resemble(schema, tostring(name))
-  local hint = known and (" (is it '%s'?)"):format(known) or ""
+  local hint = known and (" (did you mean '%s'?)"):format(known) or ""
   error(("unknown option '%s'%s"):format(tostring(name), hint), level + 1)
 end
 
@@ -202,7 +223,7 @@ function check.options(given, schema, level)
     if checked[name] ~= nil then
       error(("option '%s' is given twice"):format(name), level + 1)
     end
-    checked[name] = value
+    checked[name] = rule.convert and rule.convert(value) or value
   end
   for name, rule in pairs(schema) do
     if checked[name] == nil then
@@ -219,7 +240,7 @@ function check.schema(list)
   local schema = {}
   for _, option in ipairs(list) do
     schema[option.name] = { type = option.rule.type, check = option.rule.check,
-      default = option.default }
+      convert = option.rule.convert, default = option.default }
   end
   return schema
 end

@@ -1,21 +1,22 @@
 --- A client: one session of the core, with its connections and its key.
 
-local ascii = require "camb.ascii"
 local api = require "camb.api"
 local audio_separation = require "camb.audio_separation"
 local Operation = require "camb.operation"
 local check = require "camb.check"
 local connection = require "camb.connection"
 local core = require "camb.core"
+local download = require "camb.download"
 local json = require "camb.json"
 local options = require "camb.options"
 local redact = require "camb.redact"
 local result = require "camb.result"
 local scheduler = require "camb.async.scheduler"
+local Separation = require "camb.separation"
 local source = require "camb.source"
-local steps = require "camb.steps"
 local submit = require "camb.submit"
 local task = require "camb.task"
+local text = require "camb.text"
 
 local client = {}
 
@@ -41,7 +42,7 @@ local function header_lines(headers, level)
     if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+.^_`|~-]+$") then
       error(("option 'headers': \"%s\" is not a valid header name"):format(
         redact.line(tostring(name))), level + 1)
-    elseif ascii.lower(name) == "x-api-key" then -- it would not be hidden
+    elseif text.lower(name) == "x-api-key" then -- it would not be hidden
       error("option 'headers': pass the key as api_key", level + 1)
     end
     check.value("headers." .. name, value, check.text(), level + 1)
@@ -51,14 +52,28 @@ local function header_lines(headers, level)
   return lines
 end
 
+local function read_key(path, level)
+  local key, problem = require("camb.key_file").read(path)
+  if not key then
+    error("option 'api_key_file': " .. problem, level + 1)
+  end
+  return key
+end
+
 local function find_key(checked, level)
-  local key = checked.api_key or os.getenv("CAMB_API_KEY")
+  if checked.api_key and checked.api_key_file then
+    error("pass either api_key or api_key_file", level + 1)
+  end
+  local key = checked.api_key
+    or checked.api_key_file and read_key(checked.api_key_file, level + 1)
+    or os.getenv("CAMB_API_KEY")
   if not key or key == "" then
-    error("no API key: pass api_key or set CAMB_API_KEY", level + 1)
+    error("no API key: pass api_key or api_key_file, or set CAMB_API_KEY",
+      level + 1)
   end
   check.value("api_key", key, check.filled, level + 1)
   if key:find("[%z\1-\32\127]") then
-    error("option 'api_key' holds a space or a control character", level + 1)
+    error("option 'api_key' contains a space or a control character", level + 1)
   end
   return key
 end
@@ -70,7 +85,7 @@ local function find_base_url(checked, level)
     or api.BASE_URL
   local problem = core.url_problem(url)
     or url:find("[?#]") and "it has a query or a fragment"
-    or url:find(" ", 1, true) and "it holds a space"
+    or url:find(" ", 1, true) and "it contains a space"
   if problem then
     error(("option 'base_url' is invalid: %s"):format(problem), level + 1)
   end
@@ -123,13 +138,14 @@ function client.new(checked, level)
       return key
     end,
     retries = checked.retries,
+    step_budget = checked.step_budget,
     on_event = checked.on_event,
     loop = checked.loop,
     journal = checked.journal,
     waiting = 0, -- how many wait for it in its loop
     place = false, -- in camb's own loop
     inboxes = {},
-    told = {}, -- which weaknesses of a file system were spoken of
+    told = {}, -- which weaknesses of a file system were reported
   }, Client)
   self.audio_separation = audio_separation.new(self)
   return self
@@ -201,6 +217,15 @@ function Client:result(run_id, given)
   return operation:run(result.one)
 end
 
+-- By the ids as given, and by exact ones.
+local function find_results(operation, run_ids, exact, checked)
+  local map, err = result.many(operation, exact, checked)
+  for i, run_id in ipairs(map and run_ids or {}) do
+    map[run_id] = map[exact[i]]
+  end
+  return map, err
+end
+
 --- The URLs of many runs, by run id as given; unknown runs are absent.
 ---@param run_ids (integer|string)[]
 ---@param given camb.ResultsOptions?
@@ -216,7 +241,7 @@ function Client:results(run_ids, given)
   for i, run_id in ipairs(run_ids) do
     exact[i] = check_run_id(run_id, 2)
   end
-  return Operation.new(self, checked):run(steps.results, run_ids, exact,
+  return Operation.new(self, checked):run(find_results, run_ids, exact,
     checked)
 end
 
@@ -226,7 +251,9 @@ function client.check_name(checked, level)
   if name and (name:find("[/\\]") or name:find("^%.+$")) then
     error("option 'name' must be a file name without folders", level + 1)
   end
-  checked.output_dir = checked.output_dir:gsub("(.)/+$", "%1")
+  if checked.format and not pcall(require, "camb.audio") then
+    error("option 'format' needs the rock camb-sandbox", level + 1)
+  end
 end
 
 local function check_urls(given, level)
@@ -265,9 +292,13 @@ function Client:download(from, given)
   else
     operation.run_id = check_run_id(from, 2)
   end
-  local name = checked.name or (operation.run_id
-    and "run-" .. json.digits(operation.run_id)) or "run"
-  return operation:run(steps.download, urls, checked, name)
+  local name = checked.name
+    or checked.mixture and source.stem_name({ path = checked.mixture })
+    or (operation.run_id and "run-" .. json.digits(operation.run_id)) or "run"
+  if checked.stem_name then
+    checked.values = require("camb.layout").values(name, checked.mixture)
+  end
+  return operation:run(download.of_run, urls, checked, name)
 end
 
 --- For camb.lua: separate with what was checked already.
@@ -275,9 +306,9 @@ end
 ---@param checked table        # options of "separate"
 ---@param owns_client boolean? # the client is closed with the operation
 function client.separate(self, origin, checked, owns_client)
-  local operation = Operation.new(self, checked, source.label(origin))
+  local operation = Separation.new(self, checked, origin)
   operation.owns_client = owns_client
-  return operation:run(steps.separate, origin, checked, checked.name)
+  return operation:run(operation.finish)
 end
 
 --- Upload a source, poll its task and download its stems.
@@ -314,9 +345,9 @@ end
 --- ended before are reported with `skipped`.  `retry_failed` retries failed
 --- jobs, resuming where possible; `resubmit_unknown` resubmits files whose
 --- upload outcome is unknown.
----@param sources string|camb.Source[]|fun(): any # a list, an iterator, a
----  folder or a pattern; each source by itself, or as { source=, name=,
----  output_dir=, project_name=, project_description=, folder_id= }
+---@param sources string|(camb.Source|camb.BatchEntry)[]|fun(): any # a folder,
+---  a pattern, a list, or an iterator that returns an item of a list each time,
+---  nil at its end, and false if there is none for now
 ---@param given camb.BatchOptions?
 ---@return camb.Batch # an iterator of camb.BatchItem
 function Client:batch(sources, given)
@@ -339,11 +370,13 @@ local function deliver(session, inboxes)
 end
 
 --- For the loop: run what is ready and wake the coroutines that wait for it;
---- blocks no longer than `seconds`.
+--- blocks no longer than `seconds`, and runs no longer than `budget`.
 ---@package
-function Client:pump(seconds)
+---@param seconds number?
+---@param budget number? # default: half the step_budget; the rest is the jobs'
+function Client:pump(seconds, budget)
   local inboxes = self.inboxes
-  self.session:step(seconds)
+  self.session:step(seconds, budget or self.step_budget / 2)
   local ok, problem = pcall(deliver, self.session, inboxes)
   if not ok then -- no memory for an event: fail its waiters
     for _, inbox in pairs(inboxes) do
@@ -353,7 +386,8 @@ function Client:pump(seconds)
 end
 
 --- Run what is ready and resume the jobs that wait for it, for a host with its
---- own loop or tick.
+--- own loop or tick.  After the client's step_budget the rest is left to the
+--- next step.
 ---@param seconds number? # block no longer than this; nil: until something
 ---  happens, 0: do not block
 function Client:step(seconds)
@@ -369,7 +403,7 @@ end
 --- none.
 ---@return integer?
 function Client:pollfd()
-  return self.session:fd()
+  return self.session:pollfd()
 end
 
 --- What to wait for at `pollfd`, in poll's letters.

@@ -1,8 +1,8 @@
 --- How connections are made: through which proxy, and whose certificates are
---- trusted.  The proxy variables of the environment are libcurl's business;
---- those that name certificates are read here, as only curl's command does.
+--- trusted.  libcurl reads the proxy variables of the environment; those that
+--- name certificates are read here, as libcurl leaves them to curl's command.
 
-local ascii = require "camb.ascii"
+local lower = require("camb.text").lower
 local check = require "camb.check"
 local core = require "camb.core"
 
@@ -23,7 +23,7 @@ local function proxy_problem(value)
   local address = (rest or value):gsub("/$", ""):gsub("^.*@", "")
   if problem then
     return problem
-  elseif scheme and not PROXIES[ascii.lower(scheme)] then
+  elseif scheme and not PROXIES[lower(scheme)] then
     return ("must begin with http://, https://, socks4://, socks4a://, "
       .. "socks5:// or socks5h://, not %s://"):format(scheme)
   elseif not address:find("^[^%s:/?#%[%]]+$")
@@ -63,7 +63,8 @@ local function certificates_problem(path)
   local text = file:read("*a") or ""
   file:close()
   if not text:find("-----BEGIN [%u%d ]*CERTIFICATE-----") then
-    return ('names "%s", which holds no certificate in PEM form'):format(path)
+    return ('names "%s", which contains no certificate in PEM form'):format(
+      path)
   end
 end
 

@@ -1,7 +1,8 @@
 --- Both stems come down side by side, each into a file that appears whole.
 
+local advice = require "camb.advice"
 local core = require "camb.core"
-local words = require "camb.words"
+local result = require "camb.result"
 
 local download = {}
 
@@ -15,15 +16,47 @@ local SHA256 = { foreground = "foreground_sha256",
 local EXPIRED = { [400] = true, [401] = true, [403] = true, [404] = true,
   [410] = true }
 
-local function base_path(folder, name, stem)
-  return folder .. "/" .. name .. "." .. stem
+--- The stems that `place` asks for.
+---@param place table # only
+---@return string[]
+function download.stems(place)
+  return place.only and { place.only } or STEMS
 end
 
-local function make_folders(path)
+local function folder_of(place, stem)
+  return place[stem .. "_dir"] or place.output_dir
+end
+
+--- Path of a stem without its extension.  If ids of the service are a part of
+--- its name, the one that it has until it is complete.
+---@param place table # output_dir, foreground_dir, background_dir, stem_name
+---@param name string
+---@param stem string
+---@return string
+function download.base(place, name, stem)
+  local file = name .. "." .. stem
+  if place.stem_name then
+    local layout = require("camb.layout")
+    if not layout.has_ids(place.stem_name) then
+      place.values.stem = stem
+      file = layout.fill(place.stem_name, place.values)
+    end
+  end
+  return folder_of(place, stem) .. "/" .. file
+end
+
+--- Make the folder `path`, and those above it, if they are missing.
+---@param path string
+---@return boolean? ok
+---@return string? problem # a sentence
+function download.make_folders(path)
   if core.stat(path) == "folder" then
     return true
+  elseif path:find("^[sS]3://") then
+    return nil, ('"%s" is in S3, which takes the stems of a batch with a store '
+      .. "only"):format(path)
   end
-  local at = 1
+  local at = #core.root(path) + 1
   repeat
     local slash = path:find("/", at, true)
     local part = path:sub(1, slash and slash - 1)
@@ -41,9 +74,11 @@ end
 
 -- What is in the way of `base`: with `overwrite` a folder, or the source, which
 -- would be lost with whatever the stem replaces; else anything.
-local function in_the_way(base, overwrite, source)
+local function in_the_way(base, overwrite, source, format)
   if not overwrite then
-    return core.existing(base), "exists already"
+    local path = format and base .. "." .. format -- of which no stem comes
+    return path and core.stat(path) and path or core.existing(base),
+      "already exists"
   end
   for index = 1, math.huge do
     local _, extension = core.format(index)
@@ -66,7 +101,7 @@ end
 local function fail_busy(operation, base)
   local _, err = fail_file(operation, base,
     ('"%s" is being written by another job '
-    .. "or process: %s"):format(base, words.advice("names")))
+    .. "or process: %s"):format(base, advice.on("names")))
   err.is_busy = true
   return nil, err
 end
@@ -87,20 +122,24 @@ end
 ---@return boolean? ok
 ---@return camb.Error? err
 function download.hold(operation, options, name)
-  local folder = options.output_dir
-  local ok, problem = make_folders(folder)
-  if not ok then
-    return fail_file(operation, folder, problem)
-  elseif not operation:claim((core.real_path(folder) or folder) .. "/"
-    .. name)
+  local stems = download.stems(options)
+  for _, stem in ipairs(stems) do
+    local ok, problem = download.make_folders(folder_of(options, stem))
+    if not ok then
+      return fail_file(operation, folder_of(options, stem), problem)
+    end
+  end
+  local folder = folder_of(options, stems[1])
+  if not operation:claim((core.real_path(folder) or folder) .. "/" .. name)
   then
     return fail_busy(operation, folder .. "/" .. name)
   end
   operation.parts = {}
-  for _, stem in ipairs(STEMS) do
+  operation.first_base = download.base(options, name, stems[1])
+  for _, stem in ipairs(stems) do
     local err
     operation.parts[stem], err = open_part(operation,
-      base_path(folder, name, stem))
+      download.base(options, name, stem))
     if err then
       operation:let_go()
       return nil, err
@@ -110,13 +149,13 @@ function download.hold(operation, options, name)
 end
 
 local function refuse_existing(operation, options, name, source)
-  for _, stem in ipairs(STEMS) do
-    local path, reason = in_the_way(base_path(options.output_dir, name, stem),
-      options.overwrite, source)
+  for _, stem in ipairs(download.stems(options)) do
+    local path, reason = in_the_way(download.base(options, name, stem),
+      options.overwrite, source, options.format)
     if path then
       return fail_file(operation, path, ('"%s" %s: %s'):format(path, reason,
         options.overwrite and "it is not replaced"
-        or words.advice("overwrite")))
+        or advice.on("overwrite")))
     end
   end
   return true
@@ -129,6 +168,12 @@ end
 ---@return boolean? ok
 ---@return camb.Error? err
 function download.reserve(operation, options, name, source)
+  local too_long = options.stem_name and require("camb.layout").length_problem(
+    options.stem_name, options.values)
+  if too_long then
+    return operation:fail({ kind = "file", step = "submit",
+      message = too_long })
+  end
   source = source and core.real_path(source)
   local ok, err = refuse_existing(operation, options, name, source)
   if ok then
@@ -163,15 +208,17 @@ local function begin(operation, stem, url, options)
 end
 
 -- A URL expires, the run does not; and a stem may not be there yet.  The core
--- says when to go on, as long as bytes are won or patience lasts.
-local function refresh(operation, part, urls, renew)
+-- says when to resume, as long as bytes arrive or patience lasts.
+local function refresh(operation, part, urls)
   local failed = part.transfer:failure()
   local status = failed.http_status
-  if failed.kind ~= "http" or not EXPIRED[status] or not renew then
+  if failed.kind ~= "http" or not EXPIRED[status]
+    or not operation.run_id
+  then
     return false
   end
   local name = URL[part.stem]
-  local fresh = renew()
+  local fresh = result.one(operation)
   local url = fresh and fresh[name] or urls[name]
   local next_in = part.transfer["continue"](part.transfer, url)
   if not next_in then
@@ -253,24 +300,22 @@ local function begin_anew(operation, parts, a, b)
   return true
 end
 
-local function keep_held(operation, parts, stems)
+-- They land when they are done once more.
+local function keep_held(operation, parts)
   for _, part in pairs(parts) do
-    if part.transfer:is_held() then
-      if not part.transfer:keep() then
-        return fail(operation, part)
-      end
-      land(operation, part, stems)
+    if part.transfer:is_held() and not part.transfer:keep() then
+      return fail(operation, part)
     end
   end
   return true
 end
 
-local function settle(operation, parts, stems)
+local function settle(operation, parts)
   local a, b = durations(parts)
   if a and b and math.abs(a - b) > SLACK then
     return begin_anew(operation, parts, a, b)
   end
-  return keep_held(operation, parts, stems)
+  return keep_held(operation, parts)
 end
 
 -- The transfer of `part` has ended well.
@@ -284,16 +329,18 @@ local function finish(operation, part, parts, stems)
       return true
     end
   end
-  return settle(operation, parts, stems)
+  return settle(operation, parts)
 end
 
-local function follow(operation, parts, urls, renew)
+local function follow(operation, parts, urls, options)
   -- nil: only room for what comes
   local stems = { foreground = nil, foreground_sha256 = nil,
     foreground_audio_url = nil, background = nil, background_sha256 = nil,
     background_audio_url = nil, task_id = operation.task_id,
     run_id = operation.run_id }
-  while not (stems.foreground and stems.background) do
+  while not (stems[options.only or "foreground"]
+    and stems[options.only or "background"])
+  do
     local event = operation.inbox:next()
     if not event then
       return operation:fail_cancelled("download")
@@ -310,7 +357,7 @@ local function follow(operation, parts, urls, renew)
         return nil, err
       end
     elseif part and event[2] == "done"
-      and not refresh(operation, part, urls, renew)
+      and not refresh(operation, part, urls)
     then
       return fail(operation, part)
     end
@@ -318,20 +365,25 @@ local function follow(operation, parts, urls, renew)
   return stems
 end
 
---- Fetch both stems of `urls` into the parts that `call` holds; `renew` asks
---- for the URLs again when they have expired.
+--- Fetch both stems of `urls` into the parts that the operation holds.  The run
+--- is asked for them again when they have expired.
 ---@return table? stems # foreground and background: paths
 ---@return camb.Error? err
-function download.run(operation, urls, options, renew)
+function download.run(operation, urls, options)
   local parts = {}
-  for _, stem in ipairs(STEMS) do
+  for _, stem in ipairs(download.stems(options)) do
     local part, err = begin(operation, stem, urls[URL[stem]], options)
     if not part then
       return nil, err
     end
     parts[part.transfer:id()] = part
   end
-  local stems, err = follow(operation, parts, urls, renew)
+  local stems, err = follow(operation, parts, urls, options)
+  if stems and (options.format or options.stem_name) then
+    local ok
+    ok, err = require("camb.layout").arrange(operation, options, stems)
+    stems = ok and stems
+  end
   if not stems then
     return nil, err
   end
@@ -339,6 +391,21 @@ function download.run(operation, urls, options, renew)
   stems.foreground_audio_url = urls.foreground_audio_url
   stems.background_audio_url = urls.background_audio_url
   return stems
+end
+
+--- The stems of `operation.run_id`, from `urls` or from the service.
+---@return table? stems
+---@return camb.Error? err
+function download.of_run(operation, urls, options, name)
+  operation:be_patient(options)
+  local ok, err = download.hold(operation, options, name)
+  if ok and not urls then
+    urls, err = result.one(operation)
+  end
+  if not ok or not urls then
+    return nil, err
+  end
+  return download.run(operation, urls, options)
 end
 
 return download

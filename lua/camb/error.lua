@@ -34,68 +34,74 @@ local error_module = {}
 ---@field cure string       # what to do about it
 ---@field retryable boolean # the same call may be made again at no cost
 ---@field exit integer      # exit status of the command
+---@field shell string?     # which line of camb.cli.cure the command says
 
 --- The kinds, from which the reference and the command's exit statuses come.
 ---@type camb.KindOfError[]
 error_module.KINDS = {
-  { kind = "source", exit = 3, retryable = false,
-    when = "The source is missing, is not audio that the service accepts, or "
-      .. "its URL cannot be fetched.",
+  { kind = "source", exit = 3, retryable = false, shell = "help",
+    when = "The source is empty, is not audio that the service accepts, or its "
+      .. "URL cannot be fetched.",
     cure = "Check the file: the service accepts FLAC, MP3, WAV and AAC." },
-  { kind = "file", exit = 3, retryable = false,
-    when = "A local file cannot be read or written.",
-    cure = "Free disk space, fix permissions, or choose another output_dir; "
-      .. "if there is a task_id, resume the task." },
-  { kind = "authentication", exit = 4, retryable = false,
+  { kind = "file", exit = 3, retryable = false, shell = "doctor",
+    when = "A local file, such as the source, is missing, or cannot be read or "
+      .. "written.",
+    cure = "Check the path, free disk space, fix permissions, or choose "
+      .. "another output_dir; if there is a task_id, resume the task." },
+  { kind = "authentication", exit = 4, retryable = false, shell = "login",
     when = "The API key is missing or invalid (401).",
     cure = "Check CAMB_API_KEY against Settings, API Keys in CAMB.AI "
       .. "Studio." },
-  { kind = "forbidden", exit = 4, retryable = false,
+  { kind = "forbidden", exit = 4, retryable = false, shell = "doctor",
     when = "The API key lacks permission (403).",
     cure = "Use a key of the account that owns the task." },
-  { kind = "payment_required", exit = 5, retryable = false,
+  { kind = "payment_required", exit = 5, retryable = false, shell = "again",
     when = "The account is out of credit (402, or the task's status).",
     cure = "Buy credit, then repeat the call." },
-  { kind = "network", exit = 6, retryable = true,
+  { kind = "network", exit = 6, retryable = true, shell = "doctor",
     when = "No connection could be made, or it broke before the service "
       .. "accepted anything.",
     cure = "Check the network and the proxy, then repeat the call." },
-  { kind = "rate_limited", exit = 6, retryable = true,
+  { kind = "rate_limited", exit = 6, retryable = true, shell = "again",
     when = "The service asked for fewer requests (429), and the retries are "
       .. "used up.",
     cure = "Wait err.retry_after seconds; lower requests_per_second." },
-  { kind = "server", exit = 6, retryable = true,
+  { kind = "server", exit = 6, retryable = true, shell = "doctor",
     when = "The service failed (5xx), and the retries are used up.",
     cure = "Repeat the call later." },
-  { kind = "protocol", exit = 6, retryable = false,
+  { kind = "protocol", exit = 6, retryable = false, shell = "doctor",
     when = "The service, a stem's host or a proxy sent an invalid response.",
     cure = "Check base_url and the proxy; if there is a task_id, resume the "
       .. "task." },
-  { kind = "not_found", exit = 7, retryable = false,
+  { kind = "not_found", exit = 7, retryable = false, shell = "doctor",
     when = "The service knows no such task or run (404).",
     cure = "Check the id, and that the key belongs to the account that "
       .. "created it." },
-  { kind = "validation", exit = 7, retryable = false,
+  { kind = "validation", exit = 7, retryable = false, shell = "help",
     when = "The service rejected a field of the request (422).",
     cure = "Correct the field that the message names." },
-  { kind = "task_failed", exit = 7, retryable = false,
+  { kind = "task_failed", exit = 7, retryable = false, shell = "status",
     when = "The task failed at the service; err.exception_reason says why.",
     cure = "Fix the source, then submit it again." },
-  { kind = "task_timeout", exit = 7, retryable = false,
+  { kind = "task_timeout", exit = 7, retryable = false, shell = "status",
     when = "The task took too long, and the service gave up on it.",
     cure = "Submit a shorter recording, or the same one later." },
-  { kind = "timeout", exit = 8, retryable = true,
+  { kind = "timeout", exit = 8, retryable = true, shell = "wait",
     when = "The attempts or the deadline are used up; the task may still "
       .. "finish.",
     cure = "Resume the task: client:task(err.task_id):wait(), or camb "
       .. "download." },
-  { kind = "unknown_outcome", exit = 9, retryable = false,
+  { kind = "unknown_outcome", exit = 9, retryable = false, shell = "task",
     when = "The file was sent and no usable reply came, or the job was "
       .. "cancelled in between: a task may exist and be charged.  camb does "
       .. "not resend the file.",
     cure = "Check the dashboard, then resume the task or submit the file "
       .. "again." },
-  { kind = "store", exit = 1, retryable = false,
+  { kind = "hook", exit = 1, retryable = true,
+    when = "The stems are complete, but a step after them failed: the upload "
+      .. "to S3, `confirm`, or the command of --on-done.",
+    cure = "Fix what failed, then retry the job: it is not sent again." },
+  { kind = "store", exit = 1, retryable = false, shell = "again",
     when = "The database of a batch is unreachable, locked or from a newer "
       .. "camb, or another worker owns the job.",
     cure = "Start the database, then run the same batch again: it resumes." },

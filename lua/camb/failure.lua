@@ -1,9 +1,9 @@
 --- From what the core says of a failed transfer to the error a person reads.
 
+local advice = require "camb.advice"
 local api = require "camb.api"
 local Error = require "camb.error"
 local redact = require "camb.redact"
-local words = require "camb.words"
 
 local failure = {}
 
@@ -24,24 +24,24 @@ local KIND_OF_STATUS = {
   [429] = "rate_limited",
 }
 
-local NOUN = {
+local NOUN = setmetatable({
   submit = "the upload",
   poll = "polling",
-  status = "the status request",
-  result = "the result request",
   results = "the request for results",
   download = "the download",
   source = "fetching the source",
-}
+}, { __index = function(_, step)
+  return ("the %s request"):format(step)
+end })
 
 local SENTENCE = {
   authentication = "the service rejected the API key",
   payment_required = "the account is out of credit",
   forbidden = "the API key lacks permission",
-  not_found = "the service does not know it",
-  validation = "the service refused the request",
+  not_found = "the service does not know this id",
+  validation = "the service rejected the request",
   rate_limited = "the service asks for fewer requests",
-  source = "the service does not take this file",
+  source = "the service does not accept this file",
   server = "the service failed",
   protocol = "the service sent an unexpected response",
   network = "the proxy rejected the user name and password",
@@ -50,7 +50,7 @@ local SENTENCE = {
 local STEM_SENTENCE = {
   authentication = "the stem's host asks for credentials, which camb never "
     .. "sends it",
-  forbidden = "the stem's host refuses the URL, which may have expired",
+  forbidden = "the stem's host rejected the URL, which may have expired",
   not_found = "the stem is no longer there",
 }
 
@@ -59,14 +59,14 @@ local HOST = { source = "the source's host", download = "the stem's host" }
 -- The host of a source that is a URL has nothing to do with the account: what
 -- it refuses says nothing about key or credit.
 local SOURCE_SENTENCE = {
-  source = "the source's host refuses it",
+  source = "the source's host rejected the request",
   rate_limited = "the source's host asks for fewer requests",
   server = "the source's host failed",
   protocol = "the source's host sent an unexpected response",
 }
 local IS_GONE = { [404] = true, [410] = true }
 
--- Where there is nothing, or something else, the address may be wrong.
+-- If nothing answers there, or something else, the address may be wrong.
 local TELLS_URL = { not_found = true, protocol = true }
 
 -- What the service said, in brackets behind our sentence.
@@ -93,7 +93,7 @@ local function source_kind(kind, status)
   if status >= 400 and not SOURCE_SENTENCE[kind] then
     kind = "source"
   end
-  return kind, IS_GONE[status] and "the source is not there"
+  return kind, IS_GONE[status] and "the source does not exist at its host"
     or SOURCE_SENTENCE[kind]
 end
 
@@ -169,15 +169,14 @@ function failure.of_unknown(what, operation, transfer)
   local message = what .. (said and (": " .. said) or "")
   if task_id then
     message = message .. ('; the reply names task "%s", which may be charged: '
-      .. "look at it before you send the file again%s"):format(task_id,
-        words.take_up(";", task_id))
+      .. "check it before you send the file again%s"):format(task_id,
+        advice.resume(";", task_id))
     if operation.other_task then
       message = message .. ('; it also names task "%s"'):format(
         redact.visible(operation.other_task))
     end
   else
-    message = message .. ": a task may exist and be charged; look at the "
-      .. "dashboard before you send it again"
+    message = message .. ": " .. advice.on("doubt")
       .. (guess and (' (its id may be "%s")'):format(guess)
         or not said and text:find("%S") and ('; the reply is "%s"'):format(
           api.excerpt(text, MOST_QUOTED)) or "")
@@ -195,7 +194,7 @@ end
 local function of_file(step, _, _, failed)
   local message
   if failed.exists then
-    message = ('"%s" exists already, and is another file'):format(failed.path)
+    message = ('"%s" already exists'):format(failed.path)
   elseif failed.path then
     message = ('"%s" cannot be written: %s'):format(failed.path, failed.message)
   else
@@ -262,8 +261,7 @@ function failure.of_cancel(step, operation, is_sent)
   local message = NOUN[step] .. " was cancelled"
   if is_sent and not operation.task_id then
     return { kind = "unknown_outcome", step = step, message = message
-      .. " after the file was sent: a task may exist and be charged; look at "
-      .. "the dashboard before you send it again" }
+      .. " after the file was sent: " .. advice.on("doubt") }
   elseif operation.task_id then
     message = ('no longer waiting for task "%s": the service cannot cancel '
       .. "it, so it continues there and is charged"):format(operation.task_id)
@@ -289,7 +287,7 @@ end
 --- echoes it.
 ---@param fields table
 ---@param secret string?
----@param url string? # that was asked for, of whose query nothing is told
+---@param url string? # that was requested, whose query is not shown
 ---@return camb.Error
 function failure.make(fields, secret, url)
   local message = with_visible(fields.message, fields.task_id or "")

@@ -1,5 +1,5 @@
 --- A source that is given as a URL comes down like a stem, without the key,
---- into a temporary file.  Nothing is paid for yet.
+--- into a file without a name.  Nothing is paid for yet.
 
 local core = require "camb.core"
 local source = require "camb.source"
@@ -12,33 +12,41 @@ local function fail(operation, origin, problem)
       source.label(origin), problem) })
 end
 
-local function open(operation, url)
+local function request_of(url)
+  if source.is_s3(url) then
+    return require("camb.s3").request(url)
+  end
+  local problem = core.url_problem(url)
+  return not problem and { url = url } or nil, problem
+end
+
+local function open(operation, request)
   local part, problem = core.part()
   if not part then
     return nil, "cannot create a temporary file: " .. problem
   end
   local transfer
-  transfer, problem = operation:open("download", { url = url, part = part,
-    is_unpaid = true })
+  request.part, request.is_unpaid = part, true
+  transfer, problem = operation:open("download", request)
   if not transfer then
     part:close()
   end
   return transfer, problem
 end
 
---- Fetch the source `origin`, a URL; `operation:forget_source` removes the
---- file.
+--- Fetch the source `origin`, a URL; the file is there until
+--- `operation:forget_source`.
 ---@param operation camb.Operation
 ---@param origin table # of `source.check`
----@return table? fetched # the file, as of `source.check`
+---@return table? fetched # the file, as of `source.check`, and its url
 ---@return camb.Error? err
 function fetch.run(operation, origin)
-  local problem = core.url_problem(origin.path)
-  if problem then
+  local request, problem = request_of(origin.path)
+  if not request then
     return fail(operation, origin, problem)
   end
   local transfer
-  transfer, problem = open(operation, origin.path)
+  transfer, problem = open(operation, request)
   if not transfer then
     return fail(operation, origin, problem)
   end
@@ -53,10 +61,9 @@ function fetch.run(operation, origin)
   if transfer:failure() then
     return operation:fail_transfer("source", transfer)
   end
-  operation.temporary_path = transfer:path()
-  local name = source.fetched_name(origin.path, transfer:disposition())
-  operation.inbox:drop(transfer)
-  return { path = operation.temporary_path, filename = name,
+  operation.fetched = transfer
+  return { path = transfer:path(), url = origin.path,
+    filename = source.fetched_name(origin.path, transfer:disposition()),
     label = source.label(origin) }
 end
 

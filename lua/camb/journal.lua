@@ -7,36 +7,50 @@
 ---
 --- "submitting" is written before the upload starts, with the source (path,
 --- size and time of change) and the stems (output_dir and name).  It is
---- followed by "submitted" with the task's id, by "refused" if the service
---- accepted nothing, or by "unknown_outcome".  A task ends as "fetched", or as
---- "failed" if it failed at the service.  A job with a first line only was
---- being sent when its process ended: a task may exist.  To resume a task, call
---- client:task(task_id) or run `camb download task_id`.
+--- followed by "submitted" with the task's id and the SHA-256 of the recording,
+--- by "refused" if the service accepted nothing, or by "unknown_outcome".  A
+--- job whose content was sent for another one begins as "submitted".  A task
+--- ends as "fetched", or as "failed" if it failed at the service.  A job that
+--- is "submitting" was being sent when its process ended: a task may exist.  To
+--- resume a task, call client:task(task_id) or run `camb download task_id`.
+---
+--- A recording is known by its content, wherever it lies: of one that is being
+--- sent, by its size and a piece.
 
 local core = require "camb.core"
 local Error = require "camb.error"
 local json = require "camb.json"
+local redact = require "camb.redact"
+local source = require "camb.source"
 
 local journal = {}
 
 --- What the lines of one job say together.
 ---@class camb.JournalEntry
 ---@field state "submitting"|"submitted" # the last that is known
----@field task_id string?    # the task to take up; nil: it may exist
+---@field task_id string?    # the task to resume; nil: it may exist
 ---@field base_url string?   # of the service
----@field source string?     # path of the file
+---@field source string?     # path of the file, or its URL without secrets
+---@field url string?        # SHA-256 of the whole URL, which may hold secrets
 ---@field size string?       # of the file in bytes, as digits
 ---@field changed string?    # when the file was changed, seconds since 1970
+---@field piece string?      # SHA-256 of its size and a piece of it
+---@field sha256 string?     # of its content, once that is known
 ---@field output_dir string? # where the stems were to go
 ---@field name string?       # of the stems, without extension
+---@field part string?       # locked while the run is at work, without ".part"
+---@field only string?       # the one stem that was downloaded
 ---@field time string        # of the last line, in UTC: 2026-01-31T12:00:00Z
 ---@field job string?        # what its lines are known by
 
 -- In the order in which a line has them.
 local FIELDS = { "time", "job", "state", "task_id", "base_url", "source",
-  "size", "changed", "output_dir", "name" }
+  "url", "size", "changed", "piece", "sha256", "output_dir", "name", "part",
+  "only" }
 
 local count = 0
+-- Jobs of this process that are being sent.
+local sending = {}
 
 local function line_of(fields)
   local said = {}
@@ -66,20 +80,56 @@ local function add_or_warn(operation, fields)
 end
 
 --- What a journal says of a file, to know it by.
----@param path string?
----@return table fields # source, size, changed; none if it is no file
+---@param path string? # or its URL
+---@return table fields # source, url, size, changed, piece; none if it is no
+---  file
 ---@package
 function journal.identity(path)
-  local real = path and core.real_path(path)
-  local kind, size, changed
-  if real then
-    kind, size, changed = core.stat(real)
+  if source.is_url(path) then
+    local digest = core.sha256()
+    digest:add(path)
+    return { source = redact.urls(path), url = digest:finish() }
+  end
+  local kind, size, changed = nil, nil, nil
+  if path then
+    kind, size, changed = core.stat(path)
   end
   if kind ~= "file" then
     return {}
   end
-  return { source = real, size = ("%.0f"):format(size),
-    changed = ("%.6f"):format(changed) }
+  local real = core.real_path(path)
+  return { source = real and core.stat(real) and real or path,
+    size = ("%.0f"):format(size), changed = ("%.6f"):format(changed),
+    piece = require("camb.batch.hash").of_piece(path, size) or nil }
+end
+
+-- `path` by the real path of its folder.
+local function real_of(path)
+  local folder, file = path:match("^(.*)/([^/]*)$")
+  local real = folder and core.real_path(folder)
+  return real and real:gsub("/$", "") .. "/" .. file or path
+end
+
+-- What the first line says of `operation`, whose source is `origin`.
+local function begin(operation, origin, state)
+  count = count + 1
+  local fields = journal.identity(operation.original or origin.url
+    or not operation.fetched and origin.path or nil)
+  local size = origin.size or operation.size
+  fields.source = fields.source or operation.source
+  fields.size = fields.size or size and ("%.0f"):format(size)
+  fields.sha256 = operation.original and require("camb.batch.hash").of_file(
+    operation.client, operation.original) or nil
+  fields.job = ("%.0f-%s-%d"):format(core.time() * 1e6,
+    tostring(operation):match("0x(%x+)") or "0", count)
+  fields.state, fields.task_id = state, operation.task_id
+  fields.base_url = operation.client.base_url
+  fields.output_dir = operation.output_dir
+    and (core.real_path(operation.output_dir)
+    or operation.output_dir)
+  fields.name = operation.name
+  fields.part = operation.first_base and real_of(operation.first_base)
+  return fields
 end
 
 --- Note that `operation` is going to send `prepared`.
@@ -88,20 +138,10 @@ end
 ---@return camb.Error? err
 function journal.begin(operation, prepared)
   local client = operation.client
-  if not client.journal then
+  if not client.journal or client.has_rows then
     return true
   end
-  count = count + 1
-  local fields = operation.temporary_path and {}
-    or journal.identity(prepared.path)
-  fields.source = fields.source or operation.source
-  fields.job = ("%.0f-%s-%d"):format(core.time() * 1e6,
-    tostring(operation):match("0x(%x+)") or "0", count)
-  fields.state, fields.base_url = "submitting", client.base_url
-  fields.output_dir = operation.output_dir
-    and (core.real_path(operation.output_dir)
-    or operation.output_dir)
-  fields.name = operation.name
+  local fields = begin(operation, prepared, "submitting")
   local ok, reason = add(client, fields)
   if not ok then
     return operation:fail({ kind = "file", step = "submit",
@@ -109,8 +149,26 @@ function journal.begin(operation, prepared)
       message = ('the journal "%s" cannot be written: %s'):format(
         client.journal, reason) })
   end
-  operation.entry = fields.job
+  operation.entry, sending[fields.job] = fields.job, true
   return true
+end
+
+--- Note that the task of `operation` is one that was sent for other stems of
+--- the same content.
+---@package
+function journal.share(operation)
+  local client, noted = operation.client, operation.noted
+  if not client.journal or client.has_rows then
+    return
+  end
+  local fields = begin(operation, operation.origin, "submitted")
+  if not noted or noted.output_dir ~= fields.output_dir
+    or noted.name ~= fields.name
+  then
+    fields.sha256 = fields.sha256 or operation.sent_sha256
+      or noted and noted.sha256
+    add_or_warn(operation, fields)
+  end
 end
 
 --- Note the outcome of the last upload.  A task that a doubtful reply names can
@@ -120,21 +178,32 @@ function journal.settle(operation, err)
   if operation.entry then
     local task_id = operation.task_id or err.task_id
     add_or_warn(operation, { job = operation.entry, task_id = task_id,
+      sha256 = task_id and not operation.original and operation.sent_sha256
+        or nil,
       state = task_id and "submitted"
         or err.kind == "unknown_outcome" and err.kind or "refused" })
-    operation.entry = nil
+    sending[operation.entry], operation.entry = nil, nil
   end
+end
+
+-- The service has forgotten a task whose stems were downloaded before.
+local function is_forgotten(operation, err)
+  local noted = operation.noted
+  return noted and noted.state == "fetched" and err.kind == "not_found"
 end
 
 --- Note how the task of `operation` has ended, if it has: `is_fetched`, or
 --- `err`.
 ---@package
 function journal.finish(operation, is_fetched, err)
-  if operation.client.journal and operation.task_id
-    and (is_fetched or err and err.task_ended)
+  local client = operation.client
+  if client.journal and operation.task_id
+    and (operation.noted or not client.has_rows)
+    and (is_fetched or err and (err.task_ended or is_forgotten(operation, err)))
   then
     add_or_warn(operation, { task_id = operation.task_id,
-      state = is_fetched and "fetched" or "failed" })
+      state = is_fetched and "fetched" or "failed",
+      only = is_fetched and operation.options.only or nil })
   end
 end
 
@@ -152,122 +221,255 @@ local function fields_of(line)
   return fields
 end
 
-local function take_line(line, entries, by_job, by_task)
-  local fields = fields_of(line)
-  if not fields then
-    return
-  end
-  local entry = by_task[fields.task_id or false] or by_job[fields.job or false]
-  if not entry then
-    entry = {}
-    entries[#entries + 1] = entry
-  end
-  for name, value in pairs(fields) do
-    entry[name] = value
-  end
-  entry.events = entry.events or {}
-  table.insert(entry.events, { state = fields.state, time = fields.time })
-  by_job[fields.job or false] = fields.job and entry
-  by_task[fields.task_id or false] = fields.task_id and entry
+-- What was read of a journal so far: its jobs, the newest line last; of all, or
+-- of those that a line with `words` is about.
+local function reader(path, words)
+  return { path = path, words = words, at = 0, lines = 0, entries = {},
+    by_job = {}, by_task = {}, by_key = {} }
 end
 
---- All jobs in the journal at `path`, in the order of their first lines.  Empty
+local function is_wanted(self, line)
+  return not self.words or line:find(self.words, 1, true)
+    or self.by_job[line:match('"job":"([^"]*)"') or false]
+    or self.by_task[line:match('"task_id":"([^"]*)"') or false]
+end
+
+-- The entry of the job that `fields` are of.
+local function entry_of(self, fields)
+  local entry = self.by_job[fields.job or false]
+  if not entry then
+    entry = {}
+    self.entries[#self.entries + 1] = entry
+    self.by_job[fields.job or false] = fields.job and entry
+  end
+  return entry
+end
+
+-- Files of the same content share a task, and its end.
+local function take_line(self, fields, on_line)
+  local task = fields.task_id or false
+  local sharing = self.by_task[task] or {}
+  local of_line = not fields.job and sharing[1] and sharing
+    or { entry_of(self, fields) }
+  for _, entry in ipairs(of_line) do
+    if task and entry.task_id ~= task then
+      sharing[#sharing + 1] = entry
+      self.by_task[task] = sharing
+    end
+    for name, value in pairs(fields) do
+      entry[name] = value
+    end
+    entry.last = self.lines
+    on_line(entry, fields)
+  end
+end
+
+-- Read on; the end of a line that is being written comes another time.
+local function read_on(self, on_line)
+  local kind, size = core.stat(self.path)
+  local file = kind == "file" and size > self.at and io.open(self.path, "rb")
+  if not file then
+    return
+  end
+  file:seek("set", self.at)
+  for line in file:lines() do
+    if self.at + #line >= size then
+      break
+    end
+    self.at, self.lines = self.at + #line + 1, self.lines + 1
+    local fields = is_wanted(self, line) and fields_of(line)
+    if fields then
+      take_line(self, fields, on_line)
+    end
+  end
+  file:close()
+end
+
+--- All jobs in the journal at `path`, in the order of their last lines.  Empty
 --- if there is no such file.
 ---@param path string
 ---@return table[] entries # the fields of their lines, the newest ones, and
 ---  `events`: state and time of each line
----@return integer size    # of what was read
 function journal.entries(path)
-  local file = core.stat(path) == "file" and io.open(path, "rb")
-  local text = file and file:read("*a") or ""
-  if file then
-    file:close()
-  end
-  local entries, by_job, by_task = {}, {}, {}
-  for line in text:gmatch("[^\n]+") do
-    take_line(line, entries, by_job, by_task)
-  end
-  return entries, #text
+  local self = reader(path)
+  read_on(self, function(entry, fields)
+    entry.events = entry.events or {}
+    table.insert(entry.events, { state = fields.state, time = fields.time })
+  end)
+  table.sort(self.entries, function(one, other)
+    return one.last < other.last
+  end)
+  return self.entries
 end
 
 local OPEN = { submitting = true, submitted = true }
+local PAID = { submitting = true, submitted = true, fetched = true }
 
 --- What is open in the journal at `path`: jobs that were being sent, and tasks
 --- whose stems were not downloaded.  Empty if there is no such file.
 ---@param path string
 ---@return camb.JournalEntry[] entries
----@return integer size    # of what was read
 function journal.open_entries(path)
-  local entries, size = journal.entries(path)
   local open = {}
-  for _, entry in ipairs(entries) do
+  for _, entry in ipairs(journal.entries(path)) do
     if OPEN[entry.state] then
       open[#open + 1] = entry
     end
   end
-  return open, size
+  return open
 end
 
--- Once told, it is for the user to say whether it is sent again.
-local function forget(client, entry)
+--- Note that the user was told of a file that was being sent when its run was
+--- killed: it is the user's now to decide whether it is sent again.
+---@package
+---@return camb.Error
+function journal.forget(client, entry)
   add(client, { job = entry.job, state = "unknown_outcome" })
   return Error.new({ kind = "unknown_outcome", step = "submit",
-    message = "an earlier run was killed while it sent this file: a task may "
-      .. "exist and be charged; look at the dashboard, then run this again to "
+    message = "an earlier run was killed while sending this file: a task may "
+      .. "exist and be charged; check the dashboard, then run this again to "
       .. "resend the file" })
 end
 
--- Whether the run that noted `entry` is at work on it yet.
+-- Whether the run that noted `entry` is still at work.
 local function is_at_work(entry)
-  local part, _, is_busy = core.part(("%s/%s.foreground"):format(
-    entry.output_dir, entry.name))
+  local part, _, is_busy
+  if entry.part then
+    part, _, is_busy = core.part(entry.part)
+  end
   if part then
     part:close()
   end
   return is_busy
 end
 
---- What earlier runs have left open of files that are to become the same stems:
---- a function that finds a file's entry, with its task_id; or the error of one
---- that was being sent when its run was killed, which is reported once.
----@param client camb.Client
----@return fun(path: string?, output_dir: string, name: string): table?,
----  camb.Error?
----@package
-function journal.index(client)
-  local by_source = {}
-  for _, entry in ipairs(client.journal
-    and journal.open_entries(client.journal) or {})
-  do
-    if entry.source and entry.name and entry.base_url == client.base_url then
-      by_source[entry.source] = by_source[entry.source] or {}
-      table.insert(by_source[entry.source], 1, entry)
-    end
+local BLOCK = 2 ^ 16
+
+-- Whether the file at `path` holds `words`, a few, whatever its size.
+local function has_words(path, words)
+  local file = core.stat(path) == "file" and io.open(path, "rb")
+  local block, before = file and file:read(BLOCK), ""
+  local found
+  while block and not found do
+    found = (before .. block):find(words, 1, true) ~= nil
+    before, block = block:sub(-#words), file:read(BLOCK)
   end
-  return function(path, output_dir, name)
-    local known = next(by_source) and journal.identity(path) or {}
-    for _, entry in ipairs(by_source[known.source or false] or {}) do
-      if entry.size == known.size and entry.changed == known.changed
-        and entry.name == name
-        and entry.output_dir == core.real_path(output_dir)
-      then
-        if entry.task_id then
-          return entry
-        elseif not is_at_work(entry) then
-          return nil, forget(client, entry)
-        end
-      end
-    end
+  if file then
+    file:close()
   end
+  return found
 end
 
---- Remove the journal at `path` if nothing is open in it.
----@param path string
+-- Looks at a long journal that cost less than to keep all of it.
+local MOST_LOOKS = 8
+
+local function read_all(self)
+  read_on(self, function(entry)
+    if not entry.is_listed then
+      entry.is_listed = true
+      for _, key in pairs({ entry.size, entry.url }) do
+        self.by_key[key] = self.by_key[key] or {}
+        table.insert(self.by_key[key], entry)
+      end
+    end
+  end)
+end
+
+-- What is about `words`; nothing of what is not there is read.
+local function look(self, words)
+  local found = reader(self.path, words)
+  if has_words(self.path, words) then
+    read_all(found)
+  end
+  return found
+end
+
+-- The entries of files of a size, or of a URL.
+local function candidates(self, known)
+  local field = known.size and "size" or "url"
+  self.looks = self.looks + 1
+  if self.is_each then
+    return self.by_key[known[field]] or {}
+  end
+  if self.looks > MOST_LOOKS then
+    read_all(self)
+  end
+  local found = self.looks > MOST_LOOKS and self or look(self,
+    ('"%s":"%s"'):format(field, known[field]))
+  return found.by_key[known[field]] or {}
+end
+
+-- Whether what is `known` of the file at `path` is the recording of `entry`.
+-- What a URL leads to may be another one by now.
+local function is_same(client, entry, known, path)
+  if entry.sha256 and known.size then
+    known.sha256 = known.sha256
+      or require("camb.batch.hash").of_file(client, path)
+    return entry.sha256 == known.sha256
+  end
+  return entry.piece == known.piece and entry.url == known.url
+    and (known.size ~= nil or OPEN[entry.state])
+end
+
+-- The newest of the `list` that is paid for, or else may be.
+local function choose(self, list, known, path)
+  local client, doubtful = self.client, nil
+  for i = #list, 1, -1 do
+    local entry = list[i]
+    if self.states[entry.state]
+      and entry.base_url == (client.base_url or entry.base_url)
+      and is_same(client, entry, known, path)
+      and not (self.is_each and entry.source ~= known.source)
+    then
+      if entry.task_id then
+        return entry
+      end
+      doubtful = doubtful or not sending[entry.job] and not is_at_work(entry)
+        and entry or nil
+    end
+  end
+  return doubtful
+end
+
+-- What runs with a store know, unless one without has come to another end.
+local function recall(self, known, path)
+  local client = self.client
+  if known.size and not known.sha256 then
+    known.sha256 = require("camb.batch.hash").of_file(client, path)
+  end
+  local entry = client.recall(known, path)
+  if not entry then
+    return nil
+  end
+  local noted = look(self, '"job":' .. json.quote(entry.job)).entries[1]
+    or entry.task_id and look(self, '"task_id":' .. json.quote(entry.task_id))
+    .entries[1] or entry
+  return self.states[noted.state] and self.states[entry.state] and entry or nil
+end
+
+--- What earlier runs have left open of files, known by their content: a
+--- function that finds a file's entry.  One without a task_id was being sent
+--- when its run was killed.  Other runs may write meanwhile.
+---@param client camb.Client # or its journal and base_url
+---@param with_fetched boolean? # files whose stems were downloaded, too
+---@param is_each boolean? # copies are sent, too: what was noted of one says
+---  nothing of another, nor of the same file in this run
+---@return fun(path: string?): camb.JournalEntry?
 ---@package
-function journal.clear(path)
-  local open, size = journal.open_entries(path)
-  if #open == 0 and size > 0 then
-    core.remove_read(path, size)
+function journal.finder(client, with_fetched, is_each)
+  local self = reader(client.journal)
+  self.client, self.is_each = client, is_each
+  self.states = with_fetched and PAID or OPEN
+  self.looks = 0
+  if is_each and client.journal then
+    read_all(self)
+  end
+  return function(path)
+    local known = client.journal and journal.identity(path) or {}
+    if known.size or known.url then
+      return choose(self, candidates(self, known), known, path)
+        or client.recall and recall(self, known, path)
+    end
   end
 end
 

@@ -9,7 +9,7 @@ local cjson = require("cjson")
 
 local json = {}
 
--- The more there are the more memory they take, whatever the text does.
+-- Each takes memory, however short its text is.
 local MOST_VALUES, MOST_DIGITS = 100000, 1000
 
 -- How the locale writes a number: lua-cjson looks that up when it is made, and
@@ -107,10 +107,10 @@ end
 function json.decode(text)
   local values, digits = core.weigh(text)
   if values > MOST_VALUES then
-    return nil, ("holds more than %d values"):format(MOST_VALUES)
+    return nil, ("contains more than %d values"):format(MOST_VALUES)
   end
   if digits > MOST_DIGITS then
-    return nil, ("holds a number of %d digits"):format(digits)
+    return nil, ("contains a number of %d digits"):format(digits)
   elseif digits > EXACT_DIGITS then
     text = protect_integers(text)
   end

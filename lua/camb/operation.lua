@@ -15,6 +15,9 @@ local redact = require "camb.redact"
 ---@field source string?   # what is separated, as the caller named it
 ---@field task_id string? # once the service accepted the upload
 ---@field run_id integer|string? # once the task succeeded
+---@field sentence string   # what happened, for a person
+---@field fraction number?  # of the whole call that is done, 0 to 1: it never
+---  goes back
 
 local LONGEST_WORDS = 1000
 
@@ -36,8 +39,8 @@ end
 function Operation.new(client, options, source)
   return setmetatable({
     client = client,
+    options = options,
     deadline = options.deadline and core.now() + options.deadline,
-    on_event = options.on_event,
     has_listener = Operation.has_listener(client, options),
     source = source,
     inbox = inbox.new(client),
@@ -45,7 +48,7 @@ function Operation.new(client, options, source)
   }, Operation)
 end
 
--- A listener that raises ends the operation, and nothing is left running.
+-- If a listener raises, the operation ends, and nothing is left running.
 function Operation:tell(listener, event)
   if listener then
     local ok, problem = pcall(listener, event)
@@ -56,7 +59,7 @@ function Operation:tell(listener, event)
   end
 end
 
---- Tell the listeners of a step.
+--- Report a step to the listeners.
 ---@param name string
 ---@param fields table?
 function Operation:emit(name, fields)
@@ -69,11 +72,12 @@ function Operation:emit(name, fields)
   event.source = self.source
   event.task_id = self.task_id
   event.run_id = self.run_id
-  self:tell(self.on_event, event)
+  require("camb.description").add(event, self) -- only where someone listens
+  self:tell(self.options.on_event, event)
   self:tell(self.client.on_event, event)
 end
 
---- Tell that the stems are there: without what opens their URLs.
+--- Report the stems, without what opens their URLs.
 function Operation:emit_finished(stems)
   local told = {}
   for name, value in pairs(self.has_listener and stems or {}) do
@@ -119,8 +123,8 @@ function Operation:fail_cancelled(step)
   return self:fail(failure.of_cancel(step, self))
 end
 
---- From here on the operation is about what is paid for: it is waited for as
---- long as polling would, however many attempts that takes.
+--- From here on the operation is paid for: it waits as long as polling would,
+--- however many attempts that takes.
 ---@param options { interval: number, max_attempts: integer }
 function Operation:be_patient(options)
   self.patience = options.interval * options.max_attempts
@@ -160,7 +164,7 @@ function Operation:fail_open(step, fields)
   return self:fail(fields)
 end
 
---- Tell of an attempt that will be made again.
+--- Report an attempt that will be repeated.
 function Operation:emit_retry(step, event)
   if self.has_listener then
     self:emit("retrying", { step = step, attempt = event[3],
@@ -168,23 +172,35 @@ function Operation:emit_retry(step, event)
   end
 end
 
+-- A run that has just come may not be known yet to all parts of the service.
+local function is_absent_yet(self, failed)
+  return self.is_new_run and failed.http_status == 404
+end
+
 -- The reply of a transfer that is done.  One that cannot be read may be a
 -- proxy's: nil alone when it is asked for again.
 local function read_reply(self, step, transfer, read)
-  if transfer:failure() then
+  local failed = transfer:failure()
+  if failed and not is_absent_yet(self, failed) then
     return self:fail_transfer(step, transfer)
   end
-  local reply, problem = read(transfer:body())
+  local reply, problem
+  if not failed then
+    reply, problem = read(transfer:body())
+  end
   if reply then
     return reply
   end
   local next_in = transfer:again()
-  if not next_in then
+  if not next_in and failed then
+    return self:fail_transfer(step, transfer)
+  elseif not next_in then
     return self:fail({ kind = "protocol", step = step, message = problem,
       http_status = transfer:status(), attempts = transfer:attempts() })
   end
   self:emit("retrying", { step = step, attempt = transfer:attempts(),
-    reason = self:clean(problem), next_in = next_in })
+    reason = failed and failed.message or self:clean(problem),
+    next_in = next_in })
 end
 
 local function wait_for(self, box, step, transfer, read)
@@ -222,7 +238,7 @@ function Operation:request(step, read, request)
   return reply, err
 end
 
---- Stop the waiting of this operation, wherever it is.
+--- End the wait of this operation, in whatever step.
 function Operation:cancel()
   self.inbox:cancel()
   if self.small then
@@ -245,9 +261,9 @@ end
 
 --- The source was sent, or is not going to be.
 function Operation:forget_source()
-  if self.temporary_path then
-    os.remove(self.temporary_path)
-    self.temporary_path = nil
+  if self.fetched then
+    self.fetched:close()
+    self.fetched = nil
   end
 end
 

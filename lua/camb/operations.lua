@@ -104,6 +104,24 @@ function operations.request(step, base_url, values)
     headers = headers, fields = fields, body = body }
 end
 
+--- The names of all that a request of `operation` may send, as a set.
+---@param operation camb.ServiceOperation
+---@return table<string, boolean>
+function operations.sent(operation)
+  local names = {}
+  for name in operation.path:gmatch("{([%w_]+)}") do
+    names[name] = true
+  end
+  for _, list in ipairs({ operation.query or {}, operation.headers or {},
+    operation.form or {}, { operation.file or operation.body } })
+  do
+    for _, name in ipairs(list) do
+      names[name] = true
+    end
+  end
+  return names
+end
+
 --- The names of the form's fields that go with the file.
 ---@return string[]
 function operations.form()

@@ -20,7 +20,8 @@ sandbox.null = null
 local SCHEMA = check.schema(options.START)
 
 -- As the core takes them.
-local function compile(checked)
+local function compile(checked, page)
+  checked.page = page
   if checked.public_url then
     checked.public_url = checked.public_url:gsub("/+$", "")
   end
@@ -29,7 +30,8 @@ local function compile(checked)
     checked["tls_" .. name] = value
   end
   checked.routes = {}
-  for _, operation in ipairs(operations.TABLE) do
+  for _, operation in ipairs(page and page.is_alone and {}
+    or operations.TABLE) do
     for _, name in ipairs({ "step", "method", "path" }) do
       table.insert(checked.routes, operation[name])
     end
@@ -58,8 +60,9 @@ end
 ---@class camb.SandboxServer
 ---@field base_url string         # where the API is, such as
 ---                               # "http://127.0.0.1:4711/apis"
+---@field origin string           # the same without its path
 ---@field stem_url string         # where the stems are, another origin
----@field api_key string          # that it accepts
+---@field api_key string          # to accept
 ---@field data_dir string         # where tasks and stems are kept
 ---@field ca_file string?         # with tls: the authority's certificate
 ---@field requests fun(self): camb.SandboxRequest[] # oldest first
@@ -68,7 +71,8 @@ end
 ---@field task fun(self, id: string): table? # the state of a task
 ---@field fault fun(self, fault: camb.SandboxFault) # make something fail
 ---@field clear_faults fun(self)  # no further faults; those under way continue
----@field stop fun(self)          # also `close`; a second call does nothing
+---@field stop fun(self)          # stop it; a second call does nothing
+---@field close fun(self)         # the same as `stop`
 
 function core.methods.fault(server, fault)
   core.fault(server, faults.compile(fault, 2))
@@ -92,10 +96,11 @@ end
 --- use, an unwritable folder or a program that cannot be run, it returns nil
 --- and an error; a wrong option raises.
 ---@param given camb.SandboxOptions?
+---@param page table?              # of camb.report.live
 ---@return camb.SandboxServer? server
 ---@return camb.Error? err        # kind "network" or "file"
-function sandbox.start(given)
-  local checked = compile(check.options(given, SCHEMA, 2))
+function sandbox.start(given, page)
+  local checked = compile(check.options(given, SCHEMA, 2), page)
   local compiled, problem = faults.compile_all(checked.faults or {})
   if not compiled then
     error("sandbox.start: " .. problem, 2)

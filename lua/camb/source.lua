@@ -1,7 +1,7 @@
 --- The source of an upload, looked at before anything is sent: it exists, it
 --- is not empty, and its first bytes are audio that the service takes.
 
-local ascii = require "camb.ascii"
+local lower = require("camb.text").lower
 local check = require "camb.check"
 local core = require "camb.core"
 local options = require "camb.options"
@@ -14,17 +14,31 @@ local HEAD_BYTES, TAG_BYTES = 64, 2 ^ 20
 
 --- What is separated.
 ---@alias camb.Source
----| string # path of a file, or an http(s) URL that is fetched first
+---| string # path of a file, or an http(s) or s3 URL that is fetched first
 ---| { data: string, filename: string? } # the audio itself
 ---| { read: (fun(): string?), size: integer, filename: string? } # a reader
 ---| { path: string, filename: string? } # with another name for the service
+
+--- True for what is in S3: its key stands in the URL as it is.
+---@param given any
+---@return boolean
+function source.is_s3(given)
+  return type(given) == "string" and given:find("^[sS]3://") ~= nil
+end
 
 --- True for a source that has to be fetched first.
 ---@param given camb.Source
 ---@return boolean
 function source.is_url(given)
-  return type(given) == "string" and given:find("^[hH][tT][tT][pP][sS]?://")
-    ~= nil
+  return type(given) == "string" and given:find("://", 1, true) ~= nil
+    and (given:find("^[hH][tT][tT][pP][sS]?://") ~= nil or source.is_s3(given))
+end
+
+--- A path, or a URL, as camb writes it.
+---@param given string
+---@return string
+function source.path(given)
+  return source.is_url(given) and given or core.path(given)
 end
 
 local function check_table(given, level)
@@ -38,6 +52,7 @@ local function check_table(given, level)
     error("source: a reader needs 'size', the number of bytes that it returns",
       level + 1)
   end
+  checked.path = checked.path and source.path(checked.path)
   return checked
 end
 
@@ -54,10 +69,10 @@ function source.check(given, level)
       level + 1)
   end
   check.value("source", given, check.filled, level + 1)
-  return { path = given }
+  return { path = source.path(given) }
 end
 
---- What a person calls it.
+--- What people call it.
 ---@param origin table
 ---@return string
 function source.label(origin)
@@ -80,8 +95,8 @@ function source.name_problem(given)
     return nil
   end
   local label = redact.visible(redact.urls(path))
-  return { kind = "source", path = label, message = ('the name "%s" holds a '
-    .. "control character: rename the file"):format(label) }, label
+  return { kind = "source", path = label, message = ('the name "%s" contains '
+    .. "a control character: rename the file"):format(label) }, label
 end
 
 --- `text`, of a URL, as it was before it was encoded.
@@ -96,7 +111,9 @@ end
 -- The last part of a path, or of a URL's path as it was before it was encoded.
 local function basename(path)
   local is_url = source.is_url(path)
-  if is_url then
+  if source.is_s3(path) then
+    path, is_url = path:sub(6), false
+  elseif is_url then
     path = path:gsub("^%a+://", ""):gsub("[?#].*$", "")
   end
   local name = path:match("([^/]+)/*$")
@@ -104,11 +121,6 @@ local function basename(path)
     return "audio" -- it has a host only
   end
   return name and (is_url and source.decode(name) or name) or "audio"
-end
-
--- The name of one file, wherever it is made.
-local function plain(name)
-  return (name:gsub("[%z\1-\31\127/\\]", "_"))
 end
 
 --- What a file is called that comes from a URL.
@@ -121,8 +133,8 @@ function source.fetched_name(url, disposition)
   name = name and source.decode(name)
     or disposition:match('[fF][iI][lL][eE][nN][aA][mM][eE]%s*=%s*"([^"]+)"')
     or disposition:match('[fF][iI][lL][eE][nN][aA][mM][eE]%s*=%s*([^";%s]+)')
-  name = plain(name and name:match("([^/\\]+)[/\\]*$") or basename(url))
-  return name:find("^%.*$") and "audio" or name
+  name = name and name:match("([^/\\]+)[/\\]*$") or basename(url)
+  return name:find("^%.*$") and "audio" or core.file_name(name)
 end
 
 --- What its stems are named after: the file's name without its extension, and
@@ -131,8 +143,8 @@ end
 ---@return string
 function source.stem_name(origin)
   local name = basename(origin.filename or origin.path or "audio")
-  name = plain((name:gsub("%.%w+$", "")))
-  return (name == "" or name:find("^%.+$")) and "audio" or name
+    :gsub("%.%w+$", "")
+  return name:find("^%.*$") and "audio" or core.file_name(name)
 end
 
 local function unreadable(origin, reason)
@@ -216,14 +228,14 @@ end
 
 -- Some cut what a form says at a quotation mark.
 local function form_name(origin)
-  return (plain(basename(origin.filename or origin.path or "audio"))
+  return (core.file_name(basename(origin.filename or origin.path or "audio"))
     :gsub('"', "_"))
 end
 
 local function upload_name(origin, extension)
   local name = form_name(origin)
   local has = name:match("^.*%.(%w+)$")
-  local known = has and core.named(ascii.lower(has))
+  local known = has and core.named(lower(has))
   if not known then
     return name .. "." .. extension
   elseif known ~= extension then
@@ -235,7 +247,8 @@ end
 --- Look at the source.
 ---@param origin table # of `source.check`
 ---@param trust boolean # skip the look at the first bytes
----@return table? prepared # path | data | read, head, size, filename, type
+---@return table? prepared # path | data | read, url, head, size, filename,
+---  type
 ---@return table? problem  # fields of an error
 function source.prepare(origin, trust)
   local size, name, extension, content_type, accepted = look(origin)
@@ -260,6 +273,7 @@ function source.prepare(origin, trust)
   end
   return {
     path = origin.path,
+    url = origin.url,
     label = source.label(origin),
     data = origin.data,
     read = origin.read,

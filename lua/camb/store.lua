@@ -16,9 +16,14 @@
 ---   foreground, background, and each with _size and _sha256   the stems
 ---   error_kind, error, retryable (0, 1)   how a job failed
 ---   task_ended            1: the service gave the task up
+---   priority    higher ones are sent first
+---   attempts    how often it has failed and was put off, until `not_before`
 ---   sent        when the upload began; NULL for a job that is yet to be sent
 ---   updated     when the row was changed last; both in seconds since 1970
---- camb_workers has what each worker counts up to while it lives, and for how
+--- camb_archive has the same columns for jobs that were done long ago: they are
+--- known as all others are, and never sent again.
+--- camb_counts has how many jobs there are by state, kept by triggers;
+--- camb_workers what each worker counts up to while it lives, and for how
 --- many seconds (its lease) it may be silent before others take its jobs over;
 --- camb_meta the version of the tables and the service's URL.
 ---
@@ -29,7 +34,7 @@ local check = require "camb.check"
 local Error = require "camb.error"
 local options = require "camb.options"
 local owner = require "camb.store.owner"
-local rows = require "camb.store.rows"
+local schema = require "camb.store.schema"
 local statements = require "camb.store.statements"
 local text = require "camb.text"
 local transactions = require "camb.store.transactions"
@@ -42,14 +47,14 @@ local Store = {}
 Store.__index = Store
 Store.__name = "camb.Store"
 
---- True where `spec` names a PostgreSQL database and not a file.
+--- True if `spec` names a PostgreSQL database and not a file.
 ---@param spec string
 ---@return boolean
 function store.is_url(spec)
   return spec:find("^[Pp][Oo][Ss][Tt][Gg][Rr][Ee][Ss][Qq]?[Ll]?://") ~= nil
 end
 
---- `spec` without its secrets, as it may be given again.
+--- `spec` without its secrets, in a form that may be passed again.
 ---@param spec string
 ---@return string address
 ---@return boolean is_less # a password is missing
@@ -60,17 +65,17 @@ function store.address(spec)
   return spec, false
 end
 
---- Open a store, making its tables where there are none.
+--- Open a store; its tables are created if missing.
 ---
---- `owner` names this worker (default: a name of its own for each store, from
---- which others on the machine see that the process has ended), `lease` is how
---- many seconds its jobs stay its own unless `renew` is called; `base_url` is
---- recorded, and another service's store refused.  SQLite waits `busy_timeout`
---- seconds for another process.  An unreachable PostgreSQL is waited for, up to
---- `store_timeout` seconds, with pauses by `sleep` (default: blocking), each
---- after a call of `on_wait(err, seconds)`.
+--- `owner` names this worker (default: a unique name, by which others on the
+--- machine see that the process has ended); it keeps its jobs for `lease`
+--- seconds after each `renew`.  `base_url` is recorded, and a store of another
+--- service is refused.  SQLite waits up to `busy_timeout` seconds for another
+--- process.  An unreachable PostgreSQL is waited for up to `store_timeout`
+--- seconds, with pauses by `sleep` (default: blocking), each after a call of
+--- `on_wait(err, seconds)`.
 ---@param spec string # a path, or a URL of PostgreSQL
----@param given table?
+---@param given camb.StoreOptions?
 ---@return camb.Store?
 ---@return camb.Error?
 function store.open(spec, given)
@@ -80,7 +85,9 @@ function store.open(spec, given)
     or "camb.store.sqlite")
   local self = setmetatable({
     owner = checked.owner or owner.name(),
+    is_read_only = checked.read_only,
     lease = checked.lease,
+    generation = 1, -- how often it was taken for dead, and one
     held = {}, -- keys of the jobs that are this worker's
     effects = false, -- on them, of the transaction
     watched = {}, -- other workers, by their names
@@ -91,9 +98,15 @@ function store.open(spec, given)
   if not self.session then
     return nil, err
   end
+  if checked.read_only then
+    return self
+  end
   local ok
   ok, err = self.session:transact(function(conn)
     local settled, problem = conn:run(statements.settle)
+    if settled then
+      settled, problem = schema.heed_copy(conn)
+    end
     if not settled then
       return nil, problem
     end
@@ -103,12 +116,13 @@ function store.open(spec, given)
     self.session:close()
     return nil, err
   end
+  self.session:merge()
   return self
 end
 
---- Make all that `fn(store)` writes durable at once, or none of it: where it
---- returns nil or raises, or the database fails.  `fn` is called again when the
---- database was gone meanwhile: what it changes besides has to bear that.
+--- Make all that `fn(store)` writes durable at once, or none of it: none if it
+--- returns nil or raises, or if the database fails.  `fn` is called again if
+--- the connection was lost meanwhile, so its other effects must be repeatable.
 ---@param fn fun(store: camb.Store): any, camb.Error? # does not yield
 ---@return any result # of `fn`
 ---@return camb.Error?
@@ -150,16 +164,41 @@ local function job_values(job, values)
   end
 end
 
-local function insert(conn, jobs, first, last)
-  local values = { n = 0 }
-  for i = first, last do
-    job_values(jobs[i], values)
+-- Which keys of a page are in the archive, into which no other one gets before
+-- the end of the transaction.
+local function find_archived(conn, jobs, first, last)
+  local page, archived = {}, {}
+  if conn.dialect.add_lock and not conn:rows(conn.dialect.add_lock) then
+    return nil
   end
-  return conn:run(statements.add(last - first + 1),
+  for i = 1, statements.batch do -- padded with the last one
+    page[i] = jobs[math.min(first + i - 1, last)].key
+  end
+  local found = conn:rows(statements.archived_keys,
+    transactions.unpack(page, 1, statements.batch))
+  for _, row in ipairs(found or {}) do
+    archived[row.key] = true
+  end
+  return found and archived
+end
+
+local function insert(conn, jobs, first, last)
+  local archived = find_archived(conn, jobs, first, last)
+  local values, count = { n = 0 }, 0
+  for i = archived and first or last + 1, last do
+    if not archived[jobs[i].key] then
+      count = count + 1
+      job_values(jobs[i], values)
+    end
+  end
+  if not archived or count == 0 then
+    return archived and 0, conn.failed
+  end
+  return conn:run(statements.add(count),
     transactions.unpack(values, 1, values.n))
 end
 
---- What keeps `job` from being added; nil where nothing does.
+--- What keeps `job` from being added; nil if nothing does.
 ---@param job table # as for `add`
 ---@return camb.Error?
 function Store:problem(job)
@@ -176,7 +215,8 @@ function Store:problem(job)
 end
 
 --- Add jobs as intended; one whose key is known stays as it is.
----@param jobs table[] # key, source, name, output_dir, options, sha256, …
+---@param jobs table[] # key, source, name, output_dir, options, sha256, size,
+---  mtime, ctime, priority
 ---@return integer? added
 ---@return camb.Error?
 function Store:add(jobs)
@@ -200,16 +240,20 @@ function Store:add(jobs)
   end)
 end
 
+-- The first of the rows that were found, if any.
+local function first_row(found, err)
+  if not found then
+    return nil, err
+  end
+  return found[1] and statements.row(found[1])
+end
+
 --- The job of `key`.
 ---@param key string
 ---@return table? row
 ---@return camb.Error? # nil also without a row: there is none
 function Store:get(key)
-  local found, err = self.session:read(statements.get, key)
-  if not found then
-    return nil, err
-  end
-  return found[1] and rows.one(found[1])
+  return first_row(self.session:read(statements.get, key))
 end
 
 --- The jobs of `keys`, looked up many at a time.
@@ -220,7 +264,7 @@ function Store:get_all(keys)
   local found = {}
   for first = 1, #keys, statements.page do
     local page = {}
-    for i = 1, statements.page do -- the last one again where there are no more
+    for i = 1, statements.page do -- padded with the last one
       page[i] = keys[math.min(first + i - 1, #keys)]
     end
     local part, err = self.session:read(statements.get_page,
@@ -228,7 +272,7 @@ function Store:get_all(keys)
     if not part then
       return nil, err
     end
-    for _, row in ipairs(rows.all(part)) do
+    for _, row in ipairs(statements.rows(part)) do
       found[row.key] = row
     end
   end
@@ -252,24 +296,28 @@ end
 
 --- A page of jobs in the order of their adding; `after` is the id of the last
 --- one of the page before.
----@param given { state: string?, limit: integer?, after: any }?
+---@param given { state: string?, limit: integer?, after: any,
+---  archived: boolean? }?
 ---@return table[]? rows
 ---@return camb.Error?
 function Store:list(given)
   given = given or {}
   local after, limit = given.after or "0", given.limit or 100
   local found, err
-  if given.state then
+  if given.archived then
+    found, err = self.session:read(statements.list_archived, after, limit)
+  elseif given.state then
     found, err = self.session:read(statements.list_state, after, given.state,
       limit)
   else
     found, err = self.session:read(statements.list, after, limit)
   end
-  return found and rows.all(found), err
+  return found and statements.rows(found), err
 end
 
---- All jobs, or all of a state, a page in memory at a time; a failure raises.
----@param given { state: string?, limit: integer? }?
+--- All jobs, all of a state, or those in the archive, a page in memory at a
+--- time; a failure raises.
+---@param given { state: string?, limit: integer?, archived: boolean? }?
 ---@return fun(): table?
 function Store:each(given)
   given = given or {}
@@ -278,7 +326,7 @@ function Store:each(given)
     i = i + 1
     if i > #page and (i == 1 or after) then
       page = assert(self:list({ state = given.state, limit = given.limit,
-        after = after }))
+        archived = given.archived, after = after }))
       i = 1
       after = page[#page] and page[#page].id
     end
@@ -289,17 +337,36 @@ end
 --- An earlier job of the same content and options that was sent, or is being
 --- sent (then it has no task id yet), or may have been (`unknown_outcome`).
 --- In a transaction, workers that ask for the same content wait for each other.
+--- For a file that was recorded anew under its path (`recorded`), other files
+--- of the same content do not count, but for what the file was called before.
 ---@param sha256 string
 ---@param job_options string? # JSON, as it was added
+---@param recorded { source: string, mtime: number }?
 ---@return table? row
 ---@return camb.Error? # nil also without a row: there is none
-function Store:find_same(sha256, job_options)
-  local found, err = self.session:find_same(statements.find_same, sha256,
-    job_options or "")
-  if not found then
-    return nil, err
+function Store:find_same(sha256, job_options, recorded)
+  if recorded then
+    return first_row(self.session:find_same(statements.find_recorded, sha256,
+      job_options or "", recorded.source, recorded.mtime))
   end
-  return found[1] and rows.one(found[1])
+  return first_row(self.session:find_same(statements.find_same, sha256,
+    job_options or ""))
+end
+
+--- The same, whatever its options, for a look.
+---@param sha256 string
+---@return table? row
+---@return camb.Error? # nil also without a row: there is none
+function Store:find_content(sha256)
+  return first_row(self.session:read(statements.find_content, sha256))
+end
+
+--- The URL of the service that the tasks are at.
+---@return string?
+---@return camb.Error?
+function Store:service()
+  local found, err = self.session:read(statements.service)
+  return found and found[1] and found[1].value, err
 end
 
 --- A job that the content is a stem of, whatever the file is called now.
@@ -307,15 +374,11 @@ end
 ---@return table? row
 ---@return camb.Error? # nil also without a row: there is none
 function Store:find_stem(sha256)
-  local found, err = self.session:read(statements.find_stem, sha256, sha256,
-    sha256)
-  if not found then
-    return nil, err
-  end
-  return found[1] and rows.one(found[1])
+  return first_row(self.session:read(statements.find_stem, sha256, sha256,
+    sha256, sha256))
 end
 
---- The error that a job's row tells of.
+--- The error in a job's row.
 ---@param row table
 ---@return camb.Error
 function store.error_of(row)
@@ -328,7 +391,7 @@ function store.error_of(row)
   })
 end
 
---- Give back what is held, and close the database; closing again does nothing.
+--- Release the jobs and close the database; a second call does nothing.
 ---@return boolean ok
 ---@return camb.Error?
 function Store:close()
@@ -336,17 +399,21 @@ function Store:close()
     return true
   end
   self.closed = true
-  local ok, err = self.session:finish(function(conn)
-    return conn:run(statements.free_own, self.owner)
-      and conn:run(statements.dismiss, self.owner) or nil, conn.failed
-  end)
+  local ok, err = self.is_read_only, nil
+  if not ok then
+    ok, err = self.session:finish(function(conn)
+      return conn:run(statements.free_own, self.owner)
+        and conn:run(statements.dismiss, self.owner) or nil, conn.failed
+    end)
+  end
   self.session:close()
   return ok and true, err
 end
 
 Store.__close = Store.close
 
-for _, part in ipairs({ "camb.store.claims", "camb.store.changes" }) do
+for _, part in ipairs({ "camb.store.claims", "camb.store.changes",
+  "camb.store.controls" }) do
   for name, method in pairs(require(part)) do
     Store[name] = method
   end

@@ -28,7 +28,7 @@ local function feed(transfer, prepared)
   prepared.head, prepared.at = chunk, at + PIECE
 end
 
--- What the reply says, be it whole or not; nil and what is wrong with it.
+-- What the reply says, complete or not; nil and what is wrong with it.
 local function read_reply(operation, transfer)
   local reply, problem, other = api.read_created(transfer:body(),
     operation.upload_url, transfer:named())
@@ -99,7 +99,7 @@ local function open(operation, prepared, options)
   request.data = prepared.data
   request.size = prepared.size
   request.sha256 = operation.sha256
-  request.hash = operation.hash_source
+  request.hash = options.dedupe or client.journal ~= nil
   request.progress = operation.has_listener
   operation.upload_url = request.url
   return operation:open("upload", request)

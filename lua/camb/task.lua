@@ -14,6 +14,7 @@ local task = {}
 ---@field id string      # opaque and case-sensitive, exactly as it came
 ---@field source string? # what was sent, as the caller named it
 ---@field client camb.Client # that asks for it
+---@field is_accepted boolean? # submitted by this client
 local Task = {}
 Task.__index = Task
 Task.__name = "camb.Task"
@@ -22,9 +23,10 @@ function Task:__tostring()
   return ("camb.Task (%s)"):format(self.id)
 end
 
---- For the client: the task `id`.
+--- For the client: the task `id`; with the `source` that it has just sent.
 function task.new(client, id, source)
-  return setmetatable({ client = client, id = id, source = source }, Task)
+  return setmetatable({ client = client, id = id, source = source,
+    is_accepted = source ~= nil or nil }, Task)
 end
 
 local function begin(self, checked)
@@ -40,7 +42,7 @@ local function ask(operation, run_id)
 end
 
 --- Ask for the task's state once.
----@param given { deadline: number?, run_id: integer?, on_event: function? }?
+---@param given camb.StatusOptions?
 ---@return camb.Status? status
 ---@return camb.Error? err
 function Task:status(given)
@@ -51,8 +53,7 @@ end
 
 --- Poll until the task ends.  Running out of attempts or time is an error of
 --- kind "timeout" that holds the task id; the task may still finish.
----@param given { interval: number?, max_attempts: integer?, deadline: number?,
----  run_id: integer?, on_event: fun(event: camb.Event)? }?
+---@param given camb.WaitOptions?
 ---@return { id: integer|string, task_id: string, message: string? }? run # and
 ---  the service's remark
 ---@return camb.Error? err
@@ -60,6 +61,7 @@ function Task:wait(given)
   self.client:check_open(3)
   local checked = check.options(given, options.of("wait"), 2)
   local operation = begin(self, checked)
+  operation.is_accepted = self.is_accepted
   self.waiting = operation
   local run, err = operation:run(wait.run, checked)
   self.waiting = nil

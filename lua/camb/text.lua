@@ -1,6 +1,53 @@
---- Bytes that came from outside, as text for people.
+--- Text independent of the locale, which a host may have set to one that writes
+--- 0,5 for 1/2; and foreign bytes made readable.
 
 local text = {}
+
+--- `value` in small letters: A to Z, whatever the locale.
+---@param value string
+---@return string
+function text.lower(value)
+  return (value:gsub("[A-Z]", function(letter)
+    return string.char(letter:byte() + 32)
+  end))
+end
+
+--- `value` in capitals: a to z, whatever the locale.
+---@param value string
+---@return string
+function text.upper(value)
+  return (value:gsub("[a-z]", function(letter)
+    return string.char(letter:byte() - 32)
+  end))
+end
+
+--- The names that `map` has, in their order.
+---@param map table<string, any>
+---@return string[]
+function text.names(map)
+  local names = {}
+  for name in pairs(map) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return names
+end
+
+--- `number` to the last digit, with a point in every locale.
+---@param number number
+---@return string
+function text.number(number)
+  return (("%.17g"):format(number):gsub("[^%d%a+-]+", "."))
+end
+
+--- `value` as a number, read with a point in every locale; nil if it is none.
+---@param value any
+---@return number?
+function text.tonumber(value)
+  local point = ("%.1f"):format(0.5):sub(2, -2)
+  return tonumber(value)
+    or type(value) == "string" and tonumber((value:gsub("%.", point))) or nil
+end
 
 -- The sequences of bytes that UTF-8 has, by their first.
 local SEQUENCES = {

@@ -1,10 +1,10 @@
---- Waiting for a task: one poll of the core, whose news are read here.
+--- Waiting for a task: one poll of the core, whose replies are read here.
 
+local advice = require "camb.advice"
 local api = require "camb.api"
 local failure = require "camb.failure"
 local operations = require "camb.operations"
 local redact = require "camb.redact"
-local words = require "camb.words"
 
 local wait = {}
 
@@ -16,10 +16,10 @@ local SENTENCE = {
   payment_required = "the service requires payment for the task",
 }
 
--- Kinds of error by which the service says that there is no such task.
+-- Kinds of error by which the service says that it does not know the task.
 local UNKNOWN = { not_found = true, validation = true }
 
--- Whatever a task's message is, as words.
+-- A task's message, whatever its type, as words.
 local function words_of(status)
   local message = status.message
   if type(message) == "table" then
@@ -57,6 +57,7 @@ local function end_well(operation, status)
   end
   local remark = words_of(status)
   operation.run_id = status.run_id
+  operation.is_new_run = true
   if operation.has_listener then
     operation:emit("run_ready", { message = operation:clean(remark) })
   end
@@ -72,12 +73,16 @@ end
 local function give_up(operation, transfer, last)
   local _, err = operation:fail_transfer("poll", transfer)
   local id = redact.visible(operation.task_id)
-  local comma, semicolon = words.take_up(",", id), words.take_up(";", id)
+  local comma, semicolon = advice.resume(",", id), advice.resume(";", id)
   local failed = transfer:failure()
   local kind, reason = failed.kind, failed.message
   local polls = plural(transfer:attempts())
   err.status = last.word
-  if UNKNOWN[err.kind] then
+  if err.kind == "not_found" and operation.is_accepted then
+    err.message = ("%s, still after %s; the service accepted this task "
+      .. "before"):format(err.message, polls) .. semicolon
+    return nil, err
+  elseif UNKNOWN[err.kind] then
     err.message = err.message .. "; check the id, and that the key belongs to "
       .. "the account that created it"
     return nil, err
@@ -149,13 +154,14 @@ local function hear(operation, transfer, event, last)
   end
 end
 
-local function begin(operation, options)
+local function begin(operation, options, is_accepted)
   local request = operations.request("status", operation.client.base_url,
     { task_id = operation.task_id, run_id = options.run_id })
   request.interval = options.interval
   request.max_attempts = options.max_attempts
   request.patience = options.interval * options.max_attempts
   request.listen = operation.has_listener
+  request.is_accepted = is_accepted
   local transfer, problem = operation:open("poll", request)
   if not transfer then
     return operation:fail_open("poll", failure.of_open("poll", problem))
@@ -170,11 +176,12 @@ local function may_go_on(transfer, err)
 end
 
 --- Poll until the task `operation.task_id` ends; with `options.polls_on` until
---- the deadline, however many polls that takes.
+--- the deadline, however many polls that takes.  If this client submitted it
+--- (`is_accepted`), the first polls may not find it yet.
 ---@return table? run # id, task_id
 ---@return camb.Error? err
 function wait.run(operation, options)
-  local transfer, err = begin(operation, options)
+  local transfer, err = begin(operation, options, operation.is_accepted)
   local run
   local last = {}
   while transfer do

@@ -17,7 +17,6 @@
 #include "engine/engine.h"
 #include "engine/feed.h"
 #include "engine/net.h"
-#include "engine/weights.h"
 
 static const char usage[] =
   "usage: engine IN FOREGROUND BACKGROUND [--workers N] [--max-seconds N]\n"

@@ -36,7 +36,7 @@ local function pack(folder)
   local pipe = assert(io.popen(("ls '%s'"):format(folder)))
   for name in pipe:lines() do
     local file = assert(io.open(folder .. "/" .. name, "rb"))
-    lines[#lines + 1] = quote(file:read "a")
+    lines[#lines + 1] = quote(file:read "*a")
     file:close()
   end
   pipe:close()

@@ -52,13 +52,13 @@ local function write_seed(path, name, words)
     .. "%s -map 0:a -ar 16000 -fflags +bitexact -flags:a +bitexact "
     .. "-map_metadata -1 %s -y '%s' 2>&1"):format(MIX,
       has_video(words) and VIDEO or "", words, path)))
-  local output = pipe:read "a"
+  local output = pipe:read "*a"
   if not pipe:close() then
     io.stderr:write(name, ": ", output)
     return
   end
   local file = assert(io.open(path, "rb"))
-  local bytes = file:read "a"
+  local bytes = file:read "*a"
   file:close()
   file = assert(io.open(path, "wb"))
   file:write("\1", bytes)
@@ -74,7 +74,7 @@ end
 -- One that changes its rate and its channels on the way, twice.
 local function read(name)
   local file = assert(io.open(folder .. "/" .. name, "rb"))
-  local bytes = file:read "a"
+  local bytes = file:read "*a"
   file:close()
   return bytes
 end

@@ -68,7 +68,7 @@ end
 
 local function read(path)
   local file = assert(io.open(path, "rb"))
-  local bytes = file:read("a")
+  local bytes = file:read("*a")
   file:close()
   return bytes
 end
@@ -98,8 +98,9 @@ local BYTE_DAMAGE = {
   function(bytes, random) -- bits
     for _ = 1, random(1, 8) do
       local at = random(1, #bytes)
-      bytes = splice(bytes, at,
-        string.char(bytes:byte(at) ~ (1 << random(0, 7))))
+      local byte, bit = bytes:byte(at), 2 ^ random(0, 7)
+      local is_set = byte % (2 * bit) >= bit
+      bytes = splice(bytes, at, string.char(is_set and byte - bit or byte + bit))
     end
     return bytes
   end,
@@ -111,11 +112,12 @@ local BYTE_DAMAGE = {
     return bytes
   end,
   function(bytes, random) -- a page that was never written
-    local page = random(0, #bytes // PAGE - 1)
+    local page = random(0, math.floor(#bytes / PAGE) - 1)
     return splice(bytes, page * PAGE + 1, ("\0"):rep(PAGE))
   end,
   function(bytes, random) -- a page in another's place
-    local from, to = random(0, #bytes // PAGE - 1), random(0, #bytes // PAGE - 1)
+    local last = math.floor(#bytes / PAGE) - 1
+    local from, to = random(0, last), random(0, last)
     return splice(bytes, to * PAGE + 1, bytes:sub(from * PAGE + 1,
       (from + 1) * PAGE))
   end,
@@ -137,7 +139,7 @@ local ROW_DAMAGE = {
   "state = 'failed', error_kind = NULL", "owner = 'nobody'", "owner = ''",
   "task_id = x'ff00ff'", "run_id = 'x'", "size = 'big'", "sent = 'yes'",
   "state = 'submitting', task_id = NULL, run_id = NULL",
-  "state = 'intended', task_id = 'task'", "retryable = 'x'",
+  "state = 'intended', task_id = 'task'", "retryable = 'x'", "task_ended = x''",
   "state = 'failed', error_kind = 'unknown_outcome', task_id = NULL",
 }
 

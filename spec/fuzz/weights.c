@@ -11,7 +11,6 @@
 #include <zlib.h>
 
 #include "engine/net.h"
-#include "engine/weights.h"
 
 enum { HEAD = 12, FRAMES = 3 };
 

@@ -1,13 +1,15 @@
 --- Audio for specs: files made and decoded by the ffmpeg command, and what can
 --- be said about their samples.
 
+local luas = require "spec.support.luas"
+
 local audio = {}
 
 local BATCH = 128 -- numbers that one call unpacks
 
 local function shell(command)
   local pipe = assert(io.popen(command .. " 2>&1"))
-  local output = pipe:read "a"
+  local output = pipe:read "*a"
   assert(pipe:close(), command .. "\n" .. output)
   return output
 end
@@ -19,21 +21,21 @@ end
 
 local function slurp(path)
   local file = assert(io.open(path, "rb"))
-  local bytes = file:read "a"
+  local bytes = file:read "*a"
   file:close()
   return bytes
 end
 
 -- Little-endian signed integers of `size` bytes.
 local function unpack_integers(bytes, size)
-  local values, at, count = {}, 1, #bytes // size
+  local values, at, count = {}, 1, math.floor(#bytes / size)
   local batch = "<" .. ("i" .. size):rep(BATCH)
   for i = 1, count - count % BATCH, BATCH do
-    table.move({ batch:unpack(bytes, at) }, 1, BATCH, i, values)
+    luas.move({ luas.unpack_bytes(batch, bytes, at) }, 1, BATCH, i, values)
     at = at + BATCH * size
   end
   for i = #values + 1, count do
-    values[i] = ("<i" .. size):unpack(bytes, at)
+    values[i] = luas.unpack_bytes("<i" .. size, bytes, at)
     at = at + size
   end
   return values
@@ -43,10 +45,10 @@ local function pack_integers(values, size)
   local parts, pack = {}, "<" .. ("i" .. size):rep(BATCH)
   local whole = #values - #values % BATCH
   for i = 1, whole, BATCH do
-    parts[#parts + 1] = pack:pack(table.unpack(values, i, i + BATCH - 1))
+    parts[#parts + 1] = luas.pack(pack, luas.unpack(values, i, i + BATCH - 1))
   end
   for i = whole + 1, #values do
-    parts[#parts + 1] = ("<i" .. size):pack(values[i])
+    parts[#parts + 1] = luas.pack("<i" .. size, values[i])
   end
   return table.concat(parts)
 end
@@ -67,7 +69,7 @@ end
 function audio.write(path, samples, rate, channels)
   local data = pack_integers(samples, 2)
   local file = assert(io.open(path, "wb"))
-  assert(file:write(("<c4I4c4c4I4I2I2I4I4I2I2c4I4"):pack("RIFF", 36 + #data,
+  assert(file:write(luas.pack("<c4I4c4c4I4I2I2I4I4I2I2c4I4", "RIFF", 36 + #data,
     "WAVE", "fmt ", 16, 1, channels, rate, rate * channels * 2, channels * 2,
     16, "data", #data), data))
   file:close()
@@ -78,14 +80,14 @@ end
 local function read_wav(path)
   local bytes, at, sound = slurp(path), 13, {}
   while at < #bytes do
-    local name, size = ("<c4I4"):unpack(bytes, at)
+    local name, size = luas.unpack_bytes("<c4I4", bytes, at)
     at = at + 8
     if name == "fmt " then
-      sound.channels, sound.rate = ("<I2I4"):unpack(bytes, at + 2)
-      sound.bits = ("<I2"):unpack(bytes, at + 14)
+      sound.channels, sound.rate = luas.unpack_bytes("<I2I4", bytes, at + 2)
+      sound.bits = luas.unpack_bytes("<I2", bytes, at + 14)
     elseif name == "data" then
       local data = bytes:sub(at, at + size - 1)
-      sound.samples = unpack_integers(data, sound.bits // 8)
+      sound.samples = unpack_integers(data, math.floor(sound.bits / 8))
     end
     at = at + size + size % 2
   end
@@ -111,7 +113,7 @@ function audio.decode(paths, bits)
     os.remove(path)
     local samples = sounds[i].samples
     for k = 1, bits == 24 and #samples or 0 do
-      samples[k] = samples[k] // 256
+      samples[k] = math.floor(samples[k] / 256)
     end
   end
   return sounds
@@ -192,8 +194,8 @@ function audio.compare(source, foreground, background, bits)
         :format(name, got.channels, got.rate, wanted.channels, wanted.rate)
     end
   end
-  problem = problem or audio.sum_problem(table.unpack(sounds))
-  return problem, table.unpack(sounds)
+  problem = problem or audio.sum_problem(luas.unpack(sounds))
+  return problem, luas.unpack(sounds)
 end
 
 return audio

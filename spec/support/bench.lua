@@ -27,12 +27,15 @@ function bench.on_core(number)
   return both and words or ""
 end
 
---- Run a command on the first core: seconds `wall`, `user`, `system`, `cpu`,
---- and its `output`.  Raises with what it says to standard error.
-function bench.cost(command)
+--- Run a command on the first core, or anywhere: seconds `wall`, `user`,
+--- `system`, `cpu`, and its `output`.  Raises with what it says to standard error.
+---@param command string
+---@param is_anywhere boolean?
+function bench.cost(command, is_anywhere)
   local errors = os.tmpname()
   local words = ("TIMEFORMAT='cost %%R %%U %%S'; time %s%s 2>%s || echo failed")
-    :format(bench.on_core(0), command, bench.quote(errors))
+    :format(is_anywhere and "" or bench.on_core(0), command,
+    bench.quote(errors))
   local output = bench.run(("bash -c %s 2>&1"):format(bench.quote(words)))
   local complaint = bench.read(errors)
   os.remove(errors)

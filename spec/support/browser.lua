@@ -11,9 +11,9 @@ local FLAGS = { "--headless=new", "--no-sandbox", "--disable-gpu",
   "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
   "--mute-audio" }
 
--- What WebDriver calls the keys that write nothing.
-local KEYS = { Tab = "\u{E004}", Enter = "\u{E007}", Left = "\u{E012}",
-  Right = "\u{E014}", Home = "\u{E011}", End = "\u{E010}" }
+-- What WebDriver calls the keys that write nothing: U+E004 and so on.
+local KEYS = { Tab = "\238\128\132", Enter = "\238\128\135", Left = "\238\128\146",
+  Right = "\238\128\148", Home = "\238\128\145", End = "\238\128\144" }
 
 local Browser = {}
 Browser.__index = Browser
@@ -131,6 +131,19 @@ end
 function Browser:type(selector, text)
   post(self, ("element/%s/value"):format(find(self, selector)),
     { text = KEYS[text] or text })
+end
+
+--- Drop a file on the first element that `selector` finds, as from a folder.
+function Browser:drop(selector, path)
+  local at = self:run(("const box = document.querySelector(%q)"
+    .. ".getBoundingClientRect(); return [box.x + box.width / 2, "
+    .. "box.y + box.height / 2]"):format(selector))
+  for _, kind in ipairs({ "dragEnter", "dragOver", "drop" }) do
+    post(self, "goog/cdp/execute", { cmd = "Input.dispatchDragEvent",
+      params = { type = kind, x = at[1], y = at[2], data = {
+        items = { { mimeType = "text/plain", data = "" } }, files = { path },
+        dragOperationsMask = 1 } } })
+  end
 end
 
 --- Press keys where the focus is.

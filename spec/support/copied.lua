@@ -2,6 +2,8 @@
 --- the stems are the source, and the source with a line behind it, so that
 --- neither can be taken for the other.
 
+local luas = require "spec.support.luas"
+
 local copied = {}
 
 --- For the sandbox's option `engine`.
@@ -13,7 +15,7 @@ copied.ENGINE = "sh spec/support/copied.sh"
 ---@return string
 function copied.source(text, size)
   local samples = text:rep(math.ceil(size / #text)):sub(1, size - size % 2)
-  return ("<c4I4c4c4I4I2I2I4I4I2I2c4I4"):pack("RIFF", 36 + #samples, "WAVE",
+  return luas.pack("<c4I4c4c4I4I2I2I4I4I2I2c4I4", "RIFF", 36 + #samples, "WAVE",
     "fmt ", 16, 1, 1, 8000, 16000, 2, 16, "data", #samples) .. samples
 end
 

@@ -20,7 +20,7 @@ end
 
 local function output(command)
   local pipe = assert(io.popen(command))
-  local text = pipe:read "a"
+  local text = pipe:read "*a"
   assert(pipe:close(), command)
   return text
 end

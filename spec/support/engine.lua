@@ -1,6 +1,7 @@
 --- The engine by itself, without server and HTTP: the program that the benches
 --- use, and what it prints and dumps.
 
+local luas = require "spec.support.luas"
 local workspace = require "spec.support.workspace"
 
 local engine = {}
@@ -62,7 +63,7 @@ function engine.rows(folder, name)
   for at = 1, #bytes, 4 * count do
     local row = {}
     for i = 0, count - 1, 64 do
-      table.move({ form:unpack(bytes, at + 4 * i) }, 1, 64, i + 1, row)
+      luas.move({ luas.unpack_bytes(form, bytes, at + 4 * i) }, 1, 64, i + 1, row)
     end
     rows[#rows + 1] = row
   end

@@ -37,7 +37,7 @@ end
 function killed.check(spec, server, out, total, resent)
   local unknown, lost, rows = {}, 0, 0
   local counts = accepted(server)
-  local jobs <close> = assert(store.open(spec))
+  local jobs = assert(store.open(spec))
   for row in jobs:each() do
     local name = row.source:match("[^/]+$")
     local count = counts[name] or 0
@@ -49,6 +49,7 @@ function killed.check(spec, server, out, total, resent)
       check_row(row, count, resent[name])
     end
   end
+  jobs:close()
   assert.equal(total, rows)
   assert.equal("", (workspace.run(("find %s -name '*.part'"):format(out))))
   return unknown, lost

@@ -97,7 +97,7 @@ local calls = {
   end,
   poll = function(self, options)
     -- the budget is time: one attempt that hangs must leave room for another
-    options.interval = 1.5 * (self.options.timeout or 0.01)
+    options.interval = 1.5 * (self.options.timeout or 0.4)
     options.max_attempts = 2
     return self.client:task(matrix.TASK):wait(options)
   end,

@@ -46,7 +46,7 @@ end
 
 local function print_texts(path)
   local file = assert(io.open(path))
-  local text = without_comments(file:read "a", path:find "%.[ch]$")
+  local text = without_comments(file:read "*a", path:find "%.[ch]$")
   file:close()
   local line, at = 1, 1
   while true do

@@ -1,6 +1,7 @@
 --- The network of the engine once more, in plain Lua and double precision: from
 --- energies to masks by the same file of weights.  Slow: some frames a second.
 
+local luas = require "spec.support.luas"
 local workspace = require "spec.support.workspace"
 
 local net = {}
@@ -19,7 +20,7 @@ local function reader(bytes)
   function read.floats(count)
     local values = {}
     for i = 1, count do
-      values[i], at = ("<f"):unpack(bytes, at)
+      values[i], at = luas.unpack_bytes("<f", bytes, at)
     end
     return values
   end
@@ -256,7 +257,7 @@ function net.masks(n, energies)
     local frames = band_of(bands, b)
     for t, row in ipairs(encoded) do
       local values = relu(linear(layer, frames, t, 1))
-      table.move(values, 1, ENCODED, #row + 1, row)
+      luas.move(values, 1, ENCODED, #row + 1, row)
     end
   end
   local contexts = trunk(n, map(encoded, function(_, row)

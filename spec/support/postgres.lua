@@ -1,12 +1,16 @@
 --- A PostgreSQL server of our own: a cluster in a temporary folder, on a port
 --- of loopback that nobody else has, with the settings that it comes with.
 
+local busted = require "busted"
 local core = require "camb.core"
 local workspace = require "spec.support.workspace"
 
 local postgres = {}
 
 local PASSWORD = "s3cret/of%spec"
+local ESCAPED = PASSWORD:gsub("%W", function(mark)
+  return ("%%%02X"):format(mark:byte())
+end)
 
 -- PostgreSQL refuses to run as root: then all of it is done by its own user.
 local function as_server(command)
@@ -52,6 +56,12 @@ function Server:start()
   return started, words
 end
 
+--- Send `signal` ("STOP", "CONT") to the server and to all of its processes.
+function Server:signal(signal)
+  workspace.run(("server=$(head -1 %s/data/postmaster.pid); kill -%s $server "
+    .. "$(ps -o pid= --ppid $server)"):format(self.folder, signal))
+end
+
 function Server:restart(mode)
   self:stop(mode)
   assert(self:start())
@@ -76,11 +86,69 @@ function Server:create()
   self.schema = ("jobs%d"):format(self.created)
   local words = self:query("CREATE SCHEMA " .. self.schema)
   assert(words == "", words)
-  local password = PASSWORD:gsub("%W", function(mark)
-    return ("%%%02X"):format(mark:byte())
-  end)
   return ("postgres://camb:%s@127.0.0.1:%s/postgres"
-    .. "?options=-csearch_path%%3D%s"):format(password, self.port, self.schema)
+    .. "?options=-csearch_path%%3D%s"):format(ESCAPED, self.port, self.schema)
+end
+
+-- The database that has no schema of a spec's.
+local function url_of(port)
+  return ("postgres://camb:%s@127.0.0.1:%d/postgres"):format(ESCAPED, port)
+end
+
+--- A replica that follows the server and takes no writes: its url, and stop().
+function Server:replica()
+  local folder = self.folder .. "/replica"
+  local port = math.random(20000, 32000)
+  local words, status = workspace.run(("%s && %s"):format(
+    as_server(("env PGPASSWORD='%s' %s/pg_basebackup -h 127.0.0.1 -p %d -U camb "
+    .. "-D %s -R -X stream -c fast"):format(PASSWORD, self.bin, self.port,
+    folder)), as_server(("%s/pg_ctl -D %s -w -l %s.log -o '-p %d -k %s -c "
+    .. "listen_addresses=127.0.0.1' start"):format(self.bin, folder, folder,
+    port, self.folder))))
+  assert(status == 0, words)
+  return {
+    url = url_of(port),
+    stop = function()
+      workspace.run(as_server(("%s/pg_ctl -D %s -m immediate -w stop"):format(
+        self.bin, folder)))
+    end,
+  }
+end
+
+local POOLER = [[
+[databases]
+* = host=127.0.0.1 port=%d
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = %d
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = %s/users
+pool_mode = %s
+]]
+
+--- A pgbouncer before the server, in `mode`: its url, and stop().
+function Server:pool(mode)
+  local folder = self.folder .. "/pool"
+  local port = math.random(20000, 32000)
+  workspace.run(("mkdir -p %s; chown postgres %s"):format(folder, folder))
+  workspace.write(folder .. "/users", ('"camb" "%s"\n'):format(PASSWORD))
+  workspace.write(folder .. "/ini", POOLER:format(self.port, port, folder,
+    mode))
+  local pid = workspace.run(as_server(("pgbouncer -q %s/ini >%s/log 2>&1 & "
+    .. "echo $!"):format(folder, folder))):match("%d+")
+  local pooler = {
+    url = url_of(port),
+    stop = function()
+      workspace.run("kill " .. pid)
+    end,
+  }
+  workspace.wait_for("pgbouncer", function()
+    return select(2, workspace.run(("PGPASSWORD='%s' %s/psql -h 127.0.0.1 "
+      .. "-p %d -U camb -d postgres -c 'SELECT 1'"):format(PASSWORD, self.bin,
+      port))) == 0
+  end)
+  return pooler
 end
 
 -- The shell waits for the end of its input, which comes when this process
@@ -118,12 +186,35 @@ function postgres.start()
   local started
   if status == 0 then
     started, words = self:start()
+    self.url = started and url_of(self.port)
   end
   if not started then
     self:remove()
     return nil, "PostgreSQL does not start: " .. words
   end
   return self
+end
+
+--- A server for the specs of the block that calls this, which are pending without
+--- one.
+---@return table server # once they run
+function postgres.for_block()
+  local server, started, reason = {}, nil, nil
+  busted.setup(function()
+    started, reason = postgres.start()
+    setmetatable(server, { __index = started })
+  end)
+  busted.teardown(function()
+    if started then
+      started:remove()
+    end
+  end)
+  busted.before_each(function()
+    if not started then
+      busted.pending("a server: " .. reason)
+    end
+  end)
+  return server
 end
 
 --- Wait for `condition` to hold, `seconds` at most.
@@ -133,6 +224,16 @@ function postgres.wait_for(condition, seconds)
     assert(core.now() < give_up, "it did not come")
     workspace.run("sleep 0.02")
   end
+end
+
+--- The same for specs that fail statements in their own process: none under a
+--- sanitizer, as LuaDBI frees neither a connection that was refused nor the result
+--- of a statement that failed, and no code of ours but Lua is in this.
+function postgres.start_unless_sanitized()
+  if os.getenv("SANITIZER") then
+    return nil, "LuaDBI's own leaks are none of this project's"
+  end
+  return postgres.start()
 end
 
 return postgres

@@ -41,6 +41,16 @@ function sandboxed.close()
   workspace.remove(work)
 end
 
+--- For a file of specs: all three; `assign` gets the folder.
+function sandboxed.for_file(assign)
+  local busted = require "busted"
+  busted.setup(function()
+    assign(sandboxed.open())
+  end)
+  busted.after_each(sandboxed.stop)
+  busted.teardown(sandboxed.close)
+end
+
 --- A server that `stop` ends.
 function sandboxed.start(options)
   local server = assert(sandbox.start(options))

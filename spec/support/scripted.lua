@@ -15,8 +15,8 @@ function scripted.start(script, scheme)
   local log = folder .. "/log"
   workspace.write(folder .. "/script.lua", script)
   local pid = workspace.run(("%s spec/support/scripted_peer.lua %s/script.lua "
-    .. "> %s 2>&1 & echo $!"):format(os.getenv("LUA") or "lua", folder, log))
-    :match("%d+")
+    .. "> %s 2>&1 & echo $!"):format(os.getenv("PEER_LUA") or os.getenv("LUA")
+      or "lua", folder, log)):match("%d+")
   local port
   for _ = 1, 1500 do
     port = workspace.read(log):match("^(%d+)\n")

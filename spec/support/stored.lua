@@ -2,7 +2,14 @@
 --- gives fresh(): where a new store may be made, and sql(statement): what the
 --- newest one answers to it, by the database's own command.
 
+local assert = require "luassert"
+local busted = require "busted"
+local core = require "camb.core"
+local luas = require "spec.support.luas"
 local store = require "camb.store"
+
+local it, before_each, after_each = busted.it, busted.before_each,
+  busted.after_each
 
 local STEMS = { foreground = "x.foreground.flac", foreground_size = 5000000001,
   foreground_sha256 = ("a"):rep(64), background = "x.background.flac",
@@ -73,6 +80,42 @@ return function(place)
     end
   end)
 
+  it("gives what was put off when its time has come, and not before", function()
+    local jobs = open()
+    add(jobs, "a", "b", "c")
+    assert.equal(3, #jobs:claim(3))
+    local err = { kind = "network", message = "no route", retryable = true }
+    bring(jobs, "b", "submitted")
+    bring(jobs, "c", "submitting")
+    for _, key in ipairs({ "a", "b", "c" }) do
+      assert.is_true(jobs:put_off(key, err, 0.7))
+    end
+    assert.same({}, jobs:claim(3))
+    assert.same({ intended = 2, submitted = 1 }, jobs:count())
+    local rows = {}
+    local give_up = core.now() + 20
+    while #rows < 3 and core.now() < give_up do
+      core.wait(0.1)
+      for _, row in ipairs(jobs:claim(3)) do
+        rows[#rows + 1] = row
+      end
+    end
+    table.sort(rows, function(a, b) return a.key < b.key end)
+    assert.equal("a b c", keys_of(rows))
+    assert.equal("intended", rows[1].state)
+    assert.equal("submitted", rows[2].state)
+    assert.equal("t-b", rows[2].task_id)
+    assert.equal("intended", rows[3].state)
+    for _, row in ipairs(rows) do
+      assert.equal(1, row.attempts)
+      assert.equal("no route", row.error)
+    end
+    assert.is_true(jobs:failed("a", err))
+    assert.equal(1, jobs:get("a").attempts)
+    assert.equal(1, jobs:retry_failed())
+    assert.equal(0, jobs:get("a").attempts)
+  end)
+
   it("keeps what is known of a job through all of its states", function()
     local jobs = open()
     assert.equal(1, jobs:add({ { key = "k", source = "a/x.wav", name = "x",
@@ -92,7 +135,8 @@ return function(place)
     for name, value in pairs({ source = "a/x.wav", name = "x",
       output_dir = "out", options = '{"folder_id": 7}', sha256 = ("c"):rep(64),
       size = 5000000000, mtime = 1700000000.1234567, state = "downloaded",
-      task_id = "task-1", run_id = 9223372036854775807 }) do
+      task_id = "task-1", run_id = luas.has_integers and 9223372036854775807
+        or "9223372036854775807" }) do
       assert.equal(value, row[name])
     end
     assert.is_nil(row.owner)
@@ -149,16 +193,16 @@ return function(place)
     local jobs = open()
     local added, err = jobs:add({ { key = "a\0b", source = "x" } })
     assert.is_nil(added)
-    assert.matches("its key holds a NUL byte", err.message)
+    assert.matches("its key contains a NUL byte", err.message)
     add(jobs, "k")
     jobs:claim(1)
     bring(jobs, "k", "submitting")
     local ok
     ok, err = jobs:submitted("k", "a\0b")
     assert.is_nil(ok)
-    assert.matches("job k: a value for its row holds a NUL byte", err.message)
+    assert.matches("job k: a value for its row contains a NUL byte", err.message)
     assert.is_true(jobs:unknown("k", { kind = "unknown_outcome",
-      message = "broken \0 \xff words" }))
+      message = "broken \0 \255 words" }))
     assert.matches("broken %? . words", jobs:get("k").error)
   end)
 
@@ -234,6 +278,55 @@ return function(place)
     assert.matches("the store is closed", err.message)
   end)
 
+  it("gives what a dead worker has paid for before what is yet to be sent",
+    function()
+      local list = {}
+      for i = 1, 1000 do
+        list[i] = { key = "k" .. i, source = i .. ".wav" }
+      end
+      local dead = open({ owner = "other-machine:1:ff", lease = 1 })
+      assert(dead:add(list))
+      dead:claim(2)
+      bring(dead, "k2", "submitted")
+      local jobs = open()
+      local give_up = core.now() + 20
+      repeat
+        local key = assert(jobs:claim(1))[1].key
+        core.wait(0.05)
+      until key == "k2" or core.now() > give_up
+      assert.is_true(core.now() < give_up)
+    end)
+
+  it("gives jobs of a higher priority first", function()
+    local jobs = open()
+    assert.equal(4, jobs:add({ { key = "a", source = "a" },
+      { key = "b", source = "b", priority = 5 },
+      { key = "c", source = "c", priority = -1 },
+      { key = "d", source = "d", priority = 5 } }))
+    assert.equal("b", keys_of(jobs:claim(1)))
+    assert.equal("d a", keys_of(jobs:claim(2)))
+    assert.equal("c", keys_of(jobs:claim(1)))
+    assert.equal(-1, jobs:get("c").priority)
+  end)
+
+  it("counts what is there, whoever changed it", function()
+    local jobs = open()
+    add(jobs, "a", "b", "c", "d", "e")
+    jobs:claim(3)
+    bring(jobs, "a", "downloaded")
+    bring(jobs, "b", "submitted")
+    jobs:transact(function()
+      bring(jobs, "c", "submitting")
+      return nil -- undone
+    end)
+    assert.same({ intended = 3, submitted = 1, downloaded = 1 }, jobs:count())
+    place.sql("DELETE FROM camb_jobs WHERE key = 'e'")
+    place.sql("UPDATE camb_jobs SET state = 'failed', error_kind = 'x' "
+      .. "WHERE key = 'd'")
+    assert.same({ intended = 1, submitted = 1, downloaded = 1, failed = 1 },
+      jobs:count())
+  end)
+
   it("takes over from a worker whose lease has ended", function()
     local dead = open({ owner = "other-machine:1:ff", lease = 1 })
     add(dead, "a", "b", "c")
@@ -243,7 +336,6 @@ return function(place)
     local jobs = open()
     assert.same({}, jobs:claim(3))
     local taken
-    local core = require "camb.core"
     local give_up = core.now() + 10
     repeat
       taken = assert(jobs:claim(3))
@@ -262,12 +354,25 @@ return function(place)
     assert.is_true(dead:renew())
   end)
 
+  it("frees the jobs of a dead worker also where it only renews its own lease",
+    function()
+      local dead = open({ owner = "other-machine:1:ff", lease = 1 })
+      add(dead, "a")
+      dead:claim(1)
+      local jobs = open()
+      local give_up = core.now() + 20
+      repeat
+        core.wait(0.05)
+        assert.is_true(jobs:renew())
+      until jobs:get("a").owner == nil or core.now() > give_up
+      assert.is_nil(jobs:get("a").owner)
+    end)
+
   it("keeps a lease that is renewed", function()
     local living = open({ owner = "other-machine:1:ff", lease = 2 })
     add(living, "a")
     living:claim(1)
     local jobs = open()
-    local core = require "camb.core"
     local give_up = core.now() + 2.5
     repeat
       assert.is_true(living:renew())
@@ -455,6 +560,29 @@ return function(place)
     assert.equal("a", jobs:find_same(sha, "{}").key)
   end)
 
+  it("finds for a file that was recorded anew only jobs of its path, of the "
+    .. "file before it was renamed, or that are unknown", function()
+    local jobs = open()
+    local sha, time = ("e"):rep(64), 1700000000.123456
+    jobs:add({ { key = "a", source = "/a" }, { key = "b", source = "/b" } })
+    jobs:claim(2)
+    assert.is_true(jobs:submitting("a", { sha256 = sha, mtime = time }))
+    assert.is_true(jobs:submitted("a", "t-a"))
+    assert.equal("a", jobs:find_same(sha).key)
+    for _, case in ipairs({ { "/c", time + 1 }, { "/a", time + 1, "a" },
+      { "/c", time, "a" } })
+    do
+      local found = jobs:find_same(sha, nil, { source = case[1],
+        mtime = case[2] })
+      assert.equal(case[3], found and found.key)
+    end
+    assert.is_true(jobs:submitting("b", { sha256 = sha, mtime = time - 1 }))
+    local recorded = { source = "/c", mtime = time + 1 }
+    assert.is_nil(jobs:find_same(sha, nil, recorded))
+    assert.is_true(jobs:unknown("b", { message = "x" }))
+    assert.equal("b", jobs:find_same(sha, nil, recorded).key)
+  end)
+
   it("lets a duplicate have the task of another job", function()
     local jobs = open()
     add(jobs, "k")
@@ -508,7 +636,6 @@ return function(place)
       die(jobs)
       place.sql("UPDATE camb_workers SET lease = " .. lease)
       jobs = open({ lease = 1 })
-      local core = require "camb.core"
       local give_up = core.now() + 20
       local taken
       repeat
@@ -519,6 +646,55 @@ return function(place)
     end)
   end
 
+  it("archives what is done, and knows it as before", function()
+    local jobs = open()
+    assert(jobs:add({ { key = "a", source = "a.wav", sha256 = "sum" } }))
+    add(jobs, "b", "c")
+    for _, row in ipairs(assert(jobs:claim(2))) do
+      bring(jobs, row.key, row.key == "a" and "downloaded" or "submitted")
+    end
+    assert.equal(0, jobs:archive(60))
+    assert.equal(1, jobs:archive(0))
+    assert.equal(0, jobs:archive(0))
+    assert.same({ intended = 1, submitted = 1, archived = 1 }, jobs:count())
+    assert.equal("t-a", jobs:get("a").task_id)
+    assert.equal(1, jobs:get_all({ "a", "b" }).a.archived)
+    assert.equal(0, jobs:get_all({ "a", "b" }).b.archived)
+    assert.equal(1, add(jobs, "a", "d"))
+    assert.equal("t-a", jobs:find_same("sum").task_id)
+    assert.equal("a", jobs:find_stem(STEMS.foreground_sha256).key)
+    assert.equal("b c d", keys_of(jobs:list()))
+    assert.equal("a", keys_of(jobs:list({ archived = true })))
+    for row in jobs:each({ archived = true, limit = 1 }) do
+      assert.equal(5000000001, row.foreground_size)
+    end
+  end)
+
+  it("tells how many jobs were done lately, and how many are left", function()
+    local jobs = open()
+    add(jobs, "a", "b", "c", "d")
+    for _, row in ipairs(jobs:claim(3)) do
+      bring(jobs, row.key, row.key == "c" and "submitted" or "downloaded")
+    end
+    assert.same({ 2, 2 }, { jobs:rate(3600) })
+    assert.same({ 0, 2 }, { jobs:rate(-10) })
+    jobs:archive(0)
+    assert.same({ 0, 2 }, { jobs:rate(3600) })
+  end)
+
+  it("gets its archive if it was made before there was one", function()
+    open():close()
+    for _, sql in ipairs({ "DROP VIEW camb_all", "DROP TABLE camb_archive",
+      "UPDATE camb_meta SET value = '4' WHERE name = 'schema'" })
+    do
+      assert.equal("", place.sql(sql) or "")
+    end
+    local jobs = open()
+    add(jobs, "a")
+    bring(jobs, assert(jobs:claim(1))[1].key, "downloaded")
+    assert.equal(1, jobs:archive(0))
+  end)
+
   it("refuses a store of a newer version, or of an older one", function()
     open():close()
     for version, age in pairs({ [99] = "a newer", [2] = "an older" }) do
@@ -528,7 +704,7 @@ return function(place)
       assert.is_nil(jobs)
       assert.equal("store", err.kind)
       assert.matches(("was written by %s camb (version %d of its tables, this "
-        .. "one knows 3)"):format(age, version), err.message, 1, true)
+        .. "one knows 5)"):format(age, version), err.message, 1, true)
     end
   end)
 

@@ -17,6 +17,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "binding/compat.h"
@@ -128,6 +129,14 @@ static int l_trim (lua_State *L) {
   return 0;
 }
 
+/* cpu(): seconds for which this thread alone has had a processor. */
+static int l_cpu (lua_State *L) {
+  struct timespec used = {0, 0};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  lua_pushnumber(L, (lua_Number)used.tv_sec + (lua_Number)used.tv_nsec / 1e9);
+  return 1;
+}
+
 #define SLOW_SECONDS 5
 
 /* For programs that have this file preloaded: a name server that does not
@@ -162,6 +171,14 @@ static bool is_refused (const char *call) {
   return false;
 }
 
+/* Wait as long as SPEC_SLOW ("fsync=300") says in milliseconds. */
+static void be_slow (const char *call) {
+  const char *slow = getenv("SPEC_SLOW");
+  size_t n = strlen(call);
+  if (slow != NULL && strncmp(slow, call, n) == 0 && slow[n] == '=')
+    poll(NULL, 0, atoi(slow + n + 1));
+}
+
 static void find_next (const char *name, void *function) {
   *(void **)function = dlsym(RTLD_NEXT, name);
 }
@@ -176,6 +193,7 @@ CAMB_EXPORT int flock (int fd, int operation) {
 CAMB_EXPORT int fsync (int fd) {
   int (*next)(int);
   find_next("fsync", &next);
+  be_slow("fsync");
   return is_refused("fsync") ? -1 : next(fd);
 }
 
@@ -195,9 +213,11 @@ CAMB_EXPORT int renameat2 (int at, const char *from, int there, const char *to,
 #endif
 
 static const luaL_Reg functions[] = {
-  {"fork", l_fork},   {"exit", l_exit},         {"wait", l_wait},
-  {"kill", l_kill},   {"listen", l_listen},     {"connect", l_connect},
-  {"close", l_close}, {"readable", l_readable}, {"trim", l_trim},
+  {"fork", l_fork},     {"exit", l_exit},
+  {"wait", l_wait},     {"kill", l_kill},
+  {"listen", l_listen}, {"connect", l_connect},
+  {"close", l_close},   {"readable", l_readable},
+  {"trim", l_trim},     {"cpu", l_cpu},
   {NULL, NULL},
 };
 

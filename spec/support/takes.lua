@@ -1,6 +1,7 @@
 --- Recordings for batches: small, as many as wanted, each different, behind an
 --- engine that costs next to nothing.
 
+local luas = require "spec.support.luas"
 local workspace = require "spec.support.workspace"
 
 local takes = {}
@@ -15,9 +16,9 @@ function takes.wav(seed, samples)
     state = (state * 1103515245 + 12345) % 2 ^ 31
     bytes[i] = string.char(math.floor(state / 65536) % 256)
   end
-  return "RIFF" .. string.pack("<I4", 36 + 2 * samples) .. "WAVEfmt "
-    .. string.pack("<I4I2I2I4I4I2I2", 16, 1, 1, RATE, 2 * RATE, 2, 16)
-    .. "data" .. string.pack("<I4", 2 * samples) .. table.concat(bytes)
+  return "RIFF" .. luas.pack("<I4", 36 + 2 * samples) .. "WAVEfmt "
+    .. luas.pack("<I4I2I2I4I4I2I2", 16, 1, 1, RATE, 2 * RATE, 2, 16)
+    .. "data" .. luas.pack("<I4", 2 * samples) .. table.concat(bytes)
 end
 
 --- Write recordings 1 to `count` into `folder`; their paths.

@@ -21,4 +21,4 @@ print(("in all: %d specs passed, %d failed, %d pending"):format(total[1],
 if seen < runs then
   print(("%d of %d runs have ended without a count"):format(runs - seen, runs))
 end
-os.exit(seen >= runs and total[2] + total[3] == 0)
+os.exit(seen >= runs and total[2] + total[3] == 0 and 0 or 1)

@@ -53,8 +53,8 @@ function traced.run(command, environment)
   for line in io.lines(log) do
     local name, rest = line:match("^%d+ +([%l%d_]+)%((.*)$")
     if rest then
-      local target = is_write[name] and from_hex(rest:match("^%d+<(.-)>,"))
-        or "(names)"
+      local target = is_write[name] and from_hex(rest:match("^%d+<(.-)>,")
+        or rest:match("^%d+<(.-)>%(deleted%),")) or "(names)"
       written[target] = (written[target] or "") .. bytes_of(rest)
     end
   end

@@ -155,4 +155,17 @@ function workspace.peak()
   return tonumber(workspace.read("/proc/self/status"):match("VmHWM:%s*(%d+)"))
 end
 
+--- For a block of specs: a folder for each of them, which `assign` gets.
+function workspace.for_each(assign)
+  local busted = require "busted"
+  local folder
+  busted.before_each(function()
+    folder = workspace.folder()
+    assign(folder)
+  end)
+  busted.after_each(function()
+    workspace.remove(folder)
+  end)
+end
+
 return workspace

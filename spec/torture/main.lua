@@ -8,6 +8,7 @@ local sandbox = require "camb.sandbox"
 local mode, extent, only = ...
 io.stdout:setvbuf "line"
 local SECONDS = tonumber(os.getenv "TORTURE_SECONDS") or 0.5 -- for each path
+local PATIENCE = 15 -- seconds
 
 -- Which requests are refused, and how many in a row: a second time, as Lua
 -- asks again after a full collection, or from then on.
@@ -62,14 +63,21 @@ local function descriptors()
   return count
 end
 
--- The server closes its end of a connection a moment after the client.
+local function now()
+  return tonumber(torture.call "now")
+end
+
+-- The server closes its end of a connection a moment after the client; on a busy
+-- machine that moment may be long.
 local function settles(measure, level)
-  for _ = 1, 500 do
-    if measure() <= level then
-      return true
+  local give_up = now() + PATIENCE
+  while measure() > level do
+    if now() > give_up then
+      return false
     end
     torture.pause(0.002)
   end
+  return true
 end
 
 local function check_files(whole)
@@ -148,10 +156,6 @@ local function once(name, nth, run)
   return count, verdict
 end
 
-local function now()
-  return tonumber(torture.call "now")
-end
-
 -- All requests are refused once in turn; where that takes too long, every
 -- stride-th.
 local function torment(name)
@@ -162,16 +166,18 @@ local function torment(name)
     return
   end
   local runs = MODES[mode].runs
-  local stride = extent == "all" and 1
-    or math.max(1, math.ceil(count * #runs * (now() - begun) / SECONDS))
   local tried = 0
+  -- by what a run has taken so far: one that is refused something may wait
+  local function stride()
+    return extent == "all" and 1 or math.max(1, math.ceil(count * #runs
+      * (now() - begun) / (tried + 1) / SECONDS))
+  end
   for _, run in ipairs(runs) do
     local nth = 1
-    repeat
-      local reached = once(name, nth, run)
+    while once(name, nth, run) >= nth do
       tried = tried + 1
-      nth = nth + stride
-    until reached < nth - stride
+      nth = nth + stride()
+    end
   end
   print(("  %-28s %6d requests, %5d refused, %5.1f s"):format(name, count,
     tried, now() - begun))
@@ -183,7 +189,7 @@ local function collected(name)
   if verdict ~= "done" then
     complain(name, 0, 1, verdict)
   end
-  print(("  %-28s %6d collections, %5.1f s"):format(name, count // 2,
+  print(("  %-28s %6d collections, %5.1f s"):format(name, math.floor(count / 2),
     now() - begun))
 end
 

@@ -166,6 +166,41 @@ paths["many jobs"] = { uploads = 2, stems = true,
     end)
   end }
 
+-- The sandbox knows no such place, which is a reply as any other.  Nothing repeats
+-- the transfer, and libcurl says of a resolver without memory that it found no host.
+paths["a signed upload of a file"] = { accepts = "network",
+  needs = use_sandbox, run = function()
+  local session = client.session
+  local transfer, problem = session:request({ url = base_url .. "/bucket/key",
+    path = source, sigv4 = "aws:amz:eu-west-3:s3", user = "u", secret = "s",
+    headers = { "x-amz-content-sha256: " .. ("0"):rep(64) } })
+  local kind
+  while transfer and kind ~= "done" do
+    session:step(1)
+    kind = select(2, session:next())
+  end
+  local failed = transfer and transfer:failure()
+  if transfer then
+    transfer:close()
+  end
+  if failed and failed.kind == "http" then
+    return true
+  end
+  return nil, Error.new({ kind = failed and failed.kind or "store",
+    message = problem or failed and failed.message or "no failure" })
+end }
+
+paths["a watchdog"] = { run = function()
+  local dog = core.watchdog()
+  if not dog then
+    return nil, Error.new({ kind = "store", message = "no memory" })
+  end
+  dog:begin(60)
+  local has_fired = dog:finish()
+  dog:close()
+  return not has_fired
+end }
+
 paths["a sandbox"] = { only = "L", run = function()
   local server, err = require("camb.sandbox").start({ faults = {
     { step = "submit", reply = { task_id = "x" }, times = 2 } } })

@@ -64,9 +64,9 @@ void faults_clear (Faults *list) {
   pthread_mutex_unlock(&list->mutex);
 }
 
-/* Several may be meant by one request; the first with something left to do,
-** be it to let the request pass, gets it. */
-static bool wants (Fault *f, OperationId step, const char *path) {
+/* Several faults may match a request; the first with something left to do, even
+** if only to let the request pass, takes it. */
+static bool wants (Fault *f, const Operation *step, const char *path) {
   if (f->step != step || (f->path != NULL && strstr(path, f->path) == NULL))
     return false;
   if (f->skip == 0)
@@ -75,7 +75,7 @@ static bool wants (Fault *f, OperationId step, const char *path) {
   return false;
 }
 
-Fault *faults_take (Faults *list, OperationId step, const char *path) {
+Fault *faults_take (Faults *list, const Operation *step, const char *path) {
   Fault *f;
   pthread_mutex_lock(&list->mutex);
   for (f = list->first; f != NULL && !wants(f, step, path);)
@@ -90,7 +90,7 @@ Fault *faults_take (Faults *list, OperationId step, const char *path) {
   return f;
 }
 
-/* Until all that were taken have struck, one may come back. */
+/* Until all faults that were taken have struck, one may be given back. */
 void faults_settle (Faults *list, Fault *f, bool struck) {
   pthread_mutex_lock(&list->mutex);
   f->away--;

@@ -1,6 +1,6 @@
-/* What is to go wrong: a list of faults, each for some of the requests to
-** come.  A fault is a script of bytes in place of a reply, or says in what the
-** real reply of a stem is to be wrong. */
+/* Faults to inject: a list, each for some of the requests to come.  A fault is
+** a script of bytes in place of a reply, or says how the real reply of a stem
+** is altered. */
 
 #ifndef CAMB_SANDBOX_FAULTS_FAULT_H
 #define CAMB_SANDBOX_FAULTS_FAULT_H
@@ -20,7 +20,7 @@ typedef enum Moment {
   AT_ACCEPTED /* the operation went well, its reply is replaced */
 } Moment;
 
-/* What becomes of the connection when the script is over. */
+/* What happens to the connection after the script. */
 typedef enum Ending { END_CLOSE, END_RESET, END_HANG } Ending;
 
 #define WITHOUT_END UINT64_MAX
@@ -31,26 +31,25 @@ typedef struct Piece {
   size_t n;
   int64_t ahead;
   uint64_t count; /* or WITHOUT_END */
-  size_t chunk;   /* after so many bytes there is a delay; 0: after all n */
+  size_t chunk;   /* after this many bytes there is a delay; 0: after all n */
   double delay;   /* seconds */
 } Piece;
 
-/* Nothing of it changes once it is in a list, apart from what the list
-** guards. */
+/* Once in a list, it does not change, apart from what the list guards. */
 typedef struct Fault {
   atomic_int references;
   struct Fault *next;         /* guarded: the next in the list */
   bool listed;                /* guarded: it is in the list */
   uint64_t skip, times, away; /* guarded: to let pass, to strike, taken */
-  OperationId step;
+  const Operation *step;
   char *path; /* must stand in the request's path; NULL: any will do */
   Moment at;
-  uint64_t after; /* AT_BODY: so many bytes of it */
+  uint64_t after; /* AT_BODY: after this many bytes of it */
   int status;     /* for the log; 0: none is sent */
   Ending ending;
-  int64_t cut;           /* of a stem: break off after so many; -1: do not */
+  int64_t cut;           /* of a stem: break off after this many; -1: do not */
   char *etag;            /* of a stem: say so; NULL: the real one */
-  bool changed, corrupt; /* of a stem: other bytes, in the open or not */
+  bool changed, corrupt; /* of a stem: other bytes, announced or not */
   bool alters;           /* there is no script: the above is meant */
   size_t count;
   Piece pieces[];
@@ -71,12 +70,12 @@ Faults *faults_new (void);
 /* Append 'f', taking over the caller's reference. */
 void faults_add (Faults *list, Fault *f);
 
-/* Forget all of them; those that strike already go on. */
+/* Forget all of them; those already striking continue. */
 void faults_clear (Faults *list);
 
-/* The fault that a request should suffer, with a reference; NULL for none.
-** Each must be handed to faults_settle. */
-Fault *faults_take (Faults *list, OperationId step, const char *path);
+/* The fault that strikes a request, with a reference; NULL for none.  Each must
+** be handed to faults_settle. */
+Fault *faults_take (Faults *list, const Operation *step, const char *path);
 
 /* It struck, or did not and waits for the next request.  Gives up the
 ** reference that faults_take gave. */

@@ -9,7 +9,7 @@
 #define UNIT (1024 * 1024)
 #define STEP 32768 /* divides UNIT */
 
-/* 'size' spaces, ended by 'flush'; goes on with '*crc'.  0 on failure. */
+/* 'size' spaces, ended by 'flush'; continues '*crc'.  0 on failure. */
 static size_t deflate_spaces (unsigned char out[BOMB_PART], size_t size,
                               int flush, unsigned long *crc) {
   unsigned char spaces[STEP];

@@ -1,4 +1,4 @@
-/* Gzip bombs: little that inflates to much. */
+/* Gzip bombs: small files that inflate to large ones. */
 
 #ifndef CAMB_SANDBOX_FAULTS_GZIP_BOMB_H
 #define CAMB_SANDBOX_FAULTS_GZIP_BOMB_H

@@ -98,7 +98,7 @@ static void write_script (Play *x, double time) {
     finish_script(x, time);
 }
 
-/* A reset may overtake what was sent; so what was sent has to be there. */
+/* A reset may overtake what was sent, so that has to arrive first. */
 static void flush (Play *x, double time) {
   int waiting = 0;
 #ifdef TIOCOUTQ
@@ -119,7 +119,7 @@ static void drain (Play *x, double time) {
     x->phase = OVER;
 }
 
-/* What is written byte by byte should also be sent so. */
+/* Bytes that are written one by one should also be sent one by one. */
 static void uncork (int fd) {
   const int on = 1;
 #ifdef TCP_CORK
@@ -149,7 +149,7 @@ Play *play_new (struct MHD_Connection *c, Fault *f) {
   return x;
 }
 
-/* A time that has passed meanwhile is waited for no more, but not forgotten. */
+/* Never waits for a time that has passed, but reports it as due. */
 short play_events (const Play *x, double time, double *wait) {
   double due = x->phase == DRAINING ? x->until : x->due;
   if (x->phase == WRITING && due <= time)

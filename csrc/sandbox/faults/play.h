@@ -39,8 +39,8 @@ Play *play_new (struct MHD_Connection *c, Fault *f);
 ** lowers '*wait', in seconds, to when play_step is due in any case. */
 short play_events (const Play *x, double time, double *wait);
 
-/* Go on as far as is possible without blocking; 'seen' is what poll saw.
-** False when it is over. */
+/* Continue as far as possible without blocking; 'seen' is what poll saw.  False
+** when it is over. */
 bool play_step (Play *x, short seen, double time);
 
 /* End it, over or not, put 'ended' under the connection's descriptor, and

@@ -40,7 +40,7 @@ static size_t count_plays (const Player *p) {
   return n;
 }
 
-/* True to go on, false to stop. */
+/* True to continue, false to stop. */
 static bool fetch_fresh (Player *p) {
   char bytes[64];
   bool go_on;
@@ -107,7 +107,7 @@ static void *run (void *context) {
     if (wait_all(p))
       step_all(p);
     else
-      nanosleep(&a_while, NULL); /* it may be there again then */
+      nanosleep(&a_while, NULL); /* there may be memory again then */
   while (p->plays != NULL) {
     Play *x = p->plays;
     p->plays = x->next;

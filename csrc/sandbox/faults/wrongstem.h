@@ -7,11 +7,11 @@
 #include "sandbox/faults/fault.h"
 #include "sandbox/tasks/stemhead.h"
 
-/* Make the headers say what 'f' has them say. */
+/* Set the headers that 'f' falsifies. */
 void wrongstem_head (const Fault *f, StemHead *head);
 
-/* The 'length' bytes from 'first' on, above 0, in the way that 'f' has them.
-** Takes over 'fd'.  NULL on out of memory. */
+/* The 'length' bytes from 'first' on, above 0, altered as 'f' says.  Takes over
+** 'fd'.  NULL on out of memory. */
 struct MHD_Response *wrongstem_respond (const Fault *f, int fd, uint64_t first,
                                         uint64_t length);
 

@@ -1,5 +1,5 @@
-/* Why something the system was asked for did not happen.  The first failure
-** is the one worth telling, so a Failure is written once per call. */
+/* Why the system could not do what it was asked for.  The first failure is the
+** one worth reporting, so a Failure is written once per call. */
 
 #ifndef CAMB_SANDBOX_HTTP_FAILURE_H
 #define CAMB_SANDBOX_HTTP_FAILURE_H

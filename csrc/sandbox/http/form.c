@@ -46,7 +46,7 @@ void form_refuse (Form *f, FormFault why) {
 }
 
 /* UTF-8 without NULs: anything else could not be told from its own prefix, or
-** not be written down. */
+** not be recorded. */
 static FormFault check_text (const char *bytes, size_t n) {
   json_t *string;
   if (n == 0)

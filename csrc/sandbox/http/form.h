@@ -13,7 +13,7 @@ typedef enum FormFault {
   FORM_FINE,
   FORM_TOO_LARGE, /* the whole, or one field of it */
   FORM_MALFORMED, /* not multipart as it should be, or cut */
-  FORM_NOT_STORED /* the disk did not take it */
+  FORM_NOT_STORED /* it could not be written */
 } FormFault;
 
 /* A form for the body of 'r', whose record it fills.  A body of another type
@@ -23,11 +23,11 @@ Form *form_new (Request *r);
 /* More bytes of the body. */
 void form_data (Form *f, const char *bytes, size_t n);
 
-/* Give the form up for that reason (the first one stays) and remove what was
-** stored; further bytes are not looked at. */
+/* Abandon the form for that reason (the first one counts) and remove what was
+** stored; further bytes are ignored. */
 void form_refuse (Form *f, FormFault why);
 
-/* The body is whole.  What is wrong with it, if anything. */
+/* The body is complete.  Returns what is wrong with it, if anything. */
 FormFault form_finish (Form *f);
 
 /* The file of a finished form, owned by it; NULL when none came. */

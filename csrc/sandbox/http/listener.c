@@ -31,28 +31,28 @@ static int open_socket (const struct addrinfo *address) {
   return -1;
 }
 
-static int bind_to (const ListenerOptions *o, Failure *why) {
+int listener_bind (const char *host, int port_number, Failure *why) {
   struct addrinfo *list, hints = {.ai_socktype = SOCK_STREAM,
                                   .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
   char port[16];
   int result, fd = -1;
-  snprintf(port, sizeof port, "%d", o->port);
-  result = getaddrinfo(o->host, port, &hints, &list);
+  snprintf(port, sizeof port, "%d", port_number);
+  result = getaddrinfo(host, port, &hints, &list);
   if (result != 0) {
-    fail(why, "network", "cannot find the host '%s': %s", o->host,
+    fail(why, "network", "cannot find the host '%s': %s", host,
          gai_strerror(result));
     return -1;
   }
   for (const struct addrinfo *a = list; fd < 0 && a != NULL; a = a->ai_next)
     fd = open_socket(a);
   if (fd < 0)
-    fail(why, "network", "cannot listen on port %d of '%s': %s", o->port,
-         o->host, strerror(errno));
+    fail(why, "network", "cannot listen on port %d of '%s': %s", port_number,
+         host, strerror(errno));
   freeaddrinfo(list);
   return fd;
 }
 
-/* An address that stands for all of them is no place to connect to. */
+/* Clients cannot connect to a wildcard address. */
 static const char *reachable (const char *host) {
   if (strcmp(host, "0.0.0.0") == 0)
     return "127.0.0.1";
@@ -98,7 +98,7 @@ static void on_connection (void *context, struct MHD_Connection *connection,
 ** memory per connection holds headers and the part of a body that is read at
 ** once.  It polls: with epoll, edge-triggered, libmicrohttpd 0.9.75 overlooks
 ** an end that came together with the last bytes, and a broken upload would
-** lie about until it times out. */
+** linger until it times out. */
 static struct MHD_Daemon *start_daemon (Listener *l, const ListenerOptions *o,
                                         int fd) {
   const intptr_t memory = (intptr_t)o->max_headers;
@@ -129,7 +129,7 @@ static struct MHD_Daemon *start_daemon (Listener *l, const ListenerOptions *o,
 }
 
 bool listener_open (Listener *l, const ListenerOptions *o, Failure *why) {
-  int fd = bind_to(o, why);
+  int fd = listener_bind(o->host, o->port, why);
   if (fd < 0)
     return false;
   name_origin(l, fd, o);

@@ -30,6 +30,10 @@ typedef struct ListenerOptions {
   size_t max_headers; /* memory for a request's headers, or a piece of body */
 } ListenerOptions;
 
+/* A socket that listens at 'host' and 'port'; -1 and 'why' on failure.  The
+** caller closes it. */
+int listener_bind (const char *host, int port_number, Failure *why);
+
 /* Bind, listen and answer; 'server', 'kind' are set before.  False and 'why'
 ** on failure. */
 bool listener_open (Listener *l, const ListenerOptions *o, Failure *why);

@@ -75,8 +75,8 @@ static void drop_oldest (Log *log) {
   log->count--;
 }
 
-/* Strangers decide how large a request is, so what is kept is bounded in bytes
-** as well as in number.  The last one always stays. */
+/* Clients decide how large a request is, so the log is bounded in bytes as well
+** as in number.  The last one always stays. */
 void log_add (Log *log, Record *r) {
   size_t bytes = size_of(r);
   if (log->capacity == 0) {

@@ -21,7 +21,7 @@ typedef struct Record {
   atomic_int references;
   const char *listener; /* "api" or "stem", static */
   double time;          /* seconds since 1970, when its first line came */
-  char *method, *path, *query; /* query is NULL where there is none */
+  char *method, *path, *query; /* query is NULL if there is none */
   NameValues headers, fields;
   RecordFile file; /* file.field is NULL when no file came whole */
   uint64_t body_bytes;
@@ -36,8 +36,8 @@ Record *record_new (const char *listener);
 /* Give up one reference.  NULL is fine. */
 void record_release (Record *r);
 
-/* A log that keeps the last 'capacity' records, fewer where they are large.
-** NULL on out of memory. */
+/* A log that keeps the last 'capacity' records, fewer if they are large.  NULL
+** on out of memory. */
 Log *log_new (size_t capacity);
 
 /* Take over the caller's reference; the oldest record may have to go. */
@@ -47,7 +47,7 @@ void log_add (Log *log, Record *r);
 ** with a reference of its own.  NULL when out of memory. */
 Record **log_records (Log *log, size_t *count);
 
-/* Give back what log_records gave.  NULL is fine. */
+/* Release what log_records returned.  NULL is fine. */
 void log_release (Record **records, size_t count);
 
 /* Forget all records and free the log.  NULL is fine. */

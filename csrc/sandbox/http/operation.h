@@ -1,5 +1,5 @@
-/* What can be asked of the server.  A request is handed to its operation in
-** the order begin, data…, finish or settle; drop comes last in every case. */
+/* The operations of the server.  A request is handed to its operation in the
+** order begin, data…, finish or settle; drop comes last in every case. */
 
 #ifndef CAMB_SANDBOX_HTTP_OPERATION_H
 #define CAMB_SANDBOX_HTTP_OPERATION_H
@@ -11,18 +11,9 @@
 
 struct Request;
 
-typedef enum OperationId {
-  SUBMIT,
-  STATUS,
-  RESULT,
-  RESULTS,
-  STEM_FILE,
-  UNKNOWN, /* no such path or method */
-  OPERATIONS
-} OperationId;
+#define MOST_OPERATIONS 16 /* bounds what is counted by operation */
 
 typedef struct Operation {
-  OperationId id;
   const char *name; /* as in stats and in the steps of faults */
 
   /* The headers are in.  May reply, then nothing but drop follows and the
@@ -40,14 +31,23 @@ typedef struct Operation {
   ** says of the body.  'whole': all of it came.  NULL: nothing to do. */
   void (*settle)(struct Request *r, bool whole);
 
+  /* Add the headers that all its replies have.  NULL: none. */
+  void (*decorate)(const struct Request *r, struct MHD_Response *response);
+
   /* Free 'r->state'; the request may have ended anywhere.  NULL: none. */
   void (*drop)(struct Request *r);
 } Operation;
 
-/* All of them, by id. */
-extern const Operation *const operations[OPERATIONS];
+/* All of them, NULL past the last one; they stand in tasks/operations.c. */
+extern const Operation *const operations[MOST_OPERATIONS + 1];
 
-extern const Operation submit_operation, status_operation, result_operation,
-  results_operation, stem_operation, unknown_operation;
+extern const Operation submit_operation, results_operation, stem_operation,
+  page_operation, unknown_operation;
+
+/* The one called 'name'; NULL when there is none. */
+const Operation *operation_named (const char *name);
+
+/* Its place in 'operations'. */
+int operation_index (const Operation *o);
 
 #endif

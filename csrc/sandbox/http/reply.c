@@ -16,6 +16,8 @@ enum MHD_Result reply_send (Request *r, unsigned status,
     MHD_destroy_response(response);
     return result;
   }
+  if (r->operation->decorate != NULL)
+    r->operation->decorate(r, response);
   r->record->status = (int)status;
   log_add(r->server->log, r->record);
   r->record = NULL;

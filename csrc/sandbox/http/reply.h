@@ -30,7 +30,7 @@ json_t *reply_problems (void);
 void reply_problem (json_t *problems, const char *where, const char *field,
                     const char *message, const char *type);
 
-/* The two that most fields share. */
+/* The two problems that most fields share. */
 void reply_problem_missing (json_t *problems, const char *where,
                             const char *field);
 void reply_problem_integer (json_t *problems, const char *where,

@@ -10,7 +10,7 @@
 #include "sandbox/http/route.h"
 #include "sandbox/http/request_target.h"
 
-/* A body that nobody asked for is read away up to here. */
+/* Discard at most this much of an unwanted body. */
 #define UNREAD_MAX (64 * 1024)
 
 static void request_free (Request *r) {
@@ -63,7 +63,7 @@ static bool has_body (const Request *r) {
          request_header(r, "Transfer-Encoding") != NULL;
 }
 
-/* What says where the body ends. */
+/* The headers that say where the body ends. */
 typedef struct Framing {
   const char *length;
   size_t length_size;
@@ -108,8 +108,8 @@ static enum MHD_Result on_framing (void *context, enum MHD_ValueKind kind,
   return MHD_YES;
 }
 
-/* A reader before us that took another end of the body for right would let a
-** second request through within the first. */
+/* A proxy that sees the end of the body elsewhere would let a second request
+** pass inside the first. */
 static bool is_ambiguous (const Request *r, const char *version) {
   Framing f = {NULL, 0, false, false};
   MHD_get_connection_values_n(r->connection, MHD_HEADER_KIND, on_framing, &f);
@@ -128,7 +128,7 @@ static bool is_due (const Request *r, Moment at) {
   return r->fault != NULL && !r->fault->alters && r->fault->at == at;
 }
 
-/* From here on the player has the connection. */
+/* From here on the player owns the connection. */
 static enum MHD_Result strike (Request *r) {
   bool played;
   slow_clients_pause(r->server->slow_clients, waiting(r->connection));
@@ -161,9 +161,9 @@ static enum MHD_Result begin (Request *r) {
   return r->operation->begin == NULL ? MHD_YES : r->operation->begin(r);
 }
 
-/* This is the one place where a request meets its operation.  The daemon
-** closes a connection on which it replied before the body, so where there is
-** no body, the beginning waits for the end. */
+/* This is the one place where a request meets its operation.  The daemon closes
+** a connection on which it replied before the body, so without a body, the
+** beginning waits for the end. */
 static enum MHD_Result meet (Request *r, const char *method,
                              const char *version) {
   r->record->method = strdup(method);
@@ -177,8 +177,9 @@ static enum MHD_Result meet (Request *r, const char *method,
     return reply_detail(r, MHD_HTTP_BAD_REQUEST,
                         "Invalid HTTP request received.");
   }
-  atomic_fetch_add(&r->server->stats.requests[r->operation->id], 1);
-  r->fault = faults_take(r->server->faults, r->operation->id, r->record->path);
+  atomic_fetch_add(&r->server->stats.requests[operation_index(r->operation)],
+                   1);
+  r->fault = faults_take(r->server->faults, r->operation, r->record->path);
   if (is_due(r, AT_HEADERS))
     return strike_before(r, false);
   r->begun = has_body(r);

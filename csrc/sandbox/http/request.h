@@ -37,8 +37,8 @@ enum MHD_Result request_on_call (void *context,
 void request_on_end (void *context, struct MHD_Connection *connection,
                      void **state, enum MHD_RequestTerminationCode how);
 
-/* To be asked before a reply of that status: whether a fault takes its place.
-** If so, the connection is the fault's, and '*result' is what the handler
+/* Whether a fault takes the place of a reply of that status; ask before sending
+** it.  If so, the connection is the fault's, and '*result' is what the handler
 ** returns.  A fault that this reply makes pointless waits for another. */
 bool request_replaced (Request *r, unsigned status, enum MHD_Result *result);
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* Split "/path?query", or the same after "http://host", into fresh strings;
-** '*query' is NULL where there is no '?'.  False on out of memory. */
+** '*query' is NULL if there is no '?'.  False on out of memory. */
 bool request_target_split (const char *target, char **path, char **query);
 
 /* 'n' bytes percent-decoded into a fresh string; a '%' without two digits

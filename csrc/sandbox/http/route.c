@@ -22,14 +22,22 @@ static bool matches (const char *pattern, const char *path,
          strchr(*argument, '/') == NULL;
 }
 
-static const Operation *named (const char *name) {
-  for (int i = 0; i < OPERATIONS; i++)
-    if (strcmp(operations[i]->name, name) == 0)
-      return operations[i];
-  return &unknown_operation;
+int operation_index (const Operation *o) {
+  int i = 0;
+  while (operations[i] != o)
+    i++;
+  return i;
+}
+
+const Operation *operation_named (const char *name) {
+  int i = 0;
+  while (operations[i] != NULL && strcmp(operations[i]->name, name) != 0)
+    i++;
+  return operations[i];
 }
 
 static const Operation *find_api (Request *r) {
+  const Operation *operation;
   const char *argument, *path = r->record->path;
   size_t base = strlen(r->server->base_path);
   if (strncmp(path, r->server->base_path, base) != 0)
@@ -39,15 +47,25 @@ static const Operation *find_api (Request *r) {
       continue;
     if (strcmp(r->record->method, route[1]) != 0) {
       r->allow = route[1];
-      return &unknown_operation;
+      continue;
     }
+    r->allow = NULL;
     if (argument != NULL) {
       r->argument = request_target_decode(argument, strlen(argument));
       r->no_memory = r->argument == NULL && errno == ENOMEM;
     }
-    return named(route[0]);
+    operation = operation_named(route[0]);
+    return operation != NULL ? operation : &unknown_operation;
   }
   return &unknown_operation;
+}
+
+/* Paths below the API's do not belong to the page. */
+static bool is_of_api (const Request *r) {
+  const char *base = r->server->base_path;
+  size_t n = strlen(base);
+  return n > 0 && strncmp(r->record->path, base, n) == 0 &&
+         (r->record->path[n] == '/' || r->record->path[n] == '\0');
 }
 
 static const Operation *find_stem (Request *r) {
@@ -59,18 +77,20 @@ static const Operation *find_stem (Request *r) {
 }
 
 const Operation *route_find (Request *r) {
-  return r->listener->kind == API ? find_api(r) : find_stem(r);
+  const Operation *found;
+  if (r->listener->kind != API)
+    return find_stem(r);
+  found = find_api(r);
+  return found == &unknown_operation && r->allow == NULL &&
+             r->server->page != NULL && !is_of_api(r)
+           ? &page_operation
+           : found;
 }
 
 bool route_has_key (const Request *r) {
   const char *key = request_header(r, "x-api-key");
   return key != NULL && secret_equal(key, r->server->api_key);
 }
-
-const Operation *const operations[OPERATIONS] = {
-  &submit_operation,  &status_operation, &result_operation,
-  &results_operation, &stem_operation,   &unknown_operation,
-};
 
 static enum MHD_Result refuse (Request *r) {
   if (r->allow == NULL)
@@ -79,7 +99,6 @@ static enum MHD_Result refuse (Request *r) {
 }
 
 const Operation unknown_operation = {
-  .id = UNKNOWN,
   .name = "unknown",
   .begin = refuse,
   .finish = refuse,

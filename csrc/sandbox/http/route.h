@@ -5,8 +5,8 @@
 
 #include "sandbox/http/request.h"
 
-/* The operation of r->record's method and path.  Sets 'argument' where the
-** path has one, and 'allow' where only the method is wrong. */
+/* The operation of r->record's method and path.  Sets 'argument' if the path
+** has one, and 'allow' if only the method is wrong. */
 const Operation *route_find (Request *r);
 
 /* Whether the request has the server's key. */

@@ -1,5 +1,5 @@
-/* What nobody may guess, and how it is compared: random names, HMAC
-** signatures, SHA-256 digests. */
+/* Secrets and how to compare them: random names, HMAC signatures, SHA-256
+** digests. */
 
 #ifndef CAMB_SANDBOX_HTTP_SECRET_H
 #define CAMB_SANDBOX_HTTP_SECRET_H
@@ -20,7 +20,7 @@ bool secret_random (void *p, size_t n);
 void secret_hex (char *out, const uint8_t *p, size_t n);
 
 /* Whether two strings are equal, in a time that does not tell where they
-** differ.  The length of 'given' is not hidden, it is the caller's own. */
+** differ.  The length of 'given' is not hidden: the caller knows it. */
 bool secret_equal (const char *given, const char *expected);
 
 /* HMAC-SHA256 of 'text' in hex.  False on out of memory. */

@@ -39,15 +39,21 @@ static bool open_listener (Server *s, ListenerKind kind, const char *host,
   return listener_open(&s->listeners[kind], &options, why);
 }
 
-/* The API comes last: until then nobody can make a URL of a stem. */
-static bool open_listeners (Server *s, const ServerOptions *o, Failure *why) {
+static bool open_stem_listener (Server *s, const ServerOptions *o,
+                                Failure *why) {
   if (!open_listener(s, STEM, o->host, o->stem_port, o, why))
     return false;
   s->stem_url = strdup(s->listeners[STEM].origin);
   s->public_url =
     strdup(o->public_url ? o->public_url : s->listeners[STEM].origin);
-  if (s->stem_url == NULL || s->public_url == NULL)
-    return fail(why, "network", "not enough memory");
+  return (s->stem_url != NULL && s->public_url != NULL) ||
+         fail(why, "network", "not enough memory");
+}
+
+/* The API starts last: until then no URL of a stem can exist. */
+static bool open_listeners (Server *s, const ServerOptions *o, Failure *why) {
+  if (!o->page.is_alone && !open_stem_listener(s, o, why))
+    return false;
   if (!open_listener(s, API, o->host, o->port, o, why))
     return false;
   s->base_url = concat(s->listeners[API].origin, s->base_path);
@@ -94,12 +100,31 @@ static bool start_threads (Server *s, const ServerOptions *o, Failure *why) {
          fail(why, "file", "cannot start a thread");
 }
 
-static bool start (Server *s, const ServerOptions *o, Failure *why) {
-  if (!copy_options(s, o, why))
-    return false;
+/* What only an API needs, and not a page alone. */
+static bool start_tasks (Server *s, const ServerOptions *o, Failure *why) {
   s->store = store_open(o->data_dir, why);
   return s->store != NULL && start_workers(s, o, why) &&
-         start_threads(s, o, why) && make_certificate(s, o, why) &&
+         make_certificate(s, o, why);
+}
+
+/* Without a named folder, dropped files arrive among the uploads; the next
+** start removes those that are left. */
+static bool start_page (Server *s, const ServerOptions *o, Failure *why) {
+  char *folder = NULL;
+  if (o->page.html == NULL)
+    return true;
+  folder = o->page.folder != NULL ? strdup(o->page.folder)
+                                  : store_upload_folder(s->store);
+  if (folder != NULL)
+    s->page = page_start(&o->page, folder);
+  free(folder);
+  return s->page != NULL || fail(why, "file", "cannot start the page");
+}
+
+static bool start (Server *s, const ServerOptions *o, Failure *why) {
+  return copy_options(s, o, why) &&
+         (o->page.is_alone || start_tasks(s, o, why)) &&
+         start_threads(s, o, why) && start_page(s, o, why) &&
          open_listeners(s, o, why);
 }
 
@@ -128,6 +153,7 @@ void server_stop (Server *s) {
   s->running = false;
   player_stop(
     s->player); /* a daemon does not stop with suspended connections */
+  page_stop(s->page);
   listener_close(&s->listeners[API]);
   listener_close(&s->listeners[STEM]);
   slow_clients_free(s->slow_clients);
@@ -145,6 +171,7 @@ void server_free (Server *s) {
     return;
   server_stop(s);
   player_free(s->player);
+  page_free(s->page);
   faults_free(s->faults);
   store_free(s->store);
   log_free(s->log);

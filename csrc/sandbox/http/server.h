@@ -15,6 +15,7 @@
 #include "sandbox/http/operation.h"
 #include "sandbox/http/slow_clients.h"
 #include "sandbox/faults/player.h"
+#include "sandbox/page/page.h"
 #include "sandbox/store.h"
 #include "sandbox/tasks/worker.h"
 
@@ -31,28 +32,30 @@ typedef struct ServerOptions {
   int64_t max_upload;  /* bytes of a whole request */
   int64_t max_field;   /* bytes of one form field's value */
   size_t max_headers, request_log;
+  PageOptions page;
 } ServerOptions;
 
 typedef struct ServerStats {
   atomic_ullong connections[LISTENERS];
   atomic_ullong uploads;
-  atomic_ullong requests[OPERATIONS];
+  atomic_ullong requests[MOST_OPERATIONS];
 } ServerStats;
 
 /* What the request handlers may use; nothing in it changes while they run,
-** apart from what says so itself by being atomic or behind a function. */
+** except atomics and what is behind a function. */
 typedef struct Server {
   char *api_key, *base_path;
   char **routes;                          /* as in the options */
   char *base_url, *stem_url, *public_url; /* the last: stem_url's if none */
   double url_lifetime;
   int64_t max_upload, max_field;
-  Tls tls; /* empty where the listeners speak plain HTTP */
+  Tls tls; /* empty if the listeners speak plain HTTP */
   Listener listeners[LISTENERS];
   Store *store;
   Crew *crew;
   Log *log;
   Faults *faults;
+  Page *page;     /* NULL: none */
   Player *player; /* plays what faults put in place of replies */
   SlowClients *slow_clients;
   ServerStats stats;
@@ -63,10 +66,10 @@ typedef struct Server {
 /* Start it all.  Strings are copied.  NULL and 'why' on failure. */
 Server *server_start (const ServerOptions *o, Failure *why);
 
-/* End all threads, close all descriptors, give the data folder back.  What
-** was logged and the tasks can still be read.  Idempotent; in a child of the
-** process that started it nothing is touched.  Blocks for as long as the
-** engine takes to notice. */
+/* End all threads, close all descriptors, release the data folder.  What was
+** logged and the tasks can still be read.  Idempotent; in a child of the
+** process that started it nothing is touched.  Blocks for as long as the engine
+** takes to notice. */
 void server_stop (Server *s);
 
 /* Stop and free.  NULL is fine. */

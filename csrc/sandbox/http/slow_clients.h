@@ -17,18 +17,18 @@ SlowClients *slow_clients_start (int seconds);
 /* Stop and free, after the last slow_clients_forget.  NULL is fine. */
 void slow_clients_free (SlowClients *s);
 
-/* A connection came, whose descriptor stays open until slow_clients_forget: the
-** head of a request is waited for.  NULL on out of memory, which is no limit,
-** and which is fine for all that follows. */
+/* A new connection, whose descriptor stays open until slow_clients_forget; the
+** head of a request is due.  NULL on out of memory: the connection has no
+** limit, and the functions below accept that. */
 Waiting *slow_clients_watch (SlowClients *s, int fd);
 
-/* From now on something new is waited for. */
+/* Something else is due from now on. */
 void slow_clients_expect (SlowClients *s, Waiting *w);
 
 /* 'n' bytes of a body came. */
 void slow_clients_fed (SlowClients *s, Waiting *w, size_t n);
 
-/* Nothing is waited for: it is our turn. */
+/* Nothing is due: the server is to reply. */
 void slow_clients_pause (SlowClients *s, Waiting *w);
 
 /* The connection is about to be closed; 'w' is freed. */

@@ -152,7 +152,7 @@ static int save_authority (const Identity *ca, const char *folder) {
   return e;
 }
 
-/* Somebody else's authority must not be replaced. */
+/* An authority that is not a sandbox's must not be replaced. */
 static bool may_replace (const Identity *ca, const char *crt_path,
                          const char *key_path) {
   char name[64];

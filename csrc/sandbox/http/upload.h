@@ -31,8 +31,7 @@ const char *upload_sha256 (const Upload *u);
 const char *upload_input (const Upload *u);
 const char *upload_folder (const Upload *u);
 
-/* Free; with 'keep' the folder stays where it is, else it goes as well.
-** NULL is fine. */
+/* Free; with 'keep' the folder stays, else it is removed.  NULL is fine. */
 void upload_free (Upload *u, bool keep);
 
 #endif

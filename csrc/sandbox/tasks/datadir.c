@@ -20,6 +20,9 @@
 #define SECRET "secret"
 #define UPLOAD "camb-" /* begins the names of our folders in uploads/ */
 #define UPLOAD_DIGITS 32
+#define FRESH "camb-sandbox-" /* begins the names of folders for one run */
+#define FRESH_LETTERS 6
+#define MOST_TRIES 10
 
 /* Paths are made whole, so a later chdir of the program does not matter. */
 static bool make_given (DataDir *d, const char *path, Failure *why) {
@@ -34,36 +37,104 @@ static bool make_given (DataDir *d, const char *path, Failure *why) {
   return true;
 }
 
-static bool make_fresh (DataDir *d, Failure *why) {
-  const char *parent = getenv("TMPDIR");
-  char *path;
-  if (parent == NULL || parent[0] != '/')
-    parent = "/tmp";
-  path = files_join(parent, "camb-sandbox-XXXXXX");
-  if (path == NULL || mkdtemp(path) == NULL) {
-    free(path);
-    return fail(why, "file", "cannot make a folder in '%s': %s", parent,
-                strerror(errno));
-  }
-  d->path = path;
-  return true;
+static int open_lock (const char *folder) {
+  int fd = -1;
+  char *path = files_join(folder, "lock");
+  if (path != NULL)
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  free(path);
+  return fd;
+}
+
+static bool is_locked (int fd) {
+  return flock(fd, LOCK_EX | LOCK_NB) == 0;
 }
 
 static bool lock (DataDir *d, Failure *why) {
-  char *path = files_join(d->path, "lock");
-  d->lock = path == NULL
-              ? -1
-              : open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  free(path);
+  d->lock = open_lock(d->path);
   if (d->lock < 0)
     return fail(why, "file", "cannot write to the folder '%s': %s", d->path,
                 strerror(errno));
-  if (flock(d->lock, LOCK_EX | LOCK_NB) == 0)
+  if (is_locked(d->lock))
     return true;
   close(d->lock);
   d->lock = -1;
   return fail(why, "file", "the folder '%s' is in use by another sandbox",
               d->path);
+}
+
+static bool is_fresh (const char *name) {
+  size_t n = strlen(FRESH);
+  return strncmp(name, FRESH, n) == 0 && strlen(name) == n + FRESH_LETTERS;
+}
+
+/* A folder whose sandbox was killed: of this user, with a lock that is free.
+** One without a lock may be about to get it. */
+static void remove_dead (const char *folder) {
+  struct stat info;
+  char *path;
+  int fd = -1;
+  if (lstat(folder, &info) != 0 || !S_ISDIR(info.st_mode) ||
+      info.st_uid != geteuid())
+    return;
+  path = files_join(folder, "lock");
+  if (path != NULL)
+    fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  free(path);
+  if (fd < 0)
+    return;
+  if (is_locked(fd))
+    files_remove_tree(folder);
+  close(fd);
+}
+
+static void remove_left (const char *parent) {
+  DIR *list = opendir(parent);
+  struct dirent *entry;
+  while (list != NULL && (entry = readdir(list)) != NULL) {
+    char *path =
+      is_fresh(entry->d_name) ? files_join(parent, entry->d_name) : NULL;
+    if (path != NULL)
+      remove_dead(path);
+    free(path);
+  }
+  if (list != NULL)
+    closedir(list);
+}
+
+static bool make_locked (DataDir *d) {
+  struct stat info;
+  if (mkdtemp(d->path) == NULL)
+    return false;
+  d->lock = open_lock(d->path);
+  if (d->lock >= 0 && is_locked(d->lock) && fstat(d->lock, &info) == 0 &&
+      info.st_nlink == 1)
+    return true;
+  if (d->lock >= 0)
+    close(d->lock);
+  d->lock = -1;
+  files_remove_tree(d->path);
+  return false;
+}
+
+/* Try again: another sandbox may mistake a folder that is not locked yet for an
+** abandoned one, and remove it. */
+static bool make_fresh (DataDir *d, Failure *why) {
+  const char *parent = getenv("TMPDIR");
+  int tries;
+  if (parent == NULL || parent[0] != '/')
+    parent = "/tmp";
+  remove_left(parent);
+  for (tries = 0; tries < MOST_TRIES; tries++) {
+    free(d->path);
+    d->path = files_join(parent, FRESH "XXXXXX");
+    if (d->path == NULL)
+      break;
+    if (make_locked(d))
+      return true;
+  }
+  return fail(why, "file", "cannot make a folder in '%s': %s", parent,
+              strerror(errno));
 }
 
 static bool is_upload (const char *name) {
@@ -72,8 +143,8 @@ static bool is_upload (const char *name) {
          strspn(name + n, "0123456789abcdef") == UPLOAD_DIGITS;
 }
 
-/* Only what was made here: the folder may be somebody's who has an uploads/ of
-** his own. */
+/* Remove only what a sandbox made: the folder may be a user's, with files of
+** its own in uploads/. */
 static void remove_uploads (const DataDir *d) {
   DIR *list = opendir(d->uploads);
   struct dirent *entry;
@@ -100,8 +171,8 @@ static bool make_inside (DataDir *d, Failure *why) {
   return true;
 }
 
-/* False where the file is somebody else's, or cannot be read now: a new key
-** would replace it, and void all URLs. */
+/* False if the file is not a sandbox's, or cannot be read now: a new key would
+** replace it, and invalidate all URLs. */
 static bool read_key (DataDir *d, bool *is_there) {
   uint8_t more;
   char *path = files_join(d->path, SECRET);
@@ -151,9 +222,9 @@ static bool read_last_run (DataDir *d, Failure *why) {
 
 bool datadir_open (DataDir *d, const char *path, Failure *why) {
   d->lock = -1;
-  return (path != NULL ? make_given(d, path, why) : make_fresh(d, why)) &&
-         lock(d, why) && read_last_run(d, why) && load_key(d, why) &&
-         make_inside(d, why);
+  return (path != NULL ? make_given(d, path, why) && lock(d, why)
+                       : make_fresh(d, why)) &&
+         read_last_run(d, why) && load_key(d, why) && make_inside(d, why);
 }
 
 int datadir_put_last_run (const DataDir *d, int64_t run) {

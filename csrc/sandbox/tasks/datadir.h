@@ -13,17 +13,18 @@
 typedef struct DataDir {
   char *path, *tasks, *uploads; /* whole paths */
   int lock;                     /* the locked descriptor, -1 when closed */
-  bool kept;                    /* false: ours alone, removed at the end */
+  bool kept;                    /* false: temporary, removed at the end */
   uint8_t key[KEY_BYTES];
   int64_t last_run; /* the highest run id written down, 0 when none is */
 } DataDir;
 
-/* Make and lock 'path', or a fresh folder when it is NULL; throw away what
-** earlier uploads left, and nothing that a sandbox has not made.  'd' starts as zeros.  False and 'why' on failure;
-** datadir_close and datadir_free are due in both cases. */
+/* Make and lock 'path', or a fresh folder when it is NULL; remove what earlier
+** uploads left, and nothing that a sandbox did not make.  'd' starts as zeros.
+** False and 'why' on failure; datadir_close and datadir_free are due in both
+** cases. */
 bool datadir_open (DataDir *d, const char *path, Failure *why);
 
-/* Write down the highest run id.  -1 and errno on failure. */
+/* Record the highest run id.  -1 and errno on failure. */
 int datadir_put_last_run (const DataDir *d, int64_t run);
 
 /* A fresh folder under uploads/; free() it.  NULL and errno on failure. */

@@ -189,7 +189,6 @@ static enum MHD_Result tell_results (Request *r) {
 }
 
 const Operation results_operation = {
-  .id = RESULTS,
   .name = "results",
   .begin = start,
   .data = gather,

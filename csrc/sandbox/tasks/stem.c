@@ -174,9 +174,9 @@ static enum MHD_Result send_whole (Request *r, int fd, const StemHead *head) {
   return reply_send(r, MHD_HTTP_OK, response);
 }
 
-/* A range means something for GET alone, and with If-Range only while the
-** file is still the one that was meant. */
-static enum MHD_Result send_stem (Request *r, int fd, const StemHead *head) {
+/* A range counts for GET only, and with If-Range only while the file is still
+** the one that was meant. */
+enum MHD_Result stem_send (Request *r, int fd, const StemHead *head) {
   uint64_t first, length;
   const char *range = request_header(r, "Range");
   if (strcmp(r->record->method, "GET") != 0 ||
@@ -211,11 +211,10 @@ static enum MHD_Result give_stem (Request *r) {
   stemhead_make(&head, &t->stems[which], &st);
   if (r->fault != NULL)
     wrongstem_head(r->fault, &head);
-  return send_stem(r, fd, &head);
+  return stem_send(r, fd, &head);
 }
 
 const Operation stem_operation = {
-  .id = STEM_FILE,
   .name = "stem",
   .finish = give_stem,
 };

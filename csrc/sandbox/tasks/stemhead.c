@@ -35,8 +35,8 @@ static void write_digest (char *out, size_t size, const char *hex) {
   snprintf(out, size, "sha-256=:%s:", text);
 }
 
-/* Content decides where it is known; else a file that was touched is taken
-** for another one. */
+/* A known digest decides; without one, a file that was touched counts as
+** another one. */
 void stemhead_make (StemHead *h, const Stem *stem, const struct stat *st) {
   h->size = (uint64_t)st->st_size;
   h->type = type_of(stem->file);

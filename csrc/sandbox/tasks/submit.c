@@ -57,7 +57,7 @@ static void drop (Request *r) {
   form_free(r->state);
 }
 
-/* What the query and the fields got wrong, in the order of the reference. */
+/* What is wrong in the query and the fields, in the order of the reference. */
 static json_t *find_problems (const Request *r) {
   const Form *form = r->state;
   json_t *problems = reply_problems();
@@ -72,8 +72,9 @@ static json_t *find_problems (const Request *r) {
   return problems;
 }
 
-/* 192 random bits; what base64 has beyond letters and digits would only need
-** escaping in a path. */
+/* 191 random bits; what base64 has beyond letters and digits would only need
+** escaping in a path.  A letter comes first, as a shell's programs would take
+** "-" for an option. */
 static char *make_id (void) {
   static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                 "abcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -84,7 +85,7 @@ static char *make_id (void) {
     return NULL;
   }
   for (size_t i = 0; i < sizeof random; i++)
-    id[i] = letters[random[i] & 63];
+    id[i] = letters[random[i] & (i == 0 ? 31 : 63)];
   id[sizeof random] = '\0';
   return id;
 }
@@ -173,7 +174,6 @@ static enum MHD_Result finish (Request *r) {
 }
 
 const Operation submit_operation = {
-  .id = SUBMIT,
   .name = "submit",
   .begin = start,
   .data = take,

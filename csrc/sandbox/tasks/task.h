@@ -42,9 +42,9 @@ typedef struct Stem {
   char sha256[DIGEST_HEX]; /* "" when not known */
 } Stem;
 
-/* What stands before 'ended' is set before the task is in the store; what
-** stands between 'ended' and 'due_ms' before 'ended' becomes true.  Both stay
-** as they are from then on, so they are read without a lock. */
+/* Fields before 'ended' are set before the task is in the store; those between
+** 'ended' and 'due_ms', before 'ended' becomes true.  None of them changes
+** afterwards, so they are read without a lock. */
 typedef struct Task {
   char *id, *folder; /* 'folder' is a whole path */
   char *file_name, *content_type, *input;
@@ -57,6 +57,7 @@ typedef struct Task {
   int64_t run_id;         /* 0: none */
   char *reason, *message; /* NULL: null */
   Stem stems[2];
+  atomic_bool begun; /* a worker has it, or had it */
   int64_t due_ms;    /* not to be worked on earlier, on the workers' clock */
   struct Task *next; /* in the workers' queue */
 } Task;
@@ -73,7 +74,7 @@ typedef struct Outcome {
 ** cannot be understood. */
 Task *task_read (const char *folder);
 
-/* Write folder/task.json anew.  -1 and errno on failure. */
+/* Rewrite folder/task.json.  -1 and errno on failure. */
 int task_write (const Task *t, bool sync);
 
 /* Set how it ended, unseen by readers as yet: only the worker that has the

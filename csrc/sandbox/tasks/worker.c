@@ -66,11 +66,12 @@ static Task *next_task (Crew *c) {
   return t;
 }
 
-/* A task that cannot even be written down stays pending, and the next start
-** tries it again. */
+/* A task whose end cannot be recorded stays pending, and the next start tries
+** it again. */
 static void work_on (Crew *c, Task *t) {
   Separation s;
   Outcome o = {.status = "SUCCESS"};
+  store_begin(c->store, t);
   if (!separate_task(&c->separator, t, &s))
     return;
   o.message = s.message[0] != '\0' ? s.message : NULL;
@@ -94,8 +95,8 @@ static void *work (void *context) {
   return NULL;
 }
 
-/* Many tasks at once share the processors, one alone gets them all, up to the
-** memory of so many threads. */
+/* Concurrent tasks share the processors; a single one gets all of them, up to
+** the memory of so many threads. */
 static int threads_for_each (int count) {
   long threads = sysconf(_SC_NPROCESSORS_ONLN) / count;
   return threads < 1 ? 1 : threads > THREADS_MAX ? THREADS_MAX : (int)threads;

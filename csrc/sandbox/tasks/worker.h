@@ -22,8 +22,8 @@ typedef struct CrewOptions {
   int64_t max_bytes;          /* of a source; 0: no limit */
 } CrewOptions;
 
-/* Start the threads, with the caller's signal mask.  NULL when they cannot be
-** had. */
+/* Start the threads, with the caller's signal mask.  NULL if they cannot be
+** started. */
 Crew *crew_start (Store *store, const CrewOptions *o);
 
 /* Queue a pending task of the store. */

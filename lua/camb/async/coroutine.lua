@@ -1,8 +1,8 @@
 --- Coroutines as the library has them, and where they cannot wait.
 ---
---- nginx's Lua module puts functions in their place that belong to one request,
---- and keeps the library's as _create and so on.  One loop of ours resumes the
---- coroutines of every request, so it needs those.
+--- nginx's Lua module replaces these functions by its own, which belong to one
+--- request, and keeps the library's as _create and so on.  camb's loop resumes
+--- the coroutines of every request, so it needs the originals.
 
 local library = coroutine
 
@@ -13,8 +13,8 @@ local own = {
   yield = library._yield or library.yield,
   status = library._status or library.status,
   running = library.running,
-  -- Lua 5.4: what an error left open in a coroutine's <close> variables is
-  -- closed by this alone.
+  -- Lua 5.4: only this closes the <close> variables that an error left open in
+  -- a coroutine.
   close = library.close or function() end,
 }
 local is_yieldable = library.isyieldable -- not in Lua 5.1 and 5.2
@@ -32,14 +32,50 @@ end
 --- True if pcall can be left by a yield.
 own.has_pcall = is_passable == true
 
--- What is on the stack of the running coroutine and cannot be left: its name,
--- and the level of its caller, as for an error of ours.
+-- If it cannot, a function is called in a coroutine within the running one,
+-- which hands its yields on; loops know of the outer one alone.
+local outer = setmetatable({}, { __mode = "kv" })
+
+local function hand_on(thread, ok, ...)
+  if own.status(thread) == "dead" then
+    outer[thread] = nil
+    return ok, ...
+  end
+  return hand_on(thread, own.resume(thread, own.yield(...)))
+end
+
+local function call_within(fn, ...)
+  local thread = own.create(function(...)
+    return fn(...)
+  end)
+  outer[thread] = own.running()
+  return hand_on(thread, own.resume(thread, ...))
+end
+
+local function outermost(thread, is_main)
+  while outer[thread or false] do
+    thread = outer[thread]
+  end
+  return thread, is_main
+end
+
+--- pcall that can be left by a yield.
+own.pcall = own.has_pcall and pcall or call_within
+
+if not own.has_pcall then
+  function own.running()
+    return outermost(library.running())
+  end
+end
+
+-- The function on the running coroutine's stack that a yield cannot leave: its
+-- name, and the level of its caller, as for an error of ours.
 local function find_boundary()
   local level = 3
   local frame = debug.getinfo(level, "Snf")
   while frame do
     if frame.what == "C" and not passable[frame.func] then
-      return frame.name or "a function of C", level
+      return frame.name or "a C function", level
     elseif frame.name == "(for generator)" and not own.has_pcall then
       return frame.name, level
     end

@@ -1,5 +1,5 @@
---- Work that is cheaper for many at once: of those who come within a moment the
---- first does it for all.
+--- Work that is cheaper for many at once: of the items that arrive within a
+--- moment, the first does it for all.
 
 local condition = require "camb.async.condition"
 local core = require "camb.core"
@@ -24,7 +24,7 @@ function gathering.new(client, seconds, work)
     hurry = condition.new(client), done = condition.new(client) }, Gathering)
 end
 
--- Others have a turn of the loop, at least, to come, too.
+-- The others get at least a turn of the loop to arrive.
 local function wait_for_others(self)
   local till = core.now() + self.seconds
   repeat
@@ -52,10 +52,10 @@ local function lead(self)
   return goes_on
 end
 
---- Have `item` done, together with those of others.  False when the gathering
---- was closed before, or the running job cancelled.
+--- Do `item`, together with those of others.  False if the gathering was closed
+--- before, or the running job was cancelled.
 ---@param item table
----@param is_urgent boolean? # it waits for nobody
+---@param is_urgent boolean? # do not wait for others
 ---@return boolean
 function Gathering:join(item, is_urgent)
   self.waiting[#self.waiting + 1] = item
@@ -74,7 +74,7 @@ function Gathering:join(item, is_urgent)
   return item.is_done == true
 end
 
---- Let nobody wait any longer.  What was not done stays in `waiting` and
+--- Wake every waiter.  Unfinished items stay in `waiting` and
 --- `doing`.
 function Gathering:close()
   self.is_closed = true

@@ -1,11 +1,11 @@
---- What a waiting operation hears of its transfers.  The client's step puts
---- events in; the operation takes them out, waiting if there are none.
+--- The events of an operation's transfers.  The client's step puts them in; the
+--- operation takes them out, and waits if there are none.
 
-local scheduler = require "camb.async.scheduler"
+local condition = require "camb.async.condition"
 
 -- Thousands of them wait at once, so the transfers stand beside the fields, by
--- their ids, and the events are a list by their field `after`.  The fields are
--- there from the beginning: stopping it takes no memory.
+-- their ids, and the events are a list by their field `after`.  All fields
+-- exist from the beginning, so that stopping it takes no memory.
 ---@class camb.Inbox
 local Inbox = {}
 Inbox.__index = Inbox
@@ -16,15 +16,15 @@ local inbox = {}
 function inbox.new(client)
   return setmetatable({
     client = client,
+    news = condition.of_client(client),
     event = false, -- the oldest
     last = false,  -- the youngest, while there is any
-    waiter = false,
     cancelled = false,
     problem = false,
   }, Inbox)
 end
 
---- Hear of `transfer` from now on, and close it with this inbox.
+--- Receive the events of `transfer` from now on, and close it with this inbox.
 function Inbox:watch(transfer)
   local id = transfer:id()
   self[id] = transfer
@@ -32,7 +32,7 @@ function Inbox:watch(transfer)
   return transfer
 end
 
---- Close `transfer`; nothing is heard of it afterwards.
+--- Close `transfer`; no event of it follows.
 function Inbox:drop(transfer)
   local id = transfer:id()
   self[id] = nil
@@ -48,13 +48,13 @@ function Inbox:push(event)
     self.event = event
   end
   self.last = event
-  scheduler.notify(self.client, self)
+  self.news:notify()
 end
 
---- Stop the waiting: `next` returns nil from now on.
+--- End the wait: `next` returns nil from now on.
 function Inbox:cancel()
   self.cancelled = true
-  scheduler.notify(self.client, self)
+  self.news:notify()
 end
 
 --- An event may be lost: `next` raises `problem` from now on.
@@ -63,17 +63,13 @@ function Inbox:fail(problem)
   self:cancel()
 end
 
---- The oldest event (as session:next has it), waited for; nil when the waiting
---- was cancelled.
+--- The oldest event (as session:next has it), waited for; nil if the wait was
+--- cancelled.
 function Inbox:next()
-  local is_cancelled
-  while not self.event and not is_cancelled do
-    is_cancelled = self.cancelled or scheduler.is_cancelled()
-    if not is_cancelled then
-      scheduler.wait(self.client, self)
-    end
+  local goes_on = true
+  while not self.event and goes_on do
+    goes_on = not self.cancelled and self.news:wait()
   end
-  scheduler.leave(self.client, self)
   if self.problem then
     error(self.problem, 0)
   end
@@ -82,17 +78,16 @@ function Inbox:next()
   return event
 end
 
---- Whether the service may have the source of an upload that is heard of here.
+--- Whether the service may have the source of an upload in this inbox.
 function Inbox:may_be_sent()
+  local may_be = false
   for id, transfer in pairs(self) do
     if type(id) == "number" then
       local ok, is_sent = pcall(transfer.is_sent, transfer)
-      if ok and is_sent then
-        return true
-      end
+      may_be = may_be or ok and is_sent
     end
   end
-  return false
+  return may_be
 end
 
 local function drop_all(self)
@@ -105,20 +100,16 @@ local function drop_all(self)
   end
 end
 
---- Close every transfer, under the hands of a coroutine that may wait for them.
+--- Close every transfer, even while a coroutine waits for them.
 function Inbox:stop()
   self:cancel()
   drop_all(self)
 end
 
---- Close every transfer; nothing is heard of them afterwards.  `problem` is
---- what was raised, if anything: without it, the waiting coroutine was closed.
+--- Close every transfer; no event of them follows.  `problem` is what was
+--- raised, if anything: without it, the waiting coroutine was closed.
 function Inbox:close(problem)
-  if problem == nil then
-    scheduler.abandon(self.client, self)
-  else
-    scheduler.leave(self.client, self)
-  end
+  self.news:abandon(problem == nil)
   drop_all(self)
 end
 

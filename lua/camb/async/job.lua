@@ -1,8 +1,8 @@
 --- Jobs: functions that run as coroutines of a loop, and groups of them.
 ---
---- How a job ends, and whom that wakes, takes no memory: its fields are all
---- there from the beginning, and lists run through the jobs themselves.  If
---- memory runs out, no end is lost and no wait lasts forever.
+--- Ending a job and waking its waiters takes no memory: all fields exist from
+--- the beginning, and lists run through the jobs themselves.  If memory runs
+--- out, no end is lost and no wait lasts forever.
 
 local Error = require "camb.error"
 local builtin = require "camb.async.loop"
@@ -67,7 +67,7 @@ function job.group(host)
     host = host,
     jobs = {},
     running = 0,
-    waiter = false, -- who is woken by the last end
+    waiter = false, -- woken when the last job ends
     failed = false, -- the first one, and the others after it
     last_failed = false,
     next = false, -- of those that could not be ended yet
@@ -151,17 +151,12 @@ local function work(self)
   return finish(self, "returned", values)
 end
 
--- Where pcall cannot be left by a yield, an error is the loop's.
-local protect = coroutine.has_pcall and pcall or function(fn, ...)
-  return true, fn(...)
-end
+--- pcall that a coroutine can yield inside.
+job.protect = coroutine.pcall
 
---- pcall if a coroutine can yield inside it; otherwise a plain call.
-job.protect = protect
-
--- The built-in loop tells of errors itself, and needs no pcall on the stack.
+-- The built-in loop reports errors itself, and needs no pcall on the stack.
 local function work_elsewhere(self)
-  local ok, problem = protect(work, self)
+  local ok, problem = coroutine.pcall(work, self)
   if not ok then
     return finish(self, "raised", problem)
   end
@@ -196,8 +191,15 @@ function job.begin(group, fn, ...)
   return self
 end
 
---- The coroutine of the job was closed while it waited; its loop finds out when
---- it would go on.
+--- Begin `fn(...)` in `host`, in the group of the job that runs there.
+function job.spawn(host, fn, ...)
+  local parent = job.parent()
+  local group = parent and parent.group.host == host and parent.group
+  return job.begin(group or job.lone(host), fn, ...)
+end
+
+--- The coroutine of the job was closed while it waited; its loop notices when
+--- it would resume it.
 function job.abandon(thread)
   local self = jobs[thread]
   if self then
@@ -253,6 +255,25 @@ function Job:join()
   end
   self.status = "seen"
   error(self.values, 0)
+end
+
+--- Call `fn` with what `join` returns, in a job of its own, as soon as the job
+--- has ended: for a host that calls client:step and never waits.  An error of
+--- the job or of `fn` is raised like that of any other job.
+---@param fn fun(...)
+---@return camb.Job # the job that calls `fn`; cancelled, it does not
+function Job:on_done(fn)
+  if type(fn) ~= "function" then
+    error("job:on_done: function expected, got " .. type(fn), 2)
+  end
+  local waiting
+  waiting = job.spawn(self.group.host, function()
+    local values = pack(self:join())
+    if not waiting.cancelled then
+      return fn(unpack(values, 1, values.n))
+    end
+  end)
+  return waiting
 end
 
 --- Cancel the job: the call that it waits in returns nil and an error of kind

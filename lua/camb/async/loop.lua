@@ -1,7 +1,6 @@
---- The loop that camb brings along: a host as camb.async.scheduler describes
---- it.
---- Nothing runs it by itself: a turn is made by camb.run, by whatever waits
---- outside of its jobs, and by client:step.
+--- camb's own loop: a host as camb.async.scheduler describes it.  It has no
+--- thread: camb.run, a blocking call outside its jobs, and client:step run its
+--- turns.
 
 local core = require "camb.core"
 local coroutine = require "camb.async.coroutine"
@@ -17,10 +16,10 @@ local current
 
 -- Our coroutines: "ready", "running" or "parked".
 local state = setmetatable({}, { __mode = "k" })
--- What a coroutine that has not begun begins with.
+-- The function and the argument of a coroutine that has not started.
 local beginning = setmetatable({}, { __mode = "k" })
--- Those to resume, in the order of their waking: a ring with room for all of
--- this loop, so that waking one takes no memory.
+-- Coroutines to resume, in the order in which they were woken: a ring with room
+-- for all of this loop, so that waking one takes no memory.
 local ring, size = {}, 0
 local first, count = 1, 0
 local alive = 0
@@ -56,7 +55,7 @@ local function make_room()
   size = size + more
 end
 
---- Let a coroutine that is suspended go on in the next turn.
+--- Resume a suspended coroutine in the next turn.
 ---@param thread thread
 function builtin.wake(thread)
   if state[thread] == "parked" then
@@ -81,7 +80,7 @@ function builtin.suspend(seconds)
   sleeping:remove(entry)
 end
 
---- Begin `fn(argument)` in a coroutine of its own, in the next turn.
+--- Start `fn(argument)` in a new coroutine, in the next turn.
 ---@param fn function
 ---@param argument any
 function builtin.start(fn, argument)
@@ -92,12 +91,11 @@ function builtin.start(fn, argument)
   builtin.wake(thread)
 end
 
---- Called with a coroutine that did not return, why, which is nothing for one
---- that was closed, and the argument of one that maybe did not begin; set by
---- camb.async.job.
+--- Called with a coroutine that did not return, the reason (nil if it was
+--- closed), and its argument, in case it never started; set by camb.async.job.
 function builtin.on_failure() end
 
--- Where a call fails for lack of memory, `current` and its state tell of it.
+-- If a call fails for lack of memory, `current` and its state show it.
 local function resume_next()
   local thread, before = ring[first], current
   ring[first] = false
@@ -128,27 +126,34 @@ local function take_up_broken()
   end
 end
 
--- How often in a turn those go on who were woken meanwhile: more than a job
--- takes to hand on to the next, and not for ever.
+-- Rounds in one turn for coroutines that were woken meanwhile: enough for a job
+-- to hand over to the next, but bounded.
 local ROUNDS = 4
 
--- Let those go on who were woken until now.
-local function run_round()
+-- Resume the coroutines that have been woken so far; false if `till` came.
+local function run_round(till)
   for _ = 1, count do
     if count > 0 then
       resume_next()
     end
+    if till and core.now() >= till then
+      return false
+    end
   end
+  return true
 end
 
---- Let those go on who were woken, and whom they wake.  A job may make a turn
---- itself, so this has to bear a call from within.  False when nobody was.
+--- Resume the coroutines that were woken, and those that they wake, until so
+--- many seconds have passed.  A job may run a turn itself, so this must be
+--- reentrant.  False if none was woken.
+---@param seconds number? # nil: no limit
 ---@return boolean
-function builtin.run_ready()
+function builtin.run_ready(seconds)
   take_up_broken()
-  local rounds = 0
-  while count > 0 and rounds < ROUNDS do
-    run_round()
+  local rounds, till = 0, seconds and core.now() + seconds
+  local goes_on = true
+  while goes_on and count > 0 and rounds < ROUNDS do
+    goes_on = run_round(till)
     rounds = rounds + 1
   end
   return rounds > 0
@@ -184,8 +189,8 @@ function builtin.detach(client)
   end
 end
 
---- Seconds for which a turn has nothing to do of its own accord; nil: there is
---- no end to them.
+--- Seconds until a turn has something to do without an event; nil: it may take
+--- forever.
 ---@return number?
 function builtin.timeout()
   if count > 0 then
@@ -195,29 +200,36 @@ function builtin.timeout()
   return at and math.max(0, at - core.now())
 end
 
-local function step_clients(seconds)
+-- Seconds that a client may run where no host waits for the end of its step:
+-- steps that are short cost more.
+local LONG = 0.02
+
+local function step_clients(seconds, budget)
   if #clients == 1 then
-    clients[1]:pump(seconds)
+    clients[1]:pump(seconds, budget)
     return
   end
   core.wait(seconds, unpack(sessions, 1, #clients))
   for i = #clients, 1, -1 do
-    clients[i]:pump(0)
+    clients[i]:pump(0, budget)
   end
 end
 
---- Let everybody go on who can, once; blocks for `seconds` at most until
---- somebody can (nil: without limit).  False when there is nothing to wait for.
+--- Resume every coroutine that is ready, once; block for at most `seconds`
+--- until one is (nil: no limit).  False if there is nothing to wait for.
 ---@param seconds number?
+---@param budget number? # seconds for the coroutines, as for run_ready; nil: no
+---  host waits for the end of the turn
 ---@return boolean
-function builtin.turn(seconds)
+function builtin.turn(seconds, budget)
   local own = builtin.timeout()
   if not own and not seconds and #clients == 0 then
     return false
   end
-  step_clients(own and seconds and math.min(own, seconds) or own or seconds)
+  step_clients(own and seconds and math.min(own, seconds) or own or seconds,
+    not budget and LONG or nil)
   wake_sleepers()
-  builtin.run_ready()
+  builtin.run_ready(budget)
   return true
 end
 

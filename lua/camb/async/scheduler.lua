@@ -14,7 +14,7 @@ local scheduler = {}
 ---@field running fun(): thread? # the running coroutine, if the loop can
 ---  suspend it; nil outside of its coroutines
 ---@field suspend fun(seconds: number?) # suspend that coroutine until it is
----  woken, or for so long.  It may resume without either
+---  woken, or for this long. It may resume without either
 ---@field wake fun(thread: thread) # resume a suspended coroutine soon, never
 ---  within this call; others are left alone
 ---@field start fun(fn: function, argument: any) # run fn(argument) soon, in a
@@ -22,19 +22,19 @@ local scheduler = {}
 ---@field attach fun(client: camb.Client) # call client:step(0) whenever its
 ---  descriptor is readable or its timeout is over, until detach(client).  It is
 ---  called at every wait, also if the client is attached already
----@field detach fun(client: camb.Client) # let go of the client's descriptor
----  before returning.  A second call does nothing
+---@field detach fun(client: camb.Client) # stop watching the client's
+---  descriptor before returning. A second call does nothing
 
 --- The coroutine that is about to wait; see camb.async.job.
 scheduler.waiter = job.waiter
 
---- Suspend the running coroutine of a host; see camb.async.job.
-scheduler.suspend = job.suspend
+--- The coroutine of a job was closed while it waited; see camb.async.job.
+scheduler.abandon = job.abandon
 
---- pcall if a coroutine can yield inside it; otherwise a plain call.
+--- pcall that a coroutine can yield inside.
 scheduler.protect = job.protect
 
--- From outside of all jobs: turn the loop until those of `group` have ended.
+-- Outside of all jobs: turn the loop until those of `group` have ended.
 local function run_group(group)
   while group.running > 0 do
     if not builtin.turn() then
@@ -43,7 +43,7 @@ local function run_group(group)
   end
 end
 
--- From inside of a job: leave the time to them until they have ended.
+-- Inside a job: suspend it until they have ended.
 local function wait_for_group(group)
   local alive = true
   group.waiter = builtin.running()
@@ -90,12 +90,16 @@ function scheduler.run(fn, ...)
   end_rest()
   local group = job.group(builtin)
   local main = job.begin(group, fn, ...)
-  local ok, problem = job.protect(
-    is_inside and wait_for_group or run_group, group)
+  local ok, problem
+  if is_inside then
+    ok, problem = job.protect(wait_for_group, group)
+  else
+    ok, problem = pcall(run_group, group)
+  end
   if not ok then
     group.next, unended = unended, group
     end_rest()
-    job.raise_unseen(group) -- others may wait in vain for one that failed
+    job.raise_unseen(group) -- others may wait forever for one that failed
     error(problem, 0)
   end
   job.raise_unseen(group)
@@ -130,12 +134,10 @@ end
 ---@param ... any # its arguments
 ---@return camb.Job
 function scheduler.spawn_for(client, fn, ...)
-  local host, parent = scheduler.host(client), job.parent()
-  local group = parent and parent.group.host == host and parent.group
-  return job.begin(group or job.lone(host), fn, ...)
+  return job.spawn(scheduler.host(client), fn, ...)
 end
 
--- Whatever happens meanwhile, until core.now() is `at`.
+-- Sleep until core.now() is `at`, whatever wakes the coroutine before.
 local function turn_until(at)
   local left = at - core.now()
   repeat
@@ -178,77 +180,12 @@ function scheduler.sleep(seconds)
   end
 end
 
-local function stop_waiting(client, host)
-  client.waiting = client.waiting - 1
-  if client.waiting == 0 then
-    host.detach(client)
-  end
-end
-
--- Outside of the loop's coroutines the waiting blocks.
-local function block(client)
-  if client.loop then
-    client:pump()
-    return
-  end
+--- Outside of all jobs: a turn of the built-in loop; false when there is
+--- nothing to wait for.
+---@return boolean
+function scheduler.turn()
   end_rest()
-  client.waiting = client.waiting + 1
-  builtin.attach(client)
-  local ok, problem = pcall(builtin.turn)
-  stop_waiting(client, builtin)
-  if not ok then
-    error(problem, 0)
-  end
-end
-
---- Wait until `box.waiter`, which is set now, is woken by an event of `client`,
---- or for a while: the caller looks again, then calls `leave`.
---- A tail call leaves no frame on the stack of thousands that wait.
----@param client table
----@param box table
-function scheduler.wait(client, box)
-  local host = client.loop or builtin
-  local thread = job.waiter(host)
-  if not thread then
-    return block(client)
-  end
-  host.attach(client)
-  if not box.waiter then
-    box.waiter = thread
-    client.waiting = client.waiting + 1
-  end
-  return host.suspend()
-end
-
---- The wait for `box` is over.  A second call does nothing.
-function scheduler.leave(client, box)
-  if box.waiter then
-    box.waiter = false
-    stop_waiting(client, client.loop or builtin)
-  end
-end
-
---- Whether the running job was cancelled.
-function scheduler.is_cancelled()
-  local running = job.running()
-  return running ~= nil and running.cancelled
-end
-
---- Resume the coroutine that waits for `box`.
-function scheduler.notify(client, box)
-  if box.waiter then
-    (client.loop or builtin).wake(box.waiter)
-  end
-end
-
---- `box` is given up.  If a coroutine waited for it, that was closed, and its
---- job ends with it.
-function scheduler.abandon(client, box)
-  local thread = box.waiter
-  if thread then
-    scheduler.leave(client, box)
-    job.abandon(thread)
-  end
+  return builtin.turn()
 end
 
 --- Outside of all jobs: a turn of the built-in loop, in which `client` is
@@ -258,7 +195,7 @@ end
 function scheduler.step(client, seconds)
   end_rest()
   builtin.attach(client)
-  local ok, problem = pcall(builtin.turn, seconds)
+  local ok, problem = pcall(builtin.turn, seconds, client.step_budget / 2)
   if client.waiting == 0 then
     builtin.detach(client)
   end

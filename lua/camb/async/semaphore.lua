@@ -1,5 +1,5 @@
---- How many may do something at once; whoever comes later waits, and gets the
---- next place that falls free: first come, first served.
+--- A semaphore for coroutines: a limited number of places, given to waiters in
+--- the order of their arrival.
 
 local condition = require "camb.async.condition"
 
@@ -19,7 +19,7 @@ function semaphore.new(client, count)
     waiters = {}, first = 1, last = 0 }, Semaphore)
 end
 
--- Give free places to those who wait: nobody who comes now is before them.
+-- Give free places to the waiters first: a newcomer must not overtake them.
 local function hand_out(self)
   while self.free > 0 and self.first <= self.last do
     local waiter = self.waiters[self.first]
@@ -50,8 +50,8 @@ local function wait(self)
   return not self.is_closed
 end
 
---- Take a place, when there is one.  False when the semaphore was closed, or
---- the running job cancelled.
+--- Take a place, waiting for one.  False if the semaphore was closed, or the
+--- running job was cancelled.
 ---@return boolean
 function Semaphore:acquire()
   if self.is_closed then
@@ -63,7 +63,7 @@ function Semaphore:acquire()
   return wait(self)
 end
 
---- Take a place, also if there is none.
+--- Take a place, even if there is none.
 function Semaphore:take()
   self.free = self.free - 1
 end
@@ -74,7 +74,7 @@ function Semaphore:release()
   hand_out(self)
 end
 
---- Let nobody wait any longer.
+--- Wake every waiter.
 function Semaphore:close()
   self.is_closed = true
   for i = self.first, self.last do

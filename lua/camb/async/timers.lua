@@ -1,14 +1,14 @@
---- Coroutines by the time of their waking: a binary heap whose entries know
---- their place, so that one who is woken early leaves it at once.
+--- Sleeping coroutines by the time at which they are due: a binary heap whose
+--- entries know their place, so that one that is woken early leaves it at once.
 
 local timers = {}
 
-local Sleepers = {}
-Sleepers.__index = Sleepers
+local Timers = {}
+Timers.__index = Timers
 
 --- A new, empty heap.
 function timers.new()
-  return setmetatable({}, Sleepers)
+  return setmetatable({}, Timers)
 end
 
 local function put(heap, i, entry)
@@ -44,14 +44,14 @@ local function sink(heap, i, entry)
 end
 
 --- Add `thread`, to be woken at `at`; the entry is for `remove`.
-function Sleepers:add(thread, at)
+function Timers:add(thread, at)
   local entry = { thread = thread, at = at, place = #self + 1 }
   rise(self, entry.place, entry)
   return entry
 end
 
 --- Take `entry` out, unless it is out already.
-function Sleepers:remove(entry)
+function Timers:remove(entry)
   local i, last = entry.place, self[#self]
   if not i then
     return
@@ -65,12 +65,12 @@ function Sleepers:remove(entry)
 end
 
 --- When the next one is to be woken; nil if no coroutine sleeps.
-function Sleepers:next_at()
+function Timers:next_at()
   return self[1] and self[1].at
 end
 
 --- Take out the next one whose time has come by `now`.
-function Sleepers:due(now)
+function Timers:due(now)
   local entry = self[1]
   if entry and entry.at <= now then
     self:remove(entry)

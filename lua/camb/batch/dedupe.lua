@@ -1,7 +1,8 @@
 --- Files of the same content, which one upload is enough for.  Which files were
 --- sent is remembered here, or by a store.  Without one, a file is read whole
---- only where another one has its size and a piece of it.
+--- only if another one has the same size and the same piece.
 
+local advice = require "camb.advice"
 local core = require "camb.core"
 local failure = require "camb.failure"
 local hash = require "camb.batch.hash"
@@ -30,17 +31,16 @@ function dedupe.outcome(job, same)
     return "parked"
   end
   return nil, failure.make({ kind = "unknown_outcome", step = "submit",
-    path = job.checked.path,
-    message = ('the same content was sent as "%s" with an unknown outcome: a '
-      .. "task may exist and be charged; look at the dashboard before you "
-      .. "send it again"):format(same.source) })
+    path = job.origin.path,
+    message = ('the same content was sent as "%s" with an unknown outcome: %s')
+      :format(same.source, advice.on("doubt")) })
 end
 
 --- What is remembered without a store.
 function dedupe.new(client)
   return setmetatable({
     client = client,
-    turn = semaphore.new(client, 1), -- of those who look for theirs
+    turn = semaphore.new(client, 1), -- of the jobs that look for theirs
     pieces = {},   -- by a piece: how many files have it, and the only one
     contents = {}, -- by SHA-256 and options: the file, where its piece has
     -- come more than once
@@ -74,7 +74,7 @@ local function remember(self, known)
   self.order[self.at] = known
 end
 
--- It is known what was sent, or the file is what it was then.
+-- What was sent is known, or the file has not changed since.
 local function is_as_sent(known)
   if known.sum then
     return true
@@ -120,14 +120,15 @@ function Dedupe:find(job)
   if not self.turn:acquire() then
     return nil
   end
-  local known = { path = job.checked.path, size = job.size, mtime = job.mtime,
+  local known = { path = job.origin.path, size = job.size, mtime = job.mtime,
     source = job.source, options_text = job.options_text or "" }
   known.piece = hash.of_piece(known.path, known.size)
-  if job.temporary_path then -- it is gone once it was sent
+  if job.fetched then -- it is gone once it was sent
     known.sum = hash.of_file(self.client, known.path)
   end
   local same = known.piece and find(self, known)
   if same then
+    job.sent_sha256 = known.sum
     forget(self, known)
   elseif known.piece then
     remember(self, known)
@@ -146,7 +147,7 @@ function Dedupe:settle(job, err)
   if not known then
     return
   elseif known.content and sum and known.content:sub(1, #sum) ~= sum then
-    forget(self, known) -- it is not what it was when it was compared
+    forget(self, known) -- it has changed since it was compared
   end
   known.sum = sum or known.sum
   known.task_id = job.task_id

@@ -1,19 +1,22 @@
 --- The sources of a batch become rows of its store: a list at once, what an
 --- iterator gives as it is needed.  Those that have ended before are reported.
 
+local advice = require "camb.advice"
 local core = require "camb.core"
 local failure = require "camb.failure"
+local job = require "camb.batch.job"
 local names = require "camb.batch.names"
 local recordings = require "camb.batch.recordings"
 local scheduler = require "camb.async.scheduler"
 local source = require "camb.source"
 local sources = require "camb.batch.sources"
 local store = require "camb.store"
-local words = require "camb.words"
 
 local enlist = {}
 
 local CHUNK = 100
+-- Seconds between two looks at sources that had none to give.
+local IDLE = 0.2
 
 -- A job that is new, as the store takes it.
 local function new_row(run, entry)
@@ -27,15 +30,17 @@ local function new_row(run, entry)
     key = entry.key,
     source = path,
     name = entry.name,
-    output_dir = names.absolute(entry.folder),
+    output_dir = source.is_s3(entry.folder) and entry.folder
+      or names.absolute(entry.folder),
     options = sources.sent_text(entry, run.options),
     size = is_file and size or nil,
     mtime = is_file and mtime or nil,
     ctime = is_file and ctime or nil,
+    priority = run.options.priority,
   }
 end
 
--- A source that no job can be made of is an item all the same.
+-- A source that cannot become a job is still an item.
 local function refuse(run, entry, err)
   if run.places:acquire() then
     run:push({ index = entry.index, source = entry.label, error = err })
@@ -47,18 +52,19 @@ local function expect(journal, key, entry)
   journal.labels[key] = entry.label ~= key and entry.label or nil
 end
 
+-- The next rows, and whether more may follow although there are none now.
 local function chunk_of(run, journal)
   local rows, entries = {}, {}
   while #rows < CHUNK and not run.closed do
     local entry = run:next_entry()
     if not entry then
-      break
+      return rows, entries, entry == false
     end
     if entry.key and journal.known[entry.key] then
       entry.problem = { kind = "file", path = entry.label,
         message = ('"%s" is in the batch twice, and its first job is under '
           .. "way: %s"):format(
-          entry.label, words.advice("names")) }
+          entry.label, advice.on("names")) }
     end
     local row = not entry.problem and new_row(run, entry)
     local err = row and journal.store:problem(row)
@@ -73,19 +79,7 @@ local function chunk_of(run, journal)
   return rows, entries
 end
 
-local function is_there(path, size)
-  local kind, found = core.stat(path)
-  return kind == "file" and (size == nil or found == size)
-end
-
--- A stem that somebody has edited is theirs now, unless they said otherwise.
-local function are_there(run, row)
-  local overwrite = run.options.overwrite
-  return is_there(row.foreground, overwrite and row.foreground_size or nil)
-    and is_there(row.background, overwrite and row.background_size or nil)
-end
-
-local function skip(run, journal, row)
+local function skip(run, journal, row, kept)
   if not run.places:acquire() then
     return
   end
@@ -93,10 +87,7 @@ local function skip(run, journal, row)
   run:push({
     index = index,
     source = label,
-    stems = row.state == "downloaded" and { foreground = row.foreground,
-      foreground_sha256 = row.foreground_sha256, background = row.background,
-      background_sha256 = row.background_sha256, task_id = row.task_id,
-      run_id = row.run_id } or nil,
+    stems = kept,
     error = row.state ~= "downloaded" and store.error_of(row) or nil,
     task_id = row.task_id,
     run_id = row.run_id,
@@ -107,17 +98,29 @@ end
 local ENDED = { failed = true, unknown_outcome = true }
 
 local function report(run, journal, row)
-  if row.state == "downloaded" and not are_there(run, row) then
-    row.state = "finished" -- it is paid for: only the stems are fetched
-    journal:revive(row)
-  elseif row.state == "downloaded" or ENDED[row.state] and row.owner == nil then
+  local options = run.options
+  if ENDED[row.state] and row.owner == nil then
     skip(run, journal, row)
+  elseif row.state == "downloaded" then
+    local place = job.new(run, { name = row.name, output_dir = row.output_dir,
+      origin = { path = row.source } }):place()
+    local kept, is_all = recordings.kept(options, row, run.client, place)
+    if is_all then
+      local stems = { task_id = row.task_id, run_id = row.run_id }
+      recordings.complete(options, stems, kept)
+      skip(run, journal, row, stems)
+    else -- it is paid for: only the stems are fetched
+      row.state = "finished"
+      journal:revive(row, kept, recordings.convertible(options, row, kept,
+        place))
+    end
   end
 end
 
--- What had ended before and is as it was is not done again.
+-- A job that had ended and is unchanged is not repeated.
 local function report_ended(run, journal, keys)
-  local rows = #keys > 0 and journal:ask(function(jobs)
+  local rows = #keys > 0 and not run.options.add_only
+    and journal:ask(function(jobs)
     return jobs:get_all(keys)
   end) or {}
   for _, key in ipairs(keys) do
@@ -148,8 +151,7 @@ local function add(journal, rows)
   end)
 end
 
--- Find out which job the file is that `now` describes; false when that cannot
--- be had.
+-- Find the job of the file that `now` describes; false if the store fails.
 local function identify(run, journal, row, now, entry)
   local base = now.key
   local key, is_changed = recordings.find(run, journal, row, now)
@@ -166,7 +168,11 @@ end
 -- Add the next sources; the keys of those that may have been there before, nil
 -- at the end.
 local function add_some(run, journal)
-  local rows, entries = chunk_of(run, journal)
+  local rows, entries, is_idle = chunk_of(run, journal)
+  if #rows == 0 and is_idle then
+    scheduler.sleep_for(run.client, IDLE)
+    return not run.closed and {} or nil
+  end
   local added = #rows > 0 and add(journal, rows)
   if not added or run.closed then
     return nil

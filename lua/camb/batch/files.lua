@@ -1,8 +1,8 @@
 --- Files by a pattern of the shell ("*", "?", "[…]", and "**" for any depth of
 --- folders), or all recordings below a folder; in the order of their names.
 
-local ascii = require "camb.ascii"
 local core = require "camb.core"
+local text = require "camb.text"
 
 local files = {}
 
@@ -11,8 +11,23 @@ local files = {}
 ---@return boolean
 function files.is_recording(name)
   local extension = name:match("^.*%.(%w+)$")
-  local _, is_recording = core.named(ascii.lower(extension or ""))
+  local _, is_recording = core.named(text.lower(extension or ""))
   return is_recording == true
+end
+
+-- Other recordings, which `convert` makes FLAC of.
+local OTHERS = {}
+for extension in ("aif aiff aifc ogg oga opus wma caf mkv mka mov webm avi "
+  .. "m4b m4v mpg mpeg ts flv 3gp amr au snd wv ape tta ac3 eac3 dts mp2 wmv "
+  .. "mpc"):gmatch("%S+") do
+  OTHERS[extension] = true
+end
+
+--- True when the name ends like a recording that the service does not take.
+---@param name string
+---@return boolean
+function files.is_other(name)
+  return OTHERS[text.lower(name:match("^.*%.(%w+)$") or "")] == true
 end
 
 local function join(folder, name)
@@ -22,8 +37,8 @@ local function join(folder, name)
   return folder .. "/" .. name
 end
 
--- What cannot be listed is no folder, or told: a folder is none that is passed
--- in silence.
+-- A folder that cannot be listed is reported; anything else that cannot be is
+-- not a folder.
 local function list(folder, found, is_one)
   local names, more = core.list_folder(folder == "" and "." or folder)
   if names then
@@ -35,8 +50,8 @@ local function list(folder, found, is_one)
   return {}, {}
 end
 
--- A name that a folder holds, and of which no more can be found out, is a file
--- all the same: the batch says what is wrong with it.
+-- A listed name of unknown kind counts as a file: the batch then reports what
+-- is wrong with it.
 local function add_file(path, found, is_listed)
   local kind = core.stat(path)
   if kind == "file" or (kind == nil and is_listed) then
@@ -88,15 +103,15 @@ function walk(path, segments, at, found, names)
   end
 end
 
-local function split(pattern)
+local function split(pattern, root)
   local segments = {}
-  for segment in pattern:gmatch("[^/]+") do
+  for segment in pattern:sub(#root + 1):gmatch("[^/]+") do
     segments[#segments + 1] = segment
   end
   return segments
 end
 
--- The folder that every path of the pattern is below of.
+-- The folder above every path of the pattern.
 local function fixed_part(root, segments)
   local folder = root
   for i = 1, #segments - 1 do
@@ -108,13 +123,15 @@ local function fixed_part(root, segments)
   return folder
 end
 
-local function recordings_below(folder)
+local function recordings_below(folder, with_others)
   local found = { unlisted = {} }
   walk_deep(folder, { "**", "*" }, 1, found)
-  local kept = { unlisted = found.unlisted }
+  local kept = { unlisted = found.unlisted, others = {} }
   for _, path in ipairs(found) do
-    if files.is_recording(path) then
+    if files.is_recording(path) or with_others and files.is_other(path) then
       kept[#kept + 1] = path
+    elseif files.is_other(path) then
+      table.insert(kept.others, path)
     end
   end
   return kept
@@ -123,17 +140,20 @@ end
 --- The paths that `pattern` stands for: a file, a folder (the recordings below
 --- it) or a pattern; and the folder that they are relative to.
 ---@param pattern string
----@return string[] paths # and in `unlisted` the fields of errors of folders
+---@param with_others boolean? # also what the service does not take
+---@return string[] paths # and in `unlisted` the fields of errors of folders,
+---  in `others` a folder's recordings that the service does not take
 ---@return string base
-function files.find(pattern)
+function files.find(pattern, with_others)
   local kind = core.stat(pattern)
   if kind == "folder" then
-    return recordings_below((pattern:gsub("(.)/+$", "%1"))), pattern
+    return recordings_below((pattern:gsub("(.)/+$", "%1")), with_others),
+      pattern
   elseif kind then
     return { pattern, unlisted = {} }, pattern:match("^(.*/)") or ""
   end
-  local root = pattern:match("^/+") and "/" or ""
-  local segments = split(pattern)
+  local root = core.root(pattern)
+  local segments = split(pattern, root)
   local found = { unlisted = {} }
   walk(root, segments, 1, found)
   return found, fixed_part(root, segments)

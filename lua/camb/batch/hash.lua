@@ -1,4 +1,4 @@
---- SHA-256 of a file, in pieces between which other jobs have the time.
+--- SHA-256 of a file, in pieces between which other jobs run.
 
 local core = require "camb.core"
 local scheduler = require "camb.async.scheduler"
@@ -10,7 +10,7 @@ local hash = {}
 local SAMPLE = 2048
 
 --- The digits of a sum over the size and a piece from the middle of a file of
---- `size` bytes: where these differ, the files do.  nil when it cannot be read.
+--- `size` bytes: if these differ, the files do.  nil when it cannot be read.
 ---@param path string
 ---@param size integer
 ---@return string? digits

@@ -1,96 +1,90 @@
---- A job of a batch: one coroutine takes a source to its stems, or on from
---- where an earlier run has left it.  Before each step the journal records what
---- follows from the one before.
+--- A job of a batch: one coroutine takes a source to its stems, or resumes
+--- where an earlier run stopped.  Its steps are those of a single call
+--- (camb.separation), in the same order; each waits here for its place, and the
+--- journal records its outcome before the next one begins.
 
 local Operation = require "camb.operation"
+local Separation = require "camb.separation"
 local client_journal = require "camb.journal"
+local audio = require "camb.batch.audio"
 local core = require "camb.core"
+local delivery = require "camb.batch.delivery"
 local download = require "camb.download"
 local failure = require "camb.failure"
 local fetch = require "camb.fetch"
 local inbox = require "camb.async.inbox"
+local names = require "camb.batch.names"
 local recordings = require "camb.batch.recordings"
-local result = require "camb.result"
 local scheduler = require "camb.async.scheduler"
 local source = require "camb.source"
-local submit = require "camb.submit"
-local wait = require "camb.wait"
-local words = require "camb.words"
 local written = require "camb.batch.written"
 
----@class camb.BatchJob: camb.Operation
-local Job = setmetatable({}, { __index = Operation })
+---@class camb.BatchJob: camb.Separation
+---@field is_lost boolean?   # another worker has it now
+---@field is_told boolean?   # its task id was written to standard error
+---@field keeps_row boolean? # however it ends
+---@field is_left boolean?   # a limit kept it from being sent
+---@field original string?   # path of what was converted
+---@field takes_name boolean? # its stems are called as the host of its URL says
+---@field duration number?   # seconds, if it was looked at
+---@field is_put_off boolean? # it is tried again later
+---@field is_archived boolean? # its row does not change any more
+---@field kept table?       # of recordings.kept: it was done before
+---@field convertible table? # of recordings.convertible
+local Job = setmetatable({}, { __index = Separation })
 Job.__index = Job
 
 local job = {}
 
--- With a store the host of a stem may be away for ever: only the deadline ends
--- that.  For one that is there and has no stem this many seconds are enough.
+-- With a store the host of a stem may be unreachable for any time: only the
+-- deadline ends that.  A host that answers without a stem gets this many
+-- seconds.
 local PATIENCE = 600
--- Seconds between two looks at parts that somebody else is writing.
+-- Seconds between two checks of parts that another process is writing.
 local BUSY = 1
-
---- What all jobs of `run` have in common, which is their metatable.
----@param run camb.BatchRun
----@return table
-function job.common(run)
-  local options = run.options
-  local common = setmetatable({
-    client = run.client,
-    run = run,
-    options = options,
-    on_event = options.on_event,
-    has_listener = Operation.has_listener(run.client, options),
-    overwrite = options.overwrite,
-    hash = options.store ~= nil,
-    hash_source = options.dedupe,
-  }, Job)
-  common:be_patient(options)
-  if options.store then
-    common.patience = math.max(common.patience, PATIENCE)
-    common.endless = true
-  end
-  common.__index = common
-  return common
-end
+-- Seconds between a failure of a job and its next attempt; each is twice the
+-- one before.
+local FIRST_PAUSE, LONGEST_PAUSE = 5, 600
 
 --- A job of `run`; nothing happens before `begin`.
 ---@param run camb.BatchRun
----@param given table # the first fields of these
+---@param given table # the fields of these that are known
 ---@return camb.BatchJob
 function job.new(run, given)
   return setmetatable({
+    run = run,
+    client = run.client,
+    has_listener = run.has_listener,
+    opened = false,            -- see Operation.new
+    options = given.options or run.options,
+    options_text = given.options_text, -- what is sent with the file
     index = given.index,       -- among the sources of this run
     source = given.source,     -- what people call it
-    checked = given.checked,   -- of source.check
+    origin = given.origin,     -- of source.check
     problem = given.problem,   -- why no job can be made of the source
     name = given.name,         -- of the stems, in output_dir
     output_dir = given.output_dir,
-    options = given.options,   -- nil: the batch's
-    options_text = given.options_text, -- what is sent with the file
     key = given.key,           -- in the store
     state = given.state,       -- there; nil: it is new
     was = given.was,           -- the file, when it became a job: size, mtime
     is_changed = given.is_changed, -- another recording than it was then
-    is_apart = given.is_apart, -- goes on without its row
+    is_apart = given.is_apart, -- it continues without its row
     task_id = given.task_id,
     run_id = given.run_id,
+    attempts = given.attempts, -- how often it was put off before
     error = given.error,       -- how it has ended
-    stems = nil,
-    -- the file that is sent
-    size = nil, mtime = nil, ctime = nil, sha256 = nil, temporary_path = nil,
+    stems = given.stems,       -- that an earlier attempt has fetched
+    -- room for what comes; all are 32 at most, for which Lua takes half of what
+    -- it takes for 33
+    size = nil, mtime = nil, ctime = nil, sha256 = nil, -- of what is sent
     known = nil,               -- of the dedupe without a store
-    deadline = nil,
-    inbox = nil, opened = nil, claim_path = nil, parts = nil, -- an operation's
-    is_uploading = nil,        -- it holds a place of these
-    is_pending = nil,
-    is_lost = nil,             -- another worker has it now
-    keeps_row = nil,           -- however it ends
-  }, run.common)
+    noted = nil,               -- by a run without a store
+    overwrite = nil,           -- whatever the options say
+    is_pending = nil, is_uploading = nil, -- it holds a place of these
+  }, Job)
 end
 
--- A listener that raises ends the batch; the error comes out where it is
--- iterated over.
+-- A listener that raises ends the batch; the iteration re-raises the error.
 function Job:tell(listener, event)
   local run = self.run
   if listener and not run.problem then
@@ -125,17 +119,69 @@ local function leave_places(self)
   end
 end
 
--- Where the stems of an earlier recording of its path are in the way, and are
--- as camb wrote them, the new ones replace them.
+-- The folder of stems in `folder`, if there is one, that mirrors the one in
+-- output_dir.
+local function folder_of(self, folder)
+  if not folder then
+    return nil
+  end
+  local all = names.absolute(self.options.output_dir)
+  local own = names.absolute(self.output_dir)
+  return (self.options.store and names.absolute(folder) or folder)
+    .. (own:sub(1, #all + 1) == all .. "/" and own:sub(#all + 1) or "")
+end
+
+-- The only stem to fetch, if it is one.
+local function only(self)
+  local missing
+  for _, stem in ipairs(self.kept and download.stems(self.options) or {}) do
+    if not self.kept[stem] then
+      if missing then
+        return nil
+      end
+      missing = stem
+    end
+  end
+  return missing or self.options.only
+end
+
+--- Where the stems go, as a download has it.
+function Job:place()
+  local options = self.options
+  local pattern = options.stem_name
+  return { output_dir = delivery.folder(self),
+    hash = options.store ~= nil or options.confirm ~= nil,
+    overwrite = self.overwrite or options.overwrite, only = only(self),
+    format = options.format,
+    foreground_dir = folder_of(self, options.foreground_dir),
+    background_dir = folder_of(self, options.background_dir),
+    stem_name = pattern, values = pattern and require("camb.layout").values(
+      self.name, self.original or not self.fetched and self.origin.path
+      or nil) }
+end
+
+-- If the stems of an earlier recording of this path are in the way, unchanged
+-- since camb wrote them, the new ones replace them.
 local function reserve(self)
-  local path = self.checked.path
-  local ok, err = download.reserve(self, self, self.name, path)
+  local path = self.origin.path
+  local function try()
+    local ok, err = download.reserve(self, self:place(), self.name, path)
+    if ok then
+      ok, err = delivery.reserve(self)
+    end
+    return ok, err
+  end
+  local ok, err = delivery.make_room(self)
+  if ok then
+    ok, err = try()
+  end
   if not ok and err.path and recordings.may_replace(self.run, self) then
+    self:let_go_parts()
     self.overwrite = true
-    ok, err = download.reserve(self, self, self.name, path)
+    ok, err = try()
   end
   if self.options.store then
-    self:let_go_parts() -- who may write them is the store's to say
+    self:let_go_parts() -- the store decides which worker writes them
   end
   return ok, err
 end
@@ -143,8 +189,8 @@ end
 -- A look at the file, as far as the batch needs one: its size and its age.  One
 -- that changes while the batch runs may be half written.
 local function look_at(self)
-  local path = self.checked.path
-  if not path or source.is_url(path) or self.temporary_path then
+  local path = self.origin.path
+  if not path or source.is_url(path) or self.fetched then
     return true
   end
   local kind, size, mtime, ctime = core.stat(path)
@@ -167,35 +213,58 @@ local function look_at(self)
   return true
 end
 
--- A source that is a URL is brought here: nothing is sent meanwhile, and a kill
--- leaves nothing unknown.
+-- Fetch a source that is a URL: nothing is sent meanwhile, and a kill leaves
+-- nothing unknown.
 local function fetch_source(self)
-  local fetched, err = fetch.run(self, self.checked)
+  local fetched, err = fetch.run(self, self.origin)
   if not fetched then
     return nil, err
   end
-  self.checked = fetched
+  self.origin = fetched
   self.size = select(2, core.stat(fetched.path))
   return true
 end
 
--- Everything that can be found wrong is found before money is spent.
-local function prepare(self)
-  if self.problem then
+-- The host of the source has said what it is called.
+local function rename(self)
+  local name = source.stem_name(self.origin)
+  if name == self.name then
+    return true
+  end
+  self:let_go_parts()
+  self.name = name
+  return reserve(self)
+end
+
+--- Every mistake that can be found is found before money is spent.
+function Job:prepare()
+  if self.run.is_spent then
+    self.is_left = true
+    return nil
+  elseif self.problem then
     return self:fail(self.problem)
   end
   local ok, err = reserve(self)
   if ok then
     ok, err = look_at(self)
   end
-  if ok and source.is_url(self.checked.path) then
+  if ok and source.is_url(self.origin.path) then
     ok, err = fetch_source(self)
+    if ok and self.takes_name then
+      ok, err = rename(self)
+    end
+  end
+  if ok then
+    ok, err = audio.probe(self)
+  end
+  if ok then
+    ok, err = audio.convert(self)
   end
   return ok, err
 end
 
--- What has the content of this job is on its way up: wait for the end of that,
--- with no place.
+-- A file with the content of this job is being uploaded: wait for its end,
+-- without a place.
 local function wait_for_upload(self)
   leave_places(self)
   if not self.run.uploaded:wait() or not take_places(self) then
@@ -204,122 +273,246 @@ local function wait_for_upload(self)
   return look_at(self)
 end
 
--- Send the source once that is recorded, unless its content was sent before.
-local function upload(self)
+-- The service is out of order: wait without a place until it may be tried.
+local function pass_breaker(self)
+  local breaker = self.run.breaker
+  if not breaker:is_open() then
+    return true
+  end
+  leave_places(self)
+  local ok, err = breaker:pass(self)
+  if not ok and err then
+    self.keeps_row = self.options.store ~= nil and err == breaker.given_up
+    return self:fail({ kind = err.kind, step = "submit", message = err.message,
+      http_status = err.http_status, retryable = err.retryable })
+  elseif not ok or not take_places(self) then
+    return self:fail_cancelled("submit")
+  end
+  return look_at(self)
+end
+
+-- What the journal says of an upload that is about to begin, once no other job
+-- sends the same content.
+local function record_upload(self)
   local run = self.run
-  local recorded, err = run.journal:record(self, "submitting")
+  local recorded, err = run.journal:submitting(self)
   while recorded == "parked" do
     recorded, err = wait_for_upload(self)
     if recorded then
-      recorded, err = run.journal:record(self, "submitting")
+      recorded, err = run.journal:submitting(self)
     end
   end
-  if not recorded or recorded == "adopted" then
-    leave_upload(self)
-    self:forget_source()
-    return recorded, err
-  end
-  local reply
-  reply, err = submit.run(self, self.checked, self.options)
-  self:forget_source()
-  leave_upload(self)
-  run.journal:settle(self, err)
-  run.uploaded:notify()
-  if not reply then
-    return nil, err
-  end
-  return run.journal:record(self, "submitted")
+  return recorded, err
 end
 
-local function wait_for_task(self)
-  local ended, err = wait.run(self, self.options)
+-- Send it; false: it was refused, because of the service and not of the job.
+local function send(self)
+  local run, sha256 = self.run, self.sha256
+  if self.original then
+    self.sha256 = nil -- of the original, whose bytes are not those uploaded
+  end
+  run.breaker.under_way = run.breaker.under_way + 1
+  local reply, err = Separation.upload(self)
+  run.breaker.under_way = run.breaker.under_way - 1
+  self.sha256 = sha256
+  run.journal:settle(self, err)
+  local is_kept = not reply and run.breaker:failed(self, err)
+    and run.journal:unsent(self)
+  if not is_kept then
+    if not self.options.format then -- its tags are for the stems
+      self:forget_source()
+    end
+    leave_upload(self)
+  end
+  run.uploaded:notify()
+  if not reply and not err.task_id and err.kind ~= "unknown_outcome" then
+    run:not_sent(self)
+  end
+  if is_kept then
+    return false
+  elseif not reply then
+    return nil, err
+  end
+  run.breaker:accepted()
+  return run.journal:submitted(self)
+end
+
+-- One attempt; false: it was not sent, and may be tried again.
+local function try_upload(self)
+  local run = self.run
+  if not run:may_send(self) then
+    self.is_left = true
+    return nil
+  end
+  local recorded, err = record_upload(self)
+  if recorded == "spent" then
+    run:not_sent(self)
+    self.is_left = run.is_spent
+    if self.is_left then
+      return nil
+    end
+    return false
+  elseif not recorded or recorded == "adopted" then
+    if recorded then
+      client_journal.share(self)
+      self:emit("resumed")
+    end
+    self:forget_source()
+    run:not_sent(self)
+    return recorded, err
+  end
+  return send(self)
+end
+
+--- Send the source once that is recorded, unless its content was sent before.
+--- What is refused because of the service and not of the job is sent later.
+function Job:upload()
+  local run = self.run
+  local ok, err
+  repeat
+    ok, err = pass_breaker(self)
+    if run.is_draining then
+      self.is_lost = true -- its row stays as it was
+    end
+    if ok and not self:is_over() then
+      run.sending = run.sending + 1
+      ok, err = try_upload(self)
+      run.sending = run.sending - 1
+    end
+  until ok ~= false
+  run.breaker:leave(self)
+  return ok, err
+end
+
+-- Ask for what is paid for, also where the key or the account is refused for a
+-- while.  If that lasts, the job stays in its store as it is.
+local function persist(self, ask)
+  local breaker = self.run.breaker
+  local answer, err = ask(self)
+  while not answer and breaker:is_refusal(err) do
+    if not breaker:wait_out(self, err) then
+      self.keeps_row = self.options.store ~= nil
+      break
+    end
+    answer, err = ask(self)
+  end
+  breaker:heard(self, answer ~= nil)
+  return answer, err
+end
+
+--- Wait until the task ends.
+function Job:wait_for_task()
+  leave_upload(self)
+  if self:is_over() then
+    return self:fail_cancelled("poll")
+  end
+  local ended, err = persist(self, Separation.wait_for_task)
   leave_places(self)
   if not ended then
     return nil, err
   end
-  -- what is found under the stems' names from now on is known to be ours
-  return self.run.journal:record(self, "finished")
+  -- any file under the stems' names is camb's from now on
+  return self.run.journal:finished(self)
 end
 
--- The URLs, in one request with those of others; singly where that fails.
-local function ask(self)
+--- The URLs, in one request with those of other jobs; singly if that fails.
+function Job:find_urls()
+  leave_places(self)
   local note = { run_id = self.run_id, deadline = self.deadline, urls = nil }
-  if not self.run.results:join(note) then
+  if self:is_over() or not self.run.results:join(note) then
     return self:fail_cancelled("result")
   elseif note.urls then
     return note.urls
   end
-  return result.one(self)
+  return persist(self, Separation.find_urls)
 end
 
 -- With a store the parts are opened only now; another worker that had the job
 -- may take a while to notice that it has lost it.
-local function hold(self)
+local function hold(self, place)
   if self.parts then
     return true
   end
   local run = self.run
-  local ok, err = download.hold(self, self, self.name)
+  local ok, err = download.hold(self, place, self.name)
   while not ok and err.is_busy and run.options.store and not self:is_over()
     and not (self.deadline and core.now() > self.deadline)
     and scheduler.sleep_for(run.client, BUSY) and not self:is_over()
   do
-    ok, err = download.hold(self, self, self.name)
+    ok, err = download.hold(self, place, self.name)
   end
   return ok, err
 end
 
-local function fetch_stems(self, urls)
+-- The stems have come: what is to be done with them?
+local function deliver(self, stems, err)
+  if stems and not self:is_over() then
+    recordings.complete(self.options, stems, self.kept or {})
+    stems, err = delivery.run(self, stems)
+  end
+  return stems, err
+end
+
+--- From wherever the job is to its stems, and what is to become of them.
+function Job:separate()
+  local stems, err = delivery.recorded(self), nil
+  if not stems then
+    stems, err = Separation.separate(self)
+  end
+  return deliver(self, stems, err)
+end
+
+-- A place for a download; none for a job that was lost while it waited.
+local function take_download(self)
+  local downloads = self.run.downloads
+  local has_place = downloads:acquire()
+  if has_place and self:is_over() then
+    downloads:release()
+    return false
+  end
+  return has_place
+end
+
+--- The stems that `urls` lead to.
+function Job:fetch_stems(urls)
   local run = self.run
-  if not run.downloads:acquire() or self:is_over() then
+  if not take_download(self) then
     return self:fail_cancelled("download")
   end
-  local stems
-  local ok, err = hold(self)
+  local place, stems = self:place(), nil
+  local ok, err = delivery.make_room(self)
   if ok then
-    stems, err = download.run(self, urls, self, function()
-      return result.one(self)
-    end)
+    ok, err = hold(self, place)
+  end
+  if ok then
+    stems, err = download.run(self, urls, place)
   end
   run.downloads:release()
   return stems, err
 end
 
---- From the source to its stems, from wherever the job is.
-local function separate(self)
-  local ok, err = true, nil
-  if not self.task_id then
-    ok, err = prepare(self)
-    if ok then
-      ok, err = upload(self)
-    end
-  elseif recordings.may_replace(self.run, self) then
-    self.overwrite = true
+-- The stems that are there in another format.
+local function convert_stems(self)
+  local run, place = self.run, self:place()
+  if not take_download(self) then
+    return self:fail_cancelled("download")
   end
-  if self:is_over() then
-    return self:fail_cancelled("poll")
-  end
-  leave_upload(self)
-  if ok and not self.run_id then
-    ok, err = wait_for_task(self)
-  end
-  leave_places(self)
-  local urls
+  place.keeps_source = true
+  local stems = { task_id = self.task_id, run_id = self.run_id }
+  recordings.complete({}, stems, self.convertible)
+  local ok, err = hold(self, place)
   if ok then
-    urls, err = ask(self)
+    ok, err = require("camb.layout").arrange(self, place, stems)
   end
-  if not urls then
-    return nil, err
-  end
-  return fetch_stems(self, urls)
+  run.downloads:release()
+  return ok and stems, err
 end
 
--- Remove what a process that was killed has left of a job that is not going to
--- come to its stems: opening it takes it from nobody who still writes, and
--- closing it removes it.
+-- Remove the parts that a killed process left of a job that will not get its
+-- stems: a part that is being written cannot be opened, and closing removes it.
 local function remove_parts(self)
   for _, stem in ipairs({ "foreground", "background" }) do
-    local base = ("%s/%s.%s"):format(self.output_dir, self.name, stem)
+    local base = download.base(self:place(), self.name, stem)
     local part = core.stat(base .. ".part") and core.part(base)
     if part then
       part:close()
@@ -331,32 +524,65 @@ local function succeed(self, stems)
   self.stems = stems
   client_journal.finish(self, true)
   self:emit_finished(stems)
-  self.run.journal:record(self, "downloaded")
+  self.run.journal:downloaded(self)
+end
+
+-- A transient failure that costs nothing to retry does not end a job with
+-- attempts left.
+local function put_off(self, err)
+  local options, attempts = self.options, (self.attempts or 0) + 1
+  if not self.key or not err.retryable or err.task_ended or self.is_apart
+    or attempts >= options.attempts or err.kind == "cancelled"
+    or self.run.journal.store_error
+  then
+    return false
+  end
+  self.pause = math.max(err.retry_after or 0, math.min(LONGEST_PAUSE,
+    FIRST_PAUSE * 2 ^ (attempts - 1)))
+  self.is_put_off = true
+  self:emit("retrying", { step = err.step, reason = err.message,
+    next_in = self.pause })
+  self.run.journal:put_off(self)
+  return true
 end
 
 local function give_up(self, err)
   self.error = err
-  if self.keeps_row then
+  if self.keeps_row or put_off(self, err) then
     return
   elseif self.state then
     remove_parts(self)
   end
-  if err.task_id and not self.options.store then
-    err.retryable = false -- the same call would pay again
-    err.message = err.message .. (self.run_id and words.fetch(self) or "")
+  if not self.options.store and err.kind ~= "hook" then
+    self:explain(err)
   end
   client_journal.finish(self, false, err)
   self:emit("failed", { error = err })
-  self.run.journal:record(self, "failed")
+  self.run.journal:failed(self)
 end
 
 local function conclude(self, stems, err)
   self.inbox:close()
   leave_places(self)
-  if stems and not self:is_over() then
+  if self.is_left then
+    if self.state then
+      self.run.journal:release(self)
+    end
+  elseif stems and not self:is_over() then
     succeed(self, stems)
   elseif not self:is_over() then
     give_up(self, err)
+  end
+end
+
+-- It was paid for before.
+local function resume(self)
+  if self.noted then
+    client_journal.share(self)
+  end
+  self:emit("resumed")
+  if recordings.may_replace(self.run, self) then
+    self.overwrite = true
   end
 end
 
@@ -364,9 +590,14 @@ local function live(_, self)
   if self.state == "unknown_outcome" then -- told once, as it is
     leave_places(self)
     remove_parts(self)
-    self.run.journal:record(self, "release")
+    self.run.journal:release(self)
+  elseif self.convertible then
+    conclude(self, deliver(self, convert_stems(self)))
   else
-    conclude(self, separate(self))
+    if self.task_id then
+      resume(self)
+    end
+    conclude(self, self:separate())
   end
   self:let_go()
   self.run:remove(self)
@@ -377,11 +608,26 @@ function Job:begin()
   local run = self.run
   self.is_pending, self.is_uploading = true, true
   self.deadline = run.options.deadline and core.now() + run.options.deadline
+  self:be_patient(run.options)
   self.inbox = inbox.new(run.client)
   run:spawn(live, self)
 end
 
---- True where nothing more is done or said about the job here.
+--- With a store, a paid task is waited for until the deadline.
+function Job:be_patient(options)
+  Operation.be_patient(self, options)
+  if options.store then
+    self.patience = math.max(self.patience, PATIENCE)
+    self.endless = true
+  end
+end
+
+function Job:let_go()
+  Separation.let_go(self)
+  delivery.leave_room(self)
+end
+
+--- True if this run neither works on the job nor reports it any more.
 ---@return boolean
 function Job:is_over()
   return self.is_lost or self.run.closed or false
@@ -390,10 +636,11 @@ end
 --- Another worker has the job now.
 function Job:lose()
   self.is_lost = true
+  self.run.journal:expect(self)
   self:cancel()
 end
 
---- Stop its transfers, under the hands of its coroutine.
+--- Stop its transfers, even while its coroutine waits for them.
 function Job:stop()
   self:let_go()
   self.inbox:stop()

@@ -1,19 +1,22 @@
 --- The journal of a batch with a store: it records each state of a job before
---- what follows from it begins.  What several jobs have to write at once is one
+--- what follows from it begins.  Jobs that write at the same time share one
 --- transaction, which the first of them makes for all.
 ---
---- A store that stays away for longer than there is patience, or is removed, is
---- abandoned: nothing more is sent, what is paid for goes on to its stems, its
---- task ids go to standard error, and at the end all is written if it can be.
+--- A store that is unreachable for longer than `store_timeout`, or is removed,
+--- is abandoned: nothing more is sent, paid tasks still get their stems, their
+--- ids go to standard error, and at the end everything is written if possible.
 
 local Error = require "camb.error"
+local advice = require "camb.advice"
 local claims = require "camb.batch.claims"
+local client_journal = require "camb.journal"
 local core = require "camb.core"
 local dedupe = require "camb.batch.dedupe"
 local enlist = require "camb.batch.enlist"
 local failure = require "camb.failure"
 local gathering = require "camb.async.gathering"
 local hash = require "camb.batch.hash"
+local recordings = require "camb.batch.recordings"
 local scheduler = require "camb.async.scheduler"
 local store = require "camb.store"
 local written = require "camb.batch.written"
@@ -39,30 +42,39 @@ local GATHER = 0.005
 local IDLE = 1
 -- Jobs claimed at a time.
 local MOST_CLAIMED = 32
+-- Requests a second once there is no limit.
+local NO_LIMIT = 1e6
+local SPENT = "the store's limit of jobs or minutes is used up"
 
--- How each state is written: true, or "adopted" or "parked" of a job whose
--- content was sent before; else nil and an error.
-local WRITE = {}
-
--- One that was sent with the content of `job`, or is being sent.
+-- A job with the content of `job` that was sent, or is being sent.
 local function find_same(jobs, job)
-  local same, err = jobs:find_same(job.sha256, job.options_text)
-  if not same or same.key == job.key then -- it was written, and the answer lost
+  local same, err = jobs:find_same(job.sha256, job.options_text,
+    recordings.is_anew(job.key) and { source = job.origin.path,
+      mtime = job.mtime } or nil)
+  if not same or same.key == job.key then -- written, but the reply was lost
     return nil, err
   end
   return { source = same.source, task_id = same.task_id,
     is_unknown = same.state == "unknown_outcome" and not same.task_id }
 end
 
-function WRITE.submitting(jobs, job)
+-- How each state is written: true, or "adopted" or "parked" of a job whose
+-- content was sent before; else nil and an error.
+
+local function write_submitting(jobs, job)
   local same, stem, err
+  if job.noted then -- a run without a store has paid for it
+    local ok, problem = jobs:submitted(job.key, job.noted.task_id)
+    job.task_id = ok and job.noted.task_id or nil
+    return ok and "adopted", problem
+  end
   if job.sha256 and job.options.dedupe then
     same, err = find_same(jobs, job)
   end
   if same then
     local outcome, declined = dedupe.outcome(job, same)
     if outcome == "adopted" then
-      local ok, problem = jobs:submitted(job.key, same.task_id)
+      local ok, problem = jobs:submitted(job.key, same.task_id, job)
       return ok and outcome, problem
     end
     return outcome or "declined", declined
@@ -75,41 +87,82 @@ function WRITE.submitting(jobs, job)
   elseif stem then
     return "declined", failure.make(written.problem(job.source, stem.source))
   end
-  return jobs:submitting(job.key, job)
+  local ok
+  ok, err = jobs:submitting(job.key, job)
+  if not ok then
+    return nil, err
+  end
+  local outcome
+  outcome, err = jobs:may_submit((job.duration or 0) / 60)
+  if outcome ~= nil and outcome ~= true then
+    ok, err = jobs:unsent(job.key)
+    return ok and outcome, err
+  end
+  return outcome, err
 end
 
-function WRITE.submitted(jobs, job)
+local function write_unsent(jobs, job)
+  local ok, err = jobs:give_back((job.duration or 0) / 60)
+  if not ok then
+    return nil, err
+  end
+  return jobs:unsent(job.key)
+end
+
+local function write_submitted(jobs, job)
   return jobs:submitted(job.key, job.task_id)
 end
 
-function WRITE.finished(jobs, job)
+local function write_finished(jobs, job)
   return jobs:finished(job.key, job.run_id)
 end
 
-function WRITE.downloaded(jobs, job)
-  local stems = job.stems
-  return jobs:downloaded(job.key, {
-    foreground = stems.foreground,
-    foreground_size = select(2, core.stat(stems.foreground)),
-    foreground_sha256 = stems.foreground_sha256,
-    background = stems.background,
-    background_size = select(2, core.stat(stems.background)),
-    background_sha256 = stems.background_sha256,
-  })
+local function size_of(path)
+  return path and select(2, core.stat(path)) or nil
 end
 
-function WRITE.failed(jobs, job)
+-- Of a stem that was kept the row says how it was written, edited or not.
+local function stems_of(job)
+  local stems, kept = {}, job.kept or {}
+  recordings.complete({}, stems, job.stems)
+  recordings.complete({}, stems, kept)
+  for _, stem in ipairs({ "foreground", "background" }) do
+    local size = stem .. "_size"
+    stems[size] = job.stems[size] or kept[stem] == stems[stem] and kept[size]
+      or size_of(stems[stem])
+  end
+  return stems
+end
+
+local function write_fetched(jobs, job)
+  return jobs:fetched(job.key, stems_of(job))
+end
+
+local function write_reopened(jobs, job)
+  return jobs:reopened(job.key, stems_of(job))
+end
+
+local function write_downloaded(jobs, job)
+  return jobs:downloaded(job.key, stems_of(job))
+end
+
+local function write_release(jobs, job)
+  return jobs:release(job.key)
+end
+
+local function write_failed(jobs, job)
   if job.error.kind == "cancelled" then
     return jobs:release(job.key)
   end
   return jobs:failed(job.key, job.error)
 end
 
-function WRITE.release(jobs, job)
-  return jobs:release(job.key)
+local function write_put_off(jobs, job)
+  return jobs:put_off(job.key, job.error, job.pause)
 end
 
--- A note is a record (of `job`, which becomes `state`) or a question (`ask`).
+-- A note is a question (`ask`), or a record: `write` says of `job` that it is
+-- `state` now.
 -- One attempt at the transaction for all: nil and why nothing of it holds.
 local function attempt(self, notes)
   return self.store:transact(function(jobs)
@@ -120,14 +173,14 @@ local function attempt(self, notes)
           return nil, note.error
         end
       else
-        note.outcome, note.error = WRITE[note.state](jobs, note.job)
+        note.outcome, note.error = note.write(jobs, note.job)
       end
     end
     return true
   end)
 end
 
--- A note for which there is no store.
+-- A note without a store.
 local function pass(self, note)
   note.outcome, note.error = nil, self.store_error
   if note.state and note.state ~= "submitting" then
@@ -139,7 +192,7 @@ local function pass(self, note)
   end
 end
 
---- Go on without the store.
+--- Continue without the store.
 function Journal:abandon(err)
   if not self.store_error then
     self.store_error = err
@@ -155,7 +208,8 @@ function Journal:abandon(err)
   end
 end
 
--- Write `notes`; what cannot be written is tried again while there is patience.
+-- Write `notes`; what cannot be written is tried again for `store_timeout`
+-- seconds.
 local function write(self, notes)
   local run = self.run
   local give_up = core.now() + run.options.store_timeout
@@ -163,7 +217,7 @@ local function write(self, notes)
     local ok, err = attempt(self, notes)
     if ok or run.closed then
       return
-    elseif err.is_removed or core.now() >= give_up then
+    elseif err.is_removed or err.is_gone or core.now() >= give_up then
       self:abandon(err)
     else
       run:tell_pause(err, PAUSE)
@@ -182,13 +236,26 @@ end
 function journal.new(run)
   local self = setmetatable({
     run = run,
-    unwritten = {},  -- notes since the store was abandoned
+    store = nil,       -- once it is open
+    store_error = nil, -- why it was abandoned
+    unwritten = {},    -- notes since then
+    has_told = nil,    -- of task ids that the store does not have
     claimed = {},
-    added = 0,       -- rows that are in the store by us
-    known = {},      -- the sources' indices by their keys
-    labels = {},     -- what people call them, where that is not the key
-    changed = {},    -- by key: not the recording that the store knew
+    is_claiming = nil, has_new = nil, looked = nil, -- for more of them
+    is_enlisted = nil, -- all sources are in the store
+    is_hungry = nil,   -- there is room for more of them
+    added = 0,         -- rows that are in the store by us
+    known = {},        -- the sources' indices by their keys
+    labels = {},       -- what people call them, if that is not the key
+    changed = {},      -- by key: not the recording that the store knew
+    has_left = nil,    -- jobs that were given up with the service
+    told = nil,        -- when it said that it waits for others
+    generation = 1,    -- of the worker, when jobs were claimed
     renewed = core.now(),
+    short_of = nil,    -- what is left of the minutes, and was too little
+    beginning = nil, ticker = nil, -- its jobs
+    find = client_journal.finder(run.client, true,
+      not run.options.dedupe),
   }, Journal)
   self.commits = gathering.new(run.client, GATHER, function(notes)
     write(self, notes)
@@ -221,8 +288,8 @@ local function open(self)
   local run = self.run
   local give_up = core.now() + run.options.store_timeout
   local jobs, err = open_once(self)
-  while not jobs and err.retryable and core.now() < give_up
-    and not run.closed
+  while not jobs and err.retryable and not err.is_gone
+    and core.now() < give_up and not run.closed
   do
     run:tell_pause(err, PAUSE)
     scheduler.sleep_for(run.client, PAUSE)
@@ -233,8 +300,8 @@ local function open(self)
   return jobs, err
 end
 
--- Jobs that were left in the middle of their upload become unknown; those that
--- are to be begun again do so once, and not when it happens again.
+-- Jobs whose upload was interrupted become unknown; those to be resubmitted are
+-- resubmitted once per run, not each time it happens.
 local function reopen_ended(self)
   local options, jobs = self.run.options, self.store
   if options.resubmit_unknown then
@@ -255,6 +322,54 @@ local function reopen_ended(self)
   return true
 end
 
+-- Too little is left of a limit: who follows waits for a new one.
+local function spend(self)
+  self.short_of = self.store.limits and self.store.limits.minutes or nil
+  if self.run.options.follow then
+    self.run.breaker:halt(SPENT)
+  else
+    self.run.is_spent = true
+  end
+end
+
+-- Each worker makes its share of the requests.
+local function share_rate(self, controls)
+  local run = self.run
+  local rate = controls.requests
+    and controls.requests / math.max(1, controls.workers)
+    or self.rate and (run.options.requests_per_second or NO_LIMIT)
+  if rate and rate ~= self.rate then
+    self.rate = rate
+    run.client.session:limit_rate(rate)
+  end
+end
+
+-- What other workers found out about the service, or people decided.
+local function heed_others(self)
+  local run = self.run
+  local controls = self:ask(function(jobs)
+    return jobs:controls()
+  end)
+  if not controls then
+    return
+  end
+  local pause = controls.pause
+  run.breaker:share(pause and pause.seconds, pause and pause.reason)
+  share_rate(self, controls)
+  run.counts_minutes = controls.minutes ~= nil
+  if controls.minutes and not pcall(require, "camb.audio") then
+    self:abandon(Error.new({ kind = "store", message = "the store limits "
+      .. "minutes of audio, which this worker cannot count: install "
+      .. "camb-sandbox" }))
+  elseif not controls.halt and (controls.jobs == 0 or self.short_of
+    and controls.minutes and controls.minutes <= self.short_of)
+  then
+    spend(self)
+  else
+    run.breaker:halt(controls.halt)
+  end
+end
+
 local function begin(run, self)
   local ok, err = open(self)
   if ok then
@@ -263,37 +378,42 @@ local function begin(run, self)
   if run.closed and self.store then
     self.store:close()
   elseif ok and not run.closed then
+    heed_others(self)
     enlist.run(run, self)
   elseif not run.closed then
     self:abandon(err)
   end
 end
 
--- The jobs of which others say that they are theirs.
-local function taken_jobs(self, jobs)
-  local taken = {}
-  for job in pairs(self.run.active) do
-    local row = job.key and not job.is_apart and jobs:get(job.key)
-    if row and row.owner ~= jobs.owner then
-      taken[#taken + 1] = job
-    end
-  end
-  return taken
+--- A job that is lost may come to this worker again.
+function Journal:expect(job)
+  self.known[job.key], self.labels[job.key] = job.index, job.source
 end
 
--- Renew the lease; jobs that others have taken are given up.
+--- If this worker was taken for dead, it drops the jobs that it had; an upload
+--- under way finishes, and its task is recorded.
+function Journal:heed_loss()
+  if not self.store or self.store.generation == self.generation then
+    return
+  end
+  self.generation, self.has_new = self.store.generation, true
+  for _, job in ipairs(self.claimed) do
+    self:expect(job)
+  end
+  self.claimed = {}
+  for job in pairs(self.run.active) do
+    if job.key and not job.is_apart and job.state ~= "submitting" then
+      job:lose()
+    end
+  end
+end
+
 local function renew(self)
   self.renewed = core.now()
-  local taken = self:ask(function(jobs)
-    local ok, err = jobs:renew()
-    if ok or not err.is_taken then
-      return ok and {}, err
-    end
-    return taken_jobs(self, jobs)
+  self:ask(function(jobs)
+    return jobs:renew()
   end)
-  for _, job in ipairs(taken or {}) do
-    job:lose()
-  end
+  self:heed_loss()
 end
 
 -- Others may have ended an upload, or have left jobs.
@@ -305,6 +425,12 @@ local function tick(run, self)
     if not run.closed then
       run.uploaded:notify()
       run.room:notify()
+      if run.ends and core.time() >= run.ends then
+        run.is_spent = true
+      end
+      if self.store then
+        heed_others(self)
+      end
       if self.store and core.now() - self.renewed >= lease / 3 then
         renew(self)
       end
@@ -335,7 +461,7 @@ end
 local function refuse(self, note)
   local job, err = note.job, note.error
   if err.is_taken and note.state == "submitted" then
-    job.keeps_row = true -- what was paid for is told of all the same
+    job.keeps_row = true -- a paid task is still reported
     return nil, failure.make({ kind = "store", message = err.message,
       task_id = job.task_id })
   elseif err.is_taken then
@@ -347,46 +473,153 @@ local function refuse(self, note)
   end
   job.is_apart = true
   self:tell_task(job, err)
-  return note.state
+  return true
 end
 
---- Record that `job` is `state` now, and wait until that is durable.
----@param job camb.BatchJob
----@param state string
----@return string? outcome # `state`; or, of one to be sent whose content was
----  sent before, "adopted" (the job has its task) or "parked" (it is under way)
----@return camb.Error? err # nil, too: the batch was closed
-function Journal:record(job, state)
+-- Record that `job` is `state` now, and wait until that is durable.
+local function record(self, job, state, write_state)
   if job.is_apart then
-    return state -- its row says already what it will be
+    return true -- its row says already what it will be
   end
-  if state == "submitting" and job.size and not job.sha256 then
-    job.sha256 = hash.of_file(self.run.client, job.checked.path)
-  end
-  local note = { job = job, state = state }
+  local note = { job = job, state = state, write = write_state }
   if self.store_error then
     pass(self, note)
   elseif not self.commits:join(note, state == "submitted") then
     return nil
   end
+  self:heed_loss()
   if self.run.closed then
     return nil
   elseif note.outcome == "declined" then
     return nil, note.error
   elseif not note.outcome then
     return refuse(self, note)
+  elseif note.outcome == "spent" then
+    spend(self)
+    return note.outcome
   elseif note.outcome == "parked" then
     return note.outcome
   end
   job.state = note.outcome == "adopted" and "submitted" or state
-  return note.outcome == "adopted" and note.outcome or state
+  return note.outcome
+end
+
+--- The upload of `job` may begin, once this is durable; unless its content was
+--- sent before.
+---@param job camb.BatchJob
+---@return true|"adopted"|"parked"|"spent"|nil outcome # "adopted": the job has
+---  the task of the one before; "parked": that one is under way, or there are
+---  uploads enough; "spent": no more may be sent
+---@return camb.Error? err # nil, too: the batch was closed
+function Journal:submitting(job)
+  local path = job.original or job.origin.path
+  if job.size and not job.sha256 then
+    job.sha256 = hash.of_file(self.run.client, path)
+  end
+  if not job.noted then
+    job.noted = self.find(path)
+  end
+  if job.noted and not job.noted.task_id then
+    return nil, client_journal.forget(self.run.client, job.noted)
+  end
+  return record(self, job, "submitting", write_submitting)
+end
+
+--- The service has refused the upload for a while: the job is as it was, and
+--- still this worker's.
+---@return true? ok
+---@return camb.Error? err
+function Journal:unsent(job)
+  return record(self, job, "intended", write_unsent)
+end
+
+--- The service is out of order: no worker sends anything for `seconds`.
+---@param seconds number
+---@param reason string
+function Journal:share_pause(seconds, reason)
+  self:ask(function(jobs)
+    return jobs:pause(seconds, reason)
+  end)
+end
+
+--- Whether this worker may send a job now; no other one may for `seconds`.
+---@param seconds number
+---@return boolean
+function Journal:may_probe(seconds)
+  return self:ask(function(jobs)
+    return jobs:may_probe(seconds)
+  end) or false
+end
+
+--- The service is in order.
+function Journal:share_end()
+  self:ask(function(jobs)
+    return jobs:resume()
+  end)
+end
+
+--- The service has accepted the upload.
+---@return true? ok
+---@return camb.Error? err
+function Journal:submitted(job)
+  return record(self, job, "submitted", write_submitted)
+end
+
+--- The task has ended well.
+---@return true? ok
+---@return camb.Error? err
+function Journal:finished(job)
+  return record(self, job, "finished", write_finished)
+end
+
+--- Both stems are whole; what is to be done with them is not.  A job that was
+--- done before is so no longer.
+---@return true? ok
+---@return camb.Error? err
+function Journal:fetched(job)
+  local was_done = job.kept and job.is_apart and not job.is_archived
+  job.is_apart = not was_done and job.is_apart or nil
+  return record(self, job, "finished", was_done and write_reopened
+    or write_fetched)
+end
+
+--- Both stems are whole.
+function Journal:downloaded(job)
+  if job.is_archived then
+    return -- its row says how it was done
+  elseif job.kept and job.is_apart then
+    self:ask(function(jobs)
+      return jobs:fetched_more(job.key, stems_of(job))
+    end)
+  else
+    record(self, job, "downloaded", write_downloaded)
+  end
+end
+
+--- The job has ended with `job.error`.
+function Journal:failed(job)
+  record(self, job, "failed", write_failed)
+end
+
+--- The job has failed with `job.error`, and is tried again after `job.pause`
+--- seconds, here or elsewhere.
+---@return string|true|nil outcome
+function Journal:put_off(job)
+  local outcome = record(self, job, job.state, write_put_off)
+  self.known[job.key], self.labels[job.key] = job.index, job.source
+  return outcome
+end
+
+--- The job is released unchanged.
+function Journal:release(job)
+  record(self, job, job.state, write_release)
 end
 
 function Journal:settle() -- luacheck: ignore
 end
 
---- The store does not have the task of `job`: whatever becomes of this process,
---- its id is written down somewhere.
+--- The store does not have the task of `job`: its id is recorded elsewhere,
+--- whatever happens to this process.
 function Journal:tell_task(job, err)
   if job.task_id and not job.is_told then
     job.is_told, self.has_told = true, true
@@ -401,22 +634,21 @@ local function leave(jobs, job)
     return
   elseif job.inbox:may_be_sent() then
     jobs:unknown(job.key, Error.new({ kind = "unknown_outcome",
-      message = "the batch was stopped while the file was being sent: a task "
-        .. "may exist and be charged; look at the dashboard before you send "
-        .. "it again" }))
+      message = "the batch was stopped while the file was being sent: "
+        .. advice.on("doubt") }))
   else
     jobs:intended(job.key)
   end
 end
 
--- All that was recorded and is not known to be written.
+-- All that was noted and may not have been written.
 local function each_unwritten(self, fn)
   for _, notes in ipairs({ self.unwritten, self.commits.doing,
     self.commits.waiting })
   do
     for _, note in ipairs(notes) do
       if note.state and note.state ~= "submitting" then
-        fn(note.state, note.job)
+        fn(note.job, note.write)
       end
     end
   end
@@ -425,8 +657,8 @@ end
 -- The last attempt: what was recorded, and what becomes of uploads under way.
 local function write_rest(self)
   return self.store:transact(function(jobs)
-    each_unwritten(self, function(state, job)
-      local _, err = WRITE[state](jobs, job)
+    each_unwritten(self, function(job, write_state)
+      local _, err = write_state(jobs, job)
       if err and not err.is_taken then
         self:tell_task(job, err)
       end
@@ -440,7 +672,7 @@ local function write_rest(self)
   end)
 end
 
---- Give back what is held.  Before the transfers are closed.
+--- Free what is held; call it before the transfers are closed.
 function Journal:close()
   self.commits:close()
   for _, task in ipairs({ self.beginning or false, self.ticker or false }) do
@@ -453,7 +685,7 @@ function Journal:close()
   end
   local reached, ok, err = pcall(write_rest, self)
   if not reached or not ok then
-    each_unwritten(self, function(_, job)
+    each_unwritten(self, function(job)
       self:tell_task(job, self.store_error or reached and err or ok)
     end)
   elseif self.has_told then

@@ -6,6 +6,7 @@ local dedupe = require "camb.batch.dedupe"
 local job = require "camb.batch.job"
 local journal = require "camb.journal"
 local operations = require "camb.operations"
+local scheduler = require "camb.async.scheduler"
 local sources = require "camb.batch.sources"
 
 local Memory = {}
@@ -13,16 +14,20 @@ Memory.__index = Memory
 
 local memory = {}
 
+-- Seconds between two looks at sources that had none to give.
+local IDLE = 0.2
+
 --- For `run`, over `run.sources`.
 function memory.new(run)
-  return setmetatable({ run = run, find = journal.index(run.client),
+  return setmetatable({ run = run, find = journal.finder(run.client, true,
+    not run.options.dedupe),
     known = run.options.dedupe and dedupe.new(run.client) or nil }, Memory)
 end
 
 function Memory:start() -- luacheck: ignore
 end
 
--- Where an entry has options of its own to send, they come before the batch's.
+-- Options of an entry take precedence over those of the batch.
 local function own_options(run, entry)
   local own
   for _, name in ipairs(operations.form()) do
@@ -35,48 +40,83 @@ local function own_options(run, entry)
 end
 
 local function job_of(run, entry)
-  return job.new(run, {
+  local made = job.new(run, {
     index = entry.index,
     source = entry.label,
-    checked = entry.checked,
+    origin = entry.origin,
     problem = entry.problem,
     name = entry.name,
     output_dir = entry.folder,
     options = own_options(run, entry),
     options_text = sources.sent_text(entry, run.options),
   })
+  made.takes_name = entry.takes_name or nil
+  return made
 end
 
---- The next job; nil when there is none.  What an earlier run has paid for and
---- not fetched is taken up.
+--- The next job; nil if there is none.  Paid tasks of an earlier run whose
+--- stems were not downloaded are resumed.
 function Memory:next()
-  local entry = self.run:next_entry()
-  local next = entry and job_of(self.run, entry)
-  local noted, err
-  if next and next.checked then
-    noted, err = self.find(next.checked.path, next.output_dir, next.name)
+  if not self.run.breaker:has_room() then
+    return false
   end
-  if noted then
+  local entry = self.run:next_entry()
+  while entry == false do
+    scheduler.sleep_for(self.run.client, IDLE)
+    if self.run.closed then
+      return nil
+    end
+    entry = self.run:next_entry()
+  end
+  local next = entry and job_of(self.run, entry)
+  local noted = next and next.origin and self.find(next.origin.path)
+  if noted and noted.task_id then
     next.state, next.task_id = "submitted", noted.task_id
-  elseif err then
-    next.state, next.error = "unknown_outcome", err
+    next.noted = noted
+    next.name = next.takes_name and noted.name or next.name
+  elseif noted then
+    next.state = "unknown_outcome"
+    next.error = journal.forget(self.run.client, noted)
   end
   return next
 end
 
---- As the journal of a store has it.
-function Memory:record(of, state)
+--- As the journal of a store has it: "adopted" and "parked" are of a job whose
+--- content was sent before.
+function Memory:submitting(of)
+  local same
+  if of.fetched and not of.original then -- what its URL leads to is known now
+    of.noted = self.find(of.origin.path)
+    same = of.noted
+  end
+  if same and not same.task_id then
+    return nil, journal.forget(self.run.client, same)
+  end
+  if not same and self.known and of.size and not self.run.closed then
+    same = self.known:find(of)
+  end
   if self.run.closed then
     return nil
-  elseif state == "submitting" and self.known and of.size then
-    local same = self.known:find(of)
-    if self.run.closed then
-      return nil
-    elseif same then
-      return dedupe.outcome(of, same)
-    end
+  elseif same then
+    return dedupe.outcome(of, same)
   end
-  return state
+  return true
+end
+
+-- Without a store, states are not recorded.
+function Memory:submitted()
+  return not self.run.closed or nil
+end
+
+Memory.finished, Memory.downloaded = Memory.submitted, Memory.submitted
+Memory.fetched = Memory.submitted
+Memory.failed, Memory.release = Memory.submitted, Memory.submitted
+Memory.unsent, Memory.may_probe = Memory.submitted, Memory.submitted
+
+function Memory:share_pause() -- luacheck: ignore
+end
+
+function Memory:share_end() -- luacheck: ignore
 end
 
 --- The upload of `of` has ended.

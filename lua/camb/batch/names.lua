@@ -11,24 +11,23 @@ local function is_plain(path)
   return not source.is_url(path)
 end
 
---- A path by its parts, without "." and with ".." only where it leads out.
+--- A path by its parts, without "." and with ".." only at the beginning.
 ---@param path string
 ---@return string[] parts
----@return boolean is_absolute
+---@return string root # "" if it is relative
 function names.parts(path)
-  local parts = {}
-  local is_absolute = path:sub(1, 1) == "/"
-  for part in path:gmatch("[^/]+") do
+  local parts, root = {}, core.root(path)
+  for part in path:sub(#root + 1):gmatch("[^/]+") do
     if part == ".." and parts[#parts] and parts[#parts] ~= ".." then
       parts[#parts] = nil
-    elseif part ~= "." and not (part == ".." and is_absolute) then
+    elseif part ~= "." and not (part == ".." and root ~= "") then
       parts[#parts + 1] = part
     end
   end
-  return parts, is_absolute
+  return parts, root
 end
 
---- The path without detours; "" is where we are.
+--- The path without detours; "" is the current folder.
 ---@param path string
 ---@return string
 function names.normal(path)
@@ -37,15 +36,15 @@ function names.normal(path)
   then
     return path
   end
-  local parts, is_absolute = names.parts(path)
-  return (is_absolute and "/" or "") .. table.concat(parts, "/")
+  local parts, root = names.parts(path)
+  return root .. table.concat(parts, "/")
 end
 
 --- The path seen from the root; ".." stays, as a link may stand before it.
 ---@param path string
 ---@return string
 function names.absolute(path)
-  local here = path:sub(1, 1) ~= "/" and core.real_path(".")
+  local here = core.root(path) == "" and core.real_path(".")
   if here then
     path = here:gsub("/$", "") .. "/" .. path
   end
@@ -63,17 +62,17 @@ function names.identity(path)
   if not real then
     return names.normal(names.absolute(path))
   end
-  return (real == "/" and "" or real) .. "/" .. file
+  return real:gsub("/$", "") .. "/" .. file
 end
 
---- The folder that both are below of; nil when there is none.
+--- The folder above both; nil if there is none.
 ---@param a string # as names.normal gives it
 ---@param b string
 ---@return string?
 function names.common(a, b)
-  local ours, is_absolute = names.parts(a)
-  local theirs, is_theirs_absolute = names.parts(b)
-  if is_absolute ~= is_theirs_absolute then
+  local ours, root = names.parts(a)
+  local theirs, their_root = names.parts(b)
+  if root ~= their_root then
     return nil
   end
   local shared = {}
@@ -84,25 +83,22 @@ function names.common(a, b)
     shared[i] = part
   end
   -- "../a" and "b" have no folder in common that is known by name
-  if not is_absolute and (ours[#shared + 1] == ".."
+  if root == "" and (ours[#shared + 1] == ".."
     or theirs[#shared + 1] == "..")
   then
     return nil
   end
-  return (is_absolute and "/" or "") .. table.concat(shared, "/")
+  return root .. table.concat(shared, "/")
 end
 
 local function safe(part)
-  if part:find("[%z\1-\31\127\\]") then
-    part = part:gsub("[%z\1-\31\127\\]", "_")
-  end
-  return part == ".." and "__" or part
+  return part == ".." and "__" or core.file_name(part)
 end
 
 local function parts_below(path, base)
-  local parts, is_absolute = names.parts(path)
-  local above, is_base_absolute = names.parts(base or "")
-  if is_absolute ~= is_base_absolute then
+  local parts, root = names.parts(path)
+  local above, base_root = names.parts(base or "")
+  if root ~= base_root then
     return parts
   end
   for i, part in ipairs(above) do
@@ -118,13 +114,15 @@ local function parts_below(path, base)
 end
 
 local function url_parts(url)
-  local rest = url:gsub("^%w+://", ""):gsub("[?#].*$", "")
+  local is_s3 = source.is_s3(url)
+  local rest = url:gsub("^%w+://", "")
+  rest = is_s3 and rest or rest:gsub("[?#].*$", "")
   local parts = names.parts((rest:gsub("^[^/]*@", "")))
   if #parts < 2 then
     parts[#parts + 1] = "audio"
   end
   for i, part in ipairs(parts) do
-    parts[i] = source.decode(part):gsub("/", "_")
+    parts[i] = is_s3 and part or source.decode(part):gsub("/", "_")
   end
   return parts
 end
@@ -149,7 +147,8 @@ end
 ---@return string
 function names.stem(file)
   local stem = file:match("^(.+)%.%w+$")
-  return stem and files.is_recording(file) and stem or file
+  return stem and (files.is_recording(file) or files.is_other(file)) and stem
+    or file
 end
 
 --- True when the folder of `path` has another recording whose stems would take

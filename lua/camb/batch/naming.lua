@@ -1,6 +1,6 @@
 --- Names for the stems of a list, no two of which a file system could take for
---- one: the file's name without its extension; with it where that tells the
---- recordings apart; with a number where nothing else does.
+--- one: the file's name without its extension; with it if that distinguishes
+--- the recordings; with a number if nothing else does.
 
 local Naming = {}
 Naming.__index = Naming
@@ -12,9 +12,9 @@ for byte = 65, 90 do
   LOWER[string.char(byte)] = string.char(byte + 32)
 end
 
---- `path` as file systems see it that make no difference between upper and
---- lower case, or between two ways to write an accent: Latin letters with one
---- are all the same here, which costs a number where it is not so.
+--- `path` as seen by file systems that ignore case, or the two ways to write an
+--- accent: here all accented Latin letters are equal, which costs a number on
+--- others.
 ---@param path string
 ---@return string
 function naming.fold(path)
@@ -37,12 +37,12 @@ local function full(entry, name)
   return naming.fold(entry.folder .. "/" .. name)
 end
 
---- Source `i` would like to be called `name`.
+--- Source `i` asks for the name `name`.
 ---@param i integer
 ---@param folder string
 ---@param name string
 ---@param file string?  # what it may be called, too; nil: the name was given
----@param copy integer? # the same source has come so many times
+---@param copy integer? # which occurrence of the same source it is
 function Naming:add(i, folder, name, file, copy)
   local entry = { i = i, folder = folder, name = name, file = file,
     copy = copy }
@@ -58,7 +58,7 @@ function Naming:add(i, folder, name, file, copy)
   end
 end
 
--- True where the files' own names tell all of them apart.
+-- True if the files' own names distinguish all of them.
 local function differ(group)
   local seen = {}
   for _, entry in ipairs(group) do
@@ -89,7 +89,7 @@ local function unnamed(self)
   return list
 end
 
---- The names of those that cannot be called as they would like to be.
+--- The names of those that cannot have the name they asked for.
 ---@return table<integer, string>
 function Naming:settle()
   local named = {}

@@ -1,13 +1,13 @@
---- What a store knows of the recording under a path.  One that was recorded
---- anew is another job: its key is the path's with a number, and the row of the
---- one before stays as it is.
+--- What a store knows of the recording at a path.  A new recording at the same
+--- path is another job: its key is the path's with a number, and the earlier
+--- row stays as it is.
 
 local core = require "camb.core"
+local download = require "camb.download"
 local hash = require "camb.batch.hash"
+local source = require "camb.source"
 
 local recordings = {}
-
-local STEMS = { "foreground", "background" }
 
 local function key_of(key, number)
   return number == 1 and key or ("%s\r%d"):format(key, number)
@@ -22,17 +22,26 @@ function recordings.split(key)
   return first or key, tonumber(number) or 1
 end
 
--- Nothing has touched the file since `row` was written; where there is no file
--- there is nothing that is new.
-local function is_untouched(row, now)
+--- True for a job whose path the store knew with another recording.
+---@param key string
+---@return boolean
+function recordings.is_anew(key)
+  return select(2, recordings.split(key)) > 1
+end
+
+--- Nothing has touched the file since `row` was written, or there is no file.
+---@param row table
+---@param now table # size, mtime, ctime of the file
+---@return boolean
+function recordings.is_untouched(row, now)
   return now.size == nil or row.size == nil
     or (row.size == now.size and row.mtime == now.mtime
     and (row.ctime == nil or row.ctime == now.ctime))
 end
 
--- True where the file `now` holds what `row` is about.
+-- True if the file `now` holds the recording of `row`.
 local function is_same(client, row, now)
-  if is_untouched(row, now) then
+  if recordings.is_untouched(row, now) then
     return true
   elseif row.sha256 then
     return row.size == now.size
@@ -41,12 +50,12 @@ local function is_same(client, row, now)
   return row.size == now.size and row.mtime == now.mtime
 end
 
--- Who has the row and what they are going to write is unknown here: the new
--- recording gets names of its own.
+-- Another worker may have the row and write its stems later: the new recording
+-- gets names of its own.
 local IN_FLIGHT = { submitting = true, submitted = true, finished = true }
 
 --- The rows of the last recordings that are known by the paths of `keys`; the
---- names of one are not free where an earlier one of its path is in flight.
+--- names of one are not free while an earlier one of its path is under way.
 ---@param jobs camb.Store
 ---@param keys string[]
 ---@return table<string, table>? rows # by key
@@ -76,7 +85,7 @@ function recordings.latest(jobs, keys)
 end
 
 --- Find the job of the file that `now` describes, whose path was known before:
---- the last one, begun anew where nothing was paid for, or another, which is
+--- the latest one, restarted if nothing was paid for, or a new one, which is
 --- added.
 ---@param run table
 ---@param journal table
@@ -87,7 +96,7 @@ end
 function recordings.find(run, journal, row, now)
   local base, number = recordings.split(row.key)
   if row.state == "intended" then
-    return row.key, number > 1 or not is_untouched(row, now)
+    return row.key, number > 1 or not recordings.is_untouched(row, now)
   elseif is_same(run.client, row, now) then
     return row.key, number > 1
   end
@@ -107,11 +116,130 @@ function recordings.find(run, journal, row, now)
   return added and now.key, true
 end
 
--- True where both names hold what `row` says that camb wrote there, or nothing.
+-- Who removes an object of S3 does not want it back.
+local function is_file(path, size)
+  if source.is_s3(path) then
+    return true
+  end
+  local kind, found = core.stat(path)
+  return kind == "file" and (size == nil or found == size)
+end
+
+-- The stem at `path`, were it of another format.
+local function in_format(path, format)
+  return source.is_s3(path) and path or path:gsub("%.%w+$", "") .. "."
+    .. require("camb.layout").extension(format)
+end
+
+-- Where `place` wants a stem of `row`: where it is, unless names or folders are
+-- asked for.
+local function path_in(place, row, stem)
+  local path, pattern, folder = row[stem], nil, nil
+  if place and path and not source.is_s3(path) then
+    pattern, folder = place.stem_name, place[stem .. "_dir"]
+  end
+  if not pattern and not folder or pattern and pattern:find("{date}", 1, true)
+    and not core.stat(row.source) -- whose date is unknown
+  then
+    return path
+  end
+  local file = row.name .. "." .. stem
+  if pattern then
+    local values = { stem = stem, task = row.task_id, run = row.run_id
+      and ("%s"):format(row.run_id) }
+    for name, value in pairs(place.values) do
+      values[name] = values[name] or value
+    end
+    file = require("camb.layout").fill(pattern, values)
+  end
+  return (folder or row.output_dir) .. "/" .. file .. path:match("%.%w+$")
+end
+
+-- Whether camb wrote what is at `path`, and nobody has changed it since.
+local function is_as_written(client, path, row, stem)
+  return is_file(path, row[stem .. "_size"]) and (source.is_s3(path)
+    or hash.of_file(client, path) == row[stem .. "_sha256"])
+end
+
+--- The stems of `row` that are on the disk as `options` ask for them.  One that
+--- was edited belongs to the user: it is not replaced without `overwrite`.
+---@param options table
+---@param row table # that is downloaded
+---@param client table?
+---@param place table? # of a job of the row, which may want other names
+---@return table kept # foreground, background: paths; foreground_sha256, …
+---@return boolean is_all # that the options ask for
+function recordings.kept(options, row, client, place)
+  local kept, is_all = {}, true
+  for _, stem in ipairs(download.stems({})) do
+    local path = path_in(place, row, stem)
+    local is_moved = path ~= row[stem]
+    path = path and options.format and in_format(path, options.format) or path
+    local is_own = path == row[stem]
+    if path and (options.overwrite and is_own
+      and is_as_written(client, path, row, stem)
+      or not options.overwrite and is_file(path, is_moved
+      and not options.format and row[stem .. "_size"] or nil))
+    then
+      kept[stem] = path
+      kept[stem .. "_sha256"] = is_own and row[stem .. "_sha256"] or nil
+      kept[stem .. "_size"] = is_own and row[stem .. "_size"] or nil
+    end
+  end
+  for _, stem in ipairs(download.stems(options)) do
+    is_all = is_all and kept[stem] ~= nil
+  end
+  return kept, is_all
+end
+
+--- Take the stems that `options` ask for and `stems` lack from `kept`.
+---@param options table
+---@param stems table # foreground, background: paths; foreground_sha256, …
+---@param kept table  # likewise
+function recordings.complete(options, stems, kept)
+  for _, stem in ipairs(download.stems(options)) do
+    if not stems[stem] then
+      stems[stem] = kept[stem]
+      stems[stem .. "_sha256"] = kept[stem .. "_sha256"]
+    end
+  end
+end
+
+-- Of these any other format can be made without losing more.
+local LOSSLESS = { "flac", "wav" }
+
+--- What the stems that are missing from `kept` can be converted from, without a
+--- download.
+---@param options table
+---@param row table
+---@param kept table # of `recordings.kept`
+---@param place table? # likewise
+---@return table<string, string>? paths # by stem; nil: not all of them
+function recordings.convertible(options, row, kept, place)
+  local paths = {}
+  if not options.format or options.overwrite then
+    return nil
+  end
+  for _, stem in ipairs(download.stems(options)) do
+    if path_in(place, row, stem) ~= row[stem] then
+      return nil
+    end
+    for _, format in ipairs(row[stem] and not kept[stem] and LOSSLESS or {}) do
+      local path = in_format(row[stem], format)
+      paths[stem] = paths[stem] or is_file(path) and path or nil
+    end
+    if not kept[stem] and not paths[stem] then
+      return nil
+    end
+  end
+  return paths
+end
+
+-- True if each name holds what camb wrote there according to `row`, or nothing.
 local function are_own(client, row, job)
-  for _, stem in ipairs(STEMS) do
-    local path = core.existing(("%s/%s.%s"):format(job.output_dir, job.name,
-      stem))
+  local place = job:place()
+  for _, stem in ipairs(download.stems(place)) do
+    local path = core.existing(download.base(place, job.name, stem))
     if path and (path ~= row[stem]
       or hash.of_file(client, path) ~= row[stem .. "_sha256"])
     then
@@ -121,8 +249,8 @@ local function are_own(client, row, job)
   return true
 end
 
---- True where the stems that stand in the way of `job` are those of an earlier
---- recording of its path, as camb wrote them.
+--- True if the stems in the way of `job` are those of an earlier recording of
+--- its path, as camb wrote them.
 ---@param run table
 ---@param job table
 ---@return boolean

@@ -1,9 +1,11 @@
---- A batch at work: it begins jobs while there is room for them, and keeps what
---- has ended as items for whoever iterates.  What becomes of a job stands in
+--- A running batch: it starts jobs while the limits allow, and keeps ended ones
+--- as items until the caller iterates to them.  A job's own steps are in
 --- camb.batch.job.
 
 local Operation = require "camb.operation"
+local breaker = require "camb.batch.breaker"
 local condition = require "camb.async.condition"
+local core = require "camb.core"
 local failure = require "camb.failure"
 local gathering = require "camb.async.gathering"
 local job = require "camb.batch.job"
@@ -18,10 +20,10 @@ Run.__index = Run
 
 local run = {}
 
--- Runs that are ready within so many seconds are asked for together.
+-- Runs that are ready within this many seconds are requested together.
 local GATHER = 0.02
 
--- One request for the URLs of all; where that fails each asks for itself.
+-- One request for the URLs of all; if that fails, each asks for its own.
 local function ask_together(self, notes)
   if #notes == 1 or self.asks_singly or self.closed then
     return
@@ -32,9 +34,8 @@ local function ask_together(self, notes)
     deadline = note.deadline and math.min(note.deadline, deadline or math.huge)
       or deadline
   end
-  local operation = Operation.new(self.client, self.options)
-  operation.on_event, operation.deadline = nil, deadline
-  operation.has_listener = self.client.on_event ~= nil
+  local operation = Operation.new(self.client, {})
+  operation.deadline = deadline
   self.asking = operation
   local map, err = result.many(operation, ids, self.options)
   self.asking = nil
@@ -57,8 +58,23 @@ function run.new(client, options, given)
     client = client,
     options = options,
     sources = given,
-    active = {},   -- jobs that have begun and not ended
+    journal = nil, -- from `start` on
+    closed = nil,  -- by `stop`
+    problem = nil, -- what the iteration raises
+    asking = nil,  -- the operation that asks for the URLs of many
+    asks_singly = nil, -- for a service that does not know of that
+    has_listener = Operation.has_listener(client, options),
+    sent = 0,      -- files, and their minutes, that the limits count
+    minutes = 0,
+    counts_minutes = nil, -- the store limits them
+    is_spent = false, -- a limit is reached: nothing more is sent
+    remaining = 0, -- sources that were not sent for that
+    active = {},   -- jobs that are under way
     busy = 0,      -- how many they are
+    sending = 0,   -- how many of them are sent, recorded as sent, or confirmed
+    is_draining = nil, -- by `drain`
+    ends = nil,    -- from when on nothing more is sent
+    left = {},     -- what was unfetched when it stopped
     places = semaphore.new(client, options.concurrency), -- until an item is
     -- taken
     pending = semaphore.new(client, options.pending),
@@ -71,10 +87,10 @@ function run.new(client, options, given)
     uploaded = condition.new(client), -- an upload ended, here or elsewhere
     news = condition.new(client),     -- an item, or the end
   }, Run)
+  self.breaker = breaker.new(self)
   self.results = gathering.new(client, GATHER, function(notes)
     ask_together(self, notes)
   end)
-  self.common = job.common(self)
   return self
 end
 
@@ -90,13 +106,13 @@ function Run:spawn(fn, argument)
   return scheduler.spawn_for(self.client, guarded, fn, self, argument)
 end
 
---- Stop, and raise `problem` where the batch is iterated over.
+--- Stop, and let the iteration raise `problem`.
 function Run:break_off(problem, is_misuse)
   self.problem = self.problem or { value = problem, is_misuse = is_misuse }
   self.news:notify()
 end
 
---- The next of the sources; nil at their end.
+--- The next of the sources; nil at their end, false if there is none for now.
 function Run:next_entry()
   local taken, entry, is_misuse = self.sources:next()
   if not taken then
@@ -117,8 +133,8 @@ local function leave_places(self)
   self.places:release()
 end
 
--- The next job, with its places; nil when there are no more, false when there
--- is none for now.
+-- The next job, with its places; nil if there are no more, false if there is
+-- none for now.
 local function next_job(self)
   if not take_places(self) then
     return false
@@ -140,11 +156,11 @@ end
 -- has no more and all have ended.
 local function feed(self)
   local is_dry = false
-  while not self.closed and not self.problem do
+  while not self.closed and not self.problem and not self.is_draining do
     local next = not is_dry and next_job(self)
     is_dry = is_dry or next == nil
     if self.closed then
-      return -- it was closed meanwhile: nothing more is begun
+      return -- it was closed meanwhile: start nothing more
     elseif next then
       begin(self, next)
     elseif is_dry and self.busy == 0 then
@@ -153,17 +169,18 @@ local function feed(self)
       return
     end
   end
-  if not self.closed and not self.problem then
-    if self.journal.store_error then
+  if not self.closed and not self.problem and not self.is_draining then
+    local err = self.journal.store_error or self.breaker.given_up
+      and self.journal.has_left and self.breaker.given_up
+    if err then
       self.places:take()
-      self:push({ error = self.journal.store_error })
+      self:push({ error = err })
     end
     self:stop()
   end
 end
 
---- `ended` has come to its end: whoever iterates hears of it, unless another
---- worker has it now.
+--- `ended` is over: it becomes an item, unless another worker has taken it.
 ---@param ended camb.BatchJob
 function Run:remove(ended)
   if self.closed then
@@ -171,12 +188,38 @@ function Run:remove(ended)
   end
   self.active[ended] = nil
   self.busy = self.busy - 1
-  if ended.is_lost then
+  if ended.is_left then
+    self.remaining = self.remaining + 1
+  end
+  if ended.is_lost or ended.is_left or ended.is_put_off then
     self.places:release()
   else
     self:push(ended:item())
   end
   self.room:notify()
+end
+
+--- True if the limits let `wanted` be sent, which counts from now on.
+---@param wanted camb.BatchJob
+---@return boolean
+function Run:may_send(wanted)
+  local options, minutes = self.options, (wanted.duration or 0) / 60
+  if self.is_spent
+    or options.max_jobs and self.sent + 1 > options.max_jobs
+    or options.max_minutes and self.minutes + minutes > options.max_minutes
+  then
+    self.is_spent = true
+    return false
+  end
+  self.sent, self.minutes = self.sent + 1, self.minutes + minutes
+  return true
+end
+
+--- It was not sent.
+---@param wanted camb.BatchJob
+function Run:not_sent(wanted)
+  self.sent = self.sent - 1
+  self.minutes = self.minutes - (wanted.duration or 0) / 60
 end
 
 --- Add an item to those that wait to be taken; it has a place.
@@ -231,6 +274,9 @@ end
 --- What is paid for, or may be, and was not fetched: an item for each.
 ---@return camb.BatchItem[]
 function Run:unfetched()
+  if self.closed then
+    return self.left
+  end
   local items = {}
   for active in pairs(self.active) do
     local err = active:unfetched()
@@ -243,22 +289,46 @@ function Run:unfetched()
   return items
 end
 
---- A line on standard error, which nobody has to listen for.
+--- A line on standard error, for programs without a listener.
 function Run:say(words)
   io.stderr:write("camb: ", redact.line(words, self.client.secret()), "\n")
 end
 
---- The store cannot be had now: tell of the pause.
+--- The store is unavailable: report the pause.
 function Run:tell_pause(err, seconds)
   job.new(self, { source = "the store" }):emit("retrying", { step = "store",
     reason = err.message, next_in = seconds })
 end
 
---- Stop everything on our side, and give back what is held.  Twice is fine.
+-- Seconds between two looks whether all uploads have ended.
+local LOOK = 0.05
+
+-- The body of a coroutine.
+local function drain(self, give_up)
+  while self.sending > 0 and not self.closed and core.now() < give_up
+    and scheduler.sleep_for(self.client, LOOK)
+  do end
+  self:stop()
+end
+
+--- Begin nothing more; uploads under way get up to `seconds` for their reply.
+--- Then stop.
+---@param seconds number
+function Run:drain(seconds)
+  if not self.closed and not self.is_draining then
+    self.is_draining = true
+    self.room:notify()
+    self:spawn(drain, core.now() + seconds)
+  end
+end
+
+--- Stop everything on this side and free what is held.  A second call does
+--- nothing.
 function Run:stop()
   if self.closed then
     return
   end
+  self.left = self:unfetched()
   self.closed = true
   self.journal:close()
   for active in pairs(self.active) do

@@ -2,6 +2,7 @@
 --- stems get.
 
 local check = require "camb.check"
+local core = require "camb.core"
 local files = require "camb.batch.files"
 local json = require "camb.json"
 local operations = require "camb.operations"
@@ -41,10 +42,10 @@ function sources.sent_text(own, others)
   return #fields > 0 and "{" .. table.concat(fields, ",") .. "}" or nil
 end
 
--- An entry of what a caller gave: its own table, or a source by itself.
+-- One of the sources that a caller gave: an entry table, or a bare source.
 local function check_entry(given, has_store, level)
   -- nil: only room for what comes
-  local entry = { source = given, checked = nil, folder = nil, name = nil,
+  local entry = { source = given, origin = nil, folder = nil, name = nil,
     index = nil, label = nil, key = nil, path = nil, problem = nil }
   local is_entry = type(given) == "table" and given.source ~= nil
   entry.problem, entry.label = source.name_problem(is_entry and given.source
@@ -58,8 +59,8 @@ local function check_entry(given, has_store, level)
       error("option 'name' must be a file name without folders", level + 1)
     end
   end
-  entry.checked = source.check(entry.source, level + 1)
-  if has_store and not entry.checked.path then
+  entry.origin = source.check(entry.source, level + 1)
+  if has_store and not entry.origin.path then
     error("source: a store needs a path or a URL, which another run can find",
       level + 1)
   end
@@ -103,6 +104,7 @@ local function new(take, options_given)
     base = options_given.base_dir,
     output_dir = options_given.output_dir,
     has_store = options_given.store ~= nil,
+    stem_name = options_given.stem_name,
   }, Sources)
 end
 
@@ -126,12 +128,12 @@ end
 
 -- The stems' folder and name of an entry, were it the only one.
 function Sources:place(entry)
-  local checked = entry.checked
+  local origin = entry.origin
   local folder, file = self.output_dir, "audio"
-  if checked.path then
-    folder, file = self:mirror(checked.path)
-  elseif checked.filename then
-    file = select(2, names.mirror(checked.filename, self.base))
+  if origin.path then
+    folder, file = self:mirror(origin.path)
+  elseif origin.filename then
+    file = select(2, names.mirror(origin.filename, self.base))
   end
   entry.folder = entry.output_dir or folder
   return entry.name or names.stem(file), file
@@ -140,7 +142,7 @@ end
 -- The file's path seen from the root, and what it is known by.  Sources of one
 -- folder come one after another: what became of it is kept.
 function Sources:locate(entry)
-  local path = entry.checked.path
+  local path = entry.origin.path
   entry.path = path
   if not path or source.is_url(path) then
     return path
@@ -156,15 +158,38 @@ function Sources:locate(entry)
   return self.last_real .. file
 end
 
--- What a job is known by, to another run, too.
+-- What a job is known by, also in another run.
 function Sources:key_of(entry, given_name)
   local key = self:locate(entry)
   return key and given_name and key .. "\t" .. given_name or key
 end
 
+-- Whether a pattern of names makes one of two sources.
+local function check_names(self, list, level)
+  local layout = require("camb.layout")
+  if layout.has_ids(self.stem_name) then
+    return
+  end
+  local seen = {}
+  for i, given in ipairs(list) do
+    local entry = check_entry(given, self.has_store, 5)
+    if not entry.problem and not (self.copies and self.copies[i]) then
+      local name = self:place(entry)
+      local values = layout.values(self.named[i] or name, entry.origin.path)
+      local base = naming.fold(entry.folder .. "/"
+        .. layout.fill(self.stem_name, values))
+      if seen[base] then
+        error(("option 'stem_name' gives the stems of %s and %s the same name")
+          :format(seen[base], source.label(entry.origin)), level + 1)
+      end
+      seen[base] = source.label(entry.origin)
+    end
+  end
+end
+
 -- A list is known from the beginning: which of its sources come again, and
 -- which would have stems of one name.
-function Sources:look_ahead(list)
+function Sources:look_ahead(list, level)
   local seen, plan = {}, naming.new()
   self.copies, self.named = {}, {}
   for i, given in ipairs(list) do
@@ -180,10 +205,13 @@ function Sources:look_ahead(list)
     end
   end
   self.named = plan:settle()
+  if self.stem_name then
+    check_names(self, list, level + 1)
+  end
 end
 
--- More than there can be: the text of an error gets no line, which is for the
--- iteration to add.
+-- A level above all callers: the error gets no position, which the iteration
+-- adds.
 local NO_LEVEL = 1000
 
 -- The stems' name: as planned, or told apart from those of a neighbour.
@@ -192,21 +220,21 @@ function Sources:name_of(entry)
   local name, file = self:place(entry)
   if self.named then
     return self.named[self.index] or name
-  elseif not given_name and entry.checked.path
-    and names.has_sibling(entry.checked.path)
+  elseif not given_name and entry.origin.path
+    and names.has_sibling(entry.origin.path)
   then
     return file
   end
   return name
 end
 
---- The next source; a nil entry at the end.
+--- The next source; a nil entry at the end, false if there is none for now.
 ---@return boolean ok      # false: the iterator raised, or it gave no source
----@return any entry       # checked, label, index, key, folder, name, …; or why
+---@return any entry       # origin, label, index, key, folder, name, …; or why
 ---@return boolean? is_misuse
 function Sources:next()
   local ok, given = pcall(self.take)
-  if not ok or given == nil then
+  if not ok or not given then
     return ok, given
   end
   self.index = self.index + 1
@@ -222,43 +250,62 @@ function Sources:next()
   local key = self.has_store and self:key_of(entry, entry.name)
   local copy = self.copies and self.copies[self.index]
   entry.key = key and copy and ("%s\n%d"):format(key, copy) or key or nil
+  entry.takes_name = not self.has_store and not entry.name
+    and entry.output_dir ~= nil and source.is_url(entry.origin.path)
   entry.name = self:name_of(entry)
-  entry.label = source.label(entry.checked)
+  entry.label = source.label(entry.origin)
   return true, entry
+end
+
+-- The fields of the error that `word` stands for no file.
+local function nothing(word)
+  local kind, reason = core.stat(word)
+  local message = ('no file matches "%s"'):format(word)
+  if kind == "folder" then
+    message = ('"%s" contains no recordings'):format(word)
+  elseif not kind and not word:find("[*?%[]") then
+    message = ('"%s" cannot be found: %s'):format(word, reason)
+  end
+  return { path = word, message = message }
 end
 
 --- The files that `words` (files, folders, patterns) stand for, but for what
 --- camb wrote.
 ---@param words string[]
----@param output_dir string
----@param store string?
+---@param given table # output_dir, store, convert and where stems go
 ---@return string[] list
 ---@return string? base    # the folder that they are all below of
 ---@return table[] problems # the fields of errors: of words that stand for
 ---  nothing, and of folders that cannot be listed
----@return integer left_out # files that camb wrote
-function sources.expand(words, output_dir, store)
-  local list, base, problems, left_out = {}, nil, {}, 0
-  local is_own = written.filter(output_dir, store)
+---@return { path: string, is_own: boolean? }[] left_out # files that camb wrote
+---  (is_own), and a folder's recordings that the service does not take
+function sources.expand(words, given)
+  local list, base, problems, left_out = {}, nil, {}, {}
+  local is_own = written.filter(given)
   for _, word in ipairs(words) do
     if source.is_url(word) then
       list[#list + 1] = word
     else
-      local paths, above = files.find(word)
+      word = source.path(word)
+      local paths, above = files.find(word, given.convert)
       local folder = above == "" and "." or above
       for _, path in ipairs(paths) do
         if is_own(path, folder, path == word) then
-          left_out = left_out + 1
+          left_out[#left_out + 1] = { path = path, is_own = true }
         else
           list[#list + 1] = path
         end
       end
+      for _, path in ipairs(paths.others or {}) do
+        left_out[#left_out + 1] = { path = path,
+          is_own = is_own(path, folder, false) or nil }
+      end
       for _, problem in ipairs(paths.unlisted) do
         problems[#problems + 1] = problem
       end
-      if #paths == 0 and #paths.unlisted == 0 then
-        problems[#problems + 1] = { path = word,
-          message = ('no file matches "%s"'):format(word) }
+      if #paths == 0 and #paths.unlisted == 0 and #(paths.others or {}) == 0
+      then
+        problems[#problems + 1] = source.name_problem(word) or nothing(word)
       elseif base == nil then
         base = names.normal(above)
       elseif base then
@@ -287,12 +334,11 @@ function sources.new(given, checked, level)
     return new(given, checked)
   elseif type(given) == "string" then
     check.value("sources", given, check.filled, level + 1)
-    local list, base, problems = sources.expand({ given },
-      checked.output_dir, checked.store)
+    local list, base, problems = sources.expand({ given }, checked)
     local self = new(over(list), checked)
     self.base = self.base or base
     self.problems = problems
-    self:look_ahead(list)
+    self:look_ahead(list, level + 1)
     self.is_list = true
     return self
   elseif type(given) ~= "table" then
@@ -301,7 +347,7 @@ function sources.new(given, checked, level)
   end
   local self = new(over(given), checked)
   self.base = self.base or base_of(given)
-  self:look_ahead(given)
+  self:look_ahead(given, level + 1)
   self.is_list = true
   return self
 end

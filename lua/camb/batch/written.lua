@@ -1,9 +1,9 @@
 --- What camb wrote is never a source: stems, their parts, the files of a store
 --- and those of the sandbox beside it.
 
+local advice = require "camb.advice"
 local core = require "camb.core"
 local names = require "camb.batch.names"
-local words = require "camb.words"
 
 local written = {}
 
@@ -32,7 +32,7 @@ end
 function written.problem(path, other)
   return { kind = "source", step = "submit", path = path,
     message = ('the source "%s" is a stem that camb wrote%s: %s'):format(path,
-      other and (' for "%s"'):format(other) or "", words.advice("stem")) }
+      other and (' for "%s"'):format(other) or "", advice.on("stem")) }
 end
 
 local function is_below(path, folder)
@@ -62,22 +62,51 @@ local function store_files(store)
   return all
 end
 
---- What to ask of each file that was found: whether it was written by camb.  A
---- folder of stems below the folder that is searched is camb's as a whole.
----@param output_dir string
----@param store string?
+-- Whether a path is named as stems are by `stem_name`.
+local function pattern_of(stem_name)
+  if not stem_name then
+    return function()
+      return false
+    end
+  end
+  local patterns = {}
+  for i, stem in ipairs({ "foreground", "background" }) do
+    patterns[i] = "^" .. stem_name:gsub("[%^%$%(%)%%%.%[%]%*%+%-%?]", "%%%0")
+      :gsub("{stem}", stem):gsub("{%l+}", ".+") .. "%.%w+$"
+  end
+  return function(path)
+    local file = path:match("[^/]*$")
+    return file:find(patterns[1]) ~= nil or file:find(patterns[2]) ~= nil
+  end
+end
+
+--- A function that says of each file found whether camb wrote it.  A folder of
+--- stems below the folder that is searched is camb's as a whole.
+---@param given table # output_dir, store and where stems go
 ---@return fun(path: string, base: string, is_named: boolean): boolean
-function written.filter(output_dir, store)
-  local files = store_files(store)
-  local stems = core.real_path(output_dir)
+function written.filter(given)
+  local files = store_files(given.store)
+  local folders = {}
+  for _, name in ipairs({ "output_dir", "foreground_dir", "background_dir" })
+  do
+    folders[#folders + 1] = given[name] and core.real_path(given[name])
+  end
+  local named_so = pattern_of(given.stem_name)
   return function(path, base, is_named)
     local identity = names.identity(path)
-    if is_named then
+    if path:match("[^/]*$"):find("^%.camb[.-]") then
+      return true -- the command keeps these in a folder of stems
+    elseif is_named then
       return files[identity] or written.is_stem(path)
     end
-    local is_inside = is_below(stems or "", core.real_path(base))
+    local real = core.real_path(base)
+    for _, folder in ipairs(folders) do
+      if is_below(folder, real) and is_below(identity, folder) then
+        return true
+      end
+    end
     return files[identity] or split(path) ~= nil or is_of_sandbox(identity)
-      or (is_inside and is_below(identity, stems))
+      or named_so(path)
   end
 end
 

@@ -1,38 +1,34 @@
 --- `camb batch`: many files, and with a store a batch that can be stopped and
---- resumed at any time, by any number of machines.
+--- resumed at any time, by any number of machines.  `camb separate` is a batch
+--- without a store, with all stems in one folder; `camb watch` one of what
+--- appears in a folder, until it is interrupted.
 
 local camb = require "camb"
 local core = require "camb.core"
+local cure = require "camb.cli.cure"
 local Error = require "camb.error"
-local journal = require "camb.journal"
+local hooks = require "camb.cli.hooks"
 local redact = require "camb.redact"
+local options_table = require "camb.options"
+local own_store = require "camb.cli.own_store"
+local plan = require "camb.cli.plan"
 local progress = require "camb.cli.progress"
+local rehearsal = require "camb.cli.rehearsal"
 local session = require "camb.cli.session"
 local source = require "camb.source"
 local status = require "camb.cli.status"
-local sources = require "camb.batch.sources"
 local store = require "camb.store"
 local workers = require "camb.cli.workers"
 
 local batch = {}
 
-local LEAVE_IT_OUT = "PGPASSWORD or ~/.pgpass"
-
--- How to run it again, as far as it matters, with more words behind it.
-local function again(arguments, words)
-  local address, is_less = store.address(arguments.store)
-  if address:find("[^%w@%%+=:,./_-]") then
-    address = "'" .. address:gsub("'", "'\\''") .. "'"
-  end
-  return ("camb batch --store %s%s%s"):format(redact.visible(address), words,
-    is_less and "  (with its password in " .. LEAVE_IT_OUT .. ")" or "")
-end
+local PASSWORD_PLACES = "PGPASSWORD or ~/.pgpass"
 
 -- A list of the machine's processes shows the whole command line.
 local function warn_of_password(arguments)
   if arguments.store and select(2, store.address(arguments.store)) then
-    io.stderr:write("camb: other users of this machine see the password in "
-      .. "--store: leave it to ", LEAVE_IT_OUT, "\n")
+    io.stderr:write("camb: other users of this machine can see the password "
+      .. "in --store: use ", PASSWORD_PLACES, " instead\n")
   end
 end
 
@@ -41,11 +37,11 @@ local function open_store(arguments)
     return nil, Error.new({ kind = "store",
       message = ("no such store: %s"):format(arguments.store) })
   end
-  return store.open(arguments.store)
+  return store.open(arguments.store, { read_only = true })
 end
 
 local STATES = { "intended", "submitting", "submitted", "finished",
-  "downloaded", "failed", "unknown_outcome" }
+  "downloaded", "archived", "failed", "unknown_outcome" }
 
 local function say(words)
   print(redact.visible(words))
@@ -84,19 +80,24 @@ local function print_status(arguments)
   return 0
 end
 
-local function options_of(arguments, report, base)
-  local options = session.options(arguments, report:batch_listener())
+local function options_of(arguments, report, base, told)
+  local options = session.options(arguments,
+    told:listener(report:batch_listener()), "batch")
   options.uploads, options.downloads = arguments.jobs, arguments.jobs
-  options.pending = arguments.pending
+  if arguments.command == "separate" then -- as patient as a single call
+    options.max_attempts = options.max_attempts
+      or options_table.of("separate").max_attempts.default
+  end
+  -- the sandbox charges nothing, whatever it has accepted
+  options.resubmit_unknown = options.resubmit_unknown or arguments.sandbox
+  options.confirm = told:confirm()
   options.base_dir = base ~= "" and base or nil
-  options.store = arguments.store
-  options.retry_failed = arguments.retry_failed or nil
-  options.resubmit_unknown = arguments.resubmit_unknown or nil
+  options.probe = pcall(require, "camb.audio") or nil
   return options
 end
 
--- How many jobs of the store are where, of this run or of earlier ones; nil
--- if there is no store, or no more.
+-- How many jobs of the store are in each state, of this run and earlier ones;
+-- nil without a store.
 local function count(arguments)
   local jobs = arguments.store and open_store(arguments)
   local counts = jobs and jobs:count()
@@ -106,22 +107,15 @@ local function count(arguments)
   return counts or nil
 end
 
--- Only what helps.
-local function say_how_to_resume(arguments, counts, is_stopped)
-  local words, option = nil, ""
-  if is_stopped then
-    words = (counts or store.is_url(arguments.store or ""))
-      and "to resume, run"
-  elseif counts and counts.failed then
-    words, option = "see failures with --status; retry them with",
-      " --retry-failed"
+-- Print only what helps.
+local function say_how_to_retry(arguments, counts)
+  if counts and counts.failed then
+    cure.say_flag("see failures with --status; retry them with",
+      "--retry-failed")
   elseif counts and counts.unknown_outcome then
-    words, option = "see unknown outcomes with --status; resubmit them (may be "
-      .. "charged twice) with", " --resubmit-unknown"
-  end
-  local line = words and again(arguments, option)
-  if line and not line:find("…", 1, true) then
-    io.stderr:write("camb: ", words, ": ", line, "\n")
+    cure.say_flag("see unknown outcomes with --status; resubmit them"
+      .. (arguments.sandbox and "" or " (may be charged twice)") .. " with",
+      "--resubmit-unknown")
   end
 end
 
@@ -134,67 +128,125 @@ local function status_of(counts, report, problems, whole)
     return status.FILE
   elseif number == status.OK and (#problems > 0 or has_failed) then
     return status.SOME_FAILED
+  elseif number == status.OK and report.remaining > 0 then
+    return status.SOME_REMAIN
   end
   return number
 end
 
-local function work(client, arguments)
-  local list, base, problems, left_out = sources.expand(arguments.source,
-    arguments.output_dir, arguments.store)
-  local report = progress.new(#list, arguments)
-  local whole -- what ended the batch as a whole
-  for _, problem in ipairs(problems) do
-    io.stderr:write("camb: ", redact.visible(problem.message), "\n")
+-- In a watched folder, the files so far are all.
+local function counted(take, report)
+  return function()
+    local path = take()
+    report.total = report.total + (path and 1 or 0)
+    return path
   end
-  if left_out > 0 then
-    report:say("skipped %d file%s that camb wrote", left_out,
-      left_out == 1 and "" or "s")
+end
+
+local function tell_item(arguments, report, item)
+  if arguments.command == "watch" and item.skipped and item.stems then
+    report:say("%s was done before", item.source)
+    report.total = report.total - 1
+  elseif item.error and not item.source then
+    report:complain(store.address(arguments.store), item.error)
+  elseif item.error then
+    report:failed(item.source, item.error)
+  else
+    report:done(item.stems, item.source)
   end
-  local running
-  local unfetched = {}
+end
+
+local function begin(client, arguments, found, report, more)
+  local list, options = found.list, options_of(arguments, report, found.base,
+    more.told)
+  if more.page then
+    list = more.page:sources(list)
+    more.page:show(report)
+    options.on_event = more.page:listener(options.on_event)
+  end
+  if type(list) == "function" and not more.page then
+    report.total = 0
+    list = counted(list, report)
+  end
+  return client:batch(list, options)
+end
+
+-- Every item is reported; what is unfetched when a signal comes, and what ended
+-- the batch as a whole.
+local function follow(client, arguments, found, report, more)
+  local whole
+  local running = begin(client, arguments, found, report, more)
+  local is_done = false
+  camb.spawn(workers.watch, function()
+    if running:drain(arguments.drain) > 0 then
+      report:say("finishing uploads under way; a second signal stops at once")
+    end
+  end, function()
+    return is_done
+  end, report)
   local ok, problem = pcall(function()
-    running = client:batch(list, options_of(arguments, report, base))
-    local is_done = false
-    camb.spawn(workers.watch, function()
-      unfetched = running:unfetched()
-      running:close()
-    end, function()
-      return is_done
-    end)
     for item in running do
-      if item.error then
-        report:failed(item.source or (store.address(arguments.store)),
-          item.error)
-        whole = whole or not item.source and item.error
-      else
-        report:done(item.stems)
+      more.told:tell(item)
+      tell_item(arguments, report, item)
+      whole = whole or not item.source and item.error
+      if more.page then
+        more.page:ended(item)
       end
     end
-    is_done = true
   end)
-  if running then
-    running:close()
+  is_done = true
+  more.told:finish()
+  report.remaining = running:remaining()
+  if ok and arguments.add_only then
+    local added = running:added()
+    report:say("added %d job%s to the store", added, added == 1 and "" or "s")
   end
+  running:close()
   report:clear()
+  if not ok then
+    error(problem, 0)
+  end
+  return running:unfetched(), whole
+end
+
+-- A batch's page is closed by a signal, which interrupts nothing if nothing is
+-- under way.
+local function signal_of(page, unfetched)
+  local is_over = page and not page.is_watch and page:is_idle()
+  return not (is_over and #unfetched == 0) and core.caught_signal() or nil
+end
+
+-- `more`: told, which is called with each item; page, on which it is shown.
+local function work(client, arguments, found, more)
+  local report = progress.new(type(found.list) == "table"
+    and not arguments.add_only and #found.list or 0, arguments)
+  if arguments.command == "watch" then
+    report:say("watching %s", arguments.folder)
+  end
+  for _, problem in ipairs(found.problems) do
+    io.stderr:write("camb: ", redact.visible(problem.message), "\n")
+    cure.say(problem.message)
+  end
+  local ok, unfetched, whole = pcall(follow, client, arguments, found, report,
+    more)
+  local problem = not ok and unfetched or nil
+  unfetched = ok and unfetched or {}
   for _, item in ipairs(unfetched) do
     report:failed(item.source, item.error)
   end
-  if client.journal then
-    journal.clear(client.journal)
-  end
-  local signal = core.caught_signal()
-  if signal then
-    ok, problem = false, "interrupted by " .. signal
-  end
-  if not ok then -- or a value that no option takes
-    local number = session.complain(problem,
+  plan.tell_left_out(found, report)
+  report:sum_up()
+  local signal = signal_of(more.page, unfetched)
+  if signal or not ok then -- or a value that no option takes
+    return session.complain(signal and "interrupted by " .. signal or problem,
       signal and status.of_signal(signal))
-    say_how_to_resume(arguments, count(arguments), true)
-    return number
   end
-  local counts = count(arguments)
-  say_how_to_resume(arguments, counts, false)
-  return status_of(counts, report, problems, whole)
+  local counts = not (whole and whole.kind == "store")
+    and not arguments.add_only and count(arguments) or nil
+  say_how_to_retry(arguments, counts)
+  local number = status_of(counts, report, found.problems, whole)
+  return number == status.OK and more.told.failures > 0 and status.GENERAL
+    or number
 end
 
 -- A sandbox for a store has to be there again, tasks and all, when the store
@@ -223,31 +275,111 @@ local function keep_port(path, client)
   end
 end
 
---- Run it; the exit status is 0 only when every file's stems are whole.
----@param arguments table
----@return integer status
-function batch.run(arguments)
+local function with_page(client, arguments, found, told)
+  if not arguments.page then
+    return work(client, arguments, found, { told = told })
+  end
+  local page, problem = require("camb.cli.page").open(arguments)
+  if not page then
+    return session.complain(problem)
+  end
+  local number = work(client, arguments, found, { told = told, page = page })
+  page:close()
+  return number
+end
+
+-- Separate what `arguments.source` stands for.
+local function separate(arguments)
+  local told, err = hooks.new(arguments)
+  local found
+  if told then
+    found, err = plan.of(arguments)
+  end
+  local number
+  if found and arguments.dry_run then
+    number, err = rehearsal.run(arguments, found)
+  elseif found and own_store.prepare(arguments, found) then
+    local more, port_path = sandbox_of(arguments)
+    number = session.run(arguments, function(client)
+      keep_port(port_path, client)
+      return with_page(client, arguments, found, told)
+    end, more)
+  end
+  if found then
+    plan.clear(found)
+    err = err or select(2, own_store.prepare(arguments, found))
+  end
+  return number or session.complain(err, err.kind == "cancelled"
+    and status.of_signal(core.caught_signal()) or nil)
+end
+
+local function run_batch(arguments)
   local needs_store = arguments.status or arguments.retry_failed
     or arguments.resubmit_unknown
-  if needs_store and not arguments.store then
+  local is_s3 = source.is_s3(arguments.output_dir)
+  if is_s3 and (not arguments.store or arguments.page) then
+    return session.complain("an --output-dir in S3 needs --store, a file or a "
+      .. "database for the jobs, and excludes --page")
+  end
+  local ok, problem = own_store.choose(arguments, needs_store)
+  if not ok then
+    return session.complain(problem)
+  elseif needs_store and not arguments.store then
     return session.complain("--status, --retry-failed and --resubmit-unknown "
-      .. "need --store")
+      .. "need --store, or an --output-dir that a batch has kept one in")
   elseif arguments.status then
     warn_of_password(arguments)
     return print_status(arguments)
-  elseif #arguments.source == 0 and not arguments.store then
-    return session.complain("no files: name some, or a --store that holds jobs")
+  elseif #arguments.source == 0 and not arguments.store
+    and not arguments.page
+  then
+    return session.complain("no files: name some, or a --store or an "
+      .. "--output-dir that holds jobs")
   elseif arguments.sandbox and arguments.store
     and store.is_url(arguments.store) then
     return session.complain("--sandbox needs a --store that is a file, as it "
       .. "keeps its tasks beside it")
   end
+  for _, role in ipairs({ "add_only", "follow" }) do
+    if arguments[role] and not arguments.store then
+      return session.complain(("--%s needs a store: name one with --store")
+        :format((role:gsub("_", "-"))))
+    end
+  end
+  if arguments.add_only and arguments.follow then
+    return session.complain("--add-only excludes --follow")
+  end
+  if arguments.command == "watch" and not arguments.store then
+    return session.complain("watch needs a store, so that nothing is paid for "
+      .. "twice: install LuaDBI for SQLite (Debian: lua-dbi-sqlite3)")
+  end
   warn_of_password(arguments)
-  local more, port_path = sandbox_of(arguments)
-  return session.run(arguments, function(client)
-    keep_port(port_path, client)
-    return work(client, arguments)
-  end, more)
+  return separate(arguments)
+end
+
+local RUN = { batch = run_batch }
+
+function RUN.separate(arguments)
+  arguments.source = arguments.file
+  return separate(arguments)
+end
+
+function RUN.watch(arguments)
+  local kind, reason = core.stat(arguments.folder)
+  if kind ~= "folder" then
+    return session.complain(('"%s" cannot be watched: %s'):format(
+      arguments.folder, kind and "it is not a folder" or reason), status.FILE)
+  end
+  arguments.source = { arguments.folder }
+  return run_batch(arguments)
+end
+
+--- Run the one that is named; the exit status is 0 only when every file's stems
+--- are whole.
+---@param arguments table
+---@return integer status
+function batch.run(arguments)
+  return RUN[arguments.command](arguments)
 end
 
 return batch

@@ -1,2 +1,3 @@
 -- What the installed command `camb` runs.
+require("camb.core").end_on_interrupt()
 os.exit(require("camb.cli").main(arg), true)

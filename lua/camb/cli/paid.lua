@@ -1,18 +1,29 @@
---- What the command does about tasks that are paid for and whose stems are not
---- here: a run that ends early says how to download them, and keeps that in a
---- journal beside the stems until they are.
+--- Tasks that are paid for and whose stems are missing: a run that ends early
+--- says how to download them, and a journal beside the stems has them.
+
+local shell = require "camb.cli.shell"
 
 local paid = {}
 
-local function quote(word)
-  if word:find("^[%w@%%+=:,./_-]+$") then
-    return word
-  elseif word:find("[%z\1-\31\127]") or word:find("\194[\128-\159]") then
-    return "$'" .. word:gsub("[%z\1-\31\127-\255\\']", function(character)
-      return ("\\x%02x"):format(character:byte())
-    end) .. "'"
+local quote = shell.quote
+
+-- The options of a command that say whose tasks they are.
+local WHOSE = { "profile", "api_key_file", "base_url", "proxy", "ca_file" }
+-- Those that say which stems are wanted, and where.
+local LAYOUT = { "only", "format", "foreground_dir", "background_dir" }
+
+--- The flags of `arguments` that say which stems are wanted, and where.
+---@param arguments table
+---@return string[] words # each is a flag with its value
+function paid.layout(arguments)
+  local words = {}
+  for _, option in ipairs(LAYOUT) do
+    if arguments[option] then
+      words[#words + 1] = "--" .. option:gsub("_", "-") .. " "
+        .. quote(arguments[option])
+    end
   end
-  return "'" .. word:gsub("'", "'\\''") .. "'"
+  return words
 end
 
 -- A URL that was typed with a name and a password, fit for a log.
@@ -27,6 +38,7 @@ end
 ---@return string?
 function paid.line(arguments, err)
   local is_said = arguments.command == "download" and err.kind == "not_found"
+    or not arguments.output_dir
   if not err.task_id or err.task_ended or arguments.sandbox
     or arguments.store or is_said
   then
@@ -35,15 +47,19 @@ function paid.line(arguments, err)
   local place = err.place or {}
   local words = { "camb download",
     "-o " .. quote(place.output_dir or arguments.output_dir) }
-  for _, option in ipairs({ "base_url", "proxy", "ca_file" }) do
-    if arguments[option] then
+  for _, option in ipairs(WHOSE) do
+    local value = arguments[option]
+    if value then
       words[#words + 1] = "--" .. option:gsub("_", "-") .. " "
-        .. quote(option == "ca_file" and arguments.ca_file
-          or without_password(arguments[option]))
+        .. quote(option:find("file") and value or without_password(value))
     end
   end
-  if place.name then
-    words[#words + 1] = "--name " .. quote(place.name)
+  for _, flag in ipairs(paid.layout(arguments)) do
+    words[#words + 1] = flag
+  end
+  local name = arguments.stem_name or place.name
+  if name then
+    words[#words + 1] = "--name " .. quote(name)
   end
   words[#words + 1] = err.task_id:find("^%-") and "--" or nil
   words[#words + 1] = quote(err.task_id)
@@ -52,7 +68,7 @@ end
 
 --- Where the journal of the stems in `output_dir` is.
 ---@param output_dir string
----@return string? path # nil: it is no folder, which is told as it is used
+---@return string? path # nil: it is not a folder, which fails when it is used
 function paid.journal(output_dir)
   return not output_dir:find("[%z\1-\31\127]")
     and output_dir .. "/.camb-journal" or nil
@@ -79,6 +95,10 @@ function paid.fetch(client, id, options)
   end
   return client:download(run, { output_dir = options.output_dir,
     name = options.name, overwrite = options.overwrite,
+    only = options.only, format = options.format,
+    stem_name = options.stem_name, mixture = options.mixture,
+    foreground_dir = options.foreground_dir,
+    background_dir = options.background_dir,
     deadline = options.deadline, on_event = options.on_event })
 end
 

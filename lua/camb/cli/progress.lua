@@ -1,10 +1,17 @@
---- What the command says while it works: on a terminal one line that is written
---- over, elsewhere a line for each step.  Both go to standard error; standard
---- output is for results.
+--- What the command says while it works: on a terminal a picture that is
+--- redrawn, elsewhere a line for each step.  Both go to standard error;
+--- standard output is for results, or with `--json` for events.
 
 local core = require "camb.core"
-local paid = require "camb.cli.paid"
+local cure = require "camb.cli.cure"
+local description = require "camb.description"
+local Error = require "camb.error"
+local phases = require "camb.cli.phases"
+local picture = require "camb.cli.picture"
+local record = require "camb.cli.record"
 local redact = require "camb.redact"
+local screen = require "camb.cli.screen"
+local shell = require "camb.cli.shell"
 local status = require "camb.cli.status"
 
 local progress = {}
@@ -13,19 +20,59 @@ local progress = {}
 local Progress = {}
 Progress.__index = Progress
 
-local WIDTH = 78
+-- Seconds between two pictures.
+local FRAME = 0.1
+
+-- Lines are redrawn only for a person, on a terminal that can do so.
+local function view_of(arguments)
+  if arguments.json or arguments.quiet then
+    return "none"
+  elseif core.is_terminal() and os.getenv("TERM") ~= "dumb" then
+    return "screen"
+  end
+  return "lines"
+end
+
+--- Open the file of `--log`, before anything is paid for.
+---@param arguments table # of the command
+---@return camb.Error? problem
+function progress.open_log(arguments)
+  local file, problem
+  if arguments.log then
+    file, problem = io.open(arguments.log, "a")
+  end
+  if problem then
+    return Error.new({ kind = "file", path = arguments.log, shell = "fixed",
+      message = "the log cannot be written: " .. problem })
+  elseif file then
+    file:setvbuf("line")
+    arguments.log_file = file
+  end
+end
 
 --- For `total` files.
 ---@param total integer
 ---@param arguments table # of the command
 function progress.new(total, arguments)
+  local view = view_of(arguments)
   return setmetatable({
     arguments = arguments,
+    view = view,
     total = total,
     ended = 0,
     failures = 0,
-    is_terminal = core.is_terminal(),
-    has_line = false,
+    cut = 0,          -- by a signal
+    left_out = 0,
+    remaining = 0,
+    minutes = 0,      -- of audio that is done, as far as is known
+    durations = {},   -- by source
+    active = {},      -- label and phase of each file under way
+    by_source = {},   -- those by what they are called
+    said = {},        -- the last words, by source
+    began = core.now(),
+    drawn = 0,        -- when
+    screen = view == "screen" and screen.new() or nil,
+    has_colour = view == "screen" and (os.getenv("NO_COLOR") or "") == "",
   }, Progress)
 end
 
@@ -41,11 +88,12 @@ local WORDS = {
   upload_started = function()
     return "uploading"
   end,
-  upload_progress = function(event)
-    return "uploading " .. percent(event)
-  end,
   submitted = function(event)
     return "submitted as task " .. event.task_id
+  end,
+  resumed = function(event, is_free)
+    return ("resuming task %s%s"):format(event.task_id, is_free and ""
+      or ", already paid for")
   end,
   polled = function(event)
     return event.status and "the service says " .. event.status
@@ -56,105 +104,56 @@ local WORDS = {
   download_started = function(event)
     return "downloading the " .. event.stem
   end,
-  download_progress = function(event)
-    return ("downloading the %s %s"):format(event.stem, percent(event))
+  downloaded = function(event)
+    return ("downloaded the %s, %s"):format(event.stem, percent(event))
   end,
   retrying = function(event)
     return event.next_in and ("%s: retrying in %.1f s"):format(
       event.reason, event.next_in) or event.reason
   end,
+  warning = function(event)
+    return event.message
+  end,
+  probed = function(event)
+    return ("%s %g kHz, %d channel%s%s"):format(event.codec, event.rate / 1000,
+      event.channels, event.channels == 1 and "" or "s", event.duration
+      and ", " .. phases.clock(event.duration) or "")
+  end,
+  changed = function()
+    return "it has changed since its last run: it is a new job"
+  end,
 }
 
--- Steps that come often are for the terminal's line only.
-local IS_FREQUENT = {
-  upload_progress = true,
-  download_progress = true,
-  download_started = true,
-}
+-- Lines that stay, also on a terminal: ids that are paid for, and what differs
+-- from what was expected.
+local STAYS = { submitted = true, resumed = true, warning = true,
+  changed = true, run_ready = true }
+-- Lines for --verbose alone.
+local IS_VERBOSE = { probed = true, download_started = true,
+  downloaded = true }
 
--- A line for people: names and ids are what others have made them.
-local function write(form, ...)
-  io.stderr:write(redact.visible(form:format(...)), "\n")
-end
-
-local function shorten(text, width)
-  return #text > width and text:sub(1, width - 1) .. "…" or text
-end
-
-function Progress:clear()
-  if self.has_line then
-    io.stderr:write("\r", (" "):rep(WIDTH), "\r")
-    self.has_line = false
+function Progress:record(event)
+  description.add(event)
+  local line = (self.arguments.json or self.arguments.log_file)
+    and record.line(event)
+  if self.arguments.json then
+    self:print(line)
+  end
+  local log = self.arguments.log_file
+  local ok, problem = true, nil
+  if log then
+    ok, problem = log:write(line)
+  end
+  if not ok and not self.is_unlogged then
+    self.is_unlogged = true
+    self:say("the log %s cannot be written: %s", self.arguments.log, problem)
   end
 end
 
-function Progress:show(text)
+-- A result, to standard output.
+function Progress:print(lines)
   self:clear()
-  io.stderr:write(shorten(text, WIDTH))
-  io.stderr:flush()
-  self.has_line = true
-end
-
---- Say a line that stays.
-function Progress:say(form, ...)
-  self:clear()
-  write("camb: " .. form, ...)
-end
-
--- Say the event's words, unless they were `said` before; the words.
-local function tell(self, event, said)
-  if event.name == "warning" then
-    self:clear()
-    io.stderr:write(("camb: %s\n"):format(event.message))
-    return said
-  elseif event.name == "changed" then
-    self:say("%s has changed since its last run: it is a new job",
-      event.source)
-    return said
-  end
-  local words = WORDS[event.name] and WORDS[event.name](event)
-  if not words then
-    return said
-  end
-  if self.is_terminal and event.name == "submitted" then
-    self:clear() -- nothing is written over it
-    write("%s: %s", event.source, words)
-  elseif self.is_terminal then
-    self:show(redact.visible(("[%d/%d] %s: %s"):format(self.ended, self.total,
-      event.source, words)))
-  elseif not IS_FREQUENT[event.name] and words ~= said then
-    write("%s: %s", event.source, words)
-    return words
-  end
-  return said
-end
-
---- A listener for on_event, of one file, or of the task that stands for it.
-function Progress:listener(source)
-  local said
-  return function(event)
-    event.source = event.source or source
-    said = tell(self, event, said)
-  end
-end
-
---- A listener for the on_event of a batch.
-function Progress:batch_listener()
-  local said = {}
-  return function(event)
-    said[event.source] = tell(self, event, said[event.source])
-    if event.name == "finished" or event.name == "failed" then
-      said[event.source] = nil
-    end
-  end
-end
-
---- One file is done.
-function Progress:done(stems)
-  self.ended = self.ended + 1
-  self:clear()
-  local ok, problem = io.stdout:write(stems.foreground, "\n", stems.background,
-    "\n")
+  local ok, problem = io.stdout:write(lines)
   if ok then
     ok, problem = io.stdout:flush()
   end
@@ -165,22 +164,243 @@ function Progress:done(stems)
   end
 end
 
---- One file failed.
+-- Of a store there may be more than the command line names.
+local function count(self)
+  return math.max(self.total, self.ended + #self.active)
+end
+
+local function draw(self, kept)
+  local width, height = self.screen:size()
+  self.drawn, self.is_drawn = core.now(), true
+  self.is_due = false
+  self.screen:draw(picture.lines({ active = self.active, total = count(self),
+    ended = self.ended, failures = self.failures,
+    seconds = self.drawn - self.began }, width, height), kept)
+end
+
+--- Draw the picture if it is time; call it a few times a second.
+function Progress:tick()
+  local now = core.now()
+  if self.screen and (self.is_due and now - self.drawn >= FRAME
+    or now - self.drawn >= 5 * FRAME)
+  then
+    draw(self)
+  end
+end
+
+--- Remove the picture, before something else is written.
+function Progress:clear()
+  if self.is_drawn then
+    self.screen:draw({})
+    self.is_drawn = false
+  end
+end
+
+-- A line for people, which stays: names and ids are what others have made them.
+local function keep(self, form, ...)
+  local line = redact.visible(form:format(...)) .. "\n"
+  if self.is_drawn then
+    draw(self, line)
+  else
+    io.stderr:write(line)
+  end
+end
+
+--- Say a line that stays.
+function Progress:say(form, ...)
+  if self.view ~= "none" then
+    keep(self, "camb: " .. form, ...)
+  end
+end
+
+local function tell(self, event)
+  local words = WORDS[event.name]
+    and WORDS[event.name](event, self.arguments.sandbox)
+  local is_verbose = self.arguments.verbose
+  if not words or IS_VERBOSE[event.name] and not is_verbose then
+    return
+  elseif event.name == "warning" then
+    keep(self, "camb: %s", words)
+  elseif STAYS[event.name] or is_verbose
+    or self.view == "lines" and words ~= self.said[event.source]
+  then
+    keep(self, "%s: %s", event.source, words)
+    self.said[event.source] = words
+  end
+end
+
+-- The file under way that the event is about.
+local function active_of(self, event)
+  local source = event.source or ""
+  local one = self.by_source[source]
+  if not one then
+    one = { label = redact.visible(source), source = source,
+      phase = phases.new() }
+    self.by_source[source] = one
+    self.active[#self.active + 1] = one
+  end
+  return one
+end
+
+local function forget(self, source)
+  local one = self.by_source[source]
+  self.by_source[source], self.said[source] = nil, nil
+  for i = #self.active, 1, -1 do
+    if self.active[i] == one then
+      table.remove(self.active, i)
+    end
+  end
+  self.is_due = true
+end
+
+-- These are reported with whatever else is known at the end.
+local IS_END = { finished = true, failed = true }
+
+local function hear(self, event)
+  if IS_END[event.name] then
+    return
+  end
+  self:record(event)
+  self.durations[event.source or false] = event.duration
+    or self.durations[event.source or false]
+  if self.screen then
+    active_of(self, event).phase:hear(event)
+    self.is_due = true
+  end
+  if self.view ~= "none" then
+    tell(self, event)
+    self:tick()
+  end
+end
+
+--- A listener for on_event, of one file, or of the task that stands for it.
+function Progress:listener(source)
+  return function(event)
+    event.source = event.source or source
+    hear(self, event)
+  end
+end
+
+--- A listener for the on_event of a batch.
+function Progress:batch_listener()
+  return function(event)
+    hear(self, event)
+  end
+end
+
+--- One file is done, or what stands for it, which gives lines of its own.
+---@param stems { foreground: string?, background: string?, lines: string? }
+---@param source string?
+function Progress:done(stems, source)
+  self.ended = self.ended + 1
+  self.minutes = self.minutes + (self.durations[source or false] or 0) / 60
+  forget(self, source)
+  if stems.lines then
+    self:print(stems.lines)
+    return
+  end
+  self:record({ name = "finished", time = core.time(), source = source,
+    task_id = stems.task_id, run_id = stems.run_id,
+    stems = { foreground = stems.foreground,
+      background = stems.background } })
+  if not self.arguments.json then
+    self:print((stems.foreground and stems.foreground .. "\n" or "")
+      .. (stems.background and stems.background .. "\n" or ""))
+  end
+end
+
+local RED, NORMAL = "\27[31m", "\27[m"
+
+-- A signal has cut short what becomes of one file.
+local function unfinished(self, source, err)
+  self.cut = self.cut + 1
+  self:record({ name = "unfinished", time = core.time(), source = source,
+    task_id = err.task_id, run_id = err.run_id })
+  io.stderr:write("camb: ", redact.visible(("%s: unfinished%s"):format(source,
+    err.task_id and err.task_id ~= source and not self.arguments.sandbox
+    and ("; its task %s is paid for"):format(err.task_id) or "")), "\n")
+  cure.say(err)
+end
+
+--- What is called `source` failed.
+---@param is_job boolean? # a file of its own
+function Progress:complain(source, err, is_job)
+  self:clear()
+  source = redact.urls(source)
+  self:record({ name = "failed", time = core.time(), source = source,
+    task_id = err.task_id, run_id = err.run_id, error = err })
+  local line = redact.visible(("%s: %s"):format(source, err.message))
+  io.stderr:write("camb: ", self.has_colour and RED or "", line,
+    self.has_colour and NORMAL or "", "\n")
+  local id = err.task_id and redact.visible(err.task_id)
+  if id and id ~= source and not err.message:find(id, 1, true) then
+    io.stderr:write(redact.visible(("camb: %s: its task is %s"):format(source,
+      id)), "\n")
+  end
+  cure.say(err, is_job)
+end
+
+--- One file failed, or was cut short.
 function Progress:failed(source, err)
+  forget(self, source)
+  self:clear()
+  if err.kind == "cancelled" then
+    unfinished(self, redact.urls(source), err)
+    return
+  end
   self.ended = self.ended + 1
   self.failures = self.failures + 1
   self.last = err
-  self:clear()
-  source = redact.urls(source)
-  write("camb: %s: %s", source, err.message)
-  local id = err.task_id and redact.visible(err.task_id)
-  if id and not err.message:find(id, 1, true) then
-    write("camb: %s: its task is %s", source, id)
+  self:complain(source, err, true)
+end
+
+-- Files that were begun, or not even that.
+local function count_unfinished(self)
+  return math.max(self.cut, self.total - self.ended - self.remaining)
+end
+
+-- "3 done, 1 failed, 2 left out; 12.5 minutes of audio in 1:10".
+local function outcome(self, seconds)
+  local words = { ("%d done"):format(self.ended - self.failures) }
+  for _, part in ipairs({ { self.failures, "%d failed" },
+    { self.left_out, "%d left out" },
+    { self.remaining, self.remaining == 1 and "%d remains" or "%d remain" },
+    { count_unfinished(self), "%d unfinished" } })
+  do
+    words[#words + 1] = part[1] > 0 and part[2]:format(part[1]) or nil
   end
-  local line = paid.line(self.arguments, err)
-  if line then
-    io.stderr:write("camb: to download its stems without paying again, run: ",
-      line, "\n")
+  local audio = self.minutes >= 0.1
+    and ("; %.1f minutes of audio"):format(self.minutes)
+    or self.minutes > 0 and ("; %.1f seconds of audio"):format(60
+    * self.minutes) or ""
+  return ("%s%s in %s"):format(table.concat(words, ", "), audio,
+    phases.clock(seconds))
+end
+
+--- Say how it went, and where to listen.
+function Progress:sum_up()
+  local seconds = core.now() - self.began
+  self:clear()
+  self:record({ name = "summary", time = core.time(),
+    done = self.ended - self.failures, failed = self.failures,
+    left_out = self.left_out, remaining = self.remaining,
+    unfinished = count_unfinished(self), minutes = self.minutes,
+    seconds = seconds })
+  if self.view == "none" or not self.screen and count(self) < 2
+    and self.remaining == 0
+  then
+    return
+  end
+  self:say("%s", outcome(self, seconds))
+  if self.remaining > 0 then
+    self:say("--max-jobs or --max-minutes stopped the sending: run the same "
+      .. "line again to send more, or one with a higher limit")
+  end
+  local is_here = not self.arguments.output_dir:find("^[sS]3://")
+  if self.ended > self.failures and is_here then
+    self:say("the stems are in %s; to listen, run: %s",
+      self.arguments.output_dir,
+      shell.line({ "camb", "report", self.arguments.output_dir }))
   end
 end
 

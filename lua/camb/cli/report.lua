@@ -22,7 +22,7 @@ end
 -- On a terminal, how far the looking has come.
 local function progress()
   return core.is_terminal() and function(done, total)
-    io.stderr:write(("\rcamb: looking at %d of %d"):format(done + 1, total))
+    io.stderr:write(("\rcamb: reading %d of %d"):format(done + 1, total))
     io.stderr:write(done + 1 == total and "\n" or "")
     io.stderr:flush()
   end or nil
@@ -35,10 +35,12 @@ function command.run(arguments)
   local place = arguments.place or "."
   local list, err = items.of(place, arguments.mixtures)
   if not list then
+    err.shell = err.kind == "file" and "help" or nil -- a name that is wrong
     return session.complain(err)
   elseif #list == 0 then
-    return session.complain(('"%s" holds no stems: camb separate and camb '
-      .. "batch write some"):format((store.address(place))), status.FILE)
+    return session.complain(('"%s" contains no stems: create some with '
+      .. "camb separate or camb batch"):format((store.address(place))),
+      status.FILE)
   end
   if not pcall(require, "camb.audio") and not arguments.no_pictures then
     say("the page has no pictures: they need the rock camb-sandbox")

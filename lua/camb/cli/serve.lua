@@ -44,8 +44,18 @@ local function publish_authority(server, path)
   return path
 end
 
+-- The page is for this machine alone.
+local function is_own(origin)
+  local host = origin:match("//(.+):%d+$")
+  return host == "localhost" or host == "[::1]"
+    or host:find("^127%.[%d.]+$") ~= nil
+end
+
 local function announce(server, ca_file)
   io.stdout:write(("The sandbox listens at %s\n"):format(server.base_url))
+  if is_own(server.origin) then
+    io.stdout:write(("Listen, or drop files, at %s/\n"):format(server.origin))
+  end
   io.stdout:write(("Use it with: export CAMB_BASE_URL=%s CAMB_API_KEY=%s\n")
     :format(server.base_url, server.api_key))
   if ca_file then
@@ -55,7 +65,10 @@ local function announce(server, ca_file)
   io.stdout:flush()
 end
 
---- Run it until SIGINT or SIGTERM.
+local NOTE = "This is the sandbox: it separates what is dropped here, or sent "
+  .. "by any client, at no cost."
+
+--- Run it until SIGINT, SIGTERM, SIGHUP or SIGQUIT.
 ---@param arguments table
 ---@return integer status
 function serve.run(arguments)
@@ -63,11 +76,12 @@ function serve.run(arguments)
   if not found then
     return session.complain("serve needs the rock camb-sandbox")
   end
+  local live = require "camb.report.live"
   local faults, problem = load_faults(arguments.faults)
   if problem then
     return session.complain(problem, status.FILE)
   end
-  core.hold_signals() -- before there are threads that could get them
+  core.catch_signals(true)
   local ok, server, err = pcall(sandbox.start, {
     host = arguments.host,
     port = arguments.port,
@@ -82,9 +96,13 @@ function serve.run(arguments)
     max_bytes = arguments.max_bytes,
     faults = faults,
     tls = arguments.tls or arguments.ca_out ~= nil,
-  })
+  }, live.options("camb sandbox", NOTE))
   if not ok or not server then
-    return session.complain(ok and err or server)
+    err = ok and err or server
+    if type(err) == "table" then
+      err.shell = "help" -- each comes from an option's value
+    end
+    return session.complain(err)
   end
   local ca_file = server.ca_file
   if arguments.ca_out then
@@ -95,7 +113,7 @@ function serve.run(arguments)
     return session.complain(problem, status.FILE)
   end
   announce(server, ca_file)
-  core.wait_signal()
+  require("camb.cli.served_tasks").run(server, core.caught_signal)
   server:stop()
   return 0
 end

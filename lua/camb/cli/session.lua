@@ -3,30 +3,55 @@
 
 local camb = require "camb"
 local core = require "camb.core"
-local Error = require "camb.error"
+local download = require "camb.download"
+local cure = require "camb.cli.cure"
+local keys = require "camb.cli.keys"
+local options = require "camb.options"
+local own_store = require "camb.cli.own_store"
 local paid = require "camb.cli.paid"
+local progress = require "camb.cli.progress"
 local redact = require "camb.redact"
 local source = require "camb.source"
 local status = require "camb.cli.status"
 
 local session = {}
 
--- An error's words without the place in our sources, and with an option's name
--- as it is in the shell.
+--- The options of `call` that stand on the command line: those with a flag.
+---@param arguments table
+---@param call string # as of camb.options
+---@return table
+function session.given(arguments, call)
+  local given = {}
+  for _, option in ipairs(options.all()) do
+    if option.flag and options.takes(call, option) then
+      given[option.name] = arguments[option.name]
+    end
+  end
+  return given
+end
+
+-- An error's message without the position in camb's sources, and with an
+-- option's name as it is in the shell.
 local function plain(problem)
   return (tostring(problem):gsub("^[^ ]+:%d+: ", "")
     :gsub("option '([%l_]+)'", function(name)
-      return name == "source" and "the source" or "--" .. name:gsub("_", "-")
+      return name == "source" and "the source"
+        or name == "stem_name" and "--name" or "--" .. name:gsub("_", "-")
     end))
 end
 
---- Say what went wrong.
+--- Say what went wrong, and which line cures or resumes it.
 ---@param problem camb.Error|string
 ---@param number integer? # default: what the problem asks for
 ---@return integer status # for os.exit
 function session.complain(problem, number)
   local words = type(problem) == "table" and problem.message or problem
   io.stderr:write("camb: ", redact.visible(plain(words)), "\n")
+  if status.is_of_signal(number) then
+    cure.say_resume()
+  else
+    cure.say(problem)
+  end
   return number or status.of(problem)
 end
 
@@ -35,12 +60,12 @@ local function start_sandbox(arguments, more)
   if not found then
     return nil, "--sandbox needs the rock camb-sandbox"
   end
-  local options = { engine = arguments.engine,
+  local given = { engine = arguments.engine,
     workers = arguments.jobs < 2 and 1 or 2 }
   for name, value in pairs(more or {}) do
-    options[name] = value
+    given[name] = value
   end
-  local ok, server, err = pcall(sandbox.start, options)
+  local ok, server, err = pcall(sandbox.start, given)
   if not ok then
     return nil, server
   end
@@ -48,46 +73,63 @@ local function start_sandbox(arguments, more)
 end
 
 local function open_client(arguments, server)
-  local key = arguments.api_key or os.getenv("CAMB_API_KEY") or ""
-  if key == "" and not server then
-    return nil, Error.new({ kind = "authentication",
-      message = "no API key: set CAMB_API_KEY, or use --api-key" })
+  local found, err = { key = server and server.api_key,
+    base_url = server and server.base_url }, nil
+  if not server then
+    found, err = keys.find(arguments)
   end
-  local ok, client = pcall(camb.client, {
-    api_key = server and server.api_key or arguments.api_key,
-    base_url = server and server.base_url or arguments.base_url,
-    proxy = not server and arguments.proxy or nil,
-    ca_file = arguments.ca_file,
-    requests_per_second = arguments.requests_per_second,
-    reply_timeout = arguments.reply_timeout,
-    max_connections = 2.0 * arguments.jobs,
-    journal = not arguments.store and not server
-      and paid.journal(arguments.output_dir) or nil,
-  })
+  if not found then
+    return nil, err
+  end
+  local given = session.given(arguments, "client")
+  given.api_key, given.api_key_file = found.key, nil
+  given.base_url = not server and given.base_url or found.base_url
+  given.proxy = not server and given.proxy or nil
+  given.max_connections = 2.0 * arguments.jobs
+  given.journal = not server and arguments.output_dir
+    and paid.journal(arguments.output_dir) or nil
+  if arguments.store and given.journal and not core.stat(given.journal) then
+    given.journal = nil -- no run without a store has paid for anything
+  end
+  if given.journal and (arguments.foreground_dir or arguments.background_dir)
+  then
+    download.make_folders(arguments.output_dir) -- no stem may be written there
+  end
+  local ok, client = pcall(camb.client, given)
   if not ok then
     return nil, client
+  end
+  client.has_rows = arguments.store ~= nil
+  if given.journal and not arguments.store
+    and (arguments.source or arguments.file)
+  then
+    client.recall, err = own_store.finder(arguments, client.base_url)
+  end
+  if err then
+    client:close()
+    return nil, err
   end
   return client
 end
 
---- The options of a separation that stand on the command line.
-function session.options(arguments, listener)
-  return {
-    output_dir = arguments.output_dir,
-    overwrite = arguments.overwrite,
-    interval = arguments.interval or (arguments.sandbox and 0.5) or nil,
-    max_attempts = arguments.max_attempts
-      or (arguments.sandbox and 36000) or nil,
-    deadline = arguments.deadline,
-    project_name = arguments.project_name,
-    project_description = arguments.project_description,
-    folder_id = arguments.folder_id,
-    on_event = listener,
-  }
+--- The options of a separation, or of another `call`, that stand on the
+--- command line.
+---@param arguments table
+---@param listener function
+---@param call string? # as of camb.options
+---@return table
+function session.options(arguments, listener, call)
+  local given = session.given(arguments, call or "separate")
+  given.on_event = listener
+  if arguments.sandbox then
+    given.interval = given.interval or 0.5
+    given.max_attempts = given.max_attempts or 36000
+  end
+  return given
 end
 
 local function has_url(arguments)
-  for _, word in ipairs(arguments.file or arguments.source) do
+  for _, word in ipairs(arguments.file or arguments.source or {}) do
     if source.is_url(word) then
       return true
     end
@@ -103,7 +145,10 @@ end
 function session.run(arguments, work, more)
   local server, client, problem
   core.catch_signals()
-  if arguments.engine and not arguments.sandbox then
+  problem = progress.open_log(arguments)
+  if problem then
+    return session.complain(problem)
+  elseif arguments.engine and not arguments.sandbox then
     problem = "--engine needs --sandbox: the service has its own engine"
   elseif arguments.sandbox and arguments.proxy and has_url(arguments) then
     problem = "--proxy cannot be combined with --sandbox and a URL: set "

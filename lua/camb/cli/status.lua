@@ -8,11 +8,13 @@ local status = {
   USAGE = 2,
   FILE = 3,
   AUTHENTICATION = 4,
+  NETWORK = 6,
   SOME_FAILED = 10,
+  SOME_REMAIN = 11,
 }
 
 local MEANINGS = {
-  [0] = "success: both stems of every file are complete",
+  [0] = "success: all is done, and both stems of every file are complete",
   [1] = "any other failure",
   [2] = "wrong usage: an unknown option, an invalid or a missing value",
   [3] = "the source, or a local file",
@@ -23,12 +25,15 @@ local MEANINGS = {
   [8] = "timeout; the task may still finish",
   [9] = "unknown outcome: a task may exist and be charged",
   [10] = "some of several files failed, or all of them",
+  [11] = "stopped by --max-jobs or --max-minutes: files remain",
   [129] = "ended by SIGHUP",
   [130] = "ended by SIGINT, such as Ctrl-C",
+  [131] = "ended by SIGQUIT, such as Ctrl-\\",
   [143] = "ended by SIGTERM",
 }
 
-local SIGNALS = { SIGHUP = 129, SIGINT = 130, SIGTERM = 143 }
+local SIGNALS = { SIGHUP = 129, SIGINT = 130, SIGQUIT = 131,
+  SIGTERM = 143 }
 
 --- The status of an error.  What is raised as a string is wrong usage.
 ---@param problem camb.Error|string
@@ -46,6 +51,13 @@ end
 ---@return integer
 function status.of_signal(signal)
   return SIGNALS[signal]
+end
+
+--- Whether a signal ended what exits with `number`.
+---@param number integer?
+---@return boolean
+function status.is_of_signal(number)
+  return number ~= nil and number > 128
 end
 
 --- All statuses in order.

@@ -1,9 +1,8 @@
---- Some files at a time, each reported when it is done; a signal stops all of
+--- Several files at once, each reported when it is done; a signal stops all of
 --- them, and each says what is paid for.
 
 local camb = require "camb"
 local core = require "camb.core"
-local journal = require "camb.journal"
 local progress = require "camb.cli.progress"
 local scheduler = require "camb.async.scheduler"
 local session = require "camb.cli.session"
@@ -17,12 +16,14 @@ local LOOK = 0.1
 --- Call `stop` when a signal comes; ends when `is_done()`.
 ---@param stop fun()
 ---@param is_done fun(): boolean
-function workers.watch(stop, is_done)
+---@param report camb.Progress
+function workers.watch(stop, is_done, report)
   while not is_done() do
     if core.caught_signal() then
       stop()
       return
     end
+    report:tick()
     camb.sleep(LOOK)
   end
 end
@@ -36,7 +37,7 @@ local function run_all(arguments, list, report, work)
       next_one = next_one + 1
       local stems, err, label = work(one, report:listener(one), place, report)
       if stems then
-        report:done(stems)
+        report:done(stems, one)
       elseif err then
         report:failed(label or one, err)
       end
@@ -59,25 +60,24 @@ local function run_all(arguments, list, report, work)
       end
     end, function()
       return alive == 0
-    end)
+    end, report)
   end)
 end
 
 --- Do `work(one, listener, place, report)` for each of `list`.  It returns
 --- stems, or nil, an error and what to call `one`, or nothing if it has
 --- reported itself.
----@param client camb.Client
 ---@param arguments table
 ---@param list string[]
 ---@param work fun(one: string, listener: function, place: integer,
 ---  report: table): table?, camb.Error?, string?
 ---@return integer status
-function workers.run(client, arguments, list, work)
+function workers.run(arguments, list, work)
   local report = progress.new(#list, arguments)
   local ok, problem = pcall(run_all, arguments, list, report, work)
   report:clear()
-  if client.journal then
-    journal.clear(client.journal)
+  if arguments.command == "separate" or arguments.command == "download" then
+    report:sum_up()
   end
   local signal = core.caught_signal()
   if not ok then -- a value that no option takes

@@ -2,6 +2,7 @@
 --- camb.async.scheduler describes it.
 
 local copas = require "copas"
+local coroutine = require "camb.async.coroutine"
 
 if not copas.pauseforever then
   error("camb.loop.copas needs Copas 4.1 or newer, this is "

@@ -2,6 +2,7 @@
 --- camb.async.scheduler describes it.
 
 local condition = require "cqueues.condition"
+local coroutine = require "camb.async.coroutine"
 local cqueues = require "cqueues"
 
 local loop = { name = "cqueues" }

@@ -1,6 +1,6 @@
 --- libuv as the loop of a client: camb.client{ loop = this }.  A host as
 --- camb.async.scheduler describes it; every coroutine but the main one can
---- wait, and goes on out of uv.run.
+--- wait, and resumes inside uv.run.
 
 local coroutine = require "camb.async.coroutine"
 local uv = require "luv"

@@ -1,4 +1,4 @@
---- What a report tells of: a folder's pairs of stems, what the journal in it
+--- What a report shows: a folder's pairs of stems, what the journal in it
 --- knows, and the jobs of a store.
 
 local core = require "camb.core"
@@ -6,6 +6,7 @@ local Error = require "camb.error"
 local files = require "camb.batch.files"
 local journal = require "camb.journal"
 local names = require "camb.batch.names"
+local own_store = require "camb.cli.own_store"
 local redact = require "camb.redact"
 local source = require "camb.source"
 local store = require "camb.store"
@@ -26,9 +27,9 @@ local items = {}
 ---@field kind string?        # of the error
 ---@field task string?
 ---@field run string?
+---@field progress number?    # of what it is doing, 0 to 1
+---@field folder false?       # the place of the stems is not shown
 
--- The name of a store that a batch keeps in its folder.
-local OWN_STORE = ".camb.db"
 local STEMS = { "foreground", "background" }
 
 -- By the state of a job in a store, or in a journal.
@@ -56,10 +57,16 @@ local HAPPENED = {
   unknown_outcome = "upload outcome unknown",
 }
 
-local function new(name, state)
+--- An item in a `state` of a store or a journal.
+---@param name string
+---@param state string
+---@return camb.ReportItem
+function items.new(name, state)
   local words = STATES[state] or { "open", state or "unknown" }
   return { name = name, state = words[1], word = words[2], events = {} }
 end
+
+local new = items.new
 
 local function add_event(item, time, words)
   if time and words then
@@ -72,20 +79,48 @@ local function file_at(path)
   return path and core.stat(path) == "file" and path or nil
 end
 
--- Where the item's source is, and what it is called.
-local function set_source(item, path)
+--- `item` is in `state`.
+---@param item camb.ReportItem
+---@param state string
+function items.become(item, state)
+  item.state, item.word = STATES[state][1], STATES[state][2]
+end
+
+--- `item` came to `state` at `time`.
+---@param item camb.ReportItem
+---@param time number
+---@param state string
+function items.note(item, time, state)
+  add_event(item, time, HAPPENED[state])
+end
+
+--- `item` came to `state` now.
+---@param item camb.ReportItem
+---@param state string
+function items.enter(item, state)
+  items.become(item, state)
+  items.note(item, core.time(), state)
+end
+
+--- Where the item's source is, and what it is called.
+---@param item camb.ReportItem
+---@param path string?
+function items.set_source(item, path)
   if path then
     item.source = source.is_url(path) and redact.urls(path) or path
     item.mixture = not source.is_url(path) and file_at(path) or nil
   end
 end
 
--- The stems that are at their place count, whatever was noted of them.
-local function set_stems(item, paths)
+--- The stems that are at their place count, whatever was noted of them.
+---@param item camb.ReportItem
+---@param paths { foreground: string?, background: string? }
+---@param may_lack any      # true: one that has no path was not asked for
+function items.set_stems(item, paths, may_lack)
   local missing = {}
   for _, stem in ipairs(STEMS) do
     item[stem] = file_at(paths[stem])
-    if not item[stem] then
+    if not item[stem] and not (may_lack and not paths[stem]) then
       missing[#missing + 1] = paths[stem] or "the " .. stem
     end
   end
@@ -106,29 +141,31 @@ local function of_row(row)
   local item = new(name, row.state)
   item.task, item.run = row.task_id, row.run_id and tostring(row.run_id)
   item.error, item.kind = row.error, row.error_kind
-  set_source(item, row.source)
-  set_stems(item, row)
+  items.set_source(item, row.source)
+  items.set_stems(item, row, row.foreground or row.background)
   add_event(item, row.sent, HAPPENED.submitting)
   add_event(item, row.updated, HAPPENED[row.state])
-  return item, row.foreground and base_of(row.foreground)
+  return item, base_of(row.foreground or ""), base_of(row.background or "")
 end
 
 -- Items with the places of their stems, to know a pair again.
 local Found = {}
 Found.__index = Found
 
-function Found:add(item, base)
+-- `base` is that of the foreground, or of both.
+function Found:add(item, base, of_background)
   local key = base and names.identity(base)
-  if key and self.by_base[key] then
+  local other = of_background and names.identity(of_background)
+  if self.by_base[key or other or false] then
     return
-  elseif key then
-    self.by_base[key] = item
   end
+  self.by_base[key or false] = key and item
+  self.by_base[other or false] = other and item
   self.list[#self.list + 1] = item
 end
 
 local function add_store(found, spec)
-  local jobs, err = store.open(spec)
+  local jobs, err = store.open(spec, { read_only = true })
   if not jobs then
     return nil, err
   end
@@ -168,9 +205,11 @@ local function of_entry(entry)
   local name = entry.name or entry.task_id or "an upload"
   local item = new(name, entry.state)
   item.task = entry.task_id
-  set_source(item, entry.source)
-  set_stems(item, base and { foreground = core.existing(base .. ".foreground"),
-    background = core.existing(base .. ".background") } or {})
+  items.set_source(item, entry.source)
+  local paths = base and {
+    foreground = core.existing(base .. ".foreground"),
+    background = core.existing(base .. ".background") } or {}
+  items.set_stems(item, paths, entry.only and paths[entry.only])
   for _, event in ipairs(entry.events) do
     add_event(item, seconds_of(event.time), HAPPENED[event.state])
   end
@@ -182,7 +221,7 @@ local function of_pair(base)
   local paths = { foreground = core.existing(base .. ".foreground"),
     background = core.existing(base .. ".background") }
   local item = new(base:match("[^/]*$"), "downloaded")
-  set_stems(item, paths)
+  items.set_stems(item, paths)
   return item, base
 end
 
@@ -190,10 +229,20 @@ local function escape(path)
   return (path:gsub("[*?%[\\]", "\\%0"))
 end
 
-local function add_folder(found, folder)
-  for _, entry in ipairs(journal.entries(folder .. "/.camb-journal")) do
-    found:add(of_entry(entry))
+-- Of several jobs that made the same stems, the last counts.  Stems that were
+-- downloaded and are not here may be anywhere.
+local function add_journal(found, path)
+  local entries = journal.entries(path)
+  for i = #entries, 1, -1 do
+    local item, base = of_entry(entries[i])
+    if entries[i].state ~= "fetched" or item.foreground or item.background then
+      found:add(item, base)
+    end
   end
+end
+
+local function add_folder(found, folder)
+  add_journal(found, folder .. "/.camb-journal")
   for _, stem in ipairs(STEMS) do
     for _, path in ipairs(files.find(escape(folder) .. "/**/*." .. stem
       .. ".*")) do
@@ -214,7 +263,7 @@ local function is_database(path)
   return head == "SQLite format 3"
 end
 
--- "a/b" of "folder/a/b", where it is below the folder.
+-- "a/b" of "folder/a/b", if it is below the folder.
 local function below(path, folder)
   path, folder = names.absolute(path), names.absolute(folder)
   return path:sub(1, #folder + 1) == folder .. "/" and path:sub(#folder + 2)
@@ -222,7 +271,7 @@ local function below(path, folder)
 end
 
 -- Recordings below `folder` by what their stems are called: with the folders
--- that a batch mirrors, and where there is one of the name, by it alone.
+-- that a batch mirrors, and if there is only one of the name, by it alone.
 local function recordings(folder)
   local by_name = {}
   for _, path in ipairs((files.find(folder))) do
@@ -243,7 +292,7 @@ local function add_mixtures(list, place, folder)
     local path = stem and (by_name[below(base_of(stem), place) or false]
       or by_name[item.name])
     if path then
-      set_source(item, path)
+      items.set_source(item, path)
     end
   end
 end
@@ -259,14 +308,15 @@ function items.of(place, mixtures)
   local ok, err = true, nil
   if mixtures and core.stat(mixtures) ~= "folder" then
     return nil, Error.new({ kind = "file", path = mixtures,
-      message = ('"%s" is no folder'):format(mixtures) })
+      message = ('"%s" is not a folder'):format(mixtures) })
   end
   if store.is_url(place) or (kind == "file" and is_database(place)) then
     ok, err = add_store(found, place)
   elseif kind == "folder" then
     place = place:gsub("(.)/+$", "%1")
-    if core.stat(place .. "/" .. OWN_STORE) == "file" then
-      ok, err = add_store(found, place .. "/" .. OWN_STORE)
+    local kept = own_store.find(place)
+    if core.stat(kept) == "file" then
+      ok, err = add_store(found, kept)
     end
     add_folder(found, place)
   else

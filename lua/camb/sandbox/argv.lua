@@ -1,6 +1,6 @@
---- The words of a command, split and unquoted as a shell does it, without any
---- of the rest that a shell does: what stands for `{input}` stays one word,
---- whatever is in it.
+--- The words of a command, split and unquoted as a shell does it, and nothing
+--- else that a shell does: the value of `{input}` stays one word, whatever it
+--- contains.
 
 local argv = {}
 

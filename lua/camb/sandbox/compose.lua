@@ -1,5 +1,5 @@
 --- A fault's reply as the pieces of a script: bytes for the wire, how often,
---- and how slowly.  What is wrong with it was asked for.
+--- and how slowly.  Whatever is wrong with it is intended.
 
 local core = require "camb.sandbox.core"
 

@@ -1,5 +1,4 @@
---- Faults: what a server is told to get wrong, checked and made ready for the
---- wire.
+--- Faults: what a server is to get wrong, checked and compiled for the wire.
 
 local cjson = require("cjson").new()
 local check = require "camb.check"

@@ -3,6 +3,7 @@
 
 local argv = require "camb.sandbox.argv"
 local check = require "camb.check"
+local operations = require "camb.operations"
 
 local options = {}
 
@@ -82,25 +83,25 @@ options.START = {
     help = "Folder for tasks and stems, kept across restarts and created if "
       .. "missing.  Default: a temporary folder." },
   { name = "public_url", rule = url,
-    help = "Beginning of stem URLs, in place of stem_url, for a sandbox "
-      .. "behind another server." },
+    help = "Beginning of stem URLs in place of stem_url, for a sandbox "
+      .. "behind a reverse proxy." },
   { name = "engine", rule = engine, default = "builtin",
     flag = "--engine COMMAND", commands = "serve separate batch",
-    help = 'What separates: builtin, or a command with {input} and '
-      .. "{output_dir}.  Without the two they are appended.  Words are split "
-      .. "and quoted as in a shell, without a shell.  The command leaves "
-      .. "foreground.* and background.* in the folder or below, or vocals.* "
-      .. "alone: the rest is then computed." },
+    help = "What separates: builtin, or a command with {input} and "
+      .. "{output_dir}; if it has neither, both are appended.  Words and "
+      .. "quotes work as in a shell, but no shell runs.  The command writes "
+      .. "foreground.* and background.* to the folder or below, or only "
+      .. "vocals.*: the background is then computed." },
   { name = "engine_timeout", rule = check.above_zero, default = 3600,
     unit = "s", flag = "--engine-timeout SECONDS", commands = "serve",
-    help = "Time after which an engine's command is killed, with every "
+    help = "Time after which an engine command is killed, with every "
       .. "process that it started." },
   { name = "workers", rule = check.whole(1, 64), default = 1,
     flag = "--workers N", commands = "serve",
     help = "Number of concurrent separations." },
   { name = "processing", rule = check.number(0), default = 0, unit = "s",
     flag = "--processing SECONDS", commands = "serve",
-    help = "Minimum time for which a task is PENDING; math.huge: forever." },
+    help = "Minimum time for which a task is PENDING.  math.huge: forever." },
   { name = "url_lifetime", rule = check.number(0, 1e9), default = 3600,
     unit = "s", help = "Time for which a stem's URL is valid." },
   { name = "max_seconds", rule = check.above_zero, unit = "s",
@@ -108,8 +109,8 @@ options.START = {
     help = "Reject longer recordings as SOURCE_TOO_LONG.  Default: no limit." },
   { name = "max_bytes", rule = check.whole(1, LARGEST), unit = "bytes",
     flag = "--max-bytes N", commands = "serve",
-    help = "Reject larger recordings as SOURCE_TOO_LARGE.  Default: what "
-      .. "max_upload allows." },
+    help = "Reject larger recordings as SOURCE_TOO_LARGE.  Default: no limit "
+      .. "but that of an upload, 2 GiB.  max_upload sets that." },
   { name = "max_upload", rule = check.whole(1, LARGEST), default = 2 ^ 31,
     unit = "bytes", help = "Maximum size of an upload, the whole form." },
   { name = "max_field", rule = check.whole(1, 2 ^ 30), default = 65536,
@@ -128,9 +129,10 @@ options.START = {
       .. "exceed 4 KiB on average." },
   { name = "tls", rule = tls, default = false, flag = "--tls",
     commands = "serve",
-    help = "Speak https, with a certificate of its own; server.ca_file can be "
-      .. "trusted for it.  A table makes the certificate wrong: expired, "
-      .. "self_signed, for another host, or old (TLS 1.1 at most)." },
+    help = "Serve https with a certificate of the sandbox's own.  Trust "
+      .. "server.ca_file to accept it.  A table makes it wrong on purpose: "
+      .. "expired, self_signed or old (TLS 1.1 at most), each true, or "
+      .. "another host." },
   { name = "faults", rule = check.table, flag = "--faults FILE",
     commands = "serve",
     help = "Faults as for server:fault: a list in Lua; on the command line, a "
@@ -165,7 +167,7 @@ local function header_problem(name, value)
   then
     return nil
   end
-  return ("has no string without line breaks, number or false as '%s'")
+  return ("needs a string without line breaks, a number or false as '%s'")
     :format(name)
 end
 
@@ -200,89 +202,98 @@ local etag = check.text(function(value)
   end
 end)
 
+-- What may fail: the service's operations, and the download of a stem.
+local STEPS = {}
+for i, operation in ipairs(operations.TABLE) do
+  STEPS[i] = operation.step
+end
+STEPS[#STEPS + 1] = "stem"
+
 --- What a fault takes.  Bodies and raw replies may hold anything: they are
 --- there to be wrong.
 ---@type camb.Option[]
 options.FAULT = {
   -- which requests
-  { name = "step", rule = check.one_of{ "submit", "status", "result",
-    "results", "stem" }, help = "Operation that fails." },
+  { name = "step", rule = check.one_of(STEPS),
+    help = "Operation that fails; stem: the download of a stem." },
   { name = "path", rule = check.filled,
-    help = "Only requests whose path contains this." },
+    help = "Strike only requests whose path contains this text." },
   { name = "skip", rule = bytes, default = 0,
-    help = "Number of matching requests to let pass first.  A request that an "
-      .. "earlier fault takes does not count." },
+    help = "Number of matching requests to let pass first.  Requests that an "
+      .. "earlier fault strikes do not count." },
   { name = "times", rule = times, default = 1,
     help = "Number of times to strike; math.huge: always." },
   { name = "at", rule = check.one_of{ "headers", "body", "request",
-    "accepted" }, help = "When: before anything is looked at and the body is "
-      .. "read (headers); after some of the body (body); when the request is "
-      .. "whole and nothing was done (request, the default); when the "
-      .. "operation succeeded, in place of its reply (accepted).  A request "
-      .. "that the server refuses before gets its own reply, and the fault "
-      .. "waits for the next." },
+    "accepted" }, help = "When to strike.  headers: before the body is read; "
+      .. "body: after part of the body; request (the default): when the "
+      .. "request is complete, before anything is done; accepted: when the "
+      .. "operation has succeeded, in place of its reply.  If the server "
+      .. "rejects a request before that, the fault waits for the next one." },
   { name = "after", rule = bytes, unit = "bytes",
-    help = 'With at = "body": how much of the body; 1 by default.' },
+    help = 'With at = "body": strike after this much of the body.  Default: '
+      .. "1 byte." },
   -- the reply
   { name = "status", rule = check.whole(100, 999),
     help = "HTTP status.  Default: 200; 302 with redirect, 403 with expired, "
       .. "503 with retry_after." },
-  { name = "body", rule = check.bytes, help = "Any bytes." },
+  { name = "body", rule = check.bytes, help = "Body of the reply, any bytes." },
   { name = "reply", rule = check.any,
-    help = "A value that becomes JSON; sandbox.null stands for null." },
-  { name = "html", rule = on, help = "A page that asks to sign in." },
-  { name = "empty", rule = on, help = "No bytes at all." },
+    help = "Value to send as JSON; sandbox.null becomes null." },
+  { name = "html", rule = on,
+    help = "Send an HTML page that asks to sign in, as a portal would." },
+  { name = "empty", rule = on, help = "Send an empty body." },
   { name = "expired", rule = on,
-    help = "The response of a storage service to an expired URL." },
+    help = "Reply as a storage service does to an expired URL." },
   { name = "json_size", rule = check.whole(SMALLEST_JSON, LARGEST),
-    unit = "bytes", help = "JSON of this size." },
+    unit = "bytes", help = "Send JSON of this size." },
   { name = "json_depth", rule = check.whole(1, LARGEST),
-    help = "Arrays in arrays, this deep." },
+    help = "Send JSON arrays nested this deep." },
   { name = "gzip_bomb", rule = bytes, unit = "bytes",
-    help = "gzip that inflates to this many spaces." },
+    help = "Send gzip that inflates to this many spaces." },
   { name = "headers", rule = headers,
-    help = "Additional headers, or other values; false omits a header, a list "
+    help = "Headers to add or replace, by name; false omits a header, a list "
       .. "sends it several times." },
   { name = "retry_after", rule = bytes, unit = "s",
-    help = "Retry-After in seconds." },
+    help = "Send Retry-After with this number of seconds." },
   { name = "retry_after_date", rule = check.whole(-1e9, 1e9), unit = "s",
-    help = "Retry-After as a date this many seconds in the future." },
-  { name = "redirect", rule = check.text(), help = "Location." },
+    help = "Send Retry-After with a date this many seconds in the future." },
+  { name = "redirect", rule = check.text(),
+    help = "Send this URL as Location." },
   { name = "raw", rule = check.bytes,
-    help = "The whole reply, byte for byte." },
+    help = "Send exactly these bytes as the whole reply." },
   -- how it goes wrong
   { name = "content_length", rule = length,
-    help = "Announce this length in place of the true one." },
+    help = "Send this Content-Length instead of the true one." },
   { name = "longer", rule = check.whole(1, LARGEST), unit = "bytes",
-    help = "Send this much more than announced." },
+    help = "Send this many bytes more than announced." },
   { name = "truncate", rule = bytes, unit = "bytes",
-    help = "Send only this much of what was announced." },
+    help = "Send only this many of the announced bytes." },
   { name = "chunked", rule = on,
-    help = "Chunked; whole and well formed unless truncated." },
+    help = "Use chunked encoding, complete unless truncated." },
   { name = "endless_headers", rule = on,
     help = "Send header lines until the client disconnects." },
   { name = "slow", rule = check.one_of{ "headers", "body" },
-    help = "Part of the reply to write slowly." },
+    help = "Send this part of the reply slowly." },
   { name = "pace", rule = check.above_zero, unit = "s",
-    help = "With slow: the pause after each piece." },
+    help = "With slow: pause after each piece." },
   { name = "chunk", rule = check.whole(1, 2 ^ 30), unit = "bytes",
-    help = "With slow: the size of a piece; 1 by default." },
+    help = "With slow: size of a piece.  Default: 1 byte." },
   -- how the connection ends
   { name = "close", rule = on,
-    help = "Close the connection; after a reply this is the default." },
+    help = "Close the connection; after a reply, this is the default." },
   { name = "reset", rule = on,
-    help = "Reset the connection, after the reply has arrived." },
+    help = "Reset the connection; after a reply, once it has arrived." },
   { name = "silence", rule = on,
     help = "Send nothing more and keep the connection open until the client "
       .. "disconnects or the server stops." },
   -- stems: the real reply, changed
   { name = "cut", rule = bytes, unit = "bytes",
-    help = "Break the connection after this much of the stem." },
-  { name = "etag", rule = etag, help = "This ETag, with its quotes." },
+    help = "Break the connection after this many bytes of the stem." },
+  { name = "etag", rule = etag, help = "Send this ETag; include its quotes." },
   { name = "changed", rule = on,
-    help = "Other bytes from the 13th on, and another ETag." },
+    help = "Send other bytes from the 13th on, under another ETag." },
   { name = "corrupt", rule = on,
-    help = "Other bytes under the same ETag and digest." },
+    help = "Send other bytes under the same ETag and digest." },
 }
 
 return options

@@ -1,5 +1,5 @@
 --- The states of a job, one method for each.  All are guarded: they change the
---- row only where it is this worker's, and in a state that the new one follows.
+--- row only if it is this worker's, and in a state that precedes the new one.
 
 local Error = require "camb.error"
 local json = require "camb.json"
@@ -10,8 +10,8 @@ local transactions = require "camb.store.transactions"
 -- Methods of camb.Store.
 local Changes = {}
 
--- Is `row` what an update was to make of it?  Asked only where the reply to an
--- update that may have worked was lost.
+-- Is `row` what an update was to make of it?  Asked only if the reply to an
+-- update was lost, which may have worked.
 local function is_made(self, row, made)
   if not row or (row.owner ~= self.owner and row.owner ~= nil) then
     return false
@@ -102,7 +102,7 @@ function Changes:submitting(key, fields)
     fields.sha256, fields.size, fields.mtime, fields.ctime, key, self.owner)
 end
 
---- The upload was not made, for sure: the job is free again, as it was added.
+--- The upload certainly did not happen: the job is free again, as it was added.
 ---@param key string
 ---@return boolean? ok
 ---@return camb.Error?
@@ -110,15 +110,27 @@ function Changes:intended(key)
   return finish(self, key, "intended", { state = "intended" }, key, self.owner)
 end
 
+--- The upload was refused for a while: the job is as it was added, and still
+--- this worker's.
+---@param key string
+---@return boolean? ok
+---@return camb.Error?
+function Changes:unsent(key)
+  return change(self, key, "unsent", { state = "intended" }, key, self.owner)
+end
+
 --- The service has accepted the upload, or (from `intended`) that of another
 --- job with the same content.
 ---@param key string
 ---@param task_id string
+---@param fields table? # as for `submitting`, which such a job has passed over
 ---@return boolean? ok
 ---@return camb.Error?
-function Changes:submitted(key, task_id)
+function Changes:submitted(key, task_id, fields)
+  fields = fields or {}
   return change(self, key, "submitted", { state = "submitted",
-    task_id = task_id }, task_id, self.owner, key, self.owner)
+    task_id = task_id }, task_id, fields.sha256, fields.size, fields.mtime,
+    fields.ctime, self.owner, key, self.owner)
 end
 
 --- The task has a run.
@@ -131,16 +143,58 @@ function Changes:finished(key, run_id)
     json.digits(run_id), key, self.owner)
 end
 
---- Both stems are whole, under their final names.
+-- The values of both stems, in the order of the statements, and what follows.
+local function of_stems(fields, ...)
+  return fields.foreground, fields.foreground_size, fields.foreground_sha256,
+    fields.background, fields.background_size, fields.background_sha256, ...
+end
+
+--- Both stems are whole, under their final names; what is to be done with them
+--- is not, and the job stays this worker's.
 ---@param key string
 ---@param fields table # foreground, background: paths; foreground_size, …
 ---@return boolean? ok
 ---@return camb.Error?
+function Changes:fetched(key, fields)
+  return change(self, key, "fetched", { state = "finished",
+    foreground = fields.foreground, background = fields.background },
+    of_stems(fields, key, self.owner))
+end
+
+--- All is done.
+---@param key string
+---@param fields table # as for `fetched`
+---@return boolean? ok
+---@return camb.Error?
 function Changes:downloaded(key, fields)
   return finish(self, key, "downloaded", { state = "downloaded" },
-    fields.foreground,
-    fields.foreground_size, fields.foreground_sha256, fields.background,
-    fields.background_size, fields.background_sha256, key, self.owner)
+    of_stems(fields, key, self.owner))
+end
+
+--- Stems of a job that was done before have changed.
+---@param key string
+---@param fields table # as for `downloaded`
+---@return boolean? ok
+---@return camb.Error?
+function Changes:fetched_more(key, fields)
+  return change(self, key, "fetched_more", { state = "downloaded" },
+    of_stems(fields, key))
+end
+
+--- The same, and what is to be done with them is not: the job is this worker's
+--- as after `fetched`.
+---@param key string
+---@param fields table # as for `fetched`
+---@return boolean? ok
+---@return camb.Error?
+function Changes:reopened(key, fields)
+  local ok, err = change(self, key, "reopened", { state = "finished",
+    foreground = fields.foreground, background = fields.background },
+    of_stems(fields, self.owner, key))
+  if ok then
+    self:hold(key, true)
+  end
+  return ok, err
 end
 
 -- A message for people keeps what a database can hold.
@@ -171,7 +225,7 @@ function Changes:failed(key, err)
   return end_with(self, key, "failed", "failed", err)
 end
 
---- Nobody can know whether the service has accepted the upload.
+--- Whether the service has accepted the upload cannot be known.
 ---@param key string
 ---@param err camb.Error
 ---@return boolean? ok
@@ -180,9 +234,40 @@ function Changes:unknown(key, err)
   return end_with(self, key, "unknown", "unknown_outcome", err)
 end
 
---- Send failed jobs on their way again, from where they can go on: from their
---- run, their task, or anew: also where the service has given the task up.
----@param given { failed: boolean?, unknown: boolean? }? # default: the failed
+--- The job has failed with `err`, and is free again to be tried after
+--- `seconds`: from its run or its task, or if it has none, from the beginning.
+---@param key string
+---@param err camb.Error
+---@param seconds number
+---@return boolean? ok
+---@return camb.Error?
+function Changes:put_off(key, err, seconds)
+  return finish(self, key, "put_off", {}, seconds, err.kind or "store",
+    tell(self, err), key, self.owner)
+end
+
+-- Where the page of rows behind `last` ends; false if there is none.
+local function page_end(conn, last)
+  local found = conn:rows(statements.page_end, last)
+  return found and (found[1].id or false)
+end
+
+-- All of `state`; how many they were.
+local function retry_all(conn, state)
+  local jobs, last = 0, "0"
+  local to = page_end(conn, last)
+  while to do
+    local changed = conn:run(statements.retry_page, state, last, to)
+    jobs = jobs + (changed or 0)
+    last, to = to, changed and page_end(conn, to)
+  end
+  return to == false and jobs or nil
+end
+
+--- Let failed jobs be retried.  Each resumes from its run or its task; if it
+--- has none, or the task failed at the service, it starts again.
+---@param given { failed: boolean?, unknown: boolean?, key: string? }? # the
+---  default is the failed; `key`: only this job
 ---@return integer? jobs
 ---@return camb.Error?
 function Changes:retry_failed(given)
@@ -192,7 +277,9 @@ function Changes:retry_failed(given)
     for state, wanted in pairs({ failed = given.failed ~= false,
       unknown_outcome = given.unknown == true })
     do
-      local changed = not wanted and 0 or conn:run(statements.retry, state)
+      local changed = not wanted and 0
+        or not given.key and retry_all(conn, state)
+        or given.key and conn:run(statements.retry_one, state, given.key)
       if not changed then
         return nil, conn.failed
       end
@@ -202,7 +289,7 @@ function Changes:retry_failed(given)
   end)
 end
 
---- The same for one failed job, where nothing was paid that could be had yet.
+--- The same for one failed job, if no paid result of it can still be fetched.
 ---@param key string
 ---@return integer? jobs
 ---@return camb.Error?
@@ -210,6 +297,75 @@ function Changes:retry_unpaid(key)
   return self.session:write(function(conn)
     return conn:run(statements.retry_unpaid, "failed", key)
   end)
+end
+
+--- Give a job the task that it has at the service, as the dashboard shows it:
+--- a job whose upload has an unknown outcome, or that failed.
+---@param key string
+---@param task_id string
+---@return integer? jobs # 0: it is not in such a state, or a worker has it
+---@return camb.Error?
+function Changes:assign(key, task_id)
+  local problem = self.session:text_problem(task_id)
+  if problem then
+    return nil, Error.new({ kind = "store",
+      message = "the id of the task " .. problem })
+  end
+  return self.session:write(function(conn)
+    return conn:run(statements.assign, task_id, key)
+  end)
+end
+
+--- Remove a job that no worker has.  A batch that runs misses its rows: ask
+--- `other_workers` before.
+---@param key string
+---@return integer? jobs # 0: a worker has it, or there is none
+---@return camb.Error?
+function Changes:forget(key)
+  return self.session:write(function(conn)
+    return conn:run(statements.forget, key)
+  end)
+end
+
+-- Those of a page of rows behind `last`: the id of its last one, and how many
+-- were moved.
+local function archive_page(conn, last, time)
+  if conn.dialect.archive_lock and not conn:rows(conn.dialect.archive_lock) then
+    return nil, conn.failed
+  end
+  local to = page_end(conn, last)
+  if not to then
+    return to == false and { jobs = 0 } or nil, conn.failed
+  end
+  local jobs = conn:run(statements.archive, last, to, time)
+  if not jobs or not conn:run(statements.unlist, last, to, last, to)
+    or not conn:run(statements.count_archived, jobs)
+  then
+    return nil, conn.failed
+  end
+  return { last = to, jobs = jobs }
+end
+
+--- Move jobs that were done more than `seconds` ago into the archive, out of
+--- the way of the others.  They are known as before, and never sent again.
+---@param seconds number
+---@return integer? jobs # how many were moved
+---@return camb.Error?
+function Changes:archive(seconds)
+  local found, err = self.session:read(statements.time_before, seconds)
+  local time, last, moved = found and text.tonumber(found[1].time), "0", 0
+  time = time and time + 1e-3 -- as a text it may have been rounded down
+  while last and time do
+    local page
+    page, err = self.session:transact(function(conn)
+      return archive_page(conn, last, time)
+    end)
+    if not page then
+      return nil, err
+    end
+    last, moved = page.last, moved + page.jobs
+  end
+  return time and moved, err
 end
 
 return Changes

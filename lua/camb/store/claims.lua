@@ -1,12 +1,11 @@
 --- Who works on which job: a worker claims free jobs, holds them by a lease
 --- that it renews, and takes over those of a worker that ended.
 
-local ascii = require "camb.ascii"
 local core = require "camb.core"
 local Error = require "camb.error"
 local owner = require "camb.store.owner"
-local rows = require "camb.store.rows"
 local statements = require "camb.store.statements"
+local text = require "camb.text"
 
 -- Methods of camb.Store.
 local Claims = {}
@@ -16,8 +15,8 @@ local REAP_INTERVAL = 0.5
 
 local LONGEST_LEASE = 86400
 
--- How long we have watched `worker` without a sign of it.  A pause between two
--- looks may be one in which all stood still: it counts for a part of a lease.
+-- How long we have watched `worker` without a sign of it.  In a pause between
+-- two looks everything may have stood still: it counts as part of a lease only.
 local function silence_of(self, worker, lease)
   local last = self.watched[worker.owner]
   if not last or last.beat ~= worker.beat then
@@ -27,7 +26,7 @@ local function silence_of(self, worker, lease)
 end
 
 local function lease_of(self, worker)
-  local lease = ascii.tonumber(worker.lease) or 0
+  local lease = text.tonumber(worker.lease) or 0
   return lease > 0 and lease <= LONGEST_LEASE and lease or self.lease
 end
 
@@ -51,32 +50,38 @@ local function reap(self, conn)
     end
   end
   self.watched, self.reaped = watched, core.now()
-  return conn:run(statements.free_dead), conn.failed
+  return conn:run(statements.free_dead) and conn:run(statements.awake),
+    conn.failed
 end
 
-local function by_id(a, b)
+local function by_turn(a, b)
+  if a.priority ~= b.priority then
+    return a.priority > b.priority
+  end
   return tonumber(a.id) < tonumber(b.id)
 end
 
 -- Take up to `n` free jobs into `taken`.
 local function take(self, conn, n, state, taken)
   for _, claim in ipairs(statements.claim) do
-    if #taken < n and (state == nil or state == claim.state) then
+    if #taken < n and (state == nil or state == claim.state
+      or state == "paid" and claim.state ~= "intended")
+    then
       local found, err = conn:rows(claim.sql, n - #taken, self.owner)
       if not found then
         return nil, err
       end
-      table.sort(found, by_id)
+      table.sort(found, by_turn)
       for _, row in ipairs(found) do
-        taken[#taken + 1] = rows.one(row)
+        taken[#taken + 1] = statements.row(row)
       end
     end
   end
   return taken
 end
 
--- Jobs that the database says are ours and nobody here knows of: the reply to
--- the claim that took them was lost.
+-- Jobs that the database lists as ours but that this worker does not know: the
+-- reply to the claim was lost.
 local function recall(self, conn)
   local found, err = conn:rows(statements.held, self.owner)
   if not found then
@@ -87,10 +92,23 @@ local function recall(self, conn)
   for _, row in ipairs(found) do
     local is_held = self.effects[row.key]
     if is_held == nil and not self.held[row.key] then
-      taken[#taken + 1] = rows.one(row)
+      taken[#taken + 1] = statements.row(row)
     end
   end
   return taken
+end
+
+-- Show that this worker lives.  One that was taken for dead gets a new name:
+-- what it still does for the jobs that it had changes no row.
+local function sign(self, conn)
+  local changed = conn:run(statements.renew, self.lease, self.owner)
+  if changed == 0 then
+    self.owner = owner.anew(self.owner)
+    self.generation = self.generation + 1
+    self.has_recalled = true
+    changed = conn:run(statements.register, self.owner, self.lease)
+  end
+  return changed and true or nil, conn.failed
 end
 
 local function claim_in(self, conn, n, state)
@@ -98,18 +116,18 @@ local function claim_in(self, conn, n, state)
   if conn.in_doubt or self.session.has_doubts then
     taken, err = recall(self, conn)
   end
-  local ok = taken
-    and conn:run(statements.register, self.owner, self.lease)
+  local generation = self.generation
+  local ok = taken and sign(self, conn)
   if not ok then
     return nil, err or conn.failed
+  elseif self.generation ~= generation then
+    return {} -- it has to drop what it had before it takes more
   end
-  if not take(self, conn, n, state, taken) then
+  -- However many are waiting: what a dead worker has paid for goes first.
+  if core.now() - self.reaped >= REAP_INTERVAL and not reap(self, conn)
+    or not take(self, conn, n, state, taken)
+  then
     return nil, conn.failed
-  end
-  if #taken < n and core.now() - self.reaped >= REAP_INTERVAL then
-    if not reap(self, conn) or not take(self, conn, n, state, taken) then
-      return nil, conn.failed
-    end
   end
   return taken
 end
@@ -118,8 +136,10 @@ end
 --- job whose worker ended between submitting and its task id comes once, in
 --- the state `unknown_outcome`: report it and `release` it.
 ---@param n integer
----@param state string? # only jobs that were left in this state
----@return table[]? rows
+---@param state string? # only jobs that were left in this state; "paid": all
+---  but those that are yet to be sent
+---@return table[]? rows # none, too, if `generation` has changed: this worker
+---  was taken for dead, and has lost the jobs that it had
 ---@return camb.Error?
 function Claims:claim(n, state)
   return self:transact(function()
@@ -133,25 +153,20 @@ function Claims:claim(n, state)
   end)
 end
 
---- Extend the lease of this worker, for all its jobs at once.  Where it had
---- ended and others have taken its jobs, this says so, and begins a new one.
+--- Extend the lease of this worker, for all its jobs at once, and free those of
+--- workers that ended, even if there is no room for them here.  If its own had
+--- ended and others have freed its jobs, this says so, and begins a new one.
 ---@return boolean? ok
 ---@return camb.Error?
 function Claims:renew()
-  local changed, err = self.session:write(function(conn)
-    return conn:run(statements.renew, self.lease, self.owner)
-  end)
-  if not changed then
-    return nil, err
-  elseif changed > 0 then
-    return true
-  end
-  local ok
-  ok, err = self.session:write(function(conn)
-    return conn:run(statements.register, self.owner, self.lease)
+  local generation = self.generation
+  local ok, err = self.session:transact(function(conn)
+    return sign(self, conn) and reap(self, conn), conn.failed
   end)
   if not ok then
     return nil, err
+  elseif self.generation == generation then
+    return true
   end
   return nil, Error.new({
     kind = "store",
@@ -159,6 +174,57 @@ function Claims:renew()
     message = "the lease of this worker expired before it was renewed: other "
       .. "workers may have taken over its jobs",
   })
+end
+
+--- How many other workers are alive; the jobs of those that are not are free.
+---@return integer? workers
+---@return camb.Error?
+function Claims:other_workers()
+  return self.session:transact(function(conn)
+    local workers = reap(self, conn) and conn:rows(statements.workers)
+    if not workers then
+      return nil, conn.failed
+    end
+    local others = 0
+    for _, worker in ipairs(workers) do
+      others = others + (worker.owner ~= self.owner and 1 or 0)
+    end
+    return others
+  end)
+end
+
+--- The workers that are alive, but for this one, and how many jobs each has.
+---@return { owner: string, lease: number, jobs: integer }[]?
+---@return camb.Error?
+function Claims:workers()
+  local ok, err = self.is_read_only, nil
+  if not ok then
+    ok, err = self:other_workers()
+  end
+  local found
+  if ok then
+    found, err = self.session:read(statements.workers_held)
+  end
+  local workers = {}
+  for _, row in ipairs(found or {}) do
+    if row.owner ~= self.owner and not owner.is_dead(row.owner) then
+      workers[#workers + 1] = { owner = row.owner,
+        lease = text.tonumber(row.lease), jobs = tonumber(row.jobs) }
+    end
+  end
+  return found and workers, err
+end
+
+--- How many jobs were done in the last `seconds`, and how many are left.
+---@param seconds number
+---@return integer? done
+---@return integer|camb.Error left
+function Claims:rate(seconds)
+  local found, err = self.session:read(statements.rate, seconds)
+  if not found then
+    return nil, err
+  end
+  return tonumber(found[1].done), tonumber(found[1].unfinished)
 end
 
 return Claims

@@ -47,23 +47,47 @@ function connection.load(driver)
     .. "or Debian's lua-dbi-%s"):format(driver, name, name)
 end
 
---- Wrap a LuaDBI `handle`, in which no transaction is open.
+--- Wrap a LuaDBI `handle`, in which no transaction is open, and prepare it by
+--- `set_up`; if that fails it is closed.
 ---@param handle userdata
 ---@param dialect table # bind(value), failure(words), clock, …
-function connection.new(handle, dialect)
+---@param set_up fun(self: table): any, camb.Error?
+---@param watchdog userdata? # of core.watchdog, that has found its socket
+---@return table? self
+---@return camb.Error?
+function connection.new(handle, dialect, set_up, watchdog)
   handle:autocommit(true) -- no transaction but ours
-  return setmetatable({
+  local self = setmetatable({
     handle = handle,
     dialect = dialect,
+    watchdog = watchdog,
     statements = {},
   }, Connection)
+  local ok, err = set_up(self)
+  if not ok then
+    self:close()
+    return nil, err
+  end
+  return self
+end
+
+-- Call a function that may ask the database, within the time limit for an
+-- answer.
+local function ask(self, fn, ...)
+  if not self.watchdog then
+    return pcall(fn, ...)
+  end
+  self.watchdog:begin(self.dialect.patience)
+  local ok, result, words = pcall(fn, ...)
+  self.is_silent = self.watchdog:finish() or self.is_silent
+  return ok, result, words
 end
 
 local function forget(self, sql)
   local statement = self.statements[sql]
   self.statements[sql] = nil
   if statement then
-    pcall(statement.close, statement)
+    ask(self, statement.close, statement)
   end
 end
 
@@ -71,8 +95,8 @@ end
 local function fail(self, sql, words)
   forget(self, sql)
   self.is_gone = not self.handle:ping()
-  self.failed = self.dialect.failure(
-    connection.database_words(words), self.is_gone)
+  self.failed = self.dialect.failure(self.is_silent
+    and self.dialect.silence or connection.database_words(words), self.is_gone)
   self.failed.is_gone = self.is_gone
   return nil, self.failed
 end
@@ -83,7 +107,7 @@ local function prepare(self, sql)
   if statement then
     return statement
   end
-  local ok, made, problem = pcall(self.handle.prepare, self.handle,
+  local ok, made, problem = ask(self, self.handle.prepare, self.handle,
     (sql:gsub("{([%l_]+)}", self.dialect)))
   if not ok or not made then
     return nil, ok and problem or made
@@ -97,7 +121,7 @@ local function execute(self, sql, ...)
   if not statement then
     return fail(self, sql, problem)
   end
-  local ok, done, words = pcall(statement.execute, statement, ...)
+  local ok, done, words = ask(self, statement.execute, statement, ...)
   if not ok or not done then
     return fail(self, sql, ok and words or done)
   end
@@ -149,8 +173,8 @@ function Connection:begin()
   return self:run(self.dialect.begin)
 end
 
---- Make the transaction durable.  What was written into a database that is no
---- longer where the next run looks for it is lost, whatever the database says.
+--- Make the transaction durable.  What was written to a database that the next
+--- run will not find is lost, whatever the database says.
 function Connection:commit()
   local ok, err = self:run("COMMIT")
   local removed = ok and self.dialect.removed and self.dialect.removed()
@@ -161,7 +185,7 @@ function Connection:commit()
   return ok, err
 end
 
---- Undo the transaction.  That it has ended already is no failure.
+--- Roll the transaction back; it is no error if it has already ended.
 function Connection:rollback()
   local failed, is_gone = self.failed, self.is_gone
   self:run("ROLLBACK")
@@ -172,7 +196,11 @@ function Connection:close()
   for sql in pairs(self.statements) do
     forget(self, sql)
   end
-  self.handle:close()
+  ask(self, self.handle.close, self.handle)
+  if self.watchdog then
+    self.watchdog:close()
+    self.watchdog = nil
+  end
 end
 
 return connection

@@ -1,6 +1,7 @@
---- Who holds a job: a name for this process.  Others that count processes as it
---- does can tell by it that this one has ended; a container counts its own,
---- whatever its host is called.  To all others the end of its lease tells.
+--- Who holds a job: a name for this process.  Workers that see the same process
+--- numbers can tell by it that this one has ended; a container has its own
+--- numbers, whatever its host is called.  All others wait for the end of its
+--- lease.
 
 local core = require "camb.core"
 
@@ -15,18 +16,25 @@ local function read(path)
   return text
 end
 
+--- What tells this start of the machine from others; nil without Linux's /proc.
+---@return string?
+function owner.machine_start()
+  local boot = read("/proc/sys/kernel/random/boot_id")
+  return boot and boot:match("[%x-]*")
+end
+
 -- What numbers of processes, and the times of their start, are counted by: this
 -- start of the machine and its namespaces.  Nil without Linux's /proc.
 local function counted_by()
-  local boot = read("/proc/sys/kernel/random/boot_id")
+  local boot = owner.machine_start()
   local numbers = core.link("/proc/self/ns/pid")
   local times = core.link("/proc/self/ns/time")
-  return boot and numbers and ("%s/%s/%s"):format(boot:match("[%x-]*"),
+  return boot and numbers and ("%s/%s/%s"):format(boot,
     numbers:match("%d+"), (times or ""):match("%d*$") or "") or nil
 end
 
--- What /proc says of a process: when it was started, as numbers come again, and
--- whether it has ended; nothing where it says nothing.
+-- What /proc says of a process: when it was started, as numbers are reused, and
+-- whether it has ended; nothing if it does not say.
 local function look_up(number)
   local stat = read(("/proc/%s/stat"):format(number))
   local found, state, rest = (stat or ""):match("^(%d+) %(.*%) (%a)(.*)$")
@@ -63,7 +71,37 @@ function owner.name()
     is_own_proc() and look_up("self") or "0", random())
 end
 
---- True where the process behind `name` is known to have ended.
+--- The name of the same worker after it was taken for dead, and lost its jobs.
+---@param name string
+---@return string
+function owner.anew(name)
+  return (name:match("^(.*:)%x+$") or name .. ":") .. random()
+end
+
+--- `name` for people.
+---@param name string # of `owner.name`, or whatever a caller chose
+---@return string
+function owner.label(name)
+  local where, number = name:match("^(.*):(%d+):%d+:%x+$")
+  if not where then
+    return name
+  elseif where == counted_by() then
+    return "process " .. number
+  end
+  return ("process %s of another machine or container, %s"):format(number,
+    where:sub(1, 8))
+end
+
+--- True if a process of this machine is known to have ended, even if nobody has
+--- collected it.
+---@param number integer # its own, in the namespace of this process
+---@return boolean
+function owner.has_ended(number)
+  return not core.has_process(number)
+    or is_own_proc() and select(2, look_up(number)) or false
+end
+
+--- True if the process behind `name` is known to have ended.
 ---@param name string # of `owner.name`, or whatever a caller chose
 ---@return boolean
 function owner.is_dead(name)

@@ -1,15 +1,16 @@
 --- The store's tables.  Their columns are described in camb.store.
 
 local Error = require "camb.error"
+local statements = require "camb.store.statements"
 
 local schema = {}
 
 --- The version of the tables that this camb writes.
-schema.version = 3
+schema.version = 5
+-- Of a store that lacks the archive.
+local WITHOUT_ARCHIVE = 4
 
-local TABLES = {
-  [[CREATE TABLE camb_jobs (
-    id {identity},
+local OF_JOB = [[
     key TEXT NOT NULL UNIQUE,
     state TEXT NOT NULL,
     owner TEXT,
@@ -33,13 +34,40 @@ local TABLES = {
     error_kind TEXT,
     error TEXT,
     retryable SMALLINT,
+    priority INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    not_before DOUBLE PRECISION,
     sent DOUBLE PRECISION,
-    updated DOUBLE PRECISION
-  )]],
-  -- What claims look through, and what a worker holds: neither grows with the
-  -- jobs that are done.
-  "CREATE INDEX camb_jobs_free ON camb_jobs (state, id) WHERE owner IS NULL",
+    updated DOUBLE PRECISION]]
+
+-- Jobs that were done long ago stay known, out of the way of the others.
+local ARCHIVE = {
+  "CREATE TABLE camb_archive (id BIGINT NOT NULL PRIMARY KEY, " .. OF_JOB
+    .. ")",
+  [[CREATE INDEX camb_archive_content ON camb_archive (sha256)
+    WHERE sha256 IS NOT NULL]],
+  [[CREATE INDEX camb_archive_foreground ON camb_archive (foreground_sha256)
+    WHERE foreground_sha256 IS NOT NULL]],
+  [[CREATE INDEX camb_archive_background ON camb_archive (background_sha256)
+    WHERE background_sha256 IS NOT NULL]],
+  "CREATE VIEW camb_all AS SELECT camb_jobs.*, 0 AS archived FROM camb_jobs "
+    .. "UNION ALL SELECT camb_archive.*, 1 FROM camb_archive",
+}
+
+local TABLES = {
+  "CREATE TABLE camb_jobs (id {identity}, " .. OF_JOB .. "){jobs_storage}",
+  -- Indexes for claims, for what a worker holds, and for damaged rows: none
+  -- grows with the jobs that are done, and no other index can replace them.
+  "CREATE INDEX camb_jobs_free ON camb_jobs (state, priority DESC, id) WHERE "
+    .. statements.free,
+  "CREATE INDEX camb_jobs_put_off ON camb_jobs (not_before) "
+    .. "WHERE not_before IS NOT NULL",
   "CREATE INDEX camb_jobs_held ON camb_jobs (owner) WHERE owner IS NOT NULL",
+  "CREATE INDEX camb_jobs_damaged ON camb_jobs (id) WHERE "
+    .. statements.damaged,
+  -- Those that grow: what was done when, and which content.
+  "CREATE INDEX camb_jobs_done ON camb_jobs (updated) "
+    .. "WHERE state = 'downloaded'",
   [[CREATE INDEX camb_jobs_content ON camb_jobs (sha256)
     WHERE sha256 IS NOT NULL]],
   [[CREATE INDEX camb_jobs_foreground ON camb_jobs (foreground_sha256)
@@ -50,7 +78,15 @@ local TABLES = {
     owner TEXT NOT NULL PRIMARY KEY,
     beat BIGINT NOT NULL,
     lease DOUBLE PRECISION NOT NULL
-  )]],
+  ){busy_storage}]],
+  -- How many jobs there are by state, kept by triggers; workers that count at
+  -- the same time do so in different shards.
+  [[CREATE TABLE camb_counts (
+    state TEXT NOT NULL,
+    shard INTEGER NOT NULL,
+    jobs BIGINT NOT NULL,
+    PRIMARY KEY (state, shard)
+  ){busy_storage}]],
 }
 
 local META = [[CREATE TABLE camb_meta (
@@ -61,8 +97,8 @@ local META = [[CREATE TABLE camb_meta (
 local SET_META = "INSERT INTO camb_meta (name, value) VALUES (?, ?) "
   .. "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
-local function run_all(conn, statements)
-  for _, sql in ipairs(statements) do
+local function run_all(conn, list)
+  for _, sql in ipairs(list) do
     local ok, err = conn:run(sql)
     if not ok then
       return nil, err
@@ -80,14 +116,13 @@ local function read_meta(conn, name)
   return rows[1] and rows[1].value or false
 end
 
--- Where it stands; 0 for a store that is yet to be made.
+-- Its version; 0 for a store that does not exist yet.
 local function read_version(conn, label)
   local tables, err = conn:rows(conn.dialect.has_table, "camb_meta")
   if not tables then
     return nil, err
   elseif #tables == 0 then
-    local ok, problem = run_all(conn, { META })
-    return ok and 0, problem
+    return 0
   end
   local value
   value, err = read_meta(conn, "schema")
@@ -121,7 +156,7 @@ local function check_service(conn, label, base_url)
 end
 
 local function check_version(label, version)
-  if version ~= 0 and version ~= schema.version then
+  if version ~= schema.version then
     return nil, Error.new({
       kind = "store",
       message = ("the store %s was written by %s camb (version %d of its "
@@ -133,27 +168,63 @@ local function check_version(label, version)
   return true
 end
 
-local function make(conn)
-  local ok, err = run_all(conn, TABLES)
+local function add_archive(conn)
+  local ok, err = run_all(conn, ARCHIVE)
   if not ok then
     return nil, err
   end
   return conn:run(SET_META, "schema", ("%d"):format(schema.version))
 end
 
+local function make(conn)
+  local ok, err = run_all(conn, { META })
+  if ok then
+    ok, err = run_all(conn, TABLES)
+  end
+  if ok then
+    ok, err = run_all(conn, conn.dialect.triggers)
+  end
+  if not ok then
+    return nil, err
+  end
+  return add_archive(conn)
+end
+
 local function set_up(conn, label, base_url)
   local version, err = read_version(conn, label)
   local ok = version
-  if ok then
-    ok, err = check_version(label, version)
-  end
-  if ok and version == 0 then
+  if version == WITHOUT_ARCHIVE then
+    ok, err = add_archive(conn)
+  elseif version == 0 then
     ok, err = make(conn)
+  elseif version then
+    ok, err = check_version(label, version)
   end
   if ok and base_url then
     ok, err = check_service(conn, label, base_url)
   end
   return ok, err
+end
+
+--- Nothing is sent by a copy of a file that was in use and whose log is not
+--- there, until somebody says so.  Of a store that is no file this is nothing.
+---@param conn table # in a transaction
+---@return boolean? ok
+---@return camb.Error?
+function schema.heed_copy(conn)
+  local place = conn.dialect.place and conn.dialect.place()
+  local known, err = nil, nil
+  if place then
+    known, err = read_meta(conn, "file")
+  end
+  if known == place or err then
+    return not err or nil, err
+  end
+  local workers = known and conn.lacks_log and conn:rows(statements.workers)
+  if workers and #workers > 0 then
+    conn:run(SET_META, "halt", conn.dialect.copied)
+  end
+  return conn:run(SET_META, "file", place) and true, conn.failed
 end
 
 --- Make the tables of the store behind `conn`, or find them made, in one
@@ -182,6 +253,27 @@ function schema.prepare(conn, label, base_url)
     return nil, err
   end
   return true
+end
+
+--- Find the tables made, and write nothing.
+---@param conn table
+---@param label string # names the store in messages
+---@return boolean? ok
+---@return camb.Error?
+function schema.check(conn, label)
+  local version, err = read_version(conn, label)
+  if version == 0 then
+    return nil, Error.new({ kind = "store",
+      message = ("there are no jobs in %s: no batch has used it yet")
+        :format(label) })
+  elseif not version then
+    return nil, err
+  elseif version == WITHOUT_ARCHIVE then
+    return nil, Error.new({ kind = "store",
+      message = ("the store %s was written by an older camb: the next batch "
+        .. "brings it up to date, a look does not"):format(label) })
+  end
+  return check_version(label, version)
 end
 
 return schema

@@ -17,17 +17,17 @@ local Session = {}
 Session.__index = Session
 
 local SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 2
--- How long a database may be gone while a store is opened: an address that is
--- wrong should be heard of soon.
+-- How long a database may be unreachable while a store is opened: a wrong
+-- address should be reported soon.
 local MOST_PATIENCE_AT_OPEN = 10
 
 local function sleep(seconds)
   require("camb.async.scheduler").sleep(seconds)
 end
 
--- Connect, with pauses while the database is gone and there is patience.
-local function connect(self, patience)
-  local give_up, pause = core.now() + patience, SHORTEST_PAUSE
+-- Connect, with pauses while the database is gone, for `store_timeout` seconds.
+local function connect(self, store_timeout)
+  local give_up, pause = core.now() + store_timeout, SHORTEST_PAUSE
   while true do
     local conn, err = self.backend.open(self.spec, self.options)
     if conn or not err.is_gone or core.now() + pause > give_up then
@@ -41,7 +41,7 @@ local function connect(self, patience)
   end
 end
 
---- Open `spec`, and make its tables where there are none.
+--- Open `spec`, and create missing tables.
 ---@param backend table # camb.store.sqlite or camb.store.postgres
 ---@param spec string
 ---@param options table # as camb.store.open has checked them
@@ -64,7 +64,11 @@ function transactions.open(backend, spec, options)
     return nil, err
   end
   local ok
-  ok, err = schema.prepare(self.conn, backend.label(spec), options.base_url)
+  if options.read_only then
+    ok, err = schema.check(self.conn, backend.label(spec))
+  else
+    ok, err = schema.prepare(self.conn, backend.label(spec), options.base_url)
+  end
   if not ok then
     self.conn:close()
     return nil, err
@@ -72,20 +76,23 @@ function transactions.open(backend, spec, options)
   return self
 end
 
---- What keeps `value` from being stored; nil for what is no text.
+--- What keeps `value` from being stored; nil if it is not text.
 function Session:text_problem(value)
   if type(value) ~= "string" then
     return nil
   elseif value:find("\0", 1, true) then
-    return "holds a NUL byte"
+    return "contains a NUL byte"
   end
   return self.backend.text_problem(value)
 end
 
 -- Reconnect.  Other jobs of the loop run during the pauses, and wait for their
--- turn where they come here, too.
-local function recover(self)
+-- turn if they get here, too.
+local function recover(self, failed)
   self.recovering = true
+  if self.options.on_wait and self.conn.is_silent then
+    self.options.on_wait(failed, 0)
+  end
   pcall(self.conn.close, self.conn)
   local ok, conn, err = pcall(connect, self, self.options.store_timeout)
   self.recovering = false
@@ -115,7 +122,7 @@ local function can_go_on(self, failed)
   if not failed then
     return false
   elseif failed.is_gone then
-    return recover(self)
+    return recover(self, failed)
   elseif failed.is_deadlock then -- the other one goes first
     self.conn:rollback()
     self.conn.in_doubt = true
@@ -197,8 +204,8 @@ local function attempt(self, conn, run)
   return nil, conn.failed or err or problem
 end
 
---- Make what `run` does durable as a whole, or, where it returns nil, none of
---- it; inside of a transaction, as a part of it.  `run` may be called again.
+--- Make what `run` does durable as a whole, or none of it if it returns nil;
+--- inside a transaction, as a part of it.  `run` may be called again.
 ---@param run fun(conn: table): any, camb.Error? # does not yield
 ---@return any result # what `run` returned last
 ---@return camb.Error?
@@ -230,19 +237,28 @@ function Session:read(sql, ...)
   return persist(self, run)
 end
 
+--- Write what is in the log into the store itself, where there is such a thing:
+--- a copy without the log then shows that the store was in use.
+function Session:merge()
+  if self.conn.dialect.merge then
+    self.conn:rows(self.conn.dialect.merge)
+  end
+end
+
 --- Look for a job of the same content; in a transaction, before others may.
-function Session:find_same(sql, sha256, options)
+function Session:find_same(sql, sha256, ...)
+  local values = { n = select("#", ...), ... }
   return self:write(function(conn)
     if self.open and conn.dialect.content_lock
       and not conn:rows(conn.dialect.content_lock, sha256)
     then
       return nil, conn.failed
     end
-    return conn:rows(sql, sha256, options)
+    return conn:rows(sql, sha256, transactions.unpack(values, 1, values.n))
   end)
 end
 
---- A last write before the end, with no patience.
+--- A last write before the end, which waits for no database.
 function Session:finish(run)
   if self.recovering or self.closed then
     return nil, closed_error()

@@ -1,8 +1,10 @@
---- Many jobs in a process of their own: spec/bench/jobs.lua starts it.
+--- Many jobs in a process of their own: spec/bench/jobs.lua and workers.lua
+--- start it.
 ---
 ---   client.lua batch BASE_URL SOURCES JOBS CONCURRENCY INTERVAL FOLDER [STORE]
 ---   client.lua polls BASE_URL TASKS INTERVAL SECONDS
 ---   client.lua pending BASE_URL JOBS INTERVAL SECONDS FOLDER
+---   client.lua work BASE_URL FOLDER STORE
 ---
 --- Prints the most memory that the process had.
 
@@ -24,6 +26,14 @@ local function batch(folder, jobs, concurrency, interval, output_dir, store)
     done = done + 1
   end
   assert(done == jobs)
+end
+
+-- One of many workers on the jobs of a store.
+local function work(output_dir, store)
+  for item in client:batch({}, { store = store, output_dir = output_dir,
+    interval = 0.05 }) do
+    assert(item.stems, item.error)
+  end
 end
 
 -- Begun one after another over the first interval, as people would find them.
@@ -60,7 +70,9 @@ local function pending(jobs, interval, seconds, output_dir)
   end)
 end
 
-if what == "pending" then
+if what == "work" then
+  work(arg[3], arg[4])
+elseif what == "pending" then
   pending(tonumber(arg[3]), tonumber(arg[4]), tonumber(arg[5]), arg[6])
 elseif what == "batch" then
   batch(arg[3], tonumber(arg[4]), tonumber(arg[5]), tonumber(arg[6]), arg[7],

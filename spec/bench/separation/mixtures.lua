@@ -25,9 +25,9 @@ local PAIRS = {
   { "speech over ambience", "woman 3", "machine" },
   { "singing over music", "singer", "concerto" },
   { "singing over music", "singer", "score" },
-  { "lead over accompaniment", "feelings lead", "feelings rest" },
-  { "lead over accompaniment", "war lead", "war rest" },
-  { "lead over accompaniment", "metal lead", "metal rest" },
+  { "lead over accompaniment", "oboe", "score" },
+  { "lead over accompaniment", "guitar", "song" },
+  { "lead over accompaniment", "slide guitar", "concerto" },
 }
 local LEVELS = { -5, 0, 5 } -- dB
 local ORDER = { "mono", "centred", "panned" }

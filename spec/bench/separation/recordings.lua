@@ -7,7 +7,6 @@ local recordings = {}
 local ROOT = os.getenv "RECORDINGS" or "/"
 
 local FISH = "usr/share/games/fillets-ng/sound/"
-local SONGS = "usr/share/games/fretsonfire/data/songs/sectoid/"
 local SAMPLES = "usr/share/sonic-pi/samples/"
 local PROMPTS = "usr/share/asterisk/sounds/en_US_f_Allison/"
 local CSOUND = "usr/share/doc/csound-doc/html/examples/"
@@ -30,6 +29,13 @@ recordings.list = {
   -- singing
   { name = "singer", package = "csound-doc",
     files = { CSOUND .. "singFemale.aif.gz" } },
+  -- instruments
+  { name = "oboe", package = "csound-doc",
+    files = { CSOUND .. "oboe.aiff.gz" } },
+  { name = "guitar", package = "sonic-pi-samples", files = {
+    SAMPLES .. "guit_em9.flac", SAMPLES .. "guit_e_fifths.flac" } },
+  { name = "slide guitar", package = "sonic-pi-samples", files = {
+    SAMPLES .. "guit_e_slide.flac", SAMPLES .. "guit_harmonics.flac" } },
   -- music
   { name = "concerto", package = "gamine-data", start = 60, files = {
     "usr/share/games/gamine/sounds/"
@@ -46,16 +52,6 @@ recordings.list = {
   { name = "machine", package = "sonic-pi-samples",
     files = { SAMPLES .. "loop_3d_printer.flac" } },
 }
-
--- Leads with the accompaniment that they were recorded for.
-for name, song in pairs{ feelings = "Feelings", war = "War of freedom",
-  metal = "Metal madness" } do
-  for part, file in pairs{ lead = "guitar.ogg", rest = "song.ogg" } do
-    table.insert(recordings.list, { name = name .. " " .. part, start = 60,
-      package = "fretsonfire-songs-sectoid",
-      files = { SONGS .. song .. "/" .. file } })
-  end
-end
 
 local function path_of(file)
   return (ROOT:gsub("/*$", "/")) .. file

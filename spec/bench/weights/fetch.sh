@@ -5,28 +5,36 @@
 set -euo pipefail
 
 packages=(
-  asterisk-core-sounds-es-g722 asterisk-core-sounds-fr-g722
+  0ad-data asterisk-core-sounds-es-g722 asterisk-core-sounds-fr-g722
   asterisk-core-sounds-it-g722 asterisk-core-sounds-ru-g722
-  asterisk-prompt-es-co asterisk-prompt-fr-armelle asterisk-prompt-it-menardi-wav
-  btanks-data colobot-common-sounds extremetuxracer-data fillets-ng-data
-  fillets-ng-data-cs flare-game fluid-soundfont-gm freedroidrpg-data
-  fretsonfire-songs-muldjord frozen-bubble-data hedgewars-data hyperrogue-music
-  klettres-data ktuberling-data lincity-ng-data marsshooter-data megaglest-data
-  naev-data nexuiz-music planetblupi-music-ogg singularity-music supertux-data
-  supertuxkart-data tuxpaint-stamps-default unknown-horizons warzone2100-music
-  wesnoth-1.16-data wesnoth-1.16-music widelands-data
+  asterisk-prompt-es-co asterisk-prompt-fr-armelle
+  asterisk-prompt-it-menardi-wav colobot-common-sounds endless-sky-data
+  extremetuxracer-data fillets-ng-data fillets-ng-data-cs flare-game
+  flightgear-data-base fluid-soundfont-gm freedoom freedroidrpg-data
+  fretsonfire-songs-muldjord fretsonfire-songs-sectoid frozen-bubble-data
+  hedgewars-data hyperrogue-music klettres-data ktuberling-data lincity-ng-data
+  marsshooter-data megaglest-data musescore-general-soundfont-small naev-data
+  nexuiz-music openttd-openmsx planetblupi-music-midi planetblupi-music-ogg
+  singularity-music supertux-data supertuxkart-data timgm6mb-soundfont
+  tuxpaint-stamps-default unknown-horizons warzone2100-music wesnoth-1.16-data
+  wesnoth-1.16-music widelands-data
 )
 
 mkdir -p "$WEIGHTS_DATA/root" "$WEIGHTS_DATA/debs"
 cd "$WEIGHTS_DATA/debs"
 
+unzip='import sys, zipfile
+archive = zipfile.ZipFile(sys.argv[1])
+archive.extractall(sys.argv[2], [
+    name for name in archive.namelist() if name.endswith((".ogg", ".wav"))])'
+
 unpack () {
   dpkg-deb --fsys-tarfile "$1"_*.deb | tar -x -C "../root/$1"
   find "../root/$1" -type f ! -path '*/doc/*/copyright' |
-    { grep -viE '\.(ogg|wav|flac|g722|opus|pk3|sf2)$' || true; } |
+    { grep -viE '\.(ogg|wav|flac|g722|opus|pk3|zip|sf[23]|mid|wad)$' || true; } |
     tr '\n' '\0' | xargs -0r rm -f
-  find "../root/$1" -name '*.pk3' | while read -r archive; do
-    python3 -m zipfile -e "$archive" "${archive%/*}" && rm "$archive"
+  find "../root/$1" -name '*.pk3' -o -name '*.zip' | while read -r archive; do
+    python3 -c "$unzip" "$archive" "${archive%/*}" && rm "$archive"
   done
   to_wav "../root/$1"
 }

@@ -300,14 +300,19 @@ static float whole (const Judge *j, const Sums *s, float *slope) {
   rest = rest > 0 ? rest : 0;
   double error = s->error > 0 ? s->error : 0;
   if (s->lead < 1e-3 * s->all || rest < 1e-3 * s->all) {
-    *slope = .3F * DB / (float)(error + 3 * limit);
-    return .3F * decibel((error + 3 * limit) / s->all);
+    *slope = .6F * DB / (float)(error + 3 * limit);
+    return .6F * decibel((error + 3 * limit) / s->all);
   }
   double fg = error + j->floor * s->lead + limit;
   double bg = error + j->floor * rest + limit;
   *slope = DB * (float)((1 / fg + .5 / bg) / 1.5);
   return (decibel(fg / (rest + limit)) + .5F * decibel(bg / (s->lead + limit))) /
          1.5F;
+}
+
+/* What a band counts: the lowest are few, and a bass is in them. */
+static float share_of (int band) {
+  return band == 0 ? 4 : band == 1 ? 1.5F : 1;
 }
 
 /* The error of each stretch beside the mixture there; what is 40 dB below the
@@ -324,8 +329,9 @@ static float stretches (const Judge *j) {
     j->factor[i] = 0;
     if (!(x > 1e-4F * loudest + 1e-9F))
       continue;
-    sum += decibel((e + 3e-3F * x) / x) / heard;
-    j->factor[i] = j->local * DB / (e + 3e-3F * x) / heard;
+    float share = share_of(i % (BINS / BAND)) / heard;
+    sum += share * decibel((e + 3e-3F * x) / x);
+    j->factor[i] = share * j->local * DB / (e + 3e-3F * x);
   }
   return j->local * sum;
 }

@@ -17,11 +17,13 @@ BINS = model.BINS
 FREQUENCY = np.arange(BINS) * 44100 / 4096
 DATA = os.environ.get("WEIGHTS_DATA", "build/weights")
 HERE = os.path.dirname(os.path.abspath(__file__))
-KINDS = ("speech", "sung", "wet", "music", "ambience", "pairs", "bands")
+KINDS = ("speech", "sung", "wet", "music", "ambience", "noise", "pairs",
+         "bands")
 
 # speech over music, speech over ambience, singing, lead, only one of the two
-CHANCES = dict(sm=.26, sa=.23, si=.19, le=.27, fg=.02, bg=.03)
-MONO, RECORDED = .4, .55  # of all, and of leads
+CHANCES = dict(sm=.21, sa=.18, si=.13, le=.36, fg=.02, bg=.10)
+MONO, RECORDED = .35, .4  # of all, and of leads
+LEVELS = (-8, 8), (-7, 9)  # dB: of the foreground; of a lead
 
 
 class Part(ctypes.Structure):
@@ -165,7 +167,7 @@ class Mixer:
             rng, "sung" if kind == "si" else "speech"), place(rng))
 
     def rest(self, rng, kind):
-        name = "ambience" if kind == "sa" else "music"
+        name = dict(sa="ambience", no="noise").get(kind, "music")
         swap = rng.random() < .5
         parts = self.sources(rng, self.pool.clip(rng, name), swap=swap)
         if name == "music" and rng.random() < .15:
@@ -193,9 +195,9 @@ class Mixer:
 
         shape = tone(rng)
         leads = parts(clip[:2], shape)
-        if chance < .3:
+        if chance < (.3 if recorded else .5):
             return leads, self.rest(rng, "sm")
-        return leads, parts(clip[2:], tone(rng) if chance < .6 else shape)
+        return leads, parts(clip[2:], tone(rng) if chance < .72 else shape)
 
     def mixture(self, rng, kind, planes, bands, i):
         mono = rng.random() < MONO
@@ -205,7 +207,7 @@ class Mixer:
             leads = self.lead(rng, kind) if kind != "bg" else []
             rest = []
             if kind != "fg":
-                rest = self.rest(rng, rng.choice(["sm", "sa"])
+                rest = self.rest(rng, rng.choice(["sm", "sm", "sm", "sa", "no"])
                                  if kind == "bg" else kind)
         parts = (Part * 6)()
         keep = leads + rest
@@ -217,7 +219,8 @@ class Mixer:
             part.pause, part.resume = pause, resume
         assert self.library.mix(
             self.frames, 1 if mono else 2, parts, len(leads), len(keep),
-            ctypes.c_float(rng.uniform(-8, 8)), output(planes, i),
+            ctypes.c_float(rng.uniform(*LEVELS[kind == "le"])),
+            output(planes, i),
             ctypes.c_void_p(self.mean.data_ptr()),
             ctypes.c_void_p(self.scale.data_ptr()),
             ctypes.byref(Bands(bands, i)))

@@ -31,9 +31,9 @@ ROOT = os.path.join(DATA, "root/")
 WINDOW = np.sqrt(.5 - .5 * np.cos(2 * np.pi * np.arange(N) / N)).astype("f4")
 LEVEL = .1  # root mean square of whatever is in the pool
 
-# A part of the training pool, 0.85 h, and what validates.
-PART = dict(speech=90, sung=50, wet=45, music=115, ambience=60, pairs=30,
-            bands=12)
+# A part of the training pool, an hour, and what validates.
+PART = dict(speech=90, sung=50, wet=45, music=115, ambience=90, noise=8,
+            pairs=40, bands=30)
 VALIDATION = dict(speech=36, sung=16, wet=10, music=28, ambience=24, pairs=12)
 
 # Kept for measuring, with all of their speakers; never read here.
@@ -82,9 +82,8 @@ music t supertux-data/**/music/**/*.ogg
 music t freedroidrpg-data/**/music/*.ogg
 music t megaglest-data/**/music/*.ogg
 music t frozen-bubble-data/**/*.ogg
-music t edgar-data/**/music/*.ogg
-music t trackballs-music/**/*.ogg
-music t btanks-data/**/*.ogg
+music t 0ad-data/**/audio/music/*.ogg
+music t fretsonfire-songs-sectoid/**/song.ogg
 music t songs-t/band*.wav
 music v singularity-music/**/*.ogg
 music v warzone2100-music/**/*.opus
@@ -100,6 +99,11 @@ ambience t supertux-data/**/sounds/*.*
 ambience t freedroidrpg-data/**/effects/**/*.ogg
 ambience t megaglest-data/**/commondata/sounds/*.*
 ambience t megaglest-data/**/water_sounds/*.*
+ambience t 0ad-data/**/audio/ambient/**/*.ogg
+ambience t 0ad-data/**/audio/attack/fire/*.ogg
+ambience t 0ad-data/**/audio/resource/**/*.ogg
+ambience t flightgear-data-base/**/Sounds/*.wav
+ambience t endless-sky-data/**/sounds/*.wav
 ambience t tuxpaint-stamps-default/**/*.ogg
 ambience v colobot-common-sounds/**/*.*
 """.strip().split("\n")]
@@ -323,7 +327,34 @@ def some(rng, book, seconds):
     return stereo(x), rate
 
 
+def bass(rng):
+    """A line of low notes in the middle, plucked or held, bare or driven."""
+    y, at = np.zeros(LENGTH), 0.0
+    beat, low = rng.uniform(.2, .6), rng.uniform(33, 80)
+    tilt, drive = rng.uniform(.4, 2.5), rng.choice([0, rng.uniform(1, 6)])
+    partials, decay = rng.randint(1, 12), rng.choice([0, rng.uniform(.5, 6)])
+    steps = rng.choice([[0, 5, 7, 12], [0, 3, 5, 7, 10], [0, 2, 4, 7, 9]])
+    while at < SECONDS:
+        i = int(at * RATE)
+        n = min(LENGTH - i, int(beat * rng.choice([1, 1, 1, 2, 4]) * RATE))
+        t = np.arange(n) / RATE
+        hz = low * 2 ** (rng.choice(steps) / 12)
+        note = sum(k ** -tilt * np.sin(2 * np.pi * hz * k * t + rng.random())
+                   for k in range(1, partials + 1))
+        ends = np.minimum(1, np.minimum(t * 80, (t[::-1]) * 40))
+        if rng.random() < .85:
+            y[i:i + n] += note * ends * np.exp(-decay * t) * rng.uniform(.6, 1)
+        at += n / RATE + 1e-3
+    if drive:
+        y = np.tanh(y * drive / (np.abs(y).max() + 1e-9))
+    if rng.random() < .5:
+        y = sosfilt(butter(2, rng.uniform(150, 1500), fs=RATE, output="sos"), y)
+    return level(np.repeat(y[:, None], 2, 1))
+
+
 def music(rng, book):
+    if rng.random() < .04:
+        return bass(rng)
     x, rate = some(rng, book, SECONDS * 1.2)
     x = to_rate(x, rate, rng.choice([1, 1, rng.uniform(.85, 1.15)]))
     if len(x) < 2 * RATE:
@@ -356,6 +387,79 @@ def noise(rng):
     if rng.random() < .5:
         y[:, 1] = y[:, 0]
     return level(y)
+
+
+def birds(rng):
+    """Each of some birds repeats its call, near or far."""
+    y = np.zeros((LENGTH, 2), "f4")
+    for _ in range(rng.randint(1, 5)):
+        a, at = rng.uniform(0, np.pi / 2), rng.uniform(0, 2)
+        low, loud = rng.uniform(1500, 6000), rng.uniform(.2, 1)
+        call = [(rng.uniform(.03, .25), rng.uniform(.8, 1.5),
+                 rng.uniform(.8, 1.5), rng.uniform(0, .08), rng.choice(
+                     [0, 0, rng.uniform(20, 90)]))
+                for _ in range(rng.randint(1, 7))]
+        times, rest = rng.choice([1, 1, 3, 8]), rng.uniform(.3, 3)
+        while at < SECONDS - 1:
+            for _ in range(times):
+                for seconds, first, last, pause, trill in call:
+                    n, i = int(seconds * RATE), int(at * RATE)
+                    u = np.arange(n) / n
+                    pitch = low * first * (last / first) ** u
+                    pitch = pitch * (1 + .06 * np.sin(
+                        2 * np.pi * trill * u * seconds))
+                    tone = np.sin(2 * np.pi * np.cumsum(pitch) / RATE)
+                    tone = (tone + rng.uniform(0, .3) * tone ** 2) * np.sin(
+                        np.pi * u) * loud * rng.uniform(.6, 1)
+                    end = min(LENGTH, i + n)
+                    y[i:end] += tone[:max(0, end - i), None] * np.array(
+                        [np.cos(a), np.sin(a)], "f4")
+                    at += seconds + pause
+            at += rest * rng.uniform(.5, 1.5)
+    return level(y)
+
+
+def machine(rng):
+    """Hums and whines, whose pitch stays, steps or glides, in strokes."""
+    n, t = LENGTH, np.arange(LENGTH) / RATE
+    base = rng.choice([rng.uniform(30, 120), rng.uniform(100, 900)])
+    kind, pitch = rng.random(), np.full(n, base)
+    if kind < .5:
+        i = 0
+        while i < n:
+            end = i + int(rng.choice([.08, .2, .5, 1.5]) * RATE * rng.uniform(
+                .7, 1.3))
+            pitch[i:end] = base * rng.choice([.5, .75, 1, 1, 1.2, 1.33, 1.5, 2])
+            i = end
+    elif kind < .75:
+        pitch = base * (1 + rng.uniform(0, .6) * np.sin(
+            2 * np.pi * rng.uniform(.05, .6) * t))
+    phase, y = 2 * np.pi * np.cumsum(pitch) / RATE, np.zeros(n)
+    tilt = rng.uniform(.2, 1.6)
+    for k in range(1, min(30, int(15000 / pitch.max()))):
+        y += rng.uniform(.2, 1) * k ** -tilt * np.sin(k * phase + rng.random())
+    strokes = rng.choice([0, rng.uniform(1, 25)])
+    if strokes:
+        y *= 1 + rng.uniform(.2, 1) * np.sign(np.sin(2 * np.pi * strokes * t))
+    y = level(y)
+    if y is None:
+        return None
+    return level(np.repeat(y[:, None], 2, 1) + noise(rng) * rng.uniform(.1, 1))
+
+
+def crackle(rng):
+    """Drops, sparks: short rings at random."""
+    y = np.zeros((LENGTH, 2), "f4")
+    low, high = sorted(rng.uniform(300, 9000) for _ in range(2))
+    for _ in range(int(rng.choice([20, 80, 300]))):
+        n, i = int(rng.uniform(.005, .06) * RATE), rng.randrange(LENGTH)
+        u, a = np.arange(n) / RATE, rng.uniform(0, np.pi / 2)
+        ring = np.sin(2 * np.pi * rng.uniform(low, high) * u) if (
+            rng.random() < .6) else noise_of(rng).randn(n)
+        ring = ring * np.exp(-6 * u / u[-1]) * rng.random() ** 2
+        end = min(LENGTH, i + n)
+        y[i:end] += (ring[:end - i, None] * [np.cos(a), np.sin(a)]).astype("f4")
+    return level(y + noise(rng) * rng.uniform(0, .1))
 
 
 def wide(rng, x):
@@ -393,11 +497,16 @@ def layer(rng, x):
 
 def ambience(rng, book, talkers):
     kind = rng.random()
-    if kind < .12:
+    if kind < .1:
         return babble(rng, talkers)
-    if kind < .25:
+    if kind < .15:
         return noise(rng)
     y = np.zeros((LENGTH, 2), "f4")
+    if kind < .55:
+        x = rng.choice([birds, birds, machine, crackle, noise])(rng)
+        if x is None or kind < .35:
+            return x if x is None else wide(rng, x)
+        y += wide(rng, x) * rng.uniform(.2, 1)
     for _ in range(rng.choice([1, 1, 2, 3])):
         x, rate = some(rng, book, SECONDS * 1.6)
         x = to_rate(x, rate, rng.choice([1, rng.uniform(.6, 1.5)]))
@@ -423,13 +532,14 @@ def bands():
 def pair(rng, pairs):
     """Four channels: the lead's, then those of the rest."""
     start, out = rng.random(), []
-    paths = rng.choice(pairs)
-    seconds = min(soundfile.info(p).duration for p in paths) - SECONDS - .1
+    paths, speed = rng.choice(pairs), rng.choice([1, rng.uniform(.85, 1.15)])
+    need = SECONDS * speed + .1
+    seconds = min(soundfile.info(p).duration for p in paths) - need
     for path in paths:
         with soundfile.SoundFile(path) as file:
             file.seek(int(max(0, seconds * start) * file.samplerate))
-            x = file.read(SECONDS * file.samplerate, "float32", always_2d=True)
-            x = stereo(to_rate(x, file.samplerate))[:LENGTH]
+            x = file.read(int(need * file.samplerate), "float32", always_2d=True)
+            x = stereo(to_rate(x, file.samplerate, speed))[:LENGTH]
         if rms(x) < 1e-3:
             return None
         out.append(level(np.pad(x, ((0, LENGTH - len(x)), (0, 0)))))
@@ -486,6 +596,7 @@ def make(part, tag, counts, seed):
                  sung=(1, lambda: sing(rng, talk(rng, speech))),
                  wet=(2, wet), music=(2, lambda: music(rng, tunes)),
                  ambience=(2, lambda: ambience(rng, sounds, speech)),
+                 noise=(2, lambda: noise(rng)),
                  pairs=(4, lambda: pair(rng, pairs)),
                  bands=(4, lambda: pair(rng, recorded)))
     for i, (kind, (channels, function)) in enumerate(kinds.items()):

@@ -1,16 +1,30 @@
 #!/usr/bin/env python3
-"""Recordings of our own for the pool: bands with a lead, by FluidR3 (MIT), and
-lines that espeak-ng and flite speak.  What is there already stays."""
+"""Recordings of our own for the pool: leads with their bands, made up or out of
+packaged MIDI files, played by packaged instruments; and lines that espeak-ng and
+flite speak.  What is there already stays."""
 
+import glob
+import math
 import os
 import random
 import subprocess
 import sys
-import tempfile
+
+import numpy as np
+import soundfile
+from scipy.signal import butter, sosfilt
+
+import midi
 
 ROOT = os.path.join(os.environ.get("WEIGHTS_DATA", "build/weights"), "root")
-FONT = ROOT + "/fluid-soundfont-gm/usr/share/sounds/sf2/FluidR3_GM.sf2"
-LEAD, COMP, BASS, PAD, DRUMS = 0, 1, 2, 3, 9  # channels
+FONTS = (ROOT + "/fluid-soundfont-gm/usr/share/sounds/sf2/FluidR3_GM.sf2",
+         ROOT + "/musescore-general-soundfont-small/usr/share/sounds/sf3/"
+         "MuseScore_General_Lite.sf3",
+         ROOT + "/timgm6mb-soundfont/usr/share/sounds/sf2/TimGM6mb.sf2")
+SCORES = ("openttd-openmsx/usr/share/games/openttd/baseset/openmsx/*.mid",
+          "planetblupi-music-midi/usr/share/planetblupi/music/*.mid")
+ARCHIVES = "freedoom/usr/share/games/doom/*.wad"
+LEAD, COMP, BASS, PAD, DRUMS = 0, 1, 2, 3, midi.DRUMS  # channels
 SECONDS = 24
 
 MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
@@ -21,6 +35,7 @@ BASSES = (32, 33, 34, 35, 36, 38, 43, 58)
 LEADS = (40, 41, 42, 56, 57, 59, 60, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74,
          75, 21, 22, 26, 27, 29, 29, 30, 30, 30, 80, 81, 52, 53, 54, 85, 78, 79,
          110, 111, 104, 105, 15, 11, 0)
+GUITARS = (24, 25, 26, 27, 28, 29, 30, 29, 30)
 LINES = """\
 The baker opens at six, but the bread is ready a quarter of an hour earlier.
 Nobody had told the new driver which of the two bridges was still closed.
@@ -39,47 +54,7 @@ LANGUAGES = ("en-gb", "en-us", "de", "fr-fr", "es", "it", "pl", "sv", "nl", "ru"
 VARIANTS = ("", "+m1", "+m3", "+m5", "+f1", "+f2", "+f3", "+f4")
 
 
-def vlq(number):
-    """A number as MIDI files have it: seven bits to the byte."""
-    out = [number & 127]
-    while number > 127:
-        number >>= 7
-        out.append(number & 127 | 128)
-    return bytes(reversed(out))
-
-
-def midi(notes, voices, tempo):
-    """notes: (channel, beat, beats, key, velocity); voices: channel to
-    (program, pan, volume)."""
-    events = []
-    for channel, (program, pan, volume) in voices.items():
-        events += [(0, 0, bytes([0xC0 | channel, program])),
-                   (0, 0, bytes([0xB0 | channel, 10, pan])),
-                   (0, 0, bytes([0xB0 | channel, 7, volume]))]
-    for channel, beat, beats, key, velocity in notes:
-        events += [
-            (int(beat * 480), 2, bytes([0x90 | channel, key, velocity])),
-            (int((beat + beats) * 480) - 1, 1, bytes([0x80 | channel, key, 0]))]
-    events.sort(key=lambda e: e[:2])
-    track, last = b"\0\xff\x51\3" + int(6e7 / tempo).to_bytes(3, "big"), 0
-    for at, _, event in events:
-        track += vlq(at - last) + event
-        last = at
-    track += b"\0\xff\x2f\0"
-    return (b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk" + len(track).to_bytes(4, "big")
-            + track)
-
-
-def render(notes, voices, tempo, path, reverb):
-    with tempfile.TemporaryDirectory() as folder:
-        score = folder + "/a.mid"
-        with open(score, "wb") as file:
-            file.write(midi(notes, voices, tempo))
-        subprocess.run(["fluidsynth", "-ni", "-q", "-g", "0.4", "-r", "44100",
-                        "-R", str(int(reverb)), "-C", "0", "-T", "wav", "-F",
-                        path + ".part", FONT, score], check=True,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    os.rename(path + ".part", path)
+# --- songs: (channel, beat, beats, key, velocity) of each note ----------------
 
 
 def drums(rng, bars):
@@ -103,9 +78,8 @@ def drums(rng, bars):
             yield DRUMS, beat, 1, 49, 90
 
 
-def harmony(rng, bars, note):
+def harmony(rng, bars, note, degrees):
     """Chords, bass and pad; note maps a degree of the scale to a key."""
-    degrees = [0] + [rng.choice([0, 3, 4, 5, 2, 1]) for _ in range(3)]
     rhythm = rng.choice([[0, 1, 2, 3], [0, .5, 1, 1.5, 2, 2.5, 3, 3.5],
                          [0, 1.5, 3], [0], [0, .75, 1.5, 2.5, 3.25]])
     low = rng.choice([[0, 2], [0, 1, 2, 3], [0, .5, 1, 1.5, 2, 2.5, 3, 3.5],
@@ -129,10 +103,14 @@ def harmony(rng, bars, note):
             yield PAD, beat, 4, key + rng.choice([0, 0, 12]), rng.randint(40, 75)
 
 
-def melody(rng, bars, note):
-    beat, degree = 0.0, rng.randint(7, 14)
+LENGTHS = dict(quick=[.25, .25, .25, .5, .5, 1, 2], held=[1, 2, 2, 3, 4],
+               even=[.25, .5, .5, .5, 1, 1, 1.5, 2])  # beats
+
+
+def melody(rng, bars, note, pace="even"):
+    beat, degree, lengths = 0.0, rng.randint(7, 14), LENGTHS[pace]
     while beat < bars * 4 - 2:
-        beats = rng.choice([.25, .5, .5, .5, 1, 1, 1.5, 2])
+        beats = rng.choice(lengths)
         if rng.random() >= .18:
             degree = min(20, max(5, degree + rng.randint(-2, 2)))
             yield LEAD, beat, beats * rng.choice([.95, .95, .7]), note(
@@ -140,7 +118,86 @@ def melody(rng, bars, note):
         beat += beats
 
 
-def song(rng, path):
+def riff(rng, bars, note, degrees):
+    """Two or three strings at a time, damped now and then."""
+    grid = rng.choice([.25, .5, .5])
+    strokes = [rng.random() < .75 for _ in range(int(4 / grid))]
+    damped = [rng.random() < .5 for _ in strokes]
+    shape = rng.choice([(0, 7), (0, 7, 12), (0, 4, 7), (0,)])
+    for bar in range(bars):
+        for i, stroke in enumerate(strokes):
+            if not stroke:
+                continue
+            root = note(degrees[bar % 4] + (
+                rng.choice([0, 0, 1, 2, -1]) if not damped[i] else 0))
+            for interval in shape[:1] if damped[i] and rng.random(
+                    ) < .5 else shape:
+                yield (LEAD, bar * 4 + i * grid, grid * (
+                    .35 if damped[i] else rng.choice([.95, 1.9])),
+                    root + interval, rng.randint(75, 115))
+
+
+def picked(rng, bars, note, degrees):
+    """Chords, string by string or all at once, that ring on."""
+    grid, up = rng.choice([.25, .5, .5, 1]), rng.choice([0, 12])
+    order = [rng.randrange(5) for _ in range(int(4 / grid))]
+    struck = rng.random() < .4
+    for bar in range(bars):
+        keys = [note(degrees[bar % 4] + i) + up for i in (0, 2, 4, 7, 9)]
+        for i, string in enumerate(order):
+            if struck and i % 4:
+                continue
+            for k in range(5) if struck else (string,):
+                yield (LEAD, bar * 4 + i * grid + .02 * k * struck,
+                       rng.choice([1, 2, 3]), keys[k], rng.randint(70, 110))
+
+
+def guitar(rng, bars, note, degrees):
+    """Riffs, solos and chords by turns."""
+    solo, out = rng.random() < .5, []
+    other = rng.choice([riff, riff, picked])
+    for first in range(0, bars, 4):
+        part = (melody(rng, 4, note, rng.choice(["quick", "quick", "held"]))
+                if solo else other(rng, 4, note, degrees))
+        out += [(c, beat + first * 4, *rest) for c, beat, *rest in part]
+        if rng.random() < .4:
+            solo = not solo
+    return out
+
+
+def bends(rng, notes):
+    """(channel, beat, semitones): vibrato, and tones that are come up to."""
+    depth, rate = rng.uniform(0, .5), rng.uniform(1.5, 4)
+    rise = rng.choice([0, .1, .3])
+    for channel, beat, beats, *_ in notes:
+        below = rng.choice([-2, -1]) if rng.random() < rise else 0
+        for i in range(int(beats * 16)):
+            u = i / 16
+            yield channel, beat + u, below * max(0, 1 - u / .25) + (
+                depth * min(1, u) * math.sin(2 * math.pi * rate * u))
+        yield channel, beat + beats, 0
+
+
+def to_events(notes, wheel, voices, tempo):
+    """voices: channel to (program, pan, volume)."""
+    out = []
+    for channel, (program, pan, volume) in voices.items():
+        out += [(0, 0, bytes([0xC0 | channel, program])),
+                (0, 0, bytes([0xB0 | channel, 10, pan])),
+                (0, 0, bytes([0xB0 | channel, 7, volume]))]
+    for channel, beat, beats, key, velocity in notes:
+        out += [(beat * 60 / tempo, 3, bytes([0x90 | channel, key, velocity])),
+                ((beat + beats) * 60 / tempo - .002, 1,
+                 bytes([0x80 | channel, key, 0]))]
+    for channel, beat, semitones in wheel:
+        value = min(16383, max(0, int(8192 + 4096 * semitones)))
+        out.append((beat * 60 / tempo, 2,
+                    bytes([0xE0 | channel, value & 127, value >> 7])))
+    return out
+
+
+def made_up(rng):
+    """Events of a lead, and of its band."""
     scale, key = rng.choice([MINOR, MAJOR]), rng.randint(40, 51)
     tempo = rng.randint(70, 160)
     bars = int(SECONDS * tempo / 240) + 1
@@ -151,15 +208,100 @@ def song(rng, path):
             PAD: (rng.choice(PADS), pan(), rng.randint(50, 105)),
             DRUMS: (rng.choice([0, 8, 16, 24, 25, 32]), 64,
                     rng.randint(70, 125))}
-    notes = list(harmony(rng, bars, note))
-    if rng.random() < .75:
+    degrees = [0] + [rng.choice([0, 3, 4, 5, 2, 1]) for _ in range(3)]
+    notes = list(harmony(rng, bars, note, degrees))
+    beaten, strung = rng.random() < .8, rng.random() < .5
+    if beaten:
         notes += drums(rng, bars)
-    lead = {LEAD: (rng.choice(LEADS), rng.choice([64, 64, rng.randint(10, 117)]),
-                   110)}
-    tune, reverb = list(melody(rng, bars, note)), rng.random() < .6
+    if strung:  # the band has no other chords, or soft ones
+        for channel in (COMP, PAD):
+            if rng.random() < .5:
+                notes = [n for n in notes if n[0] != channel]
+        tune = guitar(rng, bars, note, degrees)
+    else:
+        tune = list(melody(rng, bars, note, rng.choice(
+            ["quick", "even", "even", "held"])))
+    program = rng.choice(GUITARS if strung else LEADS)
+    lead = {LEAD: (program, rng.choice([64, 64, rng.randint(10, 117)]), 110)}
+    return (to_events(tune, bends(rng, tune), lead, tempo),
+            to_events(notes, (), band, tempo), strung)
+
+
+# --- scores: out of packages --------------------------------------------------
+
+
+def scores():
+    """Events of each, by name."""
+    out = {}
+    for pattern in SCORES:
+        for path in sorted(glob.glob(f"{ROOT}/{pattern}")):
+            with open(path, "rb") as file:
+                out[path] = file.read()
+    for path in sorted(glob.glob(f"{ROOT}/{ARCHIVES}")):
+        with open(path, "rb") as file:
+            out.update(midi.in_archive(file.read()))
+    return {name: midi.read(data) for name, data in sorted(out.items())}
+
+
+def out_of(rng, events):
+    """Of a passage: events of its lead, and of the rest; None without one."""
+    start = rng.uniform(0, max(0, events[-1][0] - SECONDS))
+    part = midi.passage(events, start, SECONDS)
+    leads = midi.leads_of(rng, part, SECONDS)
+    rest = set(range(16)) - leads
+    if not leads or not any(e[2][0] & 0xF0 == 0x90
+                            for e in midi.of_channels(part, rest)):
+        return None
+    lead = midi.of_channels(part, leads)
+    strung = any(e[2][0] & 0xF0 == 0xC0 and e[2][1] in (29, 30) for e in lead)
+    if rng.random() < .4:  # by another instrument
+        program = rng.choice(GUITARS if strung else LEADS)
+        lead = [(at, order, bytes([e[0], program]) if e[0] & 0xF0 == 0xC0 else e)
+                for at, order, e in lead]
+    return lead, midi.of_channels(part, rest), strung
+
+
+# --- what it sounds like -------------------------------------------------------
+
+
+def amplify(rng, path):
+    """As a loud amplifier and its box would."""
+    x, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    x = x.mean(1)
+    x = sosfilt(butter(1, rng.uniform(80, 250), "high", fs=rate, output="sos"), x)
+    x = x / (np.sqrt(np.mean(x * x)) + 1e-9)
+    drive, lean = 10 ** rng.uniform(0, 1.4), rng.uniform(0, .3)
+    x = np.tanh(drive * x + lean) - np.tanh(lean)
+    x = sosfilt(butter(1, 60, "high", fs=rate, output="sos"), x)
+    x = sosfilt(butter(rng.choice([2, 4]), rng.uniform(3000, 6500), fs=rate,
+                       output="sos"), x)
+    low = sosfilt(butter(1, [rng.uniform(300, 700), rng.uniform(1200, 2500)],
+                         "band", fs=rate, output="sos"), x)
+    x = x + rng.uniform(-.5, .8) * low
+    y = np.stack([x, x], 1)
+    if rng.random() < .35:  # the other side comes a little later
+        late = int(rng.uniform(.008, .03) * rate)
+        y[late:, 1] = x[:-late]
+    if rng.random() < .3:  # echoes
+        late = int(rng.uniform(.15, .5) * rate)
+        for _ in range(2):
+            y[late:] += rng.uniform(.15, .35) * y[:-late, ::-1]
+    soundfile.write(path, .3 * y / (np.abs(y).max() + 1e-9), rate, "PCM_16")
+
+
+def song(rng, path, known):
+    """The lead's instruments are not always those of its band."""
+    found = out_of(rng, known[rng.choice(sorted(known))]) if (
+        known and rng.random() < .5) else None
+    lead, band, strung = found or made_up(rng)
+    reverb, font = rng.random() < .6, rng.choice(FONTS)
+    other = rng.choice(FONTS)
     if not os.path.exists(path % "lead"):
-        render(notes, band, tempo, path % "band", reverb)
-        render(tune, lead, tempo, path % "lead", reverb)
+        midi.render(band, path % "band", font, reverb)
+        midi.render(lead, path % "tune", other, reverb and rng.random() < .7)
+        if strung and rng.random() < .7:
+            amplify(rng, path % "tune")
+        os.rename(path % "tune", path % "lead")
 
 
 def line(rng, number, path, voices):
@@ -175,11 +317,12 @@ def line(rng, number, path, voices):
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
 
 
-def main(split, songs, lines, voices, seed):
+def main(split, songs, known, lines, voices, seed):
     for folder in ("songs-", "lines-"):
         os.makedirs(f"{ROOT}/{folder}{split}", exist_ok=True)
     for i in range(songs):
-        song(random.Random(seed + i), f"{ROOT}/songs-{split}/%s{i:03d}.wav")
+        song(random.Random(seed + i), f"{ROOT}/songs-{split}/%s{i:03d}.wav",
+             known)
     for i in range(lines):
         line(random.Random(seed + i), i, f"{ROOT}/lines-{split}/{i:03d}.wav",
              voices)
@@ -188,6 +331,6 @@ def main(split, songs, lines, voices, seed):
 if __name__ == "__main__":
     parts = sys.argv[1:] or ["v", "t"]
     if "v" in parts:
-        main("v", 10, 10, ("awb",), 5000)
+        main("v", 10, {}, 10, ("awb",), 5000)
     if "t" in parts:
-        main("t", 200, 100, ("rms", "slt", "kal16"), 0)
+        main("t", 500, scores(), 100, ("rms", "slt", "kal16"), 0)

@@ -9,7 +9,7 @@ low=(nice -n 19)
 chrt -i 0 true 2>/dev/null && low=(chrt -i 0 nice -n 19)
 python=("${low[@]}" /usr/bin/python3)
 
-echo "About 3 GB to download, 15 GB on the disk, and 3 hours of a processor:"
+echo "About 6 GB to download, 25 GB on the disk, and 3 hours of a processor:"
 echo "1.5 with two idle cores.  It runs at the lowest priority; interrupt it, and"
 echo "it goes on where it was."
 

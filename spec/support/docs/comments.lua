@@ -85,15 +85,30 @@ local function required(lines, name)
   end
 end
 
+-- True if the function that begins at lines[first] returns a value.
+local function returns(lines, first)
+  local last = first
+  while lines[last] ~= "end" do
+    if lines[last]:find "^%s+return [^%s]" then
+      return true
+    end
+    last = last + 1
+  end
+  return false
+end
+
 --- The public functions that the file at `path` gives to `owner`, also those of
---- another module: `camb.run = scheduler.run`.
+--- another module: `camb.run = scheduler.run`; and the names of those that are
+--- marked as not public.
 function comments.functions(path, owner)
-  local lines, found = comments.read_lines(path), {}
-  local function add(name, mark, signature, block)
+  local lines, found, hidden = comments.read_lines(path), {}, {}
+  local function add(name, mark, signature, block, has_result)
     local prose, tags = comments.split(block)
     if is_public(name, tags) then
       found[#found + 1] = { name = name, mark = mark, signature = signature,
-        prose = prose, tags = tags, block = block }
+        prose = prose, tags = tags, block = block, returns = has_result }
+    else
+      hidden[name] = true
     end
   end
   for i, line in ipairs(lines) do
@@ -103,16 +118,18 @@ function comments.functions(path, owner)
       .. "%.([%w_]+) = ([%l_]+)%.([%w_]+)$")
     local file = alias and required(lines, module)
     if name then
-      add(name, mark, signature, comment_above(lines, i - 1))
+      add(name, mark, signature, comment_above(lines, i - 1),
+        returns(lines, i))
     elseif file then
       local others = comments.read_lines(file)
       local at, its_signature = find_function(others, module, original)
       if at then
-        add(alias, ".", its_signature, comment_above(others, at - 1))
+        add(alias, ".", its_signature, comment_above(others, at - 1),
+          returns(others, at))
       end
     end
   end
-  return found
+  return found, hidden
 end
 
 --- The class `name` (or the alias) of the file at `path`: its prose, its public

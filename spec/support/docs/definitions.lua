@@ -14,11 +14,21 @@ local function add_block(out, block)
   end
 end
 
+-- An option's meaning, default and unit.
+local function words_of(option, default)
+  local words = option.help:gsub("%s+", " ")
+  local unit = option.unit and " " .. option.unit or ""
+  if default ~= nil and not words:find("Default:", 1, true) then
+    return ("%s Default: %s%s."):format(words, tostring(default), unit)
+  end
+  return words .. (option.unit and (" Unit: %s."):format(option.unit) or "")
+end
+
 local function add_options(out, section)
   out[#out + 1] = "---@class " .. section.class
   for _, option in ipairs(section.list) do
     out[#out + 1] = ("---@field %s? %s # %s"):format(option.name,
-      option.rule.of, (option.help:gsub("%s+", " ")))
+      option.rule.of, words_of(option, section.default(option)))
   end
   out[#out + 1] = ""
 end

@@ -1,8 +1,7 @@
 -- The man page of the command, camb(1), in roff.
 
 local cli = require "camb.cli"
-local options = require "camb.options"
-local sandbox_options = require "camb.sandbox.options"
+local shared = require "spec.support.docs.command"
 local status = require "camb.cli.status"
 
 local manual = {}
@@ -14,68 +13,32 @@ local function plain(text)
 end
 
 local function flag_words(option)
-  local names, argument = option.flag:match "^(.-) (%u+)$"
-  local words = {}
-  for name in (names or option.flag):gmatch "%S+" do
-    words[#words + 1] = "\\fB" .. plain(name) .. "\\fR"
+  local names, argument = shared.flag_names(option)
+  for i, name in ipairs(names) do
+    names[i] = "\\fB" .. plain(name) .. "\\fR"
   end
-  return table.concat(words, ", ") .. (argument and " \\fI" .. argument
+  return table.concat(names, ", ") .. (argument and " \\fI" .. argument
     .. "\\fR" or "")
 end
 
--- What the command has by default, if the text does not say it.
-local function default_words(option, command)
-  local default = option.flag_default or options.default(option, command)
-  if default == nil or default == false or default == true
-    or option.help:find("Default:", 1, true)
-  then
-    return ""
-  end
-  return ("  Default: %s%s."):format(tostring(default), option.unit
-    and " " .. option.unit or "")
-end
-
-local function flags_of(command)
-  local found = {}
-  for _, list in ipairs({ options.all(), sandbox_options.START,
-    sandbox_options.SERVE })
-  do
-    for _, option in ipairs(options.flags(command, list)) do
-      found[#found + 1] = option
-    end
-  end
-  return found
+local function operand(command)
+  return command.argument and (" %s\\fI%s\\fR%s"):format(shared.operand(
+    command.argument)) or ""
 end
 
 local function add_command(out, command)
   local argument = command.argument
-  out[#out + 1] = (".SS camb %s%s"):format(command.name, argument
-    and (" \\fI%s\\fR..."):format(argument[1]) or "")
+  out[#out + 1] = (".SS camb %s%s"):format(command.name, operand(command))
   out[#out + 1] = plain(command.help)
   if argument then
     out[#out + 1] = (".TP\n\\fI%s\\fR\n%s"):format(argument[1],
       plain(argument[2]))
   end
-  for _, option in ipairs(flags_of(command.name)) do
+  for _, option in ipairs(shared.flags_of(command.name)) do
     out[#out + 1] = (".TP\n%s\n%s"):format(flag_words(option),
-      plain(option.help .. default_words(option, command.name)))
+      plain(option.help .. shared.default_words(option, command.name)))
   end
 end
-
-local ENVIRONMENT = {
-  { "CAMB_API_KEY", "The key of your account, if --api-key is not given." },
-  { "CAMB_BASE_URL", "Where the service is, if --base-url is not given." },
-  { "HTTPS_PROXY, http_proxy, ALL_PROXY, NO_PROXY", "The proxy, if --proxy "
-    .. "is not given, and the hosts that are reached without one." },
-  { "CURL_CA_BUNDLE, SSL_CERT_FILE", "Certificates to trust, if --ca-file is "
-    .. "not given." },
-  { "PGPASSWORD", "The password of a PostgreSQL store." },
-}
-
-local FILES = {
-  { "DIR/.camb-journal", "Tasks that are paid for and whose stems are not yet "
-    .. "in the folder DIR.  It is removed once they are." },
-}
 
 local function add_list(out, list)
   for _, entry in ipairs(list) do
@@ -92,8 +55,7 @@ function manual.write()
     ".SH SYNOPSIS" }
   for i, command in ipairs(cli.COMMANDS) do
     out[#out + 1] = (i > 1 and ".br\n" or "") .. ("\\fBcamb %s\\fR "
-      .. "[\\fIoptions\\fR]%s"):format(command.name, command.argument
-      and (" \\fI%s\\fR..."):format(command.argument[1]) or "")
+      .. "[\\fIoptions\\fR]%s"):format(command.name, operand(command))
   end
   out[#out + 1] = ".SH DESCRIPTION"
   out[#out + 1] = plain(cli.SUMMARY .. "  Paths of stems go to standard "
@@ -109,9 +71,9 @@ function manual.write()
       plain(entry.meaning .. (kinds ~= "" and " (" .. kinds .. ")" or "")))
   end
   out[#out + 1] = ".SH ENVIRONMENT"
-  add_list(out, ENVIRONMENT)
+  add_list(out, shared.ENVIRONMENT)
   out[#out + 1] = ".SH FILES"
-  add_list(out, FILES)
+  add_list(out, shared.FILES)
   return table.concat(out, "\n") .. "\n"
 end
 

@@ -1,5 +1,6 @@
 -- What is public: modules and classes, and which options each call takes.
 
+local audio = require "camb.audio"
 local options = require "camb.options"
 local sandbox_options = require "camb.sandbox.options"
 
@@ -54,8 +55,6 @@ public.ROOMS = {
     class = "camb.Peaks" },
   { title = "Spectrogram", module = "camb.audio",
     file = "lua/camb/audio.lua", class = "camb.Spectrogram" },
-  { title = "ConvertOptions", module = "camb.audio",
-    file = "lua/camb/audio.lua", class = "camb.ConvertOptions" },
   { title = "camb.sandbox", module = "camb.sandbox",
     file = "lua/camb/sandbox.lua", owner = "sandbox" },
   { title = "SandboxServer", module = "camb.sandbox",
@@ -65,7 +64,8 @@ public.ROOMS = {
 }
 
 --- Modules of their own that are a loop each.
-public.LOOPS = { "camb.loop.cqueues", "camb.loop.luv", "camb.loop.copas" }
+public.LOOPS = { "camb.loop.cqueues", "camb.loop.luv", "camb.loop.copas",
+  "camb.loop.ngx" }
 
 -- What takes which options, by the title of its section.
 local TITLES = {
@@ -110,7 +110,11 @@ end
 local function own_default(option)
   return option.default
 end
-add_section("sandbox.start", "sandbox", sandbox_options.START, own_default,
+for _, call in ipairs({ "peaks", "spectrogram", "convert" }) do
+  add_section("camb.audio." .. call, call, audio.OPTIONS[call], own_default,
+    "camb.audio")
+end
+add_section("camb.sandbox.start", "sandbox", sandbox_options.START, own_default,
   "camb.sandbox")
 add_section("server:fault", "sandbox_fault", sandbox_options.FAULT,
   own_default, "camb.sandbox")

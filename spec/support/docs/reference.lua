@@ -1,6 +1,5 @@
 -- The reference, in Markdown.
 
-local cli = require "camb.cli"
 local comments = require "spec.support.docs.comments"
 local errors = require "camb.error"
 local events = require "camb.events"
@@ -18,7 +17,7 @@ local function cell(text)
   return (squeeze(text):gsub("|", "\\|"))
 end
 
---- The kinds of errors, as the README has them, too.
+--- The kinds of errors, as doc/errors.md has them, too.
 ---@return string
 function reference.error_table()
   local rows = { "| kind | what happened | what to do | exit |",
@@ -85,7 +84,7 @@ local function add_room(say, room)
 end
 
 local function default_words(value)
-  if value == nil or value == false then
+  if value == nil then
     return ""
   elseif value == math.huge then
     return "math.huge"
@@ -122,20 +121,10 @@ local function add_operation(say, operation)
     operation.reply))
 end
 
-local function add_command(say)
-  say "\n## The command\n"
-  local parser, commands = cli.parser()
-  say(("```\n%s\n```"):format(parser:get_help()))
-  for _, command in ipairs(cli.COMMANDS) do
-    say(("\n### camb %s\n\n```\n%s\n```"):format(command.name,
-      commands[command.name]:get_help()))
-  end
-end
-
 --- Its text.
 ---@return string
 function reference.write()
-  local out = { "# camb: reference" }
+  local out = { "# Reference" }
   local function say(text)
     out[#out + 1] = text
   end
@@ -149,7 +138,8 @@ function reference.write()
   end
   say("\n## Kinds of errors\n\n" .. reference.error_table())
   say "\n## Events\n"
-  say "Every event has `name`, `time` and, once they are known, `source`,"
+  say "Every event has `name`, `time`, a `sentence` for a person, `fraction` (0"
+  say "to 1: how much of the call is done) and, once they are known, `source`,"
   say "`task_id` and `run_id`.\n"
   say "| event | when | more fields |\n|---|---|---|"
   for _, event in ipairs(events) do
@@ -160,7 +150,6 @@ function reference.write()
   for _, section in ipairs(public.SECTIONS) do
     add_section(say, section)
   end
-  add_command(say)
   return table.concat(out, "\n") .. "\n"
 end
 

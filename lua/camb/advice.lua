@@ -1,0 +1,58 @@
+--- What to do about an error, in the terms of Lua or of the shell.
+
+local json = require "camb.json"
+
+local advice = {}
+
+local LUA = {
+  doubt = "a task may exist and be charged; check the dashboard before you "
+    .. "send it again",
+  overwrite = "pass overwrite = true to replace it, or another output_dir",
+  names = "give one of them another name or output_dir",
+  stem = "pass check = false to send it anyway",
+}
+
+local SHELL = {
+  doubt = LUA.doubt,
+  overwrite = "use --overwrite to replace it, or another --output-dir",
+  names = "use another --output-dir for one of them",
+  stem = "use camb separate to send it",
+}
+
+local texts = LUA
+
+--- Give advice for the shell from now on.
+---@param is_free boolean? # what is sent goes to a sandbox
+function advice.use_shell(is_free)
+  texts = SHELL
+  SHELL.doubt = is_free and "its outcome is unknown" or LUA.doubt
+end
+
+--- The advice `name`.
+---@param name "overwrite" | "names" | "stem" | "doubt"
+---@return string
+function advice.on(name)
+  return texts[name]
+end
+
+--- How to resume a task, after `mark`; empty in the shell, where the command
+--- prints it itself.
+---@param mark string
+---@param task_id string
+---@return string
+function advice.resume(mark, task_id)
+  return texts == LUA
+    and ('%s resume it with client:task("%s")'):format(mark, task_id)
+    or ""
+end
+
+--- How to download the stems of a paid run; empty in the shell.
+---@param operation table # run_id, output_dir, name
+---@return string
+function advice.download(operation)
+  return texts == LUA and ("; download the stems at no cost with "
+    .. "client:download(%s, { output_dir = %q, name = %q })"):format(
+    json.digits(operation.run_id), operation.output_dir, operation.name) or ""
+end
+
+return advice

@@ -1,0 +1,121 @@
+--- What a batch uses camb.audio for, which comes with the sandbox: to inspect a
+--- source before it is sent, and to convert to FLAC what the service does not
+--- accept.
+
+local core = require "camb.core"
+local files = require "camb.batch.files"
+local hash = require "camb.batch.hash"
+local source = require "camb.source"
+
+local audio = {}
+
+local count = 0 -- of temporary files
+
+-- Options that need it.
+local NEEDED = { "convert", "probe", "max_minutes", "format" }
+
+--- Raise if `checked` needs what is not installed.
+---@param checked table # options of "batch"
+---@param level integer # as for `error`, seen from the caller
+function audio.check(checked, level)
+  for _, name in ipairs(NEEDED) do
+    if checked[name] and not pcall(require, "camb.audio") then
+      error(("option '%s' needs the rock camb-sandbox"):format(name), level + 1)
+    end
+  end
+end
+
+local function fail(job, err)
+  return job:fail({ kind = err.kind, step = "submit", path = err.path,
+    message = err.message })
+end
+
+-- Whether the source is sent without a look at it, or refused then.
+local function is_unseen(options, counts, path)
+  return not options.probe and not counts
+    or not options.convert and (options.check or not counts)
+    and not select(6, core.look(path))
+end
+
+--- Inspect the source of `job`, which is sent only if it contains sound.
+---@param job camb.BatchJob
+---@return boolean? ok
+---@return camb.Error? err
+function audio.probe(job)
+  local options, path = job.options, job.origin.path
+  local counts = options.max_minutes or job.run.counts_minutes
+  if not path and counts then
+    return job:fail({ kind = "source", step = "submit", message = ('the '
+      .. 'minutes of "%s", which count, are unknown: name a file'):format(
+      source.label(job.origin)) })
+  elseif not path or is_unseen(options, counts, path) then
+    return true
+  end
+  local camb_audio = require("camb.audio")
+  local found, err = camb_audio.probe(path)
+  local duration = found and found.duration
+  if found and not duration and counts then
+    local peaks
+    peaks, err = camb_audio.peaks(path, { columns = 1 }, job.client)
+    found, duration = peaks and found, peaks and peaks.duration
+  end
+  if not found then
+    return fail(job, err)
+  end
+  job.duration = duration
+  job:emit("probed", { duration = duration, rate = found.rate,
+    channels = found.channels, codec = found.codec })
+  return true
+end
+
+--- The name of a file in TMPDIR, which is there at once with ".part" behind it;
+--- only its owner may read it.
+---@return string|false name
+---@return string? problem
+function audio.private_file()
+  count = count + 1
+  local name = ("%s/camb-%.0f-%s-%d"):format(os.getenv("TMPDIR") or "/tmp",
+    core.time() * 1e6, tostring({}):match("0x(%x+)") or "0", count)
+  local ok, problem = core.write_private(name .. ".part", "")
+  return ok and name, problem
+end
+
+--- Convert the source of `job` to FLAC, if the service does not accept it as it
+--- is.  The job still names the original.
+---@param job camb.BatchJob
+---@return boolean? ok
+---@return camb.Error? err
+function audio.convert(job)
+  local path = job.origin.path
+  if not job.options.convert or not path
+    or select(6, core.look(path)) and not files.is_other(path)
+  then
+    return true
+  end
+  local temporary, problem = audio.private_file()
+  if not temporary then
+    return job:fail({ kind = "file", step = "submit",
+      message = "cannot create a temporary file: " .. problem })
+  end
+  local ok, err = require("camb.audio").convert(path, temporary,
+    { format = "flac" }, job.client)
+  if not ok then
+    return fail(job, err)
+  end
+  if not job.options.store then
+    job.size = select(2, core.stat(temporary))
+  elseif not job.fetched then
+    job.sha256 = hash.of_file(job.client, path)
+  end
+  job.original = not job.fetched and path or nil
+  job:forget_source()
+  job.fetched = { close = function()
+    os.remove(temporary)
+  end }
+  job.origin = { path = temporary, url = job.origin.url,
+    label = source.label(job.origin),
+    filename = job.origin.filename or path:match("[^/]+$") }
+  return true
+end
+
+return audio

@@ -1,0 +1,221 @@
+--- The shell command that fixes an error, printed after it.
+
+local errors = require "camb.error"
+local paid = require "camb.cli.paid"
+local redact = require "camb.redact"
+local shell = require "camb.cli.shell"
+
+local cure = {}
+
+local arguments, typed = {}, {}
+local said = {}
+
+--- From now on it is about the command that was typed so.
+---@param parsed table # its arguments
+---@param words string[]
+function cure.begin(parsed, words)
+  arguments, typed, said = parsed, words, {}
+end
+
+local function has_secret(word)
+  local store = require "camb.store"
+  if store.is_url(word) then -- in which a user's name is none
+    return select(2, store.address(word))
+  end
+  return word:find("^%-%-api%-key=") or word == "--api-key"
+    or redact.urls(word) ~= word
+end
+
+--- The line that was typed, with the flags; nil if it holds a secret.
+---@param ... string
+---@return string?
+function cure.again(...)
+  local words, place, is_there = { "camb" }, nil, {}
+  for i, word in ipairs(typed) do
+    words[i + 1] = word
+    place = place or word == "--" and i + 1 or nil
+    is_there[word] = true
+    if has_secret(word) then
+      return nil
+    end
+  end
+  for _, flag in ipairs({ ... }) do
+    if not is_there[flag] then
+      table.insert(words, place or #words + 1, flag)
+    end
+  end
+  return shell.line(words)
+end
+
+local function say(words, line)
+  io.stderr:write("camb: ", words, line and ": " .. line or "", "\n")
+end
+
+-- Whether standard input, which is gone, is among the sources.
+local function has_input()
+  for _, word in ipairs(arguments.source or {}) do
+    if word == "-" then
+      return true
+    end
+  end
+  return false
+end
+
+--- Say what takes up whatever a signal has left unfinished.
+function cure.say_resume()
+  local line = cure.again()
+  if not has_input() then
+    say(line and "to resume, run" or "to resume, run the same line again", line)
+  end
+end
+
+--- Say which `flag` of a batch does what `words` say.
+---@param words string
+---@param flag string
+function cure.say_flag(words, flag)
+  local line = cure.again(flag)
+  say(line and words or words .. " the same line and " .. flag, line)
+end
+
+-- What makes another command speak to the same service.
+local function same_service(verb)
+  local words = { "camb", verb }
+  for _, name in ipairs({ "profile", "api_key_file", "base_url", "proxy",
+    "ca_file" })
+  do
+    local value = arguments[name]
+    if value and redact.urls(value) == value then
+      words[#words + 1] = "--" .. name:gsub("_", "-")
+      words[#words + 1] = value
+    end
+  end
+  return words
+end
+
+local function about_task(verb, id)
+  return shell.line(shell.with_ids(same_service(verb), { id }))
+end
+
+-- Nothing for a command that needs neither the service nor a folder of stems.
+local function doctor_line()
+  if not arguments.output_dir and not arguments.task then
+    return nil
+  end
+  local words = same_service("doctor")
+  if arguments.output_dir and arguments.output_dir ~= "." then
+    words[#words + 1] = "-o"
+    words[#words + 1] = arguments.output_dir
+  end
+  if arguments.command == "jobs" then -- the store is all that it needs
+    words[#words + 1] = "--store"
+    words[#words + 1] = (require("camb.store").address(arguments.store))
+  end
+  return "to see what is wrong, run", shell.line(words)
+end
+
+-- By the word of camb.error's table: what the line does, and the line.
+local LINES = {
+  again = function()
+    return "to try again, run", cure.again()
+  end,
+  fixed = function()
+    return "once that is fixed, run", cure.again()
+  end,
+  overwrite = function()
+    local is_retry = arguments.command == "batch" and arguments.store
+    return arguments.command == "download" and "to replace it, run"
+      or "to separate it anyway, and replace that file, run",
+      cure.again("--overwrite", is_retry and "--retry-failed" or nil)
+  end,
+  doctor = doctor_line,
+  login = function(err)
+    if err.http_status then -- there is a key: where is it from?
+      return doctor_line()
+    end
+    local words = { "camb", "login" }
+    if arguments.profile then
+      words[3], words[4] = "--profile", arguments.profile
+    end
+    return "to store a key, run", shell.line(words)
+  end,
+  help = function()
+    return "to see what it takes, run", "camb help " .. arguments.command
+  end,
+  status = function(err)
+    return "to see what the service says, run", err.task_id
+      and about_task("status", err.task_id)
+  end,
+  wait = function(err)
+    if arguments.store then
+      return nil -- whose batch keeps waiting
+    end
+    return err.task_id and "to go on waiting, run" or "to try again, run",
+      err.task_id and about_task("wait", err.task_id) or cure.again()
+  end,
+  task = function()
+    if arguments.store then
+      return "if the dashboard shows its task, run", ("camb jobs --store %s "
+        .. "--task TASK JOB"):format(shell.quote(
+        (require("camb.store").address(arguments.store))))
+    end
+    return "if the dashboard shows its task, run",
+      shell.line(same_service("download")) .. " TASK"
+  end,
+}
+
+-- What helps in place of lines that ask a service: a sandbox ends with the
+-- command.
+local IN_SANDBOX = { doctor = "again", wait = "again", task = "again",
+  login = false, status = false }
+
+-- The word for the line: of the error, or of its kind.
+local function word_of(problem, is_job)
+  local entry = errors.kind(problem.kind)
+  local word = problem.shell or entry and entry.shell
+  if problem.message:find("use --overwrite", 1, true) then
+    return "overwrite"
+  elseif word == "doctor" and problem.kind == "file" and (arguments.sandbox
+    or not doctor_line())
+  then
+    word = "fixed"
+  elseif arguments.sandbox and word and IN_SANDBOX[word] ~= nil then
+    word = IN_SANDBOX[word]
+  end
+  -- The batch says at its end how to retry the jobs of its store.
+  return not (is_job and arguments.store and (word == "fixed"
+    or word == "again")) and word or nil
+end
+
+local REPEATS = { again = true, fixed = true, wait = true }
+
+local function line_of(problem, is_job)
+  if type(problem) == "string" then
+    return LINES.help()
+  end
+  local line = paid.line(arguments, problem)
+  if line then
+    return "to download its stems without paying again, run", line
+  end
+  local word = word_of(problem, is_job)
+  local what
+  if word then
+    what, line = LINES[word](problem)
+  end
+  if line == cure.again() and not REPEATS[word] then
+    return nil -- which was what failed
+  end
+  return what, line
+end
+
+--- Say it, on standard error; the same line once.
+---@param problem camb.Error|string # a string: wrong usage
+---@param is_job boolean? # of several, the batch of which may have a store
+function cure.say(problem, is_job)
+  local words, line = line_of(problem, is_job)
+  if line and not said[line] then
+    said[line] = true
+    say(words, line)
+  end
+end
+
+return cure

@@ -1,0 +1,171 @@
+--- What is going to be separated: the sources that the command line names, and
+--- what is left out of them.
+
+local appearing = require "camb.cli.folder"
+local audio = require "camb.batch.audio"
+local core = require "camb.core"
+local Error = require "camb.error"
+local names = require "camb.batch.names"
+local redact = require "camb.redact"
+local source = require "camb.source"
+local sources = require "camb.batch.sources"
+
+local plan = {}
+
+---@class camb.Plan
+---@field list table[]|function # as client:batch takes them
+---@field base string?     # the folder that they are all below of
+---@field problems table[] # of words that stand for nothing
+---@field left_out { path: string, reason: string }[]
+---@field own integer      # files that camb wrote, which are left out
+---@field temporary string? # holds what came on standard input
+
+local PIECE = 65536
+
+-- Standard input in a file, as its size has to be known before it is sent.  A
+-- signal leaves none of it behind.
+local function save_input()
+  core.catch_signals()
+  local path, problem = audio.private_file()
+  path = path and path .. ".part"
+  local file = path and io.open(path, "wb")
+  if not file then
+    return nil, Error.new({ kind = "file", message = "standard input cannot be "
+      .. "kept: " .. (problem or "a temporary file cannot be written") })
+  end
+  local piece, ok = io.stdin:read(PIECE), true
+  while piece and ok and not core.caught_signal() do
+    ok, problem = file:write(piece)
+    piece = io.stdin:read(PIECE)
+  end
+  local is_closed = file:close()
+  if core.caught_signal() then
+    os.remove(path)
+    return nil, Error.new({ kind = "cancelled",
+      message = "interrupted by " .. core.caught_signal() })
+  elseif not is_closed or not ok then
+    os.remove(path)
+    return nil, Error.new({ kind = "file", path = path,
+      message = "standard input cannot be kept: " .. (problem or "disk full") })
+  end
+  return path
+end
+
+local function split_words(words)
+  local others, has_input = {}, false
+  for _, word in ipairs(words) do
+    if word == "-" then
+      has_input = true
+    else
+      others[#others + 1] = word
+    end
+  end
+  return others, has_input
+end
+
+local function why_not(path)
+  return ("is %s, which the service does not accept: use --convert to send it "
+    .. "as FLAC"):format((path:match("%.(%w+)$") or ""):upper())
+end
+
+-- Each file once.
+local function each_once(list, left_out)
+  local seen, paths = {}, {}
+  for _, path in ipairs(list) do
+    local key = source.is_url(path) and path or names.identity(path)
+    if seen[key] then
+      left_out[#left_out + 1] = { path = path, reason = seen[key] == path
+        and "is named twice" or "is the same file as " .. seen[key] }
+    else
+      seen[key] = path
+      paths[#paths + 1] = path
+    end
+  end
+  return paths
+end
+
+-- All stems in one folder: two of one name get a number.
+local function flat(paths, output_dir)
+  local entries = {}
+  for i, path in ipairs(paths) do
+    entries[i] = source.name_problem(path) and path
+      or { source = path, output_dir = output_dir }
+  end
+  return entries
+end
+
+--- The plan of the command line.
+---@param arguments table
+---@return camb.Plan? plan
+---@return camb.Error|string? err
+function plan.of(arguments)
+  if arguments.command == "watch" and not arguments.dry_run then
+    return { list = appearing.watch(arguments.folder, arguments, why_not),
+      base = arguments.folder, problems = {}, left_out = {}, own = 0 }
+  end
+  local is_flat = arguments.command == "separate"
+  local words, has_input = split_words(arguments.source)
+  for _, word in ipairs(words) do
+    if word == "" then
+      return nil, "the source is empty"
+    end
+  end
+  if has_input and not is_flat then
+    return nil, Error.new({ kind = "source", message = "a batch does not read "
+      .. "standard input: use camb separate -" })
+  end
+  local found = { left_out = {}, own = 0 }
+  local left_out
+  found.list, found.base, found.problems, left_out = sources.expand(words,
+    arguments)
+  for _, file in ipairs(left_out) do
+    if file.is_own then
+      found.own = found.own + 1
+    else
+      table.insert(found.left_out, { path = file.path,
+        reason = why_not(file.path) })
+    end
+  end
+  found.list = each_once(found.list, found.left_out)
+  if is_flat then
+    found.list = flat(found.list, arguments.output_dir)
+  end
+  if has_input then
+    local err
+    found.temporary, err = save_input()
+    if not found.temporary then
+      return nil, err
+    end
+    table.insert(found.list, { name = "stdin",
+      output_dir = arguments.output_dir,
+      source = { path = found.temporary, filename = "stdin",
+        label = "standard input" } })
+  end
+  return found
+end
+
+--- Remove what it made.
+---@param found camb.Plan
+function plan.clear(found)
+  if found.temporary then
+    os.remove(found.temporary)
+  end
+end
+
+--- Report what is left out, and why.
+---@param found camb.Plan
+---@param report camb.Progress
+function plan.tell_left_out(found, report)
+  report.left_out = #found.left_out
+  for _, file in ipairs(found.left_out) do
+    report:record({ name = "left_out", time = core.time(), source = file.path,
+      reason = file.reason })
+    report:say("%s %s", redact.urls(file.path), file.reason)
+  end
+  if found.own > 0 then
+    report:say("skipped %d file%s that camb wrote", found.own,
+      found.own == 1 and "" or "s")
+  end
+end
+
+return plan

@@ -1,0 +1,236 @@
+--- `--dry-run`: what would be sent, and what would not; nothing is sent.
+
+local core = require "camb.core"
+local cure = require "camb.cli.cure"
+local download = require "camb.download"
+local journal = require "camb.journal"
+local layout = require "camb.layout"
+local own_store = require "camb.cli.own_store"
+local paid = require "camb.cli.paid"
+local phases = require "camb.cli.phases"
+local plan = require "camb.cli.plan"
+local progress = require "camb.cli.progress"
+local recordings = require "camb.batch.recordings"
+local redact = require "camb.redact"
+local source = require "camb.source"
+local sources = require "camb.batch.sources"
+local status = require "camb.cli.status"
+local store = require "camb.store"
+
+local rehearsal = {}
+
+-- By the state of a row: what a run would do with it.
+local STATES = {
+  intended = { "new" },
+  submitting = { "failed", "a run was killed while sending it: camb batch "
+    .. "--resubmit-unknown sends it again" },
+  submitted = { "resumes" },
+  finished = { "resumes" },
+  downloaded = { "done" },
+  failed = { "failed", "it failed before: camb batch --retry-failed" },
+  unknown_outcome = { "failed", "its outcome is unknown: camb batch "
+    .. "--resubmit-unknown sends it again" },
+}
+
+local CHUNK = 100
+
+-- What a store knows, by the key of a source.
+local function rows_of(arguments, entries)
+  local rows = {}
+  if not arguments.store or not store.is_url(arguments.store)
+    and not core.stat(arguments.store)
+  then
+    return rows
+  end
+  local jobs, err = store.open(arguments.store, { read_only = true })
+  for first = 1, jobs and #entries or 0, CHUNK do
+    local keys = {}
+    for i = first, math.min(first + CHUNK - 1, #entries) do
+      keys[#keys + 1] = entries[i].key
+    end
+    local found
+    found, err = recordings.latest(jobs, keys)
+    for key, row in pairs(found or {}) do
+      rows[key] = row
+    end
+  end
+  if jobs then
+    jobs:close()
+  end
+  return not err and rows or nil, err
+end
+
+-- What earlier runs have paid for in the folder, at whatever service.
+local function finder(arguments)
+  local client, err = { journal = paid.journal(arguments.output_dir) }, nil
+  if not arguments.store and client.journal then
+    client.recall, err = own_store.finder(arguments)
+  end
+  return not err and journal.finder(client, true), err
+end
+
+local function now_of(entry)
+  local kind, size, mtime, ctime = core.stat(entry.path or "")
+  return kind == "file" and { size = size, mtime = mtime, ctime = ctime,
+    source = entry.path } or {}
+end
+
+local function refusal_of(arguments, entry)
+  local origin = entry.origin
+  local ok, problem = true, nil
+  if not source.is_url(origin.path) and not arguments.convert then
+    ok, problem = source.prepare(origin, false)
+  elseif not source.is_url(origin.path) and not core.stat(origin.path) then
+    ok, problem = nil, { message = "it does not exist" }
+  end
+  local place = { output_dir = entry.folder, only = arguments.only,
+    foreground_dir = arguments.foreground_dir,
+    background_dir = arguments.background_dir,
+    stem_name = arguments.stem_name }
+  place.values = place.stem_name and layout.values(entry.name, origin.path)
+  local taken
+  for _, stem in ipairs(download.stems(place)) do
+    taken = taken or core.existing(download.base(place, entry.name, stem))
+  end
+  if not ok then
+    return problem.message
+  elseif taken and not arguments.overwrite then
+    return ('"%s" already exists: use --overwrite to replace it'):format(taken)
+  end
+end
+
+local function state_of(arguments, entry, rows, find)
+  if entry.problem then
+    return "refused", entry.problem.message
+  end
+  local row = rows[entry.key or false]
+  if row and recordings.is_untouched(row, now_of(entry)) then
+    local known = STATES[row.state] or { "failed", "its row is damaged" }
+    if known[1] == "done" and not select(2, recordings.kept(arguments, row))
+    then
+      known = STATES.finished
+    end
+    if known[1] ~= "new" then
+      return known[1], known[2] or row.task_id and "task " .. row.task_id
+    end
+  end
+  local own = find(entry.origin.path)
+  local refusal = refusal_of(arguments, entry)
+  if own and not own.task_id then
+    return STATES.submitting[1], "a run was killed while sending it"
+  elseif own then
+    return own.state == "fetched" and refusal and "done" or "resumes",
+      "task " .. own.task_id
+  end
+  return refusal and "refused" or "new", refusal
+end
+
+local function probe_of(entry)
+  local found, audio = pcall(require, "camb.audio")
+  local path = entry.origin and entry.origin.path
+  return found and path and not source.is_url(path) and audio.probe(path) or {}
+end
+
+local CHANNELS = { "mono", "stereo" }
+
+local function line_of(planned)
+  return ("%-8s %8s  %8s  %-7s %-8s %s%s\n"):format(planned.state,
+    planned.duration and phases.clock(planned.duration) or "",
+    planned.rate and ("%g kHz"):format(planned.rate / 1000) or "",
+    planned.channels and (CHANNELS[planned.channels] or planned.channels
+      .. " ch") or "", planned.codec or "", planned.source,
+    planned.reason and ": " .. planned.reason or "")
+end
+
+-- Beyond a limit, in the order of the command line.
+local function limit(arguments, planned, sum)
+  local seconds = planned.duration or 0
+  if planned.state ~= "new" then
+    return
+  elseif sum.is_spent
+    or arguments.max_jobs and sum.new + 1 > arguments.max_jobs
+    or arguments.max_minutes
+    and sum.seconds + seconds > 60 * arguments.max_minutes
+  then
+    sum.is_spent, planned.state = true, "remains"
+    return
+  end
+  sum.new, sum.seconds = sum.new + 1, sum.seconds + seconds
+end
+
+local function entries_of(arguments, found)
+  local given = sources.new(found.list, { base_dir = found.base ~= ""
+    and found.base or nil, output_dir = arguments.output_dir:gsub("(.)/+$",
+    "%1"), store = arguments.store, stem_name = arguments.stem_name }, 2)
+  local entries = {}
+  for i = 1, #found.list do
+    local _, entry = given:next()
+    entries[i] = entry
+  end
+  return entries
+end
+
+local function show(arguments, found, entries, rows, find)
+  local report = progress.new(#entries, arguments)
+  local sum = { new = 0, seconds = 0, all = 0 }
+  for _, entry in ipairs(entries) do
+    local probed = probe_of(entry)
+    local state, reason = state_of(arguments, entry, rows, find)
+    local planned = { name = "planned", time = core.time(),
+      source = redact.visible(entry.label), state = state,
+      reason = reason and redact.visible(reason), duration = probed.duration,
+      rate = probed.rate, channels = probed.channels, codec = probed.codec }
+    limit(arguments, planned, sum)
+    sum.all = sum.all + (probed.duration or 0)
+    report:record(planned)
+    if not arguments.json then
+      report:print(line_of(planned))
+    end
+  end
+  plan.tell_left_out(found, report)
+  if not arguments.json then
+    report:print(("%d file%s, %s in total; %d would be sent, %s\n"):format(
+      #entries, #entries == 1 and "" or "s", phases.clock(sum.all), sum.new,
+      phases.clock(sum.seconds)))
+  end
+  return report:status()
+end
+
+--- Show it.
+---@param arguments table
+---@param found camb.Plan
+---@return integer? status
+---@return camb.Error? err
+function rehearsal.run(arguments, found)
+  local problem = progress.open_log(arguments)
+  if problem then
+    return nil, problem
+  end
+  if not pcall(require, "camb.audio") then
+    if arguments.max_minutes then
+      return nil, "--max-minutes needs the rock camb-sandbox"
+    end
+    io.stderr:write("camb: durations need the rock camb-sandbox\n")
+  end
+  local ok, entries = pcall(entries_of, arguments, found)
+  if not ok then
+    return nil, entries
+  end
+  local rows, err = rows_of(arguments, entries)
+  local find
+  if rows then
+    find, err = finder(arguments)
+  end
+  if not find then
+    return nil, err
+  end
+  local number = show(arguments, found, entries, rows, find)
+  for _, missing in ipairs(found.problems) do
+    io.stderr:write("camb: ", redact.visible(missing.message), "\n")
+    cure.say(missing.message)
+    number = status.FILE
+  end
+  return number
+end
+
+return rehearsal

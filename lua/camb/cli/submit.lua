@@ -1,0 +1,107 @@
+--- `camb submit`: upload, and wait at another time or on another machine.
+
+local answers = require "camb.cli.answers"
+local core = require "camb.core"
+local download = require "camb.download"
+local hash = require "camb.batch.hash"
+local journal = require "camb.journal"
+local names = require "camb.batch.names"
+local session = require "camb.cli.session"
+local shell = require "camb.cli.shell"
+local source = require "camb.source"
+local status = require "camb.cli.status"
+
+local submit = {}
+
+-- A longer list is not printed: the journal has them, too.
+local MOST_IDS = 8
+
+-- What `file` is known by: its content, if another one has its size.
+local function key_of(file, sizes)
+  local size = sizes[file]
+  return size and sizes[size] > 1 and hash.of_file({}, file)
+    or source.is_url(file) and file or names.identity(file)
+end
+
+-- `files` without those that come again: they would be paid for again.
+local function each_once(files)
+  local seen, list, sizes = {}, {}, {}
+  for _, file in ipairs(files) do
+    local kind, size = core.stat(file)
+    if kind == "file" then
+      sizes[file], sizes[size] = size, (sizes[size] or 0) + 1
+    end
+  end
+  for _, file in ipairs(files) do
+    local key = key_of(file, sizes)
+    if seen[key] then
+      io.stderr:write(("camb: %s is the same file as %s\n"):format(file,
+        seen[key]))
+    else
+      list[#list + 1] = file
+    end
+    seen[key] = seen[key] or file
+  end
+  return list
+end
+
+local function say_what_next(arguments, ids)
+  local words = { "camb", "download", "-o", arguments.output_dir }
+  for _, name in ipairs({ "profile", "api_key_file", "base_url" }) do
+    if arguments[name] then
+      words[#words + 1] = "--" .. name:gsub("_", "-")
+      words[#words + 1] = arguments[name]
+    end
+  end
+  io.stderr:write("camb: to wait for the stems and download them, run: ",
+    shell.line(shell.with_ids(words, #ids <= MOST_IDS and ids or {})), "\n")
+end
+
+-- The task of `file`, and what is wrong if there is none.  One that is paid for
+-- and not fetched yet is not paid for again.
+local function task_of(client, find, file, arguments, listener)
+  local entry = find(file)
+  if entry and entry.task_id then
+    io.stderr:write(("camb: %s: its task is already paid for (noted in %s)\n")
+      :format(file, client.journal))
+    return entry.task_id
+  elseif entry then
+    return nil, journal.forget(client, entry)
+  end
+  local task, err = client:submit(file, {
+    project_name = arguments.project_name,
+    project_description = arguments.project_description,
+    folder_id = arguments.folder_id,
+    deadline = arguments.deadline,
+    on_event = listener,
+  })
+  return task and task.id, err
+end
+
+--- Run it.
+---@param arguments table
+---@return integer status
+function submit.run(arguments)
+  local ok, problem = download.make_folders(arguments.output_dir)
+  if not ok then
+    return session.complain(problem, status.FILE)
+  end
+  local ids, find = {}, nil
+  local number = answers.run(arguments, each_once(arguments.file),
+    function(client, file, listener)
+      find = find or journal.finder(client)
+      local id, err = task_of(client, find, file, arguments, listener)
+      if not id then
+        return nil, err
+      end
+      ids[#ids + 1] = id
+      return arguments.json and answers.object({ { "source", file },
+        { "task_id", id } }) or id .. "\n"
+    end)
+  if #ids > 0 and not core.caught_signal() then
+    say_what_next(arguments, ids)
+  end
+  return number
+end
+
+return submit

@@ -1,0 +1,166 @@
+--- Names and formats of stems, if the options ask for others than the service
+--- gives: "{name}.{stem}" with what is known of the source and the task, and
+--- FLAC, WAV, MP3, Opus or AAC by camb.audio, with the source's tags and cover.
+
+local core = require "camb.core"
+
+local layout = {}
+
+--- What may stand between braces.
+local PLACEHOLDERS = { name = true, stem = true, folder = true, date = true,
+  task = true, run = true }
+
+local EXTENSIONS = { aac = "m4a" }
+
+-- As long as an id of the service's may be.
+local ID = ("x"):rep(64)
+local MOST_BYTES = 255 -- of a file's name
+
+--- What is wrong with `pattern`; nil if nothing is.
+---@param pattern string
+---@return string?
+function layout.problem(pattern)
+  for word in pattern:gmatch("{(.-)}") do
+    if not PLACEHOLDERS[word] then
+      return ("has the unknown placeholder {%s}: use {name}, {stem}, "
+        .. "{folder}, {date}, {task} or {run}"):format(word)
+    end
+  end
+  if pattern:gsub("{%l+}", ""):find("[{}]") then
+    return "has an unmatched brace"
+  elseif pattern:find("[/\\]") then
+    return "must be a file name without folders: other options say where "
+      .. "stems go"
+  elseif not pattern:find("{stem}", 1, true) then
+    return "must contain {stem}, which tells the two apart"
+  end
+end
+
+--- True if a name by `pattern` is known only once the task is.
+---@param pattern string
+---@return boolean
+function layout.has_ids(pattern)
+  return pattern:find("{task}", 1, true) ~= nil
+    or pattern:find("{run}", 1, true) ~= nil
+end
+
+local function plain(value)
+  value = core.file_name(tostring(value or "_"))
+  return value == "" and "_" or value
+end
+
+--- The name by `pattern`.
+---@param pattern string
+---@param values table<string, any> # by placeholder
+---@return string
+function layout.fill(pattern, values)
+  local name = pattern:gsub("{(%l+)}", function(word)
+    return plain(values[word])
+  end)
+  return core.file_name((name:gsub("^%.", "_")))
+end
+
+--- What is known of a source before it is sent: `name`, `folder` and `date`.
+---@param name string # of its stems
+---@param path string? # of the file, if it is one
+---@return table<string, string>
+function layout.values(name, path)
+  local kind, _, changed = core.stat(path or "")
+  local real = kind and core.real_path(path:match("^(.*/)") or ".")
+  return { name = name, folder = real and real:match("[^/]+$") or nil,
+    date = os.date("%Y-%m-%d", kind and math.floor(changed) or nil) }
+end
+
+--- What is wrong with the name of a stem of a source; nil if nothing is.
+---@param pattern string
+---@param values table<string, string>
+---@return string?
+function layout.length_problem(pattern, values)
+  local all = { stem = "foreground", task = ID, run = ID }
+  for name, value in pairs(values) do
+    all[name] = value
+  end
+  local name = layout.fill(pattern, all)
+  return #name + #".flac.part" > MOST_BYTES and ('the name "%s" is too long')
+    :format(name) or nil
+end
+
+--- The extension of `format`.
+---@param format string
+---@return string
+function layout.extension(format)
+  return EXTENSIONS[format] or format
+end
+
+-- The file whose tags and cover the stems get.
+local function tags_of(operation)
+  local path = operation.original or operation.origin and operation.origin.path
+    or operation.options.mixture
+  return path and core.stat(path) == "file" and path or nil
+end
+
+local function convert(operation, place, path, target)
+  local ok, err = require("camb.audio").convert(path, target, {
+    format = layout.extension(place.format), tags_from = tags_of(operation),
+    overwrite = target == path or place.overwrite }, operation.client)
+  if ok and target ~= path and not place.keeps_source then
+    os.remove(path)
+  end
+  return ok, err and err.message
+end
+
+local function move(place, path, target)
+  if target == path then
+    return true
+  elseif core.stat(target) and not place.overwrite then
+    return nil, ('"%s" already exists'):format(target)
+  end
+  return os.rename(path, target)
+end
+
+-- Where the stem that came as `path` goes.
+local function target_of(operation, place, stem, path)
+  local base, extension = path:match("^(.*)%.(%w+)$")
+  if place.stem_name and layout.has_ids(place.stem_name) then
+    local values = { stem = stem, task = operation.task_id,
+      run = operation.run_id and ("%s"):format(operation.run_id) }
+    for name, value in pairs(place.values) do
+      values[name] = value
+    end
+    base = path:match("^.*/") .. layout.fill(place.stem_name, values)
+  end
+  return base .. "." .. (place.format and layout.extension(place.format)
+    or extension)
+end
+
+--- Give the stems that have come their names and formats.
+---@param operation camb.Operation
+---@param place table # as for download.run
+---@param stems table # foreground, background: paths, which are changed
+---@return boolean? ok
+---@return camb.Error? err
+function layout.arrange(operation, place, stems)
+  for _, stem in ipairs({ "foreground", "background" }) do
+    local path = stems[stem]
+    local target = path and target_of(operation, place, stem, path)
+    local ok, problem = true, nil
+    if path and place.format then
+      ok, problem = convert(operation, place, path, target)
+    elseif path then
+      ok, problem = move(place, path, target)
+    end
+    if not ok then
+      return operation:fail({ kind = "file", step = "download", path = target,
+        message = ("%s; the %s is complete as %s"):format(problem, stem,
+        path) })
+    end
+    stems[stem] = target
+    if path and place.hash then
+      stems[stem .. "_sha256"] = require("camb.batch.hash").of_file(
+        operation.client, target)
+    end
+  end
+  return true
+end
+
+return layout

@@ -1,0 +1,198 @@
+-- `camb jobs`: the jobs of a store.
+
+local command = require "spec.support.command"
+local store = require "camb.store"
+local workspace = require "spec.support.workspace"
+
+describe("camb jobs", function()
+  local server, folder, run
+
+  command.for_each(3, nil, function(...)
+    server, folder, run = ...
+  end)
+
+  local function batch(words)
+    return run("timeout 60 camb batch in -o out --store out/.camb.db "
+      .. "--interval 0.1 -j 1 " .. (words or ""))
+  end
+
+  -- Three jobs, one of each end: downloaded, failed, unknown; and the id of the
+  -- last one's task, which only the service knows.
+  local function make_three()
+    run("mkdir out; mv in/take002.wav in/take003.wav .")
+    assert.equal(0, select(2, batch()))
+    server:fault({ step = "submit", at = "accepted", close = true })
+    run("mv take003.wav in")
+    batch()
+    run("mv take002.wav in")
+    server:fault({ step = "submit", status = 422 })
+    batch()
+    local known = run("timeout 60 camb jobs -o out --state downloaded")
+    for id in run("cat %s/tasks/*/task.json", server.data_dir):gmatch(
+      '"task_id": ?"([^"]+)"') do
+      if not known:find(id, 1, true) then
+        return id
+      end
+    end
+  end
+
+  it("lists them with what became of them, and what helps", function()
+    assert(make_three())
+    local output, status = run("camb jobs -o out 2>words")
+    assert.equal(0, status)
+    assert.matches("^1     downloaded      [^\n]+/in/take001.wav  task %S+\n"
+      .. "2     unknown_outcome [^\n]+/in/take003.wav  unknown_outcome: [^\n]+\n"
+      .. "3     failed          [^\n]+/in/take002.wav  validation: "
+      .. "[^\n]+\n$", output)
+    local words = workspace.read(folder .. "/words")
+    assert.matches("run: camb batch %-%-store /%S+/out/.camb.db %-%-retry%-failed\n",
+      words)
+    assert.matches("run: camb jobs %-%-store %S+ %-%-task TASK JOB\n", words)
+    assert.equal(select(3, output:find("(2     [^\n]+\n)")),
+      (run("camb jobs --store out/.camb.db --state unknown_outcome "
+      .. "2>/dev/null")))
+    assert.equal(select(3, output:find("(3     [^\n]+\n)")),
+      (run("camb jobs -o out in/take002.wav 2>/dev/null")))
+  end)
+
+  it("writes JSON and CSV for programs", function()
+    assert(make_three())
+    local object = run("camb jobs -o out --json 1")
+    assert.matches('^{"id":1,"state":"downloaded","source":"/[^"]+/take001.wav"'
+      .. ',"name":"take001","output_dir":"[^"]+","task_id":"[^"]+",'
+      .. '"run_id":"%d+","sha256":"%x+","foreground":"[^"]+",'
+      .. '"foreground_sha256":"%x+","background":"[^"]+",'
+      .. '"background_sha256":"%x+","attempts":%d+,"updated":[%d.]+}\n$',
+      object)
+    local rows = run("camb jobs -o out --csv")
+    assert.matches("^id,state,source,name,output_dir,task_id,run_id,sha256,"
+      .. "foreground,foreground_sha256,background,background_sha256,attempts,"
+      .. "error_kind,error,updated\r\n1,downloaded,/%S+\r\n"
+      .. "2,unknown_outcome,[^\n]+\r\n3,failed,[^\n]+\r\n$", rows)
+    assert.equal(2, select(2, run("camb jobs -o out --csv --json")))
+  end)
+
+  it("gives a job the task that the dashboard shows, and nothing is paid again",
+    function()
+      local id = assert(make_three())
+      local uploads = server:stats().uploads
+      local output, status = run("camb jobs -o out --task %s 2", id)
+      assert.equal(0, status, output)
+      local line = output:match("to continue the batch, run: (camb [^\n]+)\n")
+      output, status = run("timeout 60 %s --interval 0.1", line)
+      assert.matches("take003.foreground.wav\n", output)
+      assert.equal(10, status) -- one that failed is left
+      assert.equal(uploads, server:stats().uploads)
+      assert.matches("^2     downloaded  ", (run("camb jobs -o out 2")))
+    end)
+
+  it("takes a task whose id begins with a dash", function()
+    make_three()
+    local output, status = run("camb jobs -o out --task -3x_ 2")
+    assert.equal(0, status, output)
+    assert.matches("task -3x_\n", (run("camb jobs -o out 2")), 1, true)
+  end)
+
+  it("gives no task to jobs that have one, or to several", function()
+    make_three()
+    local output, status = run("camb jobs -o out --task x 1")
+    assert.equal(2, status)
+    assert.matches("job 1 is downloaded, or a batch is using it: it cannot "
+      .. "take another task\n", output)
+    for _, words in ipairs({ "", "2 3" }) do
+      output, status = run("camb jobs -o out --task x %s", words)
+      assert.equal(2, status)
+      assert.matches("--task needs exactly one job", output, 1, true)
+    end
+  end)
+
+  it("retries the job that is named, or all that failed, and no other",
+    function()
+      make_three()
+      local output, status = run("camb jobs -o out --retry 1 3")
+      assert.equal(2, status)
+      assert.matches("job 1 is downloaded: only failed jobs are retried\n",
+        output)
+      assert.matches("1 job will be retried by the next batch\n", output)
+      assert.matches("^3     intended  ", (run("camb jobs -o out 3")))
+      local uploads = server:stats().uploads
+      output = run("timeout 60 camb batch --store out/.camb.db")
+      assert.matches("take002.foreground.wav\n", output)
+      assert.equal(uploads + 1, server:stats().uploads)
+      output = run("camb jobs -o out --retry")
+      assert.matches("0 jobs will be retried", output)
+    end)
+
+  it("takes a job once, however often and in whatever way it is named",
+    function()
+      make_three()
+      local output = run("camb jobs -o out 3 in/take002.wav 3 2>/dev/null")
+      assert.matches("^3     failed [^\n]+\n$", output)
+      for _, word in ipairs({ "4", "0", "03", ("9"):rep(30) }) do
+        assert.equal(2, select(2, run("camb jobs -o out %s", word)))
+      end
+    end)
+
+  it("resubmits what may have been paid for only when that is said", function()
+    make_three()
+    local output, status = run("camb jobs -o out --retry 2")
+    assert.equal(2, status, output)
+    output, status = run("camb jobs -o out --resubmit-unknown 2")
+    assert.equal(0, status, output)
+    assert.matches("^2     intended  ", (run("camb jobs -o out 2")))
+    assert.equal(2, select(2, run("camb jobs -o out --retry --forget 1")))
+  end)
+
+  it("forgets the named jobs, and keeps ids that are paid for on the screen",
+    function()
+      server:fault({ step = "stem", status = 403, times = math.huge })
+      run("mkdir out; rm in/take002.wav in/take003.wav")
+      batch("--deadline 3")
+      local output, status = run("camb jobs -o out --forget 1")
+      assert.equal(0, status, output)
+      assert.matches("1 job forgotten\n", output)
+      local line = output:match("its task is %S+; to download its stems, run: "
+        .. "(camb download [^\n]+)\n")
+      server:clear_faults()
+      output, status = run("timeout 60 %s", line)
+      assert.equal(0, status, output)
+      assert.equal("", (run("camb jobs -o out")))
+      assert.equal(2, select(2, run("camb jobs -o out --forget")))
+    end)
+
+  it("forgets nothing while a batch works on the store", function()
+    run("mkdir out")
+    batch()
+    local other = assert(store.open(folder .. "/out/.camb.db"))
+    local output, status = run("camb jobs -o out --forget 1")
+    other:close()
+    assert.equal(1, status)
+    assert.matches("a batch is using this store: forget jobs once it has ended",
+      output)
+    assert.matches("^1     downloaded", (run("camb jobs -o out 1")))
+  end)
+
+  it("finds the store of a sandbox, whose batch goes on with --sandbox",
+    function()
+      local output = run("timeout 60 camb batch in/take001.wav -o out --sandbox "
+        .. "--engine 'sh %s/engine.sh'", folder)
+      assert.matches("take001.foreground.wav\n", output)
+      output = run("camb jobs -o out --retry")
+      assert.matches("0 jobs will be retried", output)
+      output = run("echo no >a.wav; timeout 60 camb batch a.wav -o out "
+        .. "--sandbox; camb jobs -o out --retry")
+      assert.matches("run: camb batch %-%-store /%S+ %-%-sandbox\n$", output)
+    end)
+
+  it("says where it looked for a store or a job that there is not", function()
+    local output, status = run("camb jobs")
+    assert.equal(1, status)
+    assert.matches('there is no store "./.camb.db": name one with --store',
+      output, 1, true)
+    run("mkdir out")
+    batch()
+    output, status = run("camb jobs -o out 77")
+    assert.equal(2, status)
+    assert.matches('the store has no job "77"', output)
+  end)
+end)

@@ -1,0 +1,125 @@
+-- The line of the shell that an error of the command ends with.
+
+local command = require "spec.support.command"
+local workspace = require "spec.support.workspace"
+
+describe("the line that an error ends with", function()
+  local server, folder, run
+
+  command.for_each(1, nil, function(...)
+    server, folder, run = ...
+  end)
+
+  -- What a line says, which ends with `number`, and its advice.
+  local function fail(number, line)
+    local said, status = run("timeout 60 " .. line)
+    assert.equal(number, status, said)
+    return said, said:match("run: (camb [^\n]+)\n$")
+  end
+
+  it("separates a file that stands in the place of a command", function()
+    run("cp in/take001.wav 'a take.wav'")
+    local _, line = fail(2, "camb 'a take.wav'")
+    assert.equal("camb separate 'a take.wav'", line)
+    assert.equal(0, select(2, run("timeout 60 " .. line)))
+  end)
+
+  it("comes after the command or the option that may be meant", function()
+    for words, meant in pairs({ ["seperate x.wav"] = "separate",
+      ["help seperate"] = "separate",
+      ["separate x.wav --output s"] = "--output-dir",
+      ["batch x.wav --retry"] = "--retry-failed" })
+    do
+      local said = fail(2, "camb " .. words)
+      assert.matches(("camb: Did you mean '%s'?\ncamb: to see what it takes, "
+        .. "run: camb help"):format(meant), said, 1, true)
+    end
+  end)
+
+  it("explains the command where a name stands for no recording", function()
+    run("mkdir empty")
+    for words, sentence in pairs({
+      ["nowhere.wav"] = '"nowhere.wav" cannot be found: No such file',
+      ["empty"] = '"empty" contains no recordings',
+      ["'in/*.mp3'"] = 'no file matches "in/*.mp3"' })
+    do
+      for _, verb in ipairs({ "separate", "batch --no-store", "separate -n" }) do
+        local said, line = fail(3, ("camb %s %s"):format(verb, words))
+        assert.matches("camb: " .. sentence, said, 1, true)
+        assert.equal("camb help " .. verb:match("%a+"), line)
+      end
+    end
+    assert.equal("camb help report", select(2, fail(3, "camb report nowhere")))
+  end)
+
+  it("is the one that was typed where the sandbox met a local fault", function()
+    run("touch file")
+    for words, number in pairs({ ["-o file"] = 3,
+      ["--log nowhere/log"] = 3, ["--engine nowhere"] = 3 })
+    do
+      for _, verb in ipairs({ "separate", "batch" }) do
+        local typed = ("camb %s in/take001.wav --sandbox %s"):format(verb, words)
+        local said = fail(number, typed)
+        assert.matches("\ncamb: once that is fixed, run: " .. typed .. "\n", said,
+          1, true)
+      end
+    end
+  end)
+
+  it("replaces a file and retries the job that it stopped", function()
+    run("mkdir out; echo other > out/take001.foreground.wav")
+    local said = fail(3, "camb batch in -o out --interval 0.05")
+    local line = said:match("and replace that file, run: (camb [^\n]+)\n")
+    local output, status = run("timeout 60 " .. line)
+    assert.equal(0, status, output)
+    assert.equal(1, server:stats().uploads)
+    assert.not_equal("other\n", workspace.read(folder
+      .. "/out/take001.foreground.wav"))
+  end)
+
+  it("has the doctor look at the store that is damaged", function()
+    run("echo text > damaged.db")
+    local _, line = fail(3, "camb jobs --store damaged.db")
+    assert.equal("camb doctor --store damaged.db", line)
+  end)
+
+  it("explains the sandbox that cannot start", function()
+    run("touch file")
+    for _, words in ipairs({ "--port " .. server.base_url:match(":(%d+)/"),
+      "--data-dir file --port 0", "--engine nowhere --port 0" })
+    do
+      local said, status = run("timeout 60 camb serve " .. words)
+      assert.not_equal(0, status)
+      assert.matches("\ncamb: to see what it takes, run: camb help serve\n$",
+        said)
+    end
+  end)
+
+  it("stores no key where the key is not what is missing", function()
+    run("echo key > key; chmod 644 key")
+    assert.equal("camb help status", select(2, fail(4,
+      "camb status x --api-key k --api-key-file key")))
+    local said, line = fail(4, "camb status x --api-key-file key")
+    assert.matches("run chmod 600 'key'\ncamb: once that is fixed, run: camb",
+      said, 1, true)
+    assert.equal("camb status x --api-key-file key", line)
+    run("chmod 600 key; camb login <key; chmod 644 .config/camb/config.json")
+    assert.equal("camb status x", select(2, fail(4,
+      "env -u CAMB_API_KEY camb status x")))
+  end)
+
+  it("explains that the secret of a webhook needs one", function()
+    run("echo secret > secret; chmod 600 secret")
+    local said = fail(2, "camb batch in -o out --webhook-secret-file secret")
+    assert.matches("camb: --webhook-secret-file needs --webhook\n", said, 1, true)
+    assert.equal(0, server:stats().uploads)
+  end)
+
+  it("sends what --max-jobs or --max-minutes left unsent", function()
+    local said = fail(11, "camb separate in/take001.wav --max-minutes 0.00001")
+    assert.matches("camb: 0 done, 1 remains in %d+:%d%d\n", said)
+    assert.matches("camb: --max-jobs or --max-minutes stopped the sending: run "
+      .. "the same line again to send more, or one with a higher limit\n", said,
+      1, true)
+  end)
+end)

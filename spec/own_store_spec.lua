@@ -1,0 +1,197 @@
+-- The store that camb batch keeps by itself, so that nothing is paid twice.
+
+local journal = require "camb.journal"
+local sandbox = require "camb.sandbox"
+local takes = require "spec.support.takes"
+local workspace = require "spec.support.workspace"
+
+local BUILD = os.getenv("BUILD") or "build"
+-- As on a machine without LuaDBI.
+local NO_DBI = "env -u LUA_INIT_5_4 LUA_INIT=\"package.preload.DBI = "
+  .. "function() error('none') end\" "
+
+describe("the store that camb batch keeps by itself", function()
+  local server, folder
+
+  before_each(function()
+    folder = workspace.folder()
+    server = assert(sandbox.start({ engine = takes.engine(folder),
+      workers = 4 }))
+    takes.make(folder .. "/in", 2)
+  end)
+
+  after_each(function()
+    server:stop()
+    workspace.remove(folder)
+  end)
+
+  local function environment(place)
+    return ("export PATH=%s/bin:$PATH CAMB_API_KEY=%s CAMB_BASE_URL=%s; "
+      .. "cd '%s'; "):format(BUILD:sub(1, 1) == "/" and BUILD or "$PWD/"
+      .. BUILD, server.api_key, server.base_url, place or folder)
+  end
+
+  local function run(words, place)
+    return workspace.run(environment(place) .. words)
+  end
+
+  local function uploads()
+    return server:stats().uploads
+  end
+
+  it("makes the same line from any folder pay for nothing again", function()
+    local line = ("camb batch %s/in -o %s/out --interval 0.05"):format(folder,
+      folder)
+    local paths, status = run(line .. " 2>/dev/null >paths; echo =$?; sort paths")
+    assert.equal(0, status)
+    assert.matches("^=0\n%S+background.wav\n", paths)
+    assert.equal(paths, run(("%s 2>/dev/null >%s/paths; echo =$?; sort %s/paths")
+      :format(line, folder, folder), "/"))
+    local again
+    again, status = run("camb batch . -o ../out --interval 0.05 2>/dev/null",
+      folder .. "/in")
+    assert.equal(0, status)
+    assert.equal(2, select(2, again:gsub("foreground.wav\n", "")))
+    assert.equal(2, uploads())
+    assert.is_string(workspace.read(folder .. "/out/.camb.db"))
+    assert.is_nil(workspace.read(folder .. "/out/.camb-journal"))
+  end)
+
+  it("resumes what was interrupted, and prints the line for that", function()
+    server:fault({ step = "status", reply = { status = "PENDING" },
+      times = math.huge })
+    local words = run([[
+      set -m; camb batch in -o out --interval 0.05 >paths 2>words & pid=$!
+      for i in $(seq 1000); do
+        grep -q 'take002.*PENDING' words && break; sleep 0.02; done
+      kill -INT $pid; wait $pid; echo status=$?; cat words]])
+    server:clear_faults()
+    assert.matches("status=130\n", words)
+    local line = words:match("to resume, run: (camb batch [^\n]+)")
+    assert.equal("camb batch in -o out --interval 0.05", line)
+    local said, status = run(line)
+    assert.equal(0, status, said)
+    assert.matches("resuming task %S+, already paid for\n", said)
+    assert.equal(2, uploads())
+    for i = 1, 2 do
+      assert.equal(takes.wav(i), workspace.read(
+        ("%s/out/take%03d.foreground.wav"):format(folder, i)))
+    end
+  end)
+
+  it("takes up what a run without it has paid for", function()
+    server:fault({ step = "status", reply = { status = "PENDING" },
+      times = math.huge })
+    run([[
+      set -m; camb separate in/take001.wav -o out --interval 0.05 2>words &
+      pid=$!
+      for i in $(seq 1000); do grep -q PENDING words && break; sleep 0.02; done
+      kill -KILL $pid; wait $pid]])
+    server:clear_faults()
+    local said, status = run("camb batch in -o out --interval 0.05")
+    assert.equal(0, status, said)
+    assert.equal(2, uploads())
+    assert.equal(takes.wav(1),
+      workspace.read(folder .. "/out/take001.foreground.wav"))
+    assert.same({}, (journal.open_entries(folder .. "/out/.camb-journal")))
+  end)
+
+  it("takes up what a run without it has downloaded, if the stems are gone",
+    function()
+      assert.equal(0, select(2, run("camb separate in/take001.wav -o out "
+        .. "--interval 0.05 && rm out/take001.*")))
+      local said, status = run("camb batch in -o out --interval 0.05")
+      assert.equal(0, status, said)
+      assert.equal(2, uploads())
+      assert.equal(takes.wav(1),
+        workspace.read(folder .. "/out/take001.foreground.wav"))
+    end)
+
+  it("is asked by --status, and holds what --retry-failed retries", function()
+    workspace.write(folder .. "/in/notes.wav", "not audio")
+    assert.equal(10, select(2, run("camb batch in -o out --interval 0.05")))
+    local said, status = run("camb batch --status -o out")
+    assert.equal(0, status, said)
+    assert.matches("downloaded%s+2\nfailed%s+1\n", said)
+    workspace.write(folder .. "/in/notes.wav", takes.wav(50))
+    said, status = run("camb batch --retry-failed -o out --interval 0.05")
+    assert.equal(0, status, said)
+    said, status = run("camb batch -o out") -- of itself
+    assert.equal(0, status, said)
+    assert.equal(3, uploads())
+  end)
+
+  it("is asked by --status also where the sandbox has kept it", function()
+    assert.equal(0, select(2, run("camb batch in -o out --sandbox")))
+    for _, words in ipairs({ "", " --sandbox" }) do
+      local said, status = run("camb batch --status -o out" .. words)
+      assert.equal(0, status, said)
+      assert.matches("downloaded%s+2\n", said)
+    end
+  end)
+
+  it("is made by no question about it", function()
+    local said, status = run("camb batch --status -o out")
+    assert.equal(2, status)
+    assert.matches("need --store, or an --output-dir", said, 1, true)
+    assert.is_nil(workspace.read(folder .. "/out/.camb.db"))
+  end)
+
+  it("is not made where no file matches", function()
+    local said, status = run("camb batch 'in/*.flac' -o out")
+    assert.equal(3, status, said)
+    assert.equal("", (run("ls -A out 2>/dev/null")))
+  end)
+
+  it("is not kept with --no-store", function()
+    local said, status = run("camb batch in -o out --interval 0.05 --no-store")
+    assert.equal(0, status, said)
+    assert.is_nil(workspace.read(folder .. "/out/.camb.db"))
+    said, status = run("camb batch in --no-store --store a.db")
+    assert.equal(2, status)
+    assert.matches("^camb: %-%-no%-store excludes %-%-store\n", said)
+  end)
+
+  it("is missed in one sentence where LuaDBI is not installed", function()
+    local said, status = run(NO_DBI .. "camb batch in -o out --interval 0.05")
+    assert.equal(0, status, said)
+    assert.equal(1, select(2, said:gsub("keeps no store, as LuaDBI for SQLite",
+      "")))
+    assert.equal(2, uploads())
+  end)
+
+  it("is not passed over where LuaDBI is missing", function()
+    assert.equal(0, select(2, run("camb batch in -o out --interval 0.05")))
+    local said, status = run(NO_DBI .. "camb batch in -o out --interval 0.05")
+    assert.equal(1, status, said)
+    assert.matches("cannot be read without LuaDBI", said)
+    assert.equal(2, uploads())
+  end)
+
+  it("is no source, nor is the journal, whatever the pattern", function()
+    assert.equal(0, select(2, run("camb batch in -o out --interval 0.05")))
+    workspace.write(folder .. "/out/.camb-journal", "{}\n")
+    local said = run("camb batch 'out/.*' -o more --interval 0.05")
+    assert.is_nil(said:find("is not audio", 1, true), said)
+    assert.matches("files that camb wrote", said)
+    assert.equal(2, uploads())
+  end)
+
+  it("is another one for the sandbox than for the service", function()
+    local said, status = run("camb batch in -o out --sandbox")
+    assert.equal(0, status, said)
+    said, status = run("camb batch in -o out --overwrite --interval 0.05")
+    assert.equal(0, status, said)
+    said, status = run("camb batch in -o out --sandbox")
+    assert.equal(0, status, said)
+    assert.equal(2, uploads())
+  end)
+
+  it("cannot be made in a folder that cannot, which costs nothing", function()
+    workspace.write(folder .. "/out", "")
+    local said, status = run("camb batch in -o out --interval 0.05")
+    assert.equal(3, status, said)
+    assert.matches('the folder "out" cannot be created', said)
+    assert.equal(0, uploads())
+  end)
+end)

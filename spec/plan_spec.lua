@@ -1,0 +1,221 @@
+-- What the command line's sources stand for, and what is said of them before
+-- money is spent.
+
+local cjson = require "cjson"
+local command = require "spec.support.command"
+local takes = require "spec.support.takes"
+local workspace = require "spec.support.workspace"
+
+describe("before money is spent, camb", function()
+  local server, folder, run
+
+  command.for_each(2, 16000, function(...)
+    server, folder, run = ...
+    takes.make(folder .. "/in/deep", 3, 8000)
+    workspace.run(("rm %s/in/deep/take00[12].wav"):format(folder))
+  end)
+
+  local function uploads()
+    return server:stats().uploads
+  end
+
+  local function ffmpeg(name)
+    local said, status = run(("ffmpeg -v error -y -i in/take001.wav -metadata "
+      .. "title=Words in/%s"):format(name))
+    assert.equal(0, status, said)
+  end
+
+  -- The stems in out, whatever their folders, without their extensions.
+  local function stems()
+    return (run("cd out; find . -name '*.foreground.*' | sort | "
+      .. "sed 's/.foreground.*//'"))
+  end
+
+  it("separates files, folders, patterns and standard input into one folder",
+    function()
+      workspace.run(("mkdir %s/other; mv %s/in/deep/take003.wav %s/other/a.wav; "
+        .. "cp %s/other/a.wav %s/other/b.wav"):format(folder, folder, folder,
+        folder, folder))
+      workspace.write(folder .. "/other/b.wav", takes.wav(77))
+      local said, status = run("camb separate in 'other/[b]*' other/a.wav - "
+        .. "in/take001.wav -o out --interval 0.05 <in/take002.wav 2>&1")
+      assert.equal(0, status, said)
+      assert.equal("./a\n./b\n./stdin\n./take001\n./take002\n", stems())
+      assert.matches("camb: in/take001.wav is named twice\n", said, 1, true)
+      assert.matches("standard input: %l+ .*task ", said)
+      assert.equal(4, uploads()) -- standard input has the content of a file
+    end)
+
+  it("takes each file of a batch once, however it is named", function()
+    local said, status = run("camb batch in ./in/take001.wav 'in/*2.wav' "
+      .. "in/../in/take001.wav -o out --interval 0.05 2>&1")
+    assert.equal(0, status, said)
+    assert.matches("camb: ./in/take001.wav is the same file as in/take001.wav\n",
+      said, 1, true)
+    assert.matches("camb: in/take002.wav is named twice\n", said, 1, true)
+    assert.matches("camb: 3 done, 3 left out", said, 1, true)
+    assert.equal(3, uploads())
+  end)
+
+  it("refuses to read a batch from standard input", function()
+    local said, status = run("camb batch - -o out --no-store <in/take001.wav")
+    assert.equal(3, status)
+    assert.matches("a batch does not read standard input: use camb separate -",
+      said, 1, true)
+  end)
+
+  it("lists with --dry-run what it would send, without a key", function()
+    ffmpeg("song.ogg")
+    workspace.write(folder .. "/in/notes.wav", "not audio")
+    for _, verb in ipairs({ "separate", "batch" }) do
+      local said, status = run("unset CAMB_API_KEY; camb " .. verb
+        .. " in --dry-run -o out")
+      assert.equal(0, status, said)
+      assert.matches("new +0:02 +8 kHz +mono +pcm_s16le in/take001.wav\n", said)
+      assert.matches("refused .*in/notes.wav: .*is not audio", said)
+      assert.matches("4 files, 0:05 in total; 3 would be sent, 0:05\n", said, 1,
+        true)
+      assert.matches("camb: in/song.ogg is OGG, which the service does not "
+        .. "accept: use --convert to send it as FLAC\n", said, 1, true)
+    end
+    assert.equal(0, uploads())
+    assert.is_nil(workspace.read(folder .. "/out/.camb.db"))
+    assert.equal("", (run("ls out 2>/dev/null")))
+  end)
+
+  it("tells with --dry-run what a store has done", function()
+    workspace.write(folder .. "/in/notes.wav", "not audio")
+    run("camb batch in -o out --interval 0.05")
+    workspace.write(folder .. "/in/take001.wav", takes.wav(9, 9000))
+    local text, status = run("camb batch in -o out --dry-run --json")
+    assert.equal(0, status)
+    local states = {}
+    for line in text:gmatch("[^\n]+") do
+      local event = cjson.decode(line)
+      assert.equal("planned", event.name)
+      states[event.source:match("[^/]*$")] = event.state
+    end
+    assert.same({ ["notes.wav"] = "failed", ["take001.wav"] = "refused",
+      ["take002.wav"] = "done", ["take003.wav"] = "done" }, states)
+    assert.equal(3, uploads())
+  end)
+
+  it("tells with --dry-run what is paid for, whatever was sent since",
+    function()
+      local line = "camb separate in/take001.wav -o out --overwrite "
+      assert.equal(0, select(2, run(line .. "--interval 0.05")))
+      run("cp -p in/take001.wav old; printf x >>in/take001.wav")
+      assert.matches("1 would be sent", run(line .. "--dry-run"), 1, true)
+      assert.equal(0, select(2, run(line .. "--interval 0.05")))
+      run("cp -p old in/take001.wav")
+      assert.matches("resumes .*0 would be sent", run(line .. "--dry-run"))
+    end)
+
+  it("sends no more than --max-jobs, and says how many remain", function()
+    for _, verb in ipairs({ "separate in", "batch in" }) do
+      local sent = uploads()
+      local said, status = run(("camb %s -o out%d --interval 0.05 --max-jobs 2")
+        :format(verb, sent))
+      assert.equal(11, status, said)
+      assert.equal(sent + 2, uploads())
+      assert.matches("camb: 2 done, 1 remain", said, 1, true)
+    end
+    local said, status = run("camb batch in -o out2 --interval 0.05 --max-jobs 2")
+    assert.equal(0, status, said)
+    assert.equal(5, uploads())
+  end)
+
+  it("sends no more than --max-minutes",
+    function()
+      local said, status = run("camb batch in -o out --interval 0.05 -j 1 "
+        .. "--max-minutes 0.07")
+      assert.equal(11, status, said)
+      assert.equal(2, uploads())
+      said, status = run("camb batch in -o out --interval 0.05 --max-minutes 0")
+      assert.equal(11, status, said)
+      assert.equal(2, uploads())
+      said, status = run("camb batch in -o out --interval 0.05 --max-minutes 1")
+      assert.equal(0, status, said)
+      assert.equal(3, uploads())
+    end)
+
+  it("finishes what is paid for beyond a limit", function()
+    server:fault({ step = "status", reply = { status = "PENDING" },
+      times = math.huge })
+    run([[set -m; camb batch in -o out --interval 0.05 2>words & pid=$!
+      for i in $(seq 1000); do
+        [ $(grep -c PENDING words) = 3 ] && break; sleep 0.02; done
+      kill -KILL $pid; wait $pid]])
+    server:clear_faults()
+    local said, status = run("camb batch in -o out --interval 0.05 --max-jobs 0")
+    assert.equal(0, status, said)
+    assert.equal(3, uploads())
+    assert.equal("./deep/take003\n./take001\n./take002\n", stems())
+  end)
+
+  it("does not count what is sent for no charge, but what may be", function()
+    server:fault({ step = "submit", status = 422, times = 1 })
+    local said, status = run("camb batch in -o out --interval 0.05 -j 1 "
+      .. "--max-jobs 2")
+    assert.equal(10, status, said)
+    assert.equal(2, uploads())
+    server:fault({ step = "submit", at = "accepted", close = true, times = 1 })
+    local sent = uploads()
+    run("camb separate in -o other --interval 0.05 -j 1 --max-jobs 1")
+    assert.is_true(uploads() <= sent + 1)
+  end)
+
+  it("sends recordings of other formats as FLAC with --convert, each once",
+    function()
+      for _, name in ipairs({ "a.aiff", "b.ogg", "c.opus", "d.wma", "e.caf",
+        "f.mkv", "g.mov" }) do
+        ffmpeg(name)
+      end
+      run("rm in/take* in/deep/*")
+      local line = "camb batch in -o out --interval 0.05 --convert"
+      local said, status = run(line)
+      assert.equal(0, status, said)
+      assert.equal("./a\n./b\n./c\n./d\n./e\n./f\n./g\n", stems())
+      local sent = uploads()
+      for _, request in ipairs(server:requests()) do
+        assert.is_true(not request.filename
+          or request.filename:find("%.flac$") ~= nil, request.filename)
+      end
+      said, status = run(line)
+      assert.equal(0, status, said)
+      assert.equal(sent, uploads())
+    end)
+
+  it("leaves no converted file behind, however it ends", function()
+    ffmpeg("a.aiff")
+    run("mkdir tmp; rm in/take* in/deep/*")
+    server:fault({ step = "submit", status = 422, times = 1 })
+    run("TMPDIR=$PWD/tmp camb separate in -o out --convert --interval 0.05")
+    run("TMPDIR=$PWD/tmp camb separate in -o out --convert --interval 0.05")
+    assert.equal("./a\n", stems())
+    assert.same({}, workspace.list(folder .. "/tmp"))
+  end)
+
+  it("needs camb-sandbox for what FFmpeg does, and says so", function()
+    for words, name in pairs({ ["--convert"] = "--convert",
+      ["--max-minutes 3"] = "--max-minutes" }) do
+      local said, status = run(command.NO_AUDIO .. "camb batch in -o out " .. words)
+      assert.equal(2, status)
+      assert.matches("camb: " .. name .. " needs the rock camb-sandbox\n", said,
+        1, true)
+    end
+    local said, status = run(command.NO_AUDIO
+      .. "unset CAMB_API_KEY; camb batch in -o out --dry-run")
+    assert.equal(0, status, said)
+    assert.matches("durations need the rock camb-sandbox", said, 1, true)
+    assert.equal(0, uploads())
+  end)
+
+  it("sends nothing in which FFmpeg finds no sound", function()
+    workspace.write(folder .. "/in/hollow.wav", "RIFF\36\0\0\0WAVEjunk\0\0\0\0")
+    local said, status = run("camb batch in -o out --interval 0.05")
+    assert.equal(10, status, said)
+    assert.matches("camb: in/hollow.wav: ", said, 1, true)
+    assert.equal(3, uploads())
+  end)
+end)

@@ -1,0 +1,66 @@
+--- The command as a person runs it: in a folder and a home of its own, with
+--- nothing of the environment's about camb.
+
+local sandbox = require "camb.sandbox"
+local takes = require "spec.support.takes"
+local workspace = require "spec.support.workspace"
+
+local BUILD = os.getenv("BUILD") or "build"
+
+local command = {}
+
+--- A function that runs a line of the shell in `folder`: what it says on both
+--- streams, and its exit status.  `server` may be nil: then there is no key.
+---@param folder string
+---@param server table? # a sandbox
+---@return fun(line: string, ...): string, integer
+function command.runner(folder, server)
+  local environment = ("export PATH=%s/bin:$PATH HOME=%s; unset "
+    .. "XDG_CONFIG_HOME CAMB_API_KEY CAMB_BASE_URL NO_COLOR; cd %s; "):format(
+    BUILD:sub(1, 1) == "/" and BUILD or "$PWD/" .. BUILD, folder, folder)
+  if server then
+    environment = environment .. ("export CAMB_API_KEY=%s CAMB_BASE_URL=%s; ")
+      :format(server.api_key, server.base_url)
+  end
+  return function(line, ...)
+    return workspace.run(environment .. (select("#", ...) > 0
+      and line:format(...) or line))
+  end
+end
+
+--- Before a line: as on a machine that has the client alone.
+command.NO_AUDIO = "export LUA_INIT=\"package.preload['camb.audio'] = "
+  .. "function() error('none') end\"; unset LUA_INIT_5_4; "
+
+--- A sandbox, a folder with `count` recordings below "in", and a runner there.
+---@param count integer
+---@param samples integer? # of each recording
+function command.open(count, samples)
+  local folder = workspace.folder()
+  local server = assert(sandbox.start({ engine = takes.engine(folder),
+    workers = 4 }))
+  takes.make(folder .. "/in", count, samples)
+  return server, folder, command.runner(folder, server)
+end
+
+--- The reverse.
+function command.close(server, folder)
+  server:stop()
+  workspace.remove(folder)
+end
+
+--- For a block of specs: what `open` returns for each of them, which `assign`
+--- gets.
+function command.for_each(count, samples, assign)
+  local busted = require "busted"
+  local server, folder, run
+  busted.before_each(function()
+    server, folder, run = command.open(count, samples)
+    assign(server, folder, run)
+  end)
+  busted.after_each(function()
+    command.close(server, folder)
+  end)
+end
+
+return command
