@@ -1,6 +1,7 @@
 -- What programs that the host starts meanwhile see of a client: nothing.
 
 local stage = require "spec.support.stage"
+local traced = require "spec.support.traced"
 local workspace = require "spec.support.workspace"
 
 local LUA = os.getenv("LUA") or "lua5.4"
@@ -64,6 +65,36 @@ describe("a program that the host starts", function()
       assert.matches("\n?" .. name .. "\tnothing\n", text)
     end
     assert.is_nil(text:find("inherited", 1, true), text)
+  end)
+
+  -- What is marked only after it is open is inherited now and then.
+  it("cannot inherit a recording, as each is marked as it is opened", function()
+    if not traced.is_allowed() then
+      pending("needs strace")
+      return
+    end
+    local script = workspace.write(folder .. "/host.lua", ([[
+      local camb, audio = require "camb", require "camb.audio"
+      local server = assert(require("camb.sandbox").start{})
+      local client = camb.client{ base_url = server.base_url,
+        api_key = server.api_key }
+      local stems = assert(client:separate(%q, { output_dir = %q,
+        interval = 0.1 }))
+      assert(audio.probe(stems.foreground))
+      assert(audio.convert(stems.foreground, %q))
+      client:close()
+      server:stop()]]):format(MIX, folder, folder .. "/voice.m4a"))
+    local said, status = workspace.run(("timeout 300 strace -f -o %s/trace "
+      .. "-e trace=open,openat,creat %s %s"):format(folder, LUA, script))
+    assert.equal(0, status, said)
+    local opened = 0
+    for line in io.lines(folder .. "/trace") do
+      if line:find("%.flac") or line:find("%.m4a") then
+        opened = opened + 1
+        assert.matches("O_CLOEXEC", line)
+      end
+    end
+    assert.is_true(opened >= 6, opened)
   end)
 
   it("inherits nothing of what waits for a name server", function()

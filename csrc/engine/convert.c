@@ -7,7 +7,6 @@
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libavutil/audio_fifo.h>
-#include <libavutil/avstring.h>
 #include <libavutil/base64.h>
 #include <libavutil/intreadwrite.h>
 #include <libavutil/mem.h>
@@ -15,6 +14,7 @@
 
 #include "engine/probe.h"
 #include "engine/source.h"
+#include "engine/stream.h"
 
 enum { BLOCK = 4096 };         /* samples of a frame, if the codec takes any */
 enum { COVER_MAX = 15 << 20 }; /* of FLAC's block, with room for its head */
@@ -220,10 +220,7 @@ static int write_cover (Output *o, const Probe *tags) {
 }
 
 static int open_container (Output *o, const Convert *c, const Probe *tags) {
-  char *url = av_asprintf("file:%s", c->output);
-  int code = url == NULL ? AVERROR(ENOMEM)
-                         : avio_open(&o->container->pb, url, AVIO_FLAG_WRITE);
-  av_free(url);
+  int code = stream_write(&o->container->pb, c->output);
   o->container->flags |= AVFMT_FLAG_BITEXACT;
   o->stream->time_base = o->codec->time_base;
   if (code >= 0)
@@ -254,7 +251,7 @@ static int open_output (Output *o, const Convert *c, const Format *format,
 
 static void close_output (Output *o) {
   if (o->container != NULL)
-    avio_closep(&o->container->pb);
+    stream_close(&o->container->pb);
   avformat_free_context(o->container);
   avcodec_free_context(&o->codec);
   av_frame_free(&o->frame);
@@ -340,7 +337,7 @@ static int finish (Output *o) {
     code = write_packets(o);
   if (code >= 0)
     code = av_write_trailer(o->container);
-  return code < 0 ? code : avio_closep(&o->container->pb);
+  return code < 0 ? code : stream_close(&o->container->pb);
 }
 
 static int is_cancelled (const Convert *c) {

@@ -5,33 +5,20 @@
 #include <string.h>
 #include <strings.h>
 
-#include <libavutil/avstring.h>
 #include <libavutil/intreadwrite.h>
 #include <libavutil/mem.h>
 
+#include "engine/stream.h"
 #include "engine/tags.h"
 
 static int interrupted (void *opaque) {
   return demuxer_cancelled(opaque);
 }
 
-/* Playlists and manifests name other files and hosts: none is opened. */
-static int refuse_open (AVFormatContext *container, AVIOContext **io,
-                        const char *url, int flags, AVDictionary **options) {
-  (void)container, (void)url, (void)flags, (void)options;
-  *io = NULL;
-  return AVERROR(EACCES);
-}
-
-/* With "file:" in front, a path such as "http://x" is still a path. */
 static int open_file (Demuxer *d, const char *path, Fault *fault) {
-  AVIOInterruptCB interrupt = {interrupted, d};
-  char *url = av_asprintf("file:%s", path);
-  if (url == NULL)
+  int code = stream_read(&d->container->pb, path, d->cancel);
+  if (code == AVERROR(ENOMEM))
     return fault_memory(fault);
-  int code =
-    avio_open2(&d->container->pb, url, AVIO_FLAG_READ, &interrupt, NULL);
-  av_free(url);
   if (code < 0)
     return fault_code(fault, FAULT_INTERNAL, "cannot read the source", code);
   return 0;
@@ -126,7 +113,7 @@ static int recognise (Demuxer *d, const char *path, Fault *fault) {
   /* On failure this frees the container, though never the caller's file. */
   code = avformat_open_input(&d->container, path, format, NULL);
   if (code < 0) {
-    avio_closep(&io);
+    stream_close(&io);
     return fault_code(fault, FAULT_DATA, "the source cannot be opened", code);
   }
   return 0;
@@ -173,7 +160,7 @@ int demuxer_open (Demuxer *d, const char *path, Fault *fault) {
   if (d->container == NULL)
     return fault_memory(fault);
   d->container->flags |= AVFMT_FLAG_CUSTOM_IO; /* the file is ours to close */
-  d->container->io_open = refuse_open;
+  d->container->io_open = stream_refuse;
   d->container->interrupt_callback = (AVIOInterruptCB){interrupted, d};
   if (open_file(d, path, fault) < 0 || recognise(d, path, fault) < 0)
     return -1;
@@ -186,7 +173,7 @@ void demuxer_close (Demuxer *d) {
     return;
   AVIOContext *io = d->container->pb;
   avformat_close_input(&d->container);
-  avio_closep(&io);
+  stream_close(&io);
 }
 
 int demuxer_cancelled (const Demuxer *d) {

@@ -4,8 +4,9 @@
 
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
-#include <libavutil/avstring.h>
 #include <libavutil/mem.h>
+
+#include "engine/stream.h"
 
 /* The encoder's own choice at 192 kHz, 16384 samples, makes frames that
 ** FFmpeg's FLAC reader cannot put together again (8 channels of noise). */
@@ -63,14 +64,12 @@ static int open_frame (Encoder *e) {
 }
 
 static int open_container (Encoder *e, const char *path) {
-  char *url = av_asprintf("file:%s", path);
   int code = avformat_alloc_output_context2(&e->container, NULL, "flac", NULL);
   AVStream *stream = code < 0 ? NULL : avformat_new_stream(e->container, NULL);
-  if (url == NULL || stream == NULL)
+  if (stream == NULL)
     code = AVERROR(ENOMEM);
   else
-    code = avio_open(&e->container->pb, url, AVIO_FLAG_WRITE);
-  av_free(url);
+    code = stream_write(&e->container->pb, path);
   if (code < 0)
     return code;
   e->container->flags |= AVFMT_FLAG_BITEXACT;
@@ -173,7 +172,7 @@ int encoder_finish (Encoder *e, Fault *fault) {
   if (code >= 0)
     code = av_write_trailer(e->container);
   if (code >= 0)
-    code = avio_closep(&e->container->pb);
+    code = stream_close(&e->container->pb);
   if (code < 0)
     return fault_code(fault, FAULT_INTERNAL, "cannot write a stem", code);
   return 0;
@@ -183,7 +182,7 @@ void encoder_close (Encoder *e) {
   if (e == NULL)
     return;
   if (e->container != NULL)
-    avio_closep(&e->container->pb);
+    stream_close(&e->container->pb);
   avformat_free_context(e->container);
   avcodec_free_context(&e->codec);
   av_frame_free(&e->frame);

@@ -12,6 +12,7 @@
 #include "engine/demux.h"
 #include "engine/sanitize.h"
 #include "engine/source.h"
+#include "engine/stream.h"
 
 enum { MAX_TAGS = 256, MAX_TEXT = 4096 };
 
@@ -88,13 +89,6 @@ static void describe (Probe *p, const Demuxer *d) {
            names);
 }
 
-static int refuse_open (AVFormatContext *container, AVIOContext **io,
-                        const char *url, int flags, AVDictionary **options) {
-  (void)container, (void)url, (void)flags, (void)options;
-  *io = NULL;
-  return AVERROR(EACCES);
-}
-
 /* The size of a picture is known only after a look into it. */
 static int read_head (Probe *p, AVFormatContext *container) {
   int code = add_tags(p, container->metadata);
@@ -108,18 +102,16 @@ static int read_head (Probe *p, AVFormatContext *container) {
 static int read_front (Probe *p, const Demuxer *d, const char *path) {
   AVFormatContext *container = avformat_alloc_context();
   AVIOContext *io = NULL;
-  char *url = av_asprintf("file:%s", path);
-  int code = container == NULL || url == NULL ? AVERROR(ENOMEM) : 0;
-  if (code == 0 && avio_open(&io, url, AVIO_FLAG_READ) >= 0) {
+  int code = container == NULL ? AVERROR(ENOMEM) : 0;
+  if (code == 0 && stream_read(&io, path, NULL) == 0) {
     container->pb = io;
-    container->io_open = refuse_open;
+    container->io_open = stream_refuse;
     /* On failure this frees the container, though never the caller's file. */
-    if (avformat_open_input(&container, url, d->container->iformat, NULL) >= 0)
+    if (avformat_open_input(&container, path, d->container->iformat, NULL) >= 0)
       code = read_head(p, container);
   }
   avformat_close_input(&container);
-  avio_closep(&io);
-  av_free(url);
+  stream_close(&io);
   return code;
 }
 
