@@ -3,6 +3,7 @@
 
 local camb = require "camb"
 local journal = require "camb.journal"
+local luas = require "spec.support.luas"
 local stage = require "spec.support.stage"
 local takes = require "spec.support.takes"
 local workspace = require "spec.support.workspace"
@@ -123,6 +124,71 @@ describe("a client's journal", function()
       workspace.read(folder .. "/out/take001.foreground.wav"))
     assert.same({}, (journal.open_entries(path)))
     assert.equal(1, server:stats().uploads)
+  end)
+
+  -- A host that separates `count` takes as a batch and is killed where `place`
+  -- says.
+  local function killed_host(count, place)
+    workspace.write(folder .. "/host.lua", ([[
+      local function die() io.popen("kill -KILL $PPID"):close() end
+      local client, started = require("camb").client({ journal = "%s" }), 0
+      local takes = { "%s" }
+      for item in client:batch(takes, { output_dir = "%s/out", interval = 0.05,
+        on_event = function(event)
+          started = started + (event.name == "upload_started" and 1 or 0)
+          if "%s" == "started" and started == #takes then die() end
+        end })
+      do
+        io.write(item.error and item.error.kind or "done", "\n")
+        io.flush()
+        die()
+      end
+    ]]):format(path, table.concat(take, '", "', 1, count), folder, place))
+    return (workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s %s %s/host.lua")
+      :format(server.api_key, server.base_url, LUA, folder)))
+  end
+
+  -- The kinds of errors of a whole batch of `count` takes, in one line.
+  local function batch_of(count)
+    local kinds = {}
+    for item in client:batch({ luas.unpack(take, 1, count) }, {
+      output_dir = folder .. "/out", interval = 0.05 })
+    do
+      kinds[#kinds + 1] = item.error and item.error.kind or "done"
+    end
+    return table.concat(kinds, " ")
+  end
+
+  it("notes a doubt once it was told, so that a kill before that hides none",
+    function()
+      server:fault({ step = "submit", silence = true, times = math.huge })
+      killed_host(3, "started")
+      server:clear_faults()
+      assert.matches("^unknown_outcome\n", killed_host(3, "told"))
+      assert.equal("unknown_outcome unknown_outcome unknown_outcome",
+        batch_of(3))
+      assert.equal(0, server:stats().uploads)
+      assert.equal("done done done", batch_of(3))
+      assert.equal(3, server:stats().uploads)
+    end)
+
+  it("notes a lost reply once it was told, too", function()
+    server:fault({ step = "submit", at = "accepted", close = true })
+    assert.matches("^unknown_outcome\n", killed_host(1, "told"))
+    assert.equal("unknown_outcome", batch_of(1))
+    assert.equal("submitting unknown_outcome", states())
+    assert.equal("done", batch_of(1))
+    assert.equal(2, server:stats().uploads)
+  end)
+
+  it("tells of a doubt for each copy in a batch", function()
+    server:fault({ step = "submit", silence = true, times = math.huge })
+    killed_host(1, "started")
+    server:clear_faults()
+    workspace.run(("cp %s %s; cp %s %s"):format(take[1], take[2], take[1],
+      take[3]))
+    assert.equal("unknown_outcome unknown_outcome unknown_outcome", batch_of(3))
+    assert.equal(0, server:stats().uploads)
   end)
 
   it("keeps a line that was cut short apart from the next one", function()

@@ -49,8 +49,19 @@ local FIELDS = { "time", "job", "state", "task_id", "base_url", "source",
   "only" }
 
 local count = 0
--- Jobs of this process that are being sent.
+-- Jobs of this process that are being sent, or whose doubt is yet to be told: the
+-- run of a batch that does so, or true.
 local sending = {}
+
+-- The run of the batch that `operation` is a job of.
+local function run_of(operation)
+  return rawget(operation, "run")
+end
+
+local function is_sending(job)
+  local run = sending[job]
+  return run and (run == true or not run.closed)
+end
 
 local function line_of(fields)
   local said = {}
@@ -149,7 +160,8 @@ function journal.begin(operation, prepared)
       message = ('the journal "%s" cannot be written: %s'):format(
         client.journal, reason) })
   end
-  operation.entry, sending[fields.job] = fields.job, true
+  operation.entry, sending[fields.job] = fields.job,
+    run_of(operation) or true
   return true
 end
 
@@ -172,11 +184,16 @@ function journal.share(operation)
 end
 
 --- Note the outcome of the last upload.  A task that a doubtful reply names can
---- be resumed, too.
+--- be resumed, too.  A batch tells of a doubt before it is noted.
 ---@package
 function journal.settle(operation, err)
-  if operation.entry then
-    local task_id = operation.task_id or err.task_id
+  local task_id = operation.task_id or err and err.task_id
+  local run = run_of(operation)
+  if operation.entry and run and not run.closed and not task_id
+    and err.kind == "unknown_outcome"
+  then
+    operation.noted, operation.entry = { job = operation.entry }, nil
+  elseif operation.entry then
     add_or_warn(operation, { job = operation.entry, task_id = task_id,
       sha256 = task_id and not operation.original and operation.sent_sha256
         or nil,
@@ -319,12 +336,19 @@ function journal.open_entries(path)
   return open
 end
 
---- Note that the user was told of a file that was being sent when its run was
---- killed: it is the user's now to decide whether it is sent again.
+--- Note that the user was told that the file of `entry` may have been sent: it
+--- is the user's now to decide whether it is sent again.
 ---@package
----@return camb.Error
 function journal.forget(client, entry)
   add(client, { job = entry.job, state = "unknown_outcome" })
+  sending[entry.job] = nil
+end
+
+--- What to tell of a file that was being sent when its run was killed; then
+--- comes `forget`.
+---@package
+---@return camb.Error
+function journal.doubt()
   return Error.new({ kind = "unknown_outcome", step = "submit",
     message = "an earlier run was killed while sending this file: a task may "
       .. "exist and be charged; check the dashboard, then run this again to "
@@ -424,7 +448,7 @@ local function choose(self, list, known, path)
       if entry.task_id then
         return entry
       end
-      doubtful = doubtful or not sending[entry.job] and not is_at_work(entry)
+      doubtful = doubtful or not is_sending(entry.job) and not is_at_work(entry)
         and entry or nil
     end
   end

@@ -520,7 +520,7 @@ function Journal:submitting(job)
     job.noted = self.find(path)
   end
   if job.noted and not job.noted.task_id then
-    return nil, client_journal.forget(self.run.client, job.noted)
+    return nil, client_journal.doubt()
   end
   return record(self, job, "submitting", write_submitting)
 end

@@ -75,8 +75,8 @@ function Memory:next()
     next.noted = noted
     next.name = next.takes_name and noted.name or next.name
   elseif noted then
-    next.state = "unknown_outcome"
-    next.error = journal.forget(self.run.client, noted)
+    next.state, next.noted = "unknown_outcome", noted
+    next.error = journal.doubt()
   end
   return next
 end
@@ -90,7 +90,7 @@ function Memory:submitting(of)
     same = of.noted
   end
   if same and not same.task_id then
-    return nil, journal.forget(self.run.client, same)
+    return nil, journal.doubt()
   end
   if not same and self.known and of.size and not self.run.closed then
     same = self.known:find(of)

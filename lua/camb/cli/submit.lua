@@ -58,15 +58,17 @@ local function say_what_next(arguments, ids)
 end
 
 -- The task of `file`, and what is wrong if there is none.  One that is paid for
--- and not fetched yet is not paid for again.
-local function task_of(client, find, file, arguments, listener)
+-- and not fetched yet is not paid for again.  `doubts` gets what is noted of a
+-- file that may have been sent.
+local function task_of(client, find, file, arguments, listener, doubts)
   local entry = find(file)
   if entry and entry.task_id then
     io.stderr:write(("camb: %s: its task is already paid for (noted in %s)\n")
       :format(file, client.journal))
     return entry.task_id
   elseif entry then
-    return nil, journal.forget(client, entry)
+    doubts[#doubts + 1] = entry
+    return nil, journal.doubt()
   end
   local task, err = client:submit(file, {
     project_name = arguments.project_name,
@@ -86,11 +88,11 @@ function submit.run(arguments)
   if not ok then
     return session.complain(problem, status.FILE)
   end
-  local ids, find = {}, nil
+  local ids, doubts, find, used = {}, {}, nil, nil
   local number = answers.run(arguments, each_once(arguments.file),
     function(client, file, listener)
-      find = find or journal.finder(client)
-      local id, err = task_of(client, find, file, arguments, listener)
+      used, find = client, find or journal.finder(client)
+      local id, err = task_of(client, find, file, arguments, listener, doubts)
       if not id then
         return nil, err
       end
@@ -98,6 +100,9 @@ function submit.run(arguments)
       return arguments.json and answers.object({ { "source", file },
         { "task_id", id } }) or id .. "\n"
     end)
+  for _, entry in ipairs(doubts) do
+    journal.forget(used, entry)
+  end
   if #ids > 0 and not core.caught_signal() then
     say_what_next(arguments, ids)
   end
