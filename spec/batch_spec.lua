@@ -41,11 +41,7 @@ describe("client:batch", function()
   end
 
   local function options(more)
-    local all = { output_dir = out, interval = 0.05 }
-    for name, value in pairs(more or {}) do
-      all[name] = value
-    end
-    return all
+    return stage.with({ output_dir = out, interval = 0.05 }, more)
   end
 
   -- Every item, by its index.
@@ -591,16 +587,7 @@ describe("client:batch", function()
   it("stops everything when the loop is left early", function()
     open({ processing = 0.2 })
     local paths = takes.make(folder .. "/in", 40)
-    local batch, _, _, closing = client:batch(paths, options({ pending = 8 }))
-    for item in batch, nil, nil, closing do
-      assert(item.stems, item.error)
-      if item then
-        break
-      end
-    end
-    if not luas.closes_loops then
-      batch:close()
-    end
+    luas.leave(1, client:batch(paths, options({ pending = 8 })))
     assert.equal(0, client.session:active())
     local uploads
     repeat -- what had been sent whole may still be counted

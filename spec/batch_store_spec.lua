@@ -3,7 +3,6 @@
 
 local camb = require "camb"
 local core = require "camb.core"
-local sandbox = require "camb.sandbox"
 local stage = require "spec.support.stage"
 local luas = require "spec.support.luas"
 local store = require "camb.store"
@@ -16,28 +15,19 @@ local LUA = os.getenv("LUA") or "lua5.4"
 describe("a batch with a store", function()
   local server, client, folder, out, path
 
-  before_each(function()
-    folder = workspace.folder()
+  stage.for_batches(nil, function(...)
+    server, client, folder = ...
     out, path = folder .. "/stems", folder .. "/batch.db"
-    server, client = stage.open_batch(folder)
-  end)
-
-  after_each(function()
-    stage.close(server, client, folder)
   end)
 
   local function options(more)
-    local all = { output_dir = out, interval = 0.05, store = path }
-    for name, value in pairs(more or {}) do
-      all[name] = value
-    end
-    return all
+    return stage.with({ output_dir = out, interval = 0.05, store = path }, more)
   end
 
   -- Every item, by its index.
-  local function all_of(sources, more)
+  local function all_of(sources, more, one)
     local items = {}
-    for item in client:batch(sources, options(more)) do
+    for item in (one or client):batch(sources, options(more)) do
       items[item.index or -#items - 1] = item
     end
     return items
@@ -623,12 +613,6 @@ describe("a batch with a store", function()
   end)
 
   it("leaves the jobs to whoever took them over after its lease", function()
-    stage.close(server, client, folder)
-    folder = workspace.folder()
-    out, path = folder .. "/stems", folder .. "/batch.db"
-    server = assert(sandbox.start({ engine = takes.engine(folder),
-      workers = 4 }))
-    client = stage.client(server)
     server:fault({ step = "status", reply = { status = "PENDING" },
       times = math.huge }) -- until that worker is stopped
     local paths = takes.make(folder .. "/in", 6)
@@ -800,18 +784,7 @@ describe("a batch with a store", function()
 
   it("gives everything back when the loop is left, and goes on", function()
     local paths = takes.make(folder .. "/in", 30)
-    local taken = 0
-    local batch, _, _, closing = client:batch(paths, options({ pending = 8 }))
-    for item in batch, nil, nil, closing do
-      assert(item.stems, item.error)
-      taken = taken + 1
-      if taken == 5 then
-        break
-      end
-    end
-    if not luas.closes_loops then
-      batch:close()
-    end
+    luas.leave(5, client:batch(paths, options({ pending = 8 })))
     assert.is_nil(counts().submitting)
     local jobs = assert(store.open(path))
     for row in jobs:each() do
@@ -841,9 +814,9 @@ describe("a batch with a store", function()
     assert.is_nil(list())
     assert.same({ intended = 1 }, counts())
     assert.equal(1, server:stats().requests.submit)
-    client:close()
-    client = stage.client(server) -- this one does not wait for 100 s
-    assert(all_of(paths)[1].stems)
+    local other = stage.client(server) -- this one does not wait for 100 s
+    assert(all_of(paths, nil, other)[1].stems)
+    other:close()
     assert.equal(1, server:stats().uploads)
   end)
 

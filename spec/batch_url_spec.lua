@@ -11,25 +11,18 @@ local LUA = os.getenv("LUA") or "lua5.4"
 describe("a batch of URLs", function()
   local server, client, folder, path, take, urls
 
-  before_each(function()
-    folder = workspace.folder()
+  stage.for_batches(nil, function(...)
+    server, client, folder = ...
     path = folder .. "/batch.db"
-    server, client = stage.open_batch(folder)
     take = takes.make(folder .. "/in", 2)
     urls = assert(client:separate(take[1], { download = false,
       interval = 0.05 }))
   end)
 
-  after_each(function()
-    stage.close(server, client, folder)
-  end)
-
   local function all_of(sources, more)
-    local items, given = {}, { output_dir = folder .. "/out", interval = 0.05 }
-    for name, value in pairs(more or {}) do
-      given[name] = value
-    end
-    for item in client:batch(sources, given) do
+    local items = {}
+    for item in client:batch(sources, stage.with({
+      output_dir = folder .. "/out", interval = 0.05 }, more)) do
       items[item.index] = item
     end
     return items

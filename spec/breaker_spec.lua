@@ -7,23 +7,14 @@ local workspace = require "spec.support.workspace"
 describe("a batch whose service", function()
   local server, client, folder, path
 
-  before_each(function()
-    folder = workspace.folder()
-    server, client = stage.open_batch(folder, nil, { retries = 0 })
+  stage.for_batches({ retries = 0 }, function(...)
+    server, client, folder = ...
     path = folder .. "/batch.db"
   end)
 
-  after_each(function()
-    stage.close(server, client, folder)
-  end)
-
   local function options(more)
-    local given = { output_dir = folder .. "/out", interval = 0.05,
-      uploads = 2 }
-    for name, value in pairs(more or {}) do
-      given[name] = value
-    end
-    return given
+    return stage.with({ output_dir = folder .. "/out", interval = 0.05,
+      uploads = 2 }, more)
   end
 
   local function all_of(sources, more, one)

@@ -180,13 +180,8 @@ end)
 describe("the option `confirm` of a batch", function()
   local server, client, folder
 
-  before_each(function()
-    folder = workspace.folder()
-    server, client = stage.open_batch(folder)
-  end)
-
-  after_each(function()
-    stage.close(server, client, folder)
+  stage.for_batches(nil, function(...)
+    server, client, folder = ...
   end)
 
   local function run(options)

@@ -12,24 +12,15 @@ local BUILD = os.getenv("BUILD") or "build"
 describe("A batch with a store knows a recording:", function()
   local server, client, folder, path
 
-  before_each(function()
-    folder = workspace.folder()
+  stage.for_batches(nil, function(...)
+    server, client, folder = ...
     path = folder .. "/batch.db"
-    server, client = stage.open_batch(folder)
-  end)
-
-  after_each(function()
-    stage.close(server, client, folder)
   end)
 
   local function all_of(sources, more)
     local items = {}
-    local given = { output_dir = folder .. "/stems", interval = 0.05,
-      store = path }
-    for name, value in pairs(more or {}) do
-      given[name] = value
-    end
-    for item in client:batch(sources, given) do
+    for item in client:batch(sources, stage.with({
+      output_dir = folder .. "/stems", interval = 0.05, store = path }, more)) do
       items[item.index or -1] = item
     end
     return items

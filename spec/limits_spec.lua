@@ -1,38 +1,32 @@
 -- What all workers of a store heed: halts and limits.
 
 local camb = require "camb"
+local command = require "spec.support.command"
 local core = require "camb.core"
 local stage = require "spec.support.stage"
 local store = require "camb.store"
 local takes = require "spec.support.takes"
 local workspace = require "spec.support.workspace"
 
-local CAMB = (os.getenv("BUILD") or "build") .. "/bin/camb"
-
 describe("the workers of a store", function()
-  local server, client, other, folder, path, jobs
-
-  before_each(function()
-    folder = workspace.folder()
-    server, client = stage.open_batch(folder, nil, { retries = 0 })
-    other = stage.client(server, { retries = 0 })
-    path = folder .. "/batch.db"
-    jobs = assert(store.open(path, { base_url = client.base_url }))
-  end)
+  local server, client, other, folder, path, jobs, run
 
   after_each(function()
     jobs:close()
     other:close()
-    stage.close(server, client, folder)
+  end)
+
+  stage.for_batches({ retries = 0 }, function(...)
+    server, client, folder = ...
+    other = stage.client(server, { retries = 0 })
+    path = folder .. "/batch.db"
+    jobs = assert(store.open(path, { base_url = client.base_url }))
+    run = command.runner(folder, server)
   end)
 
   local function options(more)
-    local given = { output_dir = folder .. "/out", interval = 0.05,
-      store = path }
-    for name, value in pairs(more or {}) do
-      given[name] = value
-    end
-    return given
+    return stage.with({ output_dir = folder .. "/out", interval = 0.05,
+      store = path }, more)
   end
 
   local function work(one, sources, more)
@@ -44,11 +38,23 @@ describe("the workers of a store", function()
     return kinds
   end
 
-  local function command(more)
-    local words, status = workspace.run(("%s jobs --store %s %s"):format(CAMB,
-      path, more))
+  local function control(more)
+    local words, status = run("camb jobs --store batch.db " .. more)
     assert.equal(0, status, words)
     return words
+  end
+
+  -- Take all items in a job; the function says how many came with stems so far.
+  local function count_stems(running)
+    local done = 0
+    camb.spawn(function()
+      for item in running do
+        done = done + (item.stems and 1 or 0)
+      end
+    end)
+    return function()
+      return done
+    end
   end
 
   it("send no more uploads at once than all of them may", function()
@@ -98,8 +104,8 @@ describe("the workers of a store", function()
     assert.same({ downloaded = 3, intended = 2 }, jobs:count())
     local left = assert(jobs:controls()).minutes
     assert.is_true(left > 0.009 and left < 0.011, left)
-    assert.matches("limit     minutes 0.0099", command("--workers"), 1, true)
-    command("--limit minutes=none")
+    assert.matches("limit     minutes 0.0099", control("--workers"), 1, true)
+    control("--limit minutes=none")
     assert.same({ stems = 2 }, work(client, {}))
     assert.equal(5, server:stats().uploads)
   end)
@@ -162,23 +168,18 @@ describe("the workers of a store", function()
     assert(jobs:limit("jobs", 1))
     local running = client:batch(takes.make(folder .. "/in", 3),
       options({ follow = true }))
-    local done = 0
     camb.run(function()
-      camb.spawn(function()
-        for item in running do
-          done = done + (item.stems and 1 or 0)
-        end
-      end)
+      local done = count_stems(running)
       workspace.wait_for("the first", function()
         camb.sleep(0.05)
-        return done == 1
+        return done() == 1
       end)
       camb.sleep(1.5)
-      assert.equal(1, done)
+      assert.equal(1, done())
       assert(jobs:limit("jobs", 5))
       workspace.wait_for("the others", function()
         camb.sleep(0.05)
-        return done == 3
+        return done() == 3
       end)
       running:close()
     end)
@@ -245,32 +246,27 @@ describe("the workers of a store", function()
   it("are paused and resumed from the shell, whatever is under way", function()
     local paths = takes.make(folder .. "/in", 400)
     local running = client:batch(paths, options({ uploads = 1 }))
-    local done = 0
     camb.run(function()
-      camb.spawn(function()
-        for item in running do
-          done = done + (item.stems and 1 or 0)
-        end
-      end)
+      local done = count_stems(running)
       workspace.wait_for("an upload", function()
         camb.sleep(0)
         return (jobs:count().submitting or 0) > 0
       end)
-      command("--pause 'for the night'")
+      control("--pause 'for the night'")
       workspace.wait_for("its end", function()
         camb.sleep(0.05)
-        return done > 0
+        return done() > 0
       end)
       camb.sleep(2)
       local sent = server:stats().uploads
       assert.is_true(sent < 400)
       camb.sleep(1)
       assert.equal(sent, server:stats().uploads)
-      local told = command("--workers")
+      local told = control("--workers")
       assert.matches("paused    for the night", told, 1, true)
       assert.matches("worker    ", told, 1, true)
       assert.matches("in the last hour, ", told, 1, true)
-      command("--resume")
+      control("--resume")
       workspace.wait_for("another upload", function()
         camb.sleep(0.05)
         return server:stats().uploads > sent
@@ -280,15 +276,14 @@ describe("the workers of a store", function()
   end)
 
   it("are limited from the shell", function()
-    command("--limit uploads=3")
-    command("--limit requests=2.5")
+    control("--limit uploads=3")
+    control("--limit requests=2.5")
     assert.equal(3, jobs:controls().uploads)
     assert.equal(2.5, jobs:controls().requests)
-    assert.matches("limit     requests 2.5", command("--workers"), 1, true)
-    command("--limit uploads=none")
+    assert.matches("limit     requests 2.5", control("--workers"), 1, true)
+    control("--limit uploads=none")
     assert.is_nil(jobs:controls().uploads)
-    local _, status = workspace.run(("%s jobs --store %s --limit x=1"):format(
-      CAMB, path))
+    local _, status = run("camb jobs --store batch.db --limit x=1")
     assert.equal(2, status)
   end)
 end)

@@ -16,17 +16,9 @@ local UNWRITABLE = "/proc/self"
 describe("before anything is paid for, a separation", function()
   local server, client, folder, take
 
-  before_each(function()
-    folder = workspace.folder()
-    local other
-    server, client, other = stage.open({ engine = takes.engine(folder),
-      workers = 4 })
-    workspace.remove(other)
+  stage.for_batches(nil, function(...)
+    server, client, folder = ...
     take = takes.make(folder .. "/in", 2)
-  end)
-
-  after_each(function()
-    stage.close(server, client, folder)
   end)
 
   local function refused(words, options)

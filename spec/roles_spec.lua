@@ -11,14 +11,9 @@ local CAMB = (os.getenv("BUILD") or "build") .. "/bin/camb"
 describe("with a store", function()
   local server, client, folder, path
 
-  before_each(function()
-    folder = workspace.folder()
-    server, client = stage.open_batch(folder, nil, { retries = 0 })
+  stage.for_batches({ retries = 0 }, function(...)
+    server, client, folder = ...
     path = folder .. "/batch.db"
-  end)
-
-  after_each(function()
-    stage.close(server, client, folder)
   end)
 
   local function line(more)
@@ -152,15 +147,13 @@ describe("with a store", function()
 
   it("a job that may pass is tried again, as often as it is told to",
     function()
-      server:close()
-      client:close()
-      server, client = stage.open_batch(folder, { processing = 1 })
+      local slow, patient = stage.open_batch(folder, { processing = 1 })
       local function run_batch(more)
         more.store, more.output_dir, more.interval = path, folder .. "/out",
           0.05
         more.max_attempts = 2
         local items = {}
-        for item in client:batch(takes.make(folder .. "/in", 2), more) do
+        for item in patient:batch(takes.make(folder .. "/in", 2), more) do
           items[#items + 1] = item
         end
         return items
@@ -179,7 +172,9 @@ describe("with a store", function()
         assert.is_number(item.index)
         assert.equal(5, told[i])
       end
-      assert.equal(2, server:stats().uploads)
+      assert.equal(2, slow:stats().uploads)
+      patient:close()
+      slow:stop()
     end)
 
   it("the status tells whether some failed or no work could be done",

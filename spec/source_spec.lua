@@ -11,17 +11,9 @@ local LUA = os.getenv("LUA") or "lua5.4"
 describe("a source", function()
   local server, client, folder
 
-  before_each(function()
-    folder = workspace.folder()
-    local other
-    server, client, other = stage.open({ engine = takes.engine(folder),
-      workers = 4 })
-    workspace.remove(other)
+  stage.for_batches(nil, function(...)
+    server, client, folder = ...
     workspace.run("mkdir " .. folder .. "/in")
-  end)
-
-  after_each(function()
-    stage.close(server, client, folder)
   end)
 
   local function sent()

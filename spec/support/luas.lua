@@ -52,6 +52,21 @@ function luas.each(batch, fn)
   end
 end
 
+--- Leave a for loop over the batch of `client:batch(…)` after `count` items, which
+--- ends the batch in each Lua.
+function luas.leave(count, batch, _, _, closing)
+  for item in batch, nil, nil, closing do
+    assert(item.stems, item.error)
+    count = count - 1
+    if count == 0 then
+      break
+    end
+  end
+  if not luas.closes_loops then
+    batch:close()
+  end
+end
+
 --- As math.type; a whole number is an integer wherever there is one kind.
 function luas.type(value)
   if math.type then

@@ -8,12 +8,24 @@ local workspace = require "spec.support.workspace"
 
 local stage = {}
 
+--- The fields of `defaults`, but those of `more` where it has them.
+---@param defaults table
+---@param more table?
+---@return table # a new one
+function stage.with(defaults, more)
+  local all = {}
+  for _, given in ipairs({ defaults, more }) do
+    for name, value in pairs(given) do
+      all[name] = value
+    end
+  end
+  return all
+end
+
 --- A client of `server`, with more options.
 function stage.client(server, options)
-  options = options or {}
-  options.base_url = server.base_url
-  options.api_key = options.api_key or server.api_key
-  return camb.client(options)
+  return camb.client(stage.with({ base_url = server.base_url,
+    api_key = server.api_key }, options))
 end
 
 --- Open all three; `server_options` and `client_options` may be nil.
@@ -40,18 +52,25 @@ function stage.leave(server, client, folder)
   workspace.remove(folder)
 end
 
---- For a block of specs: what `open` returns for each of them, which `assign`
---- gets.
-function stage.for_each(server_options, assign)
+-- For each spec of a block what `open` returns, which `assign` gets.
+local function for_each(open, assign)
   local busted = require "busted"
   local server, client, folder
   busted.before_each(function()
-    server, client, folder = stage.open(server_options)
+    server, client, folder = open()
     assign(server, client, folder)
   end)
   busted.after_each(function()
     stage.close(server, client, folder)
   end)
+end
+
+--- For a block of specs: what `open` returns for each of them, which `assign`
+--- gets.
+function stage.for_each(server_options, assign)
+  for_each(function()
+    return stage.open(server_options)
+  end, assign)
 end
 
 --- For a block of specs on stems: a sandbox that has separated `source`, and for
@@ -81,11 +100,19 @@ end
 --- A sandbox and a client of it for many small recordings, whose engine is in
 --- `folder`.
 function stage.open_batch(folder, server_options, client_options)
-  server_options = server_options or {}
-  server_options.engine = takes.engine(folder)
-  server_options.workers = 4
-  local server = assert(sandbox.start(server_options))
+  local server = assert(sandbox.start(stage.with({
+    engine = takes.engine(folder), workers = 4 }, server_options)))
   return server, stage.client(server, client_options)
+end
+
+--- For a block of specs: a folder and what `open_batch` returns for each of them;
+--- `assign` gets (server, client, folder).
+function stage.for_batches(client_options, assign)
+  for_each(function()
+    local folder = workspace.folder()
+    local server, client = stage.open_batch(folder, nil, client_options)
+    return server, client, folder
+  end, assign)
 end
 
 --- Every request of an operation, in the order in which they arrived.
