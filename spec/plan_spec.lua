@@ -100,6 +100,31 @@ describe("before money is spent, camb", function()
     assert.equal(3, uploads())
   end)
 
+  it("tells with --dry-run what else its store has to do", function()
+    run("camb batch in -o out --store jobs.db --add-only")
+    local said = run("camb batch --store jobs.db --dry-run")
+    assert.equal(3, select(2, said:gsub("new +0:0%d .-\n", "")), said)
+    assert.matches("3 files, 0:05 in total; 3 would be sent, 0:05\n", said, 1,
+      true)
+    said = run("camb batch in/deep --store jobs.db --dry-run --max-jobs 2")
+    assert.matches("^new [^\n]* in/deep/take003.wav\n", said)
+    assert.matches("3 files, 0:05 in total; 2 would be sent", said, 1, true)
+    said = run("camb batch in/deep --store jobs.db --add-only --dry-run")
+    assert.matches("1 file, ", said, 1, true)
+  end)
+
+  it("tells with --dry-run what would be tried again, if that is asked for",
+    function()
+      run("mkdir out; touch out/take001.foreground.wav; "
+        .. "camb batch in -o out --interval 0.05; rm out/take001.*")
+      for _, line in ipairs({ "camb batch -o out ", "camb batch in -o out " }) do
+        local said = run(line .. "--retry-failed --dry-run")
+        assert.matches("new [^\n]*/take001.wav\n", said)
+        assert.matches(" 1 would be sent", said, 1, true)
+        assert.matches(" 0 would be sent", run(line .. "--dry-run"), 1, true)
+      end
+    end)
+
   it("tells with --dry-run what is paid for, whatever was sent since",
     function()
       local line = "camb separate in/take001.wav -o out --overwrite "

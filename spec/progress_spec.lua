@@ -281,6 +281,21 @@ describe("what the command says while it works", function()
       1, true)
   end)
 
+  it("says where the jobs of a store have their stems, and how to listen",
+    function()
+      run("camb batch in -o out --store jobs.db --add-only")
+      local said, status = run("camb batch --store jobs.db --interval 0.1 2>&1")
+      assert.equal(0, status, said)
+      assert.matches("camb: the stems are in %S+/out; to listen, run: camb "
+        .. "report jobs.db\n", said)
+      said = run("camb batch in --store jobs.db -o out 2>&1")
+      assert.matches("camb: the stems are in out; to listen, run: camb "
+        .. "report jobs.db\n", said, 1, true)
+      said = run("camb batch in --no-store --interval 0.1 --foreground-dir a/b "
+        .. "--background-dir a/c -o other 2>&1")
+      assert.matches("camb: the stems are in %S+/a\n", said)
+    end)
+
   it("says before anything is sent that its log cannot be written", function()
     local said, status = run("camb batch in -o out --log nowhere/log")
     assert.equal(3, status)

@@ -133,6 +133,50 @@ describe("with a store", function()
       assert.equal(4, server:stats().uploads)
     end)
 
+  it("the priority of files that are known changes until they are sent",
+    function()
+      takes.make(folder .. "/in", 3)
+      assert.matches("added 3 jobs", run(("--add-only %s/in"):format(folder)),
+        1, true)
+      local said = run(("--add-only --priority 7 %s/in/take002.wav"):format(
+        folder))
+      assert.matches("added 0 jobs to the store\n.*camb: gave 1 known job "
+        .. "priority 7\n", said)
+      assert.is_nil(run(("--add-only %s/in"):format(folder)):find("gave", 1,
+        true))
+      local function priority(number)
+        local jobs = assert(store.open(path, { read_only = true }))
+        local row = assert(jobs:list({ after = number - 1, limit = 1 }))[1]
+        jobs:close()
+        return row.source:match("take00%d"), row.priority
+      end
+      assert.same({ "take001", 0 }, { priority(1) })
+      assert.same({ "take002", 7 }, { priority(2) })
+      said = run("--max-jobs 1")
+      assert.matches("take002.foreground.wav", said, 1, true)
+      said = run(("--add-only --priority -2 %s/in"):format(folder))
+      assert.matches("gave 2 known jobs priority -2\n", said, 1, true)
+      assert.same({ "take002", 7 }, { priority(2) })
+    end)
+
+  it("nothing more is sent from the minute on that --until names", function()
+    takes.make(folder .. "/in", 1)
+    local minute, sent, said, status
+    for _ = 1, 3 do -- as it may end meanwhile
+      workspace.run(("rm -rf %s* %s/out"):format(path, folder))
+      minute, sent = os.date("%H:%M"), server:stats().requests.submit or 0
+      said, status = run(("--until %s %s/in"):format(minute, folder))
+      if minute == os.date("%H:%M") then
+        break
+      end
+    end
+    assert.equal(11, status, said)
+    assert.matches("camb: 0 done, 1 remains", said, 1, true)
+    assert.matches("camb: --until stopped the sending: run the same line again "
+      .. "to send more\n", said, 1, true)
+    assert.equal(sent, server:stats().requests.submit or 0)
+  end)
+
   it("who only adds needs no key, and a worker's is used", function()
     takes.make(folder .. "/in", 2)
     local words, status = workspace.run(("env -u CAMB_API_KEY -u XDG_CONFIG_HOME "

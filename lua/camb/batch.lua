@@ -46,13 +46,14 @@ local function check_bucket(checked, level)
   end
 end
 
--- When the clock next shows `time`, in seconds since 1970.
+-- When the clock shows `time`, in seconds since 1970: in this very minute, or
+-- later.
 local function next_time(time)
   local hours, minutes = time:match("(%d+):(%d+)")
   local now = os.date("*t")
   local ends = os.time({ year = now.year, month = now.month, day = now.day,
     hour = tonumber(hours), min = tonumber(minutes), sec = 0 })
-  if ends <= os.time() then
+  if ends + 60 <= os.time() then
     ends = os.time({ year = now.year, month = now.month, day = now.day + 1,
       hour = tonumber(hours), min = tonumber(minutes), sec = 0 })
   end
@@ -124,10 +125,12 @@ function Batch:drain(seconds)
   return self.run.sending
 end
 
---- With a store: how many jobs were new to it so far.
----@return integer
+--- With a store: how many jobs were new to it so far, and how many others got
+--- the `priority` that was given.
+---@return integer added
+---@return integer moved
 function Batch:added()
-  return self.run.journal.added or 0
+  return self.run.journal.added or 0, self.run.journal.moved or 0
 end
 
 --- Stop everything on this side and free what is held.  The service cannot
@@ -157,6 +160,7 @@ function batch.new(client, given, given_options, level)
     level + 1))
   check_roles(checked, level + 1)
   check_bucket(checked, level + 1)
+  checked.has_priority = (given_options or {}).priority ~= nil
   checked.polls_on = checked.store and not (given_options or {}).max_attempts
   audio.check(checked, level + 1)
   local found = sources.new(given, checked, level + 1)
@@ -164,7 +168,8 @@ function batch.new(client, given, given_options, level)
     client.session:limit_rate(checked.requests_per_second)
   end
   local self = setmetatable({ run = run.new(client, checked, found) }, Batch)
-  self.run.ends = checked.send_until and next_time(checked.send_until)
+  self.run.ends = checked.send_until and next_time(checked.send_until) or nil
+  self.run.is_spent = self.run.ends ~= nil and self.run.ends <= core.time()
   self.run:start(journal_of(self.run))
   return self
 end

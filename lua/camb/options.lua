@@ -317,7 +317,8 @@ local TABLE = {
       .. "is installed." },
   { name = "priority", rule = check.whole(-1000000, 1000000), default = 0,
     calls = "batch", flag = "--priority N", commands = "batch",
-    help = "Jobs of a higher priority in the same store are sent first." },
+    help = "Jobs of a higher priority in the same store are sent first.  "
+      .. "Known files that are yet to be sent get it, too." },
   { name = "add_only", rule = check.boolean, default = false, calls = "batch",
     flag = "--add-only", commands = "batch",
     help = "Add the sources to the store for its workers, and end: nothing is "
@@ -329,8 +330,9 @@ local TABLE = {
   { name = "send_until", rule = clock_time, calls = "batch",
     flag = "--until HH:MM", commands = "batch",
     help = "With a store: time of day, of this machine, from which on nothing "
-      .. "more is sent.  Paid tasks still get their stems; what was not sent "
-      .. "stays in the store." },
+      .. "more is sent: today's, or tomorrow's once this minute is over.  Paid "
+      .. "tasks still get their stems; what was not sent stays in the "
+      .. "store." },
   { name = "lease", rule = check.number(1, 86400), default = 60, unit = "s",
     calls = "batch store",
     help = "A worker that does not renew its lease for this long loses its "

@@ -297,6 +297,18 @@ return function(place)
       assert.is_true(core.now() < give_up)
     end)
 
+  it("changes the priority of jobs until they are sent", function()
+    local jobs = open()
+    assert(jobs:add({ { key = "a", source = "a" },
+      { key = "b", source = "b", priority = 5 }, { key = "c", source = "c" } }))
+    assert.equal("b", assert(jobs:claim(1))[1].key)
+    assert(jobs:submitting("b"))
+    assert.equal(1, jobs:prioritize({ "b", "c", "none" }, 9))
+    assert.equal(0, jobs:prioritize({ "c" }, 9))
+    assert.equal(5, jobs:get("b").priority)
+    assert.equal("c", assert(jobs:claim(1))[1].key)
+  end)
+
   it("gives jobs of a higher priority first", function()
     local jobs = open()
     assert.equal(4, jobs:add({ { key = "a", source = "a" },

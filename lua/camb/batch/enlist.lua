@@ -187,6 +187,11 @@ local function add_some(run, journal)
     end
     keys[#keys + 1] = key or nil
   end
+  if #keys > 0 and run.options.has_priority then
+    journal.moved = journal.moved + (journal:ask(function(jobs)
+      return jobs:prioritize(keys, run.options.priority)
+    end) or 0)
+  end
   return keys
 end
 

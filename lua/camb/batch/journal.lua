@@ -245,6 +245,7 @@ function journal.new(run)
     is_enlisted = nil, -- all sources are in the store
     is_hungry = nil,   -- there is room for more of them
     added = 0,         -- rows that are in the store by us
+    moved = 0,         -- others, which got another priority
     known = {},        -- the sources' indices by their keys
     labels = {},       -- what people call them, if that is not the key
     changed = {},      -- by key: not the recording that the store knew

@@ -171,6 +171,16 @@ local function begin(client, arguments, found, report, more)
   return client:batch(list, options)
 end
 
+local function say_added(arguments, report, added, moved)
+  if arguments.add_only then
+    report:say("added %d job%s to the store", added, added == 1 and "" or "s")
+  end
+  if moved > 0 then
+    report:say("gave %d known job%s priority %d", moved,
+      moved == 1 and "" or "s", arguments.priority)
+  end
+end
+
 -- Every item is reported; what is unfetched when a signal comes, and what ended
 -- the batch as a whole.
 local function follow(client, arguments, found, report, more)
@@ -197,9 +207,8 @@ local function follow(client, arguments, found, report, more)
   is_done = true
   more.told:finish()
   report.remaining = running:remaining()
-  if ok and arguments.add_only then
-    local added = running:added()
-    report:say("added %d job%s to the store", added, added == 1 and "" or "s")
+  if ok then
+    say_added(arguments, report, running:added())
   end
   running:close()
   report:clear()

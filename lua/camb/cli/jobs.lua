@@ -30,12 +30,12 @@ local function say(...)
   io.stderr:write("camb: ", redact.visible(string.format(...)), "\n")
 end
 
--- Of these each changes the store, but for the last one.
+-- Of these each changes the store, but for the last two.
 local CHANGES = { "retry", "resubmit_unknown", "task", "forget", "archive",
-  "pause", "resume", "limit", "workers" }
+  "pause", "resume", "limit", "workers", "archived" }
 
 local function is_look(arguments)
-  for i = 1, #CHANGES - 1 do
+  for i = 1, #CHANGES - 2 do
     if arguments[CHANGES[i]] then
       return false
     end
@@ -123,17 +123,17 @@ end
 local MOST_DIGITS = 15
 
 -- The row of the job with this number; nil if there is none.
-local function find_number(all, word)
+local function find_number(all, word, is_archived)
   local number = #word <= MOST_DIGITS and word:match("^[1-9]%d*$")
     and tonumber(word)
   local row = number and assert(all:list({ limit = 1,
-    after = json.digits(number - 1) }))[1]
+    archived = is_archived, after = json.digits(number - 1) }))[1]
   return row and tostring(row.id) == word and row or nil
 end
 
 -- The rows that `words` name, each once; nil and the word that names none.  A
 -- number that no job has may be the name of a file.
-local function find(all, words)
+local function find(all, words, is_archived)
   local wanted, rows, found, taken = {}, {}, {}, {}
   local function take(row, word)
     if not taken[row.key] then
@@ -142,14 +142,16 @@ local function find(all, words)
     taken[row.key], found[word] = true, true
   end
   for _, word in ipairs(words) do
-    local row = find_number(all, word)
+    local row = find_number(all, word, is_archived)
     if row then
       take(row, word)
     else
       wanted[source.is_url(word) and word or names.absolute(word)] = word
     end
   end
-  for row in all:each({ limit = next(wanted) and PAGE or 0 }) do
+  for row in all:each({ archived = is_archived,
+    limit = next(wanted) and PAGE or 0 })
+  do
     if wanted[row.source] then
       take(row, wanted[row.source])
     end
@@ -163,17 +165,19 @@ local function find(all, words)
 end
 
 local function each(all, rows, arguments)
-  local state = arguments.state
-  if not rows then
-    return all:each({ state = state, limit = PAGE,
-      archived = arguments.archived })
-  end
-  local i = 0
-  return function()
-    repeat
-      i = i + 1
-    until not rows[i] or not state or rows[i].state == state
+  local state, i = arguments.state, 0
+  local function next_named()
+    i = i + 1
     return rows[i]
+  end
+  local next_row = rows and next_named or all:each({ state = state,
+    limit = PAGE, archived = arguments.archived })
+  return function()
+    local row
+    repeat
+      row = next_row()
+    until not row or not state or row.state == state
+    return row
   end
 end
 
@@ -356,10 +360,13 @@ end
 local function act(all, arguments)
   local rows, unknown
   if #arguments.job > 0 then
-    rows, unknown = find(all, arguments.job)
+    rows, unknown = find(all, arguments.job, arguments.archived)
     if not rows then
-      return session.complain(('the store has no job "%s": camb jobs lists '
-        .. "them by number and source"):format(unknown))
+      return session.complain((arguments.archived
+        and 'the archive has no job "%s": camb jobs --archived lists them by '
+        .. "number and source" or 'the store has no job "%s": camb jobs lists '
+        .. "them by number and source, camb jobs --archived those in the "
+        .. "archive"):format(unknown))
     end
   end
   if not is_look(arguments) then

@@ -31,7 +31,8 @@ function own_store.find(folder)
   return path .. (is_sandboxed and SANDBOX_NAME or NAME)
 end
 
---- Set `arguments.store` if none is named and one is to be kept, or is there.
+--- Set `arguments.store` if none is named and one is to be kept, or is there;
+--- `arguments.has_own_store` tells so.
 ---@param arguments table # of the command
 ---@param needs_rows boolean # only what is in a store is asked for
 ---@return boolean? ok
@@ -58,6 +59,7 @@ function own_store.choose(arguments, needs_rows)
     return true
   end
   arguments.store, arguments.new_store = path, not is_there and folder or nil
+  arguments.has_own_store = true
   return true
 end
 

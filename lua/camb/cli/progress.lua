@@ -6,6 +6,7 @@ local core = require "camb.core"
 local cure = require "camb.cli.cure"
 local description = require "camb.description"
 local Error = require "camb.error"
+local names = require "camb.batch.names"
 local phases = require "camb.cli.phases"
 local picture = require "camb.cli.picture"
 local record = require "camb.cli.record"
@@ -13,6 +14,9 @@ local redact = require "camb.redact"
 local screen = require "camb.cli.screen"
 local shell = require "camb.cli.shell"
 local status = require "camb.cli.status"
+local store = require "camb.store"
+
+local is_s3 = require("camb.source").is_s3
 
 local progress = {}
 
@@ -150,6 +154,26 @@ function Progress:record(event)
   end
 end
 
+-- Whether jobs have folders of their own, whatever `--output-dir` says.
+local function has_named_store(self)
+  return self.arguments.store and not self.arguments.has_own_store
+end
+
+-- The folder of all stems so far: that of the command line if they are in it or
+-- below it.  Nil if there is none.
+local function place_of(self)
+  local given = self.arguments.output_dir
+  local output_dir = self.place and names.normal(names.absolute(given))
+  if not self.place or self.place == core.root(self.place) then
+    return nil
+  elseif self.place == output_dir or not has_named_store(self)
+    and names.common(self.place, output_dir) == output_dir
+  then
+    return given
+  end
+  return self.place
+end
+
 -- A result, to standard output.
 function Progress:print(lines)
   self:clear()
@@ -159,8 +183,9 @@ function Progress:print(lines)
   end
   if not ok and not self.is_unwritten then
     self.is_unwritten = true
-    self:say("standard output cannot be written (%s); the stems are in %s",
-      problem, self.arguments.output_dir)
+    local place = place_of(self)
+    self:say("standard output cannot be written (%s)%s", problem,
+      place and "; the stems are in " .. place or "")
   end
 end
 
@@ -288,18 +313,31 @@ function Progress:batch_listener()
   end
 end
 
+-- The folder that all stems so far are below of; false if there is none.
+local function note_place(self, path)
+  if path and is_s3(path) then
+    self.place = false
+  elseif path then
+    local folder = names.normal(names.absolute(path):match("^(.*)/"))
+    self.place = self.place == nil and folder
+      or self.place and names.common(self.place, folder) or false
+  end
+end
+
 --- One file is done, or what stands for it, which gives lines of its own.
 ---@param stems { foreground: string?, background: string?, lines: string? }
----@param source string?
-function Progress:done(stems, source)
+---@param label string?
+function Progress:done(stems, label)
   self.ended = self.ended + 1
-  self.minutes = self.minutes + (self.durations[source or false] or 0) / 60
-  forget(self, source)
+  self.minutes = self.minutes + (self.durations[label or false] or 0) / 60
+  forget(self, label)
   if stems.lines then
     self:print(stems.lines)
     return
   end
-  self:record({ name = "finished", time = core.time(), source = source,
+  note_place(self, stems.foreground)
+  note_place(self, stems.background)
+  self:record({ name = "finished", time = core.time(), source = label,
     task_id = stems.task_id, run_id = stems.run_id,
     stems = { foreground = stems.foreground,
       background = stems.background } })
@@ -377,6 +415,33 @@ local function outcome(self, seconds)
     phases.clock(seconds))
 end
 
+-- Say where the stems are, and how to listen to them.
+local function say_place(self)
+  local given, folder = self.arguments, place_of(self)
+  local page = has_named_store(self) and store.address(given.store)
+    or (given.store or folder == given.output_dir) and given.output_dir
+  local words = { folder and "the stems are in " .. folder }
+  words[#words + 1] = page
+    and "to listen, run: " .. shell.line({ "camb", "report", page }) or nil
+  if #words > 0 then
+    self:say("%s", table.concat(words, "; "))
+  end
+end
+
+-- Say what kept files from being sent.
+local function say_limit(self)
+  local given, names_of = self.arguments, {}
+  for _, option in ipairs({ { "max_jobs", "--max-jobs" },
+    { "max_minutes", "--max-minutes" }, { "send_until", "--until" } })
+  do
+    names_of[#names_of + 1] = given[option[1]] and option[2] or nil
+  end
+  self:say("%s stopped the sending: run the same line again to send more%s",
+    #names_of > 0 and table.concat(names_of, " or ") or "camb jobs --limit",
+    (given.max_jobs or given.max_minutes) and ", or one with a higher limit"
+    or "")
+end
+
 --- Say how it went, and where to listen.
 function Progress:sum_up()
   local seconds = core.now() - self.began
@@ -393,14 +458,10 @@ function Progress:sum_up()
   end
   self:say("%s", outcome(self, seconds))
   if self.remaining > 0 then
-    self:say("--max-jobs or --max-minutes stopped the sending: run the same "
-      .. "line again to send more, or one with a higher limit")
+    say_limit(self)
   end
-  local is_here = not self.arguments.output_dir:find("^[sS]3://")
-  if self.ended > self.failures and is_here then
-    self:say("the stems are in %s; to listen, run: %s",
-      self.arguments.output_dir,
-      shell.line({ "camb", "report", self.arguments.output_dir }))
+  if self.place then
+    say_place(self)
   end
 end
 

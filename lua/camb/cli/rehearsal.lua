@@ -32,9 +32,49 @@ local STATES = {
     .. "--resubmit-unknown sends it again" },
 }
 
-local CHUNK = 100
+local CHUNK, PAGE = 100, 1000
 
--- What a store knows, by the key of a source.
+-- Whether the run is asked to begin jobs of this state again.
+local function is_retried(arguments, state)
+  if state == "failed" then
+    return arguments.retry_failed
+  end
+  return (state == "submitting" or state == "unknown_outcome")
+    and (arguments.resubmit_unknown or arguments.sandbox)
+end
+
+-- The kinds of errors after which nothing comes of a task.
+local OVER = { task_failed = true, task_timeout = true }
+
+-- In the order in which a run takes them from its store.
+local ORDER = { "finished", "submitted", "submitting", "intended", "failed",
+  "unknown_outcome" }
+
+-- Add what a run takes up of its store besides its sources.
+local function add_waiting(jobs, arguments, entries, rows)
+  local is_known = {}
+  for _, row in pairs(rows) do
+    is_known[row.key] = true
+  end
+  local function add(row)
+    if not is_known[row.key] then
+      local origin = { path = row.source }
+      rows[row.key] = row
+      entries[#entries + 1] = { key = row.key, path = row.source,
+        label = source.label(origin), origin = origin, name = row.name,
+        folder = row.output_dir }
+    end
+  end
+  for _, state in ipairs(arguments.add_only and {} or ORDER) do
+    if STATES[state][1] ~= "failed" or is_retried(arguments, state) then
+      for row in jobs:each({ state = state, limit = PAGE }) do
+        add(row)
+      end
+    end
+  end
+end
+
+-- What a store knows, by the key of a source; its other jobs become entries.
 local function rows_of(arguments, entries)
   local rows = {}
   if not arguments.store or not store.is_url(arguments.store)
@@ -55,7 +95,9 @@ local function rows_of(arguments, entries)
     end
   end
   if jobs then
+    local ok, problem = pcall(add_waiting, jobs, arguments, entries, rows)
     jobs:close()
+    err = err or not ok and problem or nil
   end
   return not err and rows or nil, err
 end
@@ -106,7 +148,11 @@ local function state_of(arguments, entry, rows, find)
   local row = rows[entry.key or false]
   if row and recordings.is_untouched(row, now_of(entry)) then
     local known = STATES[row.state] or { "failed", "its row is damaged" }
-    if known[1] == "done" and not select(2, recordings.kept(arguments, row))
+    if is_retried(arguments, row.state) then
+      known = row.task_id and not OVER[row.error_kind] and STATES.submitted
+        or STATES.intended
+    elseif known[1] == "done"
+      and not select(2, recordings.kept(arguments, row))
     then
       known = STATES.finished
     end

@@ -25,7 +25,8 @@ local MEANINGS = {
   [8] = "timeout; the task may still finish",
   [9] = "unknown outcome: a task may exist and be charged",
   [10] = "some of several files failed, or all of them",
-  [11] = "stopped by --max-jobs or --max-minutes: files remain",
+  [11] = "stopped by --max-jobs, --max-minutes, --until or --limit: files "
+    .. "remain",
   [129] = "ended by SIGHUP",
   [130] = "ended by SIGINT, such as Ctrl-C",
   [131] = "ended by SIGQUIT, such as Ctrl-\\",

@@ -299,6 +299,22 @@ function Changes:retry_unpaid(key)
   end)
 end
 
+--- Give jobs that are yet to be sent another priority.
+---@param keys string[] # not more than statements.page
+---@param priority integer
+---@return integer? jobs # whose priority was another one
+---@return camb.Error?
+function Changes:prioritize(keys, priority)
+  local page = {}
+  for i = 1, statements.page do -- padded with the last one
+    page[i] = keys[math.min(i, #keys)]
+  end
+  return self.session:write(function(conn)
+    return conn:run(statements.prioritize, priority, priority,
+      transactions.unpack(page, 1, statements.page))
+  end)
+end
+
 --- Give a job the task that it has at the service, as the dashboard shows it:
 --- a job whose upload has an unknown outcome, or that failed.
 ---@param key string

@@ -326,6 +326,11 @@ statements.put_off = AGAIN .. [[attempts = attempts + 1,
   owner = NULL WHERE key = ? AND owner = ?
   AND state IN ('intended', 'submitting', 'submitted', 'finished')]]
 
+-- Jobs that are yet to be sent.
+statements.prioritize = ("UPDATE camb_jobs SET priority = ? "
+  .. "WHERE priority <> ? AND state = 'intended' AND key IN (?%s)"):format(
+  (", ?"):rep(statements.page - 1))
+
 statements.assign = [[UPDATE camb_jobs SET state = 'submitted', task_id = ?,
   run_id = NULL, task_ended = NULL, error_kind = NULL, error = NULL,
   retryable = NULL, updated = {clock} WHERE key = ? AND owner IS NULL
