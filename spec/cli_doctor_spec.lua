@@ -8,16 +8,15 @@ local workspace = require "spec.support.workspace"
 describe("camb doctor", function()
   local folder, server
 
-  before_each(function()
-    folder = workspace.folder()
-  end)
-
   after_each(function()
     if server then
       server:stop()
       server = nil
     end
-    workspace.remove(folder)
+  end)
+
+  workspace.for_each(function(path)
+    folder = path
   end)
 
   local function start(options)

@@ -1,6 +1,5 @@
 local camb = require "camb"
 local core = require "camb.core"
-local sandbox = require "camb.sandbox"
 local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
 local luas = require "spec.support.luas"
@@ -13,12 +12,8 @@ local HAS_FD = POLLER == "" or POLLER == "epoll"
 describe("a client", function()
   local server, client, folder
 
-  before_each(function()
-    server, client, folder = stage.open()
-  end)
-
-  after_each(function()
-    stage.close(server, client, folder)
+  stage.for_each(nil, function(...)
+    server, client, folder = ...
   end)
 
   it("separates a file into two stems in one call", function()
@@ -39,17 +34,18 @@ describe("a client", function()
   it("works step by step, and from another client on another day", function()
     local task = assert(client:submit(MIX))
     client:close()
-    client = camb.client({ base_url = server.base_url .. "/",
+    local other = camb.client({ base_url = server.base_url .. "/",
       api_key = server.api_key })
-    local run = assert(client:task(task.id):wait({ interval = 1 }))
+    local run = assert(other:task(task.id):wait({ interval = 1 }))
     assert.equal(task.id, run.task_id)
-    local urls = assert(client:result(run.id))
-    local stems = assert(client:download(urls, { output_dir = folder,
+    local urls = assert(other:result(run.id))
+    local stems = assert(other:download(urls, { output_dir = folder,
       name = "again" }))
     assert.equal(folder .. "/again.foreground.flac", stems.foreground)
-    stems = assert(client:download(run, { output_dir = folder }))
+    stems = assert(other:download(run, { output_dir = folder }))
     assert.equal(("%s/run-%d.background.flac"):format(folder, run.id),
       stems.background)
+    other:close()
   end)
 
   it("ends at the URLs with download = false", function()
@@ -206,10 +202,8 @@ describe("a client", function()
 
   it("hears each poll at the interval that was asked for #timed",
     function()
-      server:stop()
-      server = assert(sandbox.start({ processing = math.huge }))
-      client = stage.client(server)
-      local task = assert(client:submit(MIX))
+      local slow, patient, other = stage.open({ processing = math.huge })
+      local task = assert(patient:submit(MIX))
       local polls = {}
       local run, err = task:wait({ interval = 0.05, max_attempts = 6,
         on_event = function(event)
@@ -226,6 +220,7 @@ describe("a client", function()
       end
       assert.is_nil(polls[6].next_in)
       assert.near(0.25, polls[6].time - polls[1].time, 0.1)
+      stage.close(slow, patient, other)
     end)
 
   it("has the four operations under their official names", function()

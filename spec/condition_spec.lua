@@ -4,6 +4,7 @@
 local camb = require "camb"
 local condition = require "camb.async.condition"
 local core = require "camb.core"
+local luas = require "spec.support.luas"
 local scheduler = require "camb.async.scheduler"
 local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
@@ -177,8 +178,7 @@ describe("jobs", function()
           camb.spawn(camb.sleep, 0)
         end
       end)
-      collectgarbage()
-      collectgarbage()
+      luas.collect()
       return collectgarbage("count")
     end
     local before = many()

@@ -8,6 +8,7 @@ local options = require "camb.options"
 local sandbox = require "camb.sandbox"
 local sandbox_options = require "camb.sandbox.options"
 local shell = require "spec.support.command"
+local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
 
 local MIX = "spec/fixtures/mix.flac"
@@ -22,8 +23,7 @@ describe("control characters", function()
 
   setup(function()
     server = assert(sandbox.start({ processing = math.huge }))
-    client = camb.client({ base_url = server.base_url,
-      api_key = server.api_key })
+    client = stage.client(server)
   end)
 
   teardown(function()

@@ -10,9 +10,10 @@ local MIX = "examples/mix.flac"
 local CUT = 300000
 
 describe("a download", function()
-  local server, run, known, client, folder, truth, sha256, other
+  local server, run, known, client, folder, download
+  local truth, sha256, other
   stage.for_stems(MIX, { client = { retries = 1 } }, function(...)
-    server, run, known, client, folder = ...
+    server, run, known, client, folder, download = ...
   end)
 
   setup(function()
@@ -20,10 +21,6 @@ describe("a download", function()
     other = workspace.read(known.background)
     sha256 = workspace.run("sha256sum " .. known.foreground):match("%x+")
   end)
-
-  local function download(options)
-    return stage.download(client, run, folder, options)
-  end
 
   local function succeeds(options)
     local stems = assert(download(options))

@@ -47,12 +47,8 @@ end)
 describe("an error", function()
   local server, client, folder
 
-  before_each(function()
-    server, client, folder = stage.open()
-  end)
-
-  after_each(function()
-    stage.close(server, client, folder)
+  stage.for_each(nil, function(...)
+    server, client, folder = ...
   end)
 
   local function fails(fields, result, err)
@@ -218,10 +214,8 @@ describe("an error", function()
   end
 
   it("attempts used up: timeout, with the task id and how to go on", function()
-    server:stop()
-    server = assert(sandbox.start({ processing = math.huge }))
-    client = stage.client(server)
-    local task = assert(client:submit(MIX))
+    local slow, patient, other = stage.open({ processing = math.huge })
+    local task = assert(patient:submit(MIX))
     local err = fails({
       kind = "timeout",
       status = "PENDING",
@@ -232,18 +226,18 @@ describe("an error", function()
     assert.equal(("the task was still PENDING after 3 polls; it may finish "
       .. 'later; resume it with client:task("%s")'):format(task.id),
       err.message)
+    stage.close(slow, patient, other)
   end)
 
   it("the deadline passed: timeout, with the task id, on time #timed", function()
-    server:stop()
-    server = assert(sandbox.start({ processing = math.huge }))
-    client = stage.client(server)
+    local slow, patient, other = stage.open({ processing = math.huge })
     local core = require "camb.core"
     local started = core.now()
     local err = fails({ kind = "timeout", retryable = false },
-      client:separate(MIX, { output_dir = folder, deadline = 0.5 }))
+      patient:separate(MIX, { output_dir = folder, deadline = 0.5 }))
     assert.near(0.5, core.now() - started, 0.2)
     assert.is_string(err.task_id)
+    stage.close(slow, patient, other)
   end)
 
   it("a status word that is not documented: shown, waited out, then named",

@@ -1,9 +1,8 @@
 -- What listeners are told is what the table of events says.
 
-local camb = require "camb"
 local errors = require "camb.error"
 local events = require "camb.events"
-local sandbox = require "camb.sandbox"
+local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
 
 local MIX = "spec/fixtures/mix.flac"
@@ -22,10 +21,8 @@ describe("events", function()
   local server, client, folder, seen
 
   setup(function()
-    folder = workspace.folder()
-    server = assert(sandbox.start({ processing = 0.2 }))
-    client = camb.client({ base_url = server.base_url,
-      api_key = server.api_key, on_event = function(event)
+    server, client, folder = stage.open({ processing = 0.2 }, {
+      on_event = function(event)
         seen[#seen + 1] = event
       end })
   end)
@@ -35,9 +32,7 @@ describe("events", function()
   end)
 
   teardown(function()
-    client:close()
-    server:stop()
-    workspace.remove(folder)
+    stage.close(server, client, folder)
   end)
 
   local function hold_against_table()

@@ -19,15 +19,11 @@ teardown(function()
   server:stop()
 end)
 
-before_each(function()
-  folder = workspace.folder()
+workspace.for_each(function(path)
+  folder = path
   assert(os.execute(("mkdir '%s/takes' '%s/out'"):format(folder, folder)))
   audio.cut("examples/mix.flac", 6, 2, folder .. "/takes/one.wav")
   audio.cut("examples/mix.flac", 9, 2, folder .. "/takes/two.wav")
-end)
-
-after_each(function()
-  workspace.remove(folder)
 end)
 
 local function environment()

@@ -2,7 +2,7 @@
 -- line, and sends nothing.
 
 local camb = require "camb"
-local sandbox = require "camb.sandbox"
+local stage = require "spec.support.stage"
 local workspace = require "spec.support.workspace"
 
 local WAV = "RIFF\36\0\0\0WAVEfmt " -- enough for a look at the first bytes
@@ -11,16 +11,11 @@ describe("misuse", function()
   local server, client, folder
 
   setup(function()
-    folder = workspace.folder()
-    server = assert(sandbox.start({ processing = math.huge }))
-    client = camb.client({ base_url = server.base_url,
-      api_key = server.api_key })
+    server, client, folder = stage.open({ processing = math.huge })
   end)
 
   teardown(function()
-    client:close()
-    server:stop()
-    workspace.remove(folder)
+    stage.close(server, client, folder)
   end)
 
   after_each(function()

@@ -10,19 +10,15 @@ local CAMB = (os.getenv("BUILD") or "build") .. "/bin/camb"
 local ENOLCK, ENOSYS, EINVAL, EPERM, EOPNOTSUPP, EIO = 37, 38, 22, 1, 95, 5
 
 describe("the part of a stem", function()
-  local server, run, known, client, folder, truth
+  local server, run, known, client, folder, download, truth
   stage.for_stems(MIX, { server = { workers = 2 }, client = { retries = 0 } },
     function(...)
-      server, run, known, client, folder = ...
+      server, run, known, client, folder, download = ...
     end)
 
   setup(function()
     truth = workspace.read(known.foreground)
   end)
-
-  local function download(options)
-    return stage.download(client, run, folder, options)
-  end
 
   local function succeeds(options)
     local stems = assert(download(options))

@@ -6,19 +6,15 @@ local workspace = require "spec.support.workspace"
 local MIX = "examples/mix.flac"
 
 describe("a download", function()
-  local server, run, known, client, folder, truth
+  local server, run, known, client, folder, download, truth
   stage.for_stems(MIX, { client = { retries = 2 } }, function(...)
-    server, run, known, client, folder = ...
+    server, run, known, client, folder, download = ...
   end)
 
   setup(function()
     truth = { foreground = workspace.read(known.foreground),
       background = workspace.read(known.background) }
   end)
-
-  local function download(options)
-    return stage.download(client, run, folder, options)
-  end
 
   local function succeeds(options)
     local stems = assert(download(options))

@@ -52,8 +52,8 @@ function luas.each(batch, fn)
   end
 end
 
---- Leave a for loop over the batch of `client:batch(…)` after `count` items, which
---- ends the batch in each Lua.
+--- Leave a for loop over what `client:batch` returned after `count` items; the
+--- batch ends then, in each Lua.
 function luas.leave(count, batch, _, _, closing)
   for item in batch, nil, nil, closing do
     assert(item.stems, item.error)

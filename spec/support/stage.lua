@@ -75,7 +75,8 @@ end
 
 --- For a block of specs on stems: a sandbox that has separated `source`, and for
 --- each spec a client and a folder.  `assign` gets them as (server, run, known,
---- client, folder): once by `setup`, without the last two, and before each.
+--- client, folder, download): once by `setup`, without the last three, and before
+--- each.  download(options) brings the stems into the folder, named x.
 ---@param options { server: table?, client: table? }
 function stage.for_stems(source, options, assign)
   local busted = require "busted"
@@ -90,7 +91,10 @@ function stage.for_stems(source, options, assign)
   busted.before_each(function()
     folder = workspace.folder()
     client = stage.client(server, options.client)
-    assign(server, run, known, client, folder)
+    assign(server, run, known, client, folder, function(given)
+      return client:download(run, stage.with({ output_dir = folder, name = "x" },
+        given))
+    end)
   end)
   busted.after_each(function()
     stage.leave(server, client, folder)
@@ -132,13 +136,6 @@ function stage.counts(path)
   local counts = assert(jobs:count())
   jobs:close()
   return counts
-end
-
---- The stems of `run` into `folder`, named x.
-function stage.download(client, run, folder, options)
-  options = options or {}
-  options.output_dir, options.name = folder, "x"
-  return client:download(run, options)
 end
 
 --- The library that a program loads first (LD_PRELOAD).  Under a sanitizer, which
