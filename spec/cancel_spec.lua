@@ -8,6 +8,8 @@ local workspace = require "spec.support.workspace"
 
 local MIX = "spec/fixtures/mix.flac"
 local AT_ONCE = 0.05
+-- Nothing of a loaded machine takes so many seconds.
+local PATIENCE = 30
 
 describe("what is cancelled", function()
   local server, client, folder
@@ -69,6 +71,39 @@ describe("what is cancelled", function()
     return client:separate(MIX, { output_dir = folder, name = "take",
       interval = 0.05, max_attempts = 1000 })
   end
+
+  -- libcurl may close a socket that does not connect yet without a word: its
+  -- number is soon that of another descriptor, which has to be watched.
+  it("while it connects leaves nothing that a download would wait for",
+    function()
+      local run = assert(assert(client:submit(MIX)):wait{ interval = 0.02 })
+      for _ = 1, 5 do
+        local one = camb.client{ base_url = server.base_url,
+          api_key = server.api_key, max_connections = 32 }
+        local took = camb.run(function()
+          local jobs = {}
+          for i = 1, 32 do
+            jobs[i] = camb.spawn(function()
+              return one:task("t" .. i):status()
+            end)
+          end
+          camb.sleep(0)
+          for _, job in ipairs(jobs) do
+            job:cancel()
+            job:join()
+          end
+          local waker = camb.spawn(camb.sleep, PATIENCE)
+          local before = core.now()
+          assert(one:download(run.id, { output_dir = folder, overwrite = true }))
+          local seconds = core.now() - before
+          waker:cancel()
+          waker:join()
+          return seconds
+        end)
+        one:close()
+        assert.is_true(took < PATIENCE, took)
+      end
+    end)
 
   it("is an upload that the service does not read on #timed", function()
     server:fault({ step = "submit", at = "headers", silence = true })

@@ -595,6 +595,7 @@ static bool has_worker (Session *s) {
   s->worker = worker_open();
   if (s->worker == NULL)
     return false;
+  watches_end(&s->watches, worker_fd(s->worker)); /* a socket had its number */
   if (poller_watch(s->poller, worker_fd(s->worker), POLLER_IN, true) == 0)
     return true;
   worker_close(s->worker);

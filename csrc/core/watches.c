@@ -71,6 +71,12 @@ int watches_set (Watches *w, int fd, int events) {
   Watch *watch = find(w, fd);
   if (watch == NULL)
     return poller_watch(w->poller, fd, events, true);
+  /* libcurl up to 7.88 closes a socket that it has given up connecting by
+  ** itself: its number may soon be that of another descriptor. */
+  if (events == 0 && watch->wanted & POLLER_OUT) {
+    watches_end(w, fd);
+    return 0;
+  }
   watch->wanted = events;
   if (events == 0 || events == watch->told || watch->is_listed)
     return 0;
