@@ -49,8 +49,8 @@ local FIELDS = { "time", "job", "state", "task_id", "base_url", "source",
   "only" }
 
 local count = 0
--- Jobs of this process that are being sent, or whose doubt is yet to be told: the
--- run of a batch that does so, or true.
+-- Jobs of this process that are being sent, or whose doubt is yet to be told:
+-- the run of a batch that does so, or true.
 local sending = {}
 
 -- The run of the batch that `operation` is a job of.
