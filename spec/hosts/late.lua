@@ -1,15 +1,19 @@
---- How late other work of the host comes, before a separation and during it.
+--- How late other work of the host comes, before a separation and during it.  The
+--- host's first second, in which it starts, is not counted.
 
 local core = require "camb.core"
 
 local late = { idle = {}, busy = {}, phase = "idle" }
 
-local last
+local START = 1 -- seconds
+
+local first, last
 
 --- Call this from work of the host that comes every `period` seconds.
 function late.tick(period)
   local now = core.time()
-  if last then
+  first = first or now
+  if last and now - first > START then
     local list = late[late.phase]
     list[#list + 1] = math.max(0, now - last - period) * 1000
   end

@@ -20,10 +20,20 @@ assert(camb == require "camb")
 print(_VERSION, camb.VERSION, package.preload["camb.client"] and "one file" or "DLLs")
 dofile(folder .. "check.lua")
 L
+# The README's own lines, with the key and the files of here.
+{
+  echo 'local done local function print(...) done = true io.write(...) end'
+  sed -n '/^  local folder/,/^    end)/s/^  //p' "$script/camb/README.txt" |
+    sed "s|\.\.\.\"|port\"|; s|C:/takes/stems|Z:$work/out/readme|; s|C:/takes|Z:$script|
+      s|mix.wav|mix.flac|"
+  echo 'repeat client:step(0) require "camb.core".wait(0.01) until done'
+} > "$script/readme.lua"
 for host in lua luajit host; do
   echo "== $host.exe"
   rm -rf "$work/out" && mkdir "$work/out"
   cd "$work"
   timeout 300 "$wine" "$folder/bin/$host.exe" "Z:$script/run.lua" "$url" port \
     "Z:$work/out" "Z:$script/mix.flac"
+  CAMB_BASE_URL=$url timeout 60 "$wine" "$folder/bin/$host.exe" \
+    "Z:$script/readme.lua" | tee /dev/stderr | grep -q readme/mix.foreground
 done
