@@ -18,11 +18,11 @@ PACKAGES = gcc libc6-dev pkg-config lua5.4 liblua5.4-dev lua-cjson \
   libavutil-dev libswresample-dev lua-dbi-sqlite3
 TEST_PACKAGES = lua-busted lua-cqueues lua-luv luarocks curl ffmpeg procps \
   lua-dbi-postgresql sqlite3 postgresql-15 pgbouncer lua-http \
-  strace faketime tinyproxy-bin microsocks lua-luaossl lua5.1 \
-  liblua5.1-0-dev lua5.2 liblua5.2-dev lua5.3 liblua5.3-dev luajit \
+  strace faketime tinyproxy-bin microsocks lua-luaossl $(LUA_PACKAGES) luajit \
   libluajit-5.1-dev lua-compat53 locales chromium chromium-driver zsh fish \
   libsecret-tools gnome-keyring dbus-daemon \
   $(DOCS_PACKAGES)
+LUA_PACKAGES = lua5.1 liblua5.1-0-dev lua5.2 liblua5.2-dev lua5.3 liblua5.3-dev
 DOCS_PACKAGES = python3-sphinx python3-myst-parser
 CHECK_PACKAGES = lua-check clang libclang-rt-dev clang-format valgrind
 
@@ -382,8 +382,7 @@ dist: ## Write build/dist: the tarball and the rockspecs of a release.
 	    $$rock-dev-1.rockspec > $(DIST)/$$rock-$(VERSION)-1.rockspec; done
 	@ls $(DIST)
 
-DEB_PACKAGES = debhelper lua5.1 liblua5.1-0-dev lua5.2 liblua5.2-dev lua5.3 \
-  liblua5.3-dev
+DEB_PACKAGES = debhelper $(LUA_PACKAGES)
 .PHONY: deb
 deb: dist ## Write build/deb: Debian packages, lua-camb and camb.
 	$(call install-packages,$(PACKAGES) $(DEB_PACKAGES))

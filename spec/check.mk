@@ -263,7 +263,7 @@ soak-workers: test-deps ## Kill and cut off workers and their database; SOAKS=ki
 HOSTS ?=
 .PHONY: hosts
 hosts: ## Run camb in other programs, each in a chroot (root); HOSTS=… for some.
-	$(call install-packages,$(PACKAGES) $(TEST_PACKAGES) debootstrap)
+	$(call install-packages,$(PACKAGES) $(LUA_PACKAGES) debootstrap)
 	@$(AGAIN) all
 	@BUILD=$(BUILD) spec/hosts/run.sh $(HOSTS)
 

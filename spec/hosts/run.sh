@@ -16,8 +16,11 @@ base=$hosts/base
 limit=240 # seconds for each host
 
 [ "$(id -u)" = 0 ] || { echo "make hosts needs root, for its chroots" >&2; exit 1; }
-# What is mounted is gone with this process.
-[ "${IN_NAMESPACE:-}" ] || IN_NAMESPACE=1 exec unshare -m "$0" "$@"
+# What is mounted is gone with this process.  A chroot is no mount of its own, so
+# that nothing can be changed of how its mounts spread.
+spread=
+unshare -m true 2>/dev/null || spread='--propagation unchanged'
+[ "${IN_NAMESPACE:-}" ] || IN_NAMESPACE=1 exec unshare -m $spread "$0" "$@"
 
 make_base () {
   [ -e "$base/.whole" ] && return

@@ -36,8 +36,7 @@ with-sandbox = work=$$(mktemp -d) && { $(COMMAND) serve --port 0 --api-key port 
 
 # A release as people would get it: the README's packages, then the tarball, a
 # server of rocks, and each Lua.
-RELEASE_PACKAGES = luarocks lua5.1 liblua5.1-0-dev lua5.2 liblua5.2-dev lua5.3 \
-  liblua5.3-dev luajit
+RELEASE_PACKAGES = luarocks $(LUA_PACKAGES) luajit
 .PHONY: release-check deb-check
 release-check: deps ## Install a release by LuaRocks for each Lua, and use it.
 	$(call install-packages,$(RELEASE_PACKAGES))
