@@ -1,6 +1,5 @@
 packages='love xvfb xauth libgl1-mesa-dri'
 lua=5.1
-priority='nice -n -15' # the processor draws its pictures
 name='LÖVE'
 how='a file is dropped on the window, in Xvfb; frames, 60 a second'
 run () {

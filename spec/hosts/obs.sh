@@ -1,6 +1,5 @@
 packages='obs-studio xvfb xauth libgl1-mesa-dri libluajit-5.1-2'
 lua=5.1
-priority='nice -n -15' # the processor draws its pictures
 name='OBS Studio'
 how='the button of the script, in Xvfb; frames, 30 a second'
 run () {
