@@ -161,6 +161,23 @@ describe("what the command says while it works", function()
     end
   end)
 
+  it("is broken at spaces by camb jobs and camb doctor, and whole in a pipe",
+    function()
+      run("camb batch in -o out --add-only")
+      local shown
+      for _, words in ipairs({ "doctor", "jobs" }) do
+        shown = in_terminal(("camb %s -o out"):format(words), 40)
+        assert.matches("\n      %S", shown)
+        for line in shown:gmatch("[^\r\n]+") do
+          assert.is_true(terminal.width(line) <= 40
+            or not line:find("%S%s+%S"), line)
+        end
+      end
+      local whole = run("camb jobs -o out")
+      assert.equal(3, select(2, whole:gsub("\n", "")))
+      assert.equal((whole:gsub("%s+", " ")), (shown:gsub("%s+", " ")))
+    end)
+
   it("is plain lines on a terminal that can only print", function()
     local bytes, status = in_terminal("env TERM=dumb camb batch in -o out "
       .. "--interval 0.1", 80)

@@ -121,6 +121,26 @@ function columns.cut_front(text, most)
   return "…" .. table.concat(characters, "", first)
 end
 
+--- `text` in lines of `width` columns, broken at spaces; a word that is longer
+--- stays whole.  All lines but the first begin with `indent` spaces.
+---@param text string
+---@param width integer
+---@param indent integer
+---@return string
+function columns.wrap(text, width, indent)
+  local lines, line = {}, ""
+  for gap, word in text:gmatch("(%s*)(%S+)") do
+    local longer = line .. gap .. word
+    if line:find("%S") and columns.count(longer) > width then
+      lines[#lines + 1] = line
+      longer = (" "):rep(indent) .. word
+    end
+    line = longer
+  end
+  lines[#lines + 1] = line
+  return table.concat(lines, "\n")
+end
+
 --- `text` with spaces behind it, so that it takes `width` columns.
 ---@param text string
 ---@param width integer

@@ -11,6 +11,7 @@ local keys = require "camb.cli.keys"
 local own_store = require "camb.cli.own_store"
 local redact = require "camb.redact"
 local s3 = require "camb.s3"
+local screen = require "camb.cli.screen"
 local shell = require "camb.cli.shell"
 local source = require "camb.source"
 local status = require "camb.cli.status"
@@ -34,8 +35,8 @@ function Doctor:tell(state, check, message, cure)
     io.stdout:write(answers.object({ { "check", check }, { "state", state },
       { "message", message }, { "cure", cure } }))
   else
-    io.stdout:write(("%s  %-9s %s%s\n"):format(MARKS[state], check,
-      redact.visible(message), cure and "; " .. cure or ""))
+    io.stdout:write(screen.wrap(("%s  %-9s %s%s"):format(MARKS[state], check,
+      redact.visible(message), cure and "; " .. cure or "")), "\n")
   end
   io.stdout:flush()
 end

@@ -8,6 +8,7 @@ local names = require "camb.batch.names"
 local own_store = require "camb.cli.own_store"
 local owner = require "camb.store.owner"
 local redact = require "camb.redact"
+local screen = require "camb.cli.screen"
 local session = require "camb.cli.session"
 local shell = require "camb.cli.shell"
 local source = require "camb.source"
@@ -116,7 +117,7 @@ function FORMS.text(row)
     source.label({ path = row.source }),
     row.task_id and "  task " .. row.task_id or "",
     row.error and ("  %s: %s"):format(row.error_kind, row.error) or "")
-  return redact.visible(line) .. "\n"
+  return screen.wrap(redact.visible(line)) .. "\n"
 end
 
 -- Numbers of jobs have fewer digits, and all Luas keep these.

@@ -20,6 +20,8 @@ local TO_END, BELOW = "\27[K", "\27[J"
 
 -- A terminal that does not say how large it is.
 local WIDTH, HEIGHT = 80, 24
+-- Spaces before what does not fit into a line of standard output.
+local STDOUT, INDENT = 1, 6
 
 --- What is drawn on standard error.
 function screen.new()
@@ -32,6 +34,15 @@ end
 function Screen.size()
   local width, height = core.terminal_size()
   return width or WIDTH, height and height > 0 and height or HEIGHT
+end
+
+--- A line of standard output as its terminal can show it, broken at spaces; as
+--- it is elsewhere, for programs.
+---@param line string
+---@return string
+function screen.wrap(line)
+  local width = core.is_terminal(STDOUT) and core.terminal_size()
+  return width and columns.wrap(line, width, INDENT) or line
 end
 
 -- A terminal that shrinks wraps what it shows: how many rows up the first line
