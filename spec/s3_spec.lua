@@ -2,6 +2,7 @@
 
 local bucket = require "spec.support.bucket"
 local command = require "spec.support.command"
+local core = require "camb.core"
 local scripted = require "spec.support.scripted"
 local sigv4 = require "spec.support.sigv4"
 local stage = require "spec.support.stage"
@@ -209,6 +210,21 @@ describe("S3", function()
     assert.equal(0, status, output)
     assert.same(before, server:stats().requests)
     assert.same({}, workspace.list(folder .. "/tmp"))
+  end)
+
+  it("gets no stem that is larger than it takes, which stays", function()
+    peer = bucket.start('false, false, { 403, "AccessDenied" }')
+    batch("in/take001.wav --store b.db -o s3://stems")
+    local stem = rows("b.db")[1].foreground
+    run("truncate -s 6G %s; sqlite3 b.db 'UPDATE camb_jobs SET "
+      .. "foreground_size = %.0f'", stem, 6 * 1024 ^ 3)
+    local output, status = batch("--store b.db --retry-failed --attempts 3")
+    assert.equal(10, status, output)
+    assert.matches('"s3://stems/take001.foreground.wav" was not stored: it has '
+      .. "6.0 GB, and S3 takes 5 GB: copy it from " .. stem .. " by another tool"
+      .. "\n", output, 1, true)
+    assert.is_nil(output:find("retrying", 1, true))
+    assert.equal("file", (core.stat(stem)))
   end)
 
   it("is not believed when it does not have what it took", function()

@@ -13,6 +13,8 @@ local delivery = {}
 local STEP = "deliver"
 -- The extension of what the service makes.
 local USUAL = "flac"
+-- Bytes that S3 takes in one request.
+local MOST = 5 * 1024 ^ 3
 local count = 0 -- of folders
 
 local function s3()
@@ -115,8 +117,13 @@ function delivery.reserve(job)
 end
 
 -- S3 checks what comes by its digest, which is signed; that it has it is asked.
+-- The third result is true if another attempt can change nothing.
 local function put(job, path, url, sha256)
   local _, size, _, _, content_type = core.look(path)
+  if size and size > MOST then
+    return nil, ("it has %.1f GB, and S3 takes 5 GB: copy it from %s by "
+      .. "another tool"):format(size / 1024 ^ 3, path), true
+  end
   local request, problem = s3().request(url, sha256)
   local transfer, found
   if request then
@@ -150,9 +157,9 @@ local function remove(paths)
   end
 end
 
-local function fail(job, step, message)
-  local _, err = job:fail({ kind = "hook", step = step, retryable = true,
-    message = message })
+local function fail(job, step, message, is_final)
+  local _, err = job:fail({ kind = "hook", step = step,
+    retryable = not is_final, message = message })
   err.place = nil -- they are there: nothing is to be downloaded
   return nil, err
 end
@@ -163,14 +170,15 @@ local function store(job, stems)
   for _, stem in ipairs(download.stems(job.options)) do
     local path = not source.is_s3(stems[stem]) and stems[stem] or nil
     local url = path and job.output_dir .. "/" .. path:match("[^/]*$")
-    local ok, problem = true, nil
+    local ok, problem, is_final = true, nil, nil
     if path then
-      ok, problem = put(job, path, url, stems[stem .. "_sha256"])
+      ok, problem, is_final = put(job, path, url, stems[stem .. "_sha256"])
     end
     if not ok and not problem then
       return job:fail_cancelled("download")
     elseif not ok then
-      return fail(job, STEP, ('"%s" was not stored: %s'):format(url, problem))
+      return fail(job, STEP, ('"%s" was not stored: %s'):format(url, problem),
+        is_final)
     end
     paths[stem] = path
   end
