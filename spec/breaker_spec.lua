@@ -316,6 +316,7 @@ describe("a batch whose service", function()
     jobs:close()
     for i = 1, 2 do
       assert.equal("sending is paused: the engineer is asleep", told[i].reason)
+      assert.equal("the store", told[i].source)
       assert.is_nil(told[i].next_in)
     end
   end)

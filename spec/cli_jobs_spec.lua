@@ -160,6 +160,17 @@ describe("camb jobs", function()
       assert.equal(2, select(2, run("camb jobs -o out --forget")))
     end)
 
+  it("pauses all sending, and says which line lets it go on", function()
+    run("camb batch in -o out --add-only")
+    local output = run("camb jobs -o out --pause lunch")
+    local line = output:match("to resume, run: ([^\n]+)\n")
+    assert.matches("paused    lunch\n", run("camb jobs -o out --workers"), 1,
+      true)
+    output = run((assert(line, output):gsub("%%", "%%%%")))
+    assert.equal("camb: resumed\n", output)
+    assert.is_nil(run("camb jobs -o out --workers"):find("paused", 1, true))
+  end)
+
   it("forgets nothing while a batch works on the store", function()
     run("mkdir out")
     batch()

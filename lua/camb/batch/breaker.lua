@@ -79,7 +79,8 @@ end
 
 local function tell(self, step, reason, seconds)
   self.reason, self.told = reason, core.now()
-  job.new(self.run, { source = "the service" }):emit("retrying",
+  local who = self.halted and "the store" or "the service"
+  job.new(self.run, { source = who }):emit("retrying",
     { step = step, reason = reason, next_in = seconds })
 end
 

@@ -288,7 +288,9 @@ end
 
 function ACTIONS.pause(all, arguments)
   assert(all:halt(arguments.pause))
-  say("paused: no worker sends anything until camb jobs --resume")
+  say("paused: no worker sends anything; to resume, run: %s",
+    shell.line({ "camb", "jobs", "--store",
+    (store.address(arguments.store)), "--resume" }))
   return status.OK
 end
 
