@@ -178,6 +178,15 @@ describe("what the command says while it works", function()
       assert.equal((whole:gsub("%s+", " ")), (shown:gsub("%s+", " ")))
     end)
 
+  it("is the address of a page that was written, for a person only", function()
+    run("camb batch in -o out --interval 0.1")
+    local bytes, status = in_terminal('camb report out -o "a page.html"', 200)
+    assert.equal(0, status)
+    assert.matches("camb: to listen, open in a browser: file:///%S+/a%%20page"
+      .. "%.html\r?\n", bytes)
+    assert.equal("a page.html\n", (run('camb report out -o "a page.html"')))
+  end)
+
   it("is plain lines on a terminal that can only print", function()
     local bytes, status = in_terminal("env TERM=dumb camb batch in -o out "
       .. "--interval 0.1", 80)

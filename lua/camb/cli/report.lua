@@ -19,6 +19,17 @@ local function title_of(place)
   return path and "Stems in " .. path:match("[^/]*$") or "Stems of a batch"
 end
 
+-- On a terminal, what a browser opens.
+local function say_address(path)
+  local whole = core.is_terminal() and core.real_path(path)
+  if whole then
+    say("to listen, open in a browser: file://", whole:find("^/") and "" or "/",
+      (whole:gsub("[^%w/:._~-]", function(character)
+        return ("%%%02X"):format(character:byte())
+      end)))
+  end
+end
+
 -- On a terminal, how far the looking has come.
 local function progress()
   return core.is_terminal() and function(done, total)
@@ -55,6 +66,7 @@ function command.run(arguments)
     return session.complain(err)
   end
   print(arguments.output)
+  say_address(arguments.output)
   return status.OK
 end
 
