@@ -62,6 +62,24 @@ describe("with a store", function()
       workspace.read(folder .. "/pid"):match("%d+")), told)
   end)
 
+  it("a signal lets uploads get their reply, and its like ends the worker",
+    function()
+      server:fault({ step = "submit", silence = true, times = math.huge })
+      takes.make(folder .. "/in", 1)
+      local worker = begin(("--drain 1000 %s/in"):format(folder))
+      workspace.wait_for("the upload", function()
+        return (server:stats().requests.submit or 0) >= 1
+      end)
+      worker.stop()
+      workspace.wait_for("its words", function()
+        return (workspace.read(folder .. "/log") or ""):find("camb: finishing "
+          .. "uploads under way; a second SIGTERM stops at once\n", 1, true)
+      end)
+      worker.stop()
+      workspace.wait_for("its end", worker.ended)
+      assert.equal(143, worker.ended())
+    end)
+
   it("a batch that only adds sends nothing and ends", function()
     local sources = takes.make(folder .. "/in", 5)
     sources[6] = folder .. "/in/none.wav"

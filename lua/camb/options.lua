@@ -405,7 +405,7 @@ local TABLE = {
   { name = "drain", rule = check.number(0), calls = "", unit = "s",
     flag = "--drain SECONDS", commands = "batch", flag_default = 20,
     help = "After a signal: how long uploads under way may take to get their "
-      .. "reply.  A second signal stops at once." },
+      .. "reply.  The same signal again stops at once." },
   { name = "no_store", rule = check.boolean, calls = "",
     flag = "--no-store", commands = "batch",
     help = "Keep no store: after an interruption only paid tasks resume." },

@@ -189,7 +189,8 @@ local function follow(client, arguments, found, report, more)
   local is_done = false
   camb.spawn(workers.watch, function()
     if running:drain(arguments.drain) > 0 then
-      report:say("finishing uploads under way; a second signal stops at once")
+      report:say("finishing uploads under way; a second %s stops at once",
+        core.caught_signal())
     end
   end, function()
     return is_done
