@@ -4,10 +4,14 @@
 --   torture spec/torture/main.lua lua|malloc|collect [all] [PATH]
 
 local sandbox = require "camb.sandbox"
+local refuse = require "spec.torture.refuse"
+local takes = require "spec.support.takes"
+local workspace = require "spec.support.workspace"
 
 local mode, extent, only = ...
 io.stdout:setvbuf "line"
-local SECONDS = tonumber(os.getenv "TORTURE_SECONDS") or 0.5 -- for each path
+local SECONDS = extent == "all" and math.huge -- for each path
+  or tonumber(os.getenv "TORTURE_SECONDS") or 0.5
 local PATIENCE = 15 -- seconds
 
 -- Which requests are refused, and how many in a row: a second time, as Lua
@@ -21,30 +25,16 @@ local MODES = {
 assert(torture.find_sandbox())
 local server = assert(sandbox.start())
 local pending = assert(sandbox.start({ processing = math.huge }))
-local folder = os.tmpname()
-os.remove(folder)
+local folder = workspace.folder()
 assert(os.execute("mkdir -p " .. folder .. "/out " .. folder .. "/taken"))
 
-local function wave()
-  local samples = {}
-  for i = 1, 400 do
-    samples[i] = ("<i2"):pack(math.floor(9000 * math.sin(i / 9)))
-  end
-  local data = table.concat(samples)
-  return "RIFF" .. ("<I4"):pack(36 + #data) .. "WAVEfmt "
-    .. ("<I4I2I2I4I4I2I2"):pack(16, 1, 1, 8000, 16000, 2, 16)
-    .. "data" .. ("<I4"):pack(#data) .. data
-end
-
 local function open_victim()
-  local file = assert(io.open(folder .. "/source.wav", "wb"))
-  file:write(wave())
-  file:close()
+  local source = workspace.write(folder .. "/source.wav", takes.wav(1))
   torture.open("spec/torture/paths.lua")
   torture.set("base_url", server.base_url)
   torture.set("pending_url", pending.base_url)
-  torture.set("source", folder .. "/source.wav")
-  torture.set("bytes", wave())
+  torture.set("source", source)
+  torture.set("bytes", takes.wav(1))
   torture.set("out", folder .. "/out")
   torture.set("taken", folder .. "/taken")
   os.execute("rm -f " .. folder .. "/taken/*")
@@ -156,31 +146,13 @@ local function once(name, nth, run)
   return count, verdict
 end
 
--- All requests are refused once in turn; where that takes too long, every
--- stride-th.
 local function torment(name)
-  local begun = now()
   local count, verdict = once(name, math.maxinteger, 1)
   if verdict ~= "done" then
     complain(name, 0, 1, "it does not even pass undisturbed: " .. verdict)
     return
   end
-  local runs = MODES[mode].runs
-  local tried = 0
-  -- by what a run has taken so far: one that is refused something may wait
-  local function stride()
-    return extent == "all" and 1 or math.max(1, math.ceil(count * #runs
-      * (now() - begun) / (tried + 1) / SECONDS))
-  end
-  for _, run in ipairs(runs) do
-    local nth = 1
-    while once(name, nth, run) >= nth do
-      tried = tried + 1
-      nth = nth + stride()
-    end
-  end
-  print(("  %-28s %6d requests, %5d refused, %5.1f s"):format(name, count,
-    tried, now() - begun))
+  refuse(name, count, MODES[mode].runs, SECONDS, once)
 end
 
 local function collected(name)

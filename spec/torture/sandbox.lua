@@ -7,28 +7,20 @@
 local camb = require "camb"
 local core = require "camb.core"
 local sandbox = require "camb.sandbox"
+local refuse = require "spec.torture.refuse"
+local takes = require "spec.support.takes"
+local workspace = require "spec.support.workspace"
 
 local extent = ...
 io.stdout:setvbuf "line"
-local SECONDS = tonumber(os.getenv "TORTURE_SECONDS") or 6 -- for each path
+local SECONDS = extent == "all" and math.huge -- for each path
+  or tonumber(os.getenv "TORTURE_SECONDS") or 6
 
 assert(torture.find_sandbox())
-local folder = os.tmpname()
-os.remove(folder)
+local folder = workspace.folder()
 assert(os.execute("mkdir -p " .. folder .. "/out"))
 
-local function wave()
-  local samples = {}
-  for i = 1, 400 do
-    samples[i] = ("<i2"):pack(math.floor(9000 * math.sin(i / 9)))
-  end
-  local data = table.concat(samples)
-  return "RIFF" .. ("<I4"):pack(36 + #data) .. "WAVEfmt "
-    .. ("<I4I2I2I4I4I2I2"):pack(16, 1, 1, 8000, 16000, 2, 16)
-    .. "data" .. ("<I4"):pack(#data) .. data
-end
-
-local source = { data = wave(), filename = "a.wav" }
+local source = { data = takes.wav(1), filename = "a.wav" }
 local failures = 0
 local current
 
@@ -236,26 +228,6 @@ local function once(name, nth, run)
   return count
 end
 
-local function torment(name)
-  local begun = core.now()
-  local count = once(name, math.maxinteger, 1)
-  local tried = 0
-  -- by what a run has taken so far: one that is refused something may wait
-  local function stride()
-    return extent == "all" and 1 or math.max(1, math.ceil(2 * count
-      * (core.now() - begun) / (tried + 1) / SECONDS))
-  end
-  for _, run in ipairs({ 1, math.maxinteger }) do
-    local nth = 1
-    while once(name, nth, run) >= nth do
-      tried = tried + 1
-      nth = nth + stride()
-    end
-  end
-  print(("  %-28s %6d requests, %5d refused, %5.1f s"):format(name, count,
-    tried, core.now() - begun))
-end
-
 server = assert(start())
 pending = assert(sandbox.start({ processing = math.huge }))
 client = open(server)
@@ -265,7 +237,8 @@ client:close()
 for _, name in ipairs({ "a form without a file", "questions", "an upload",
   "a fault that is played", "a start", "a separation" })
 do
-  torment(name)
+  refuse(name, once(name, math.maxinteger, 1), { 1, math.maxinteger }, SECONDS,
+    once)
 end
 server:stop()
 pending:stop()
