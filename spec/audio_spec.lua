@@ -12,12 +12,8 @@ local MIX = "examples/mix.flac"
 
 local folder
 
-setup(function()
-  folder = workspace.folder()
-end)
-
-teardown(function()
-  workspace.remove(folder)
+workspace.for_file(function(path)
+  folder = path
 end)
 
 local function sound(filter, name, more)

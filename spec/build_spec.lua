@@ -66,13 +66,9 @@ for name in pairs(package.loaded) do
 end
 ]]
 
-setup(function()
+workspace.for_file(function(path)
   here = sh("pwd -P"):match "[^\n]+"
-  folder = workspace.folder()
-end)
-
-teardown(function()
-  workspace.remove(folder)
+  folder = path
 end)
 
 describe("make install #build", function()

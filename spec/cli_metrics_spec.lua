@@ -2,34 +2,19 @@
 
 local command = require "spec.support.command"
 local ports = require "spec.support.ports"
-local sandbox = require "camb.sandbox"
-local takes = require "spec.support.takes"
 local workspace = require "spec.support.workspace"
 
 describe("camb batch --metrics", function()
-  local server, folder, run, pid, address
+  local server, folder, run, address
 
-  before_each(function()
-    folder = workspace.folder()
-    server = assert(sandbox.start({ engine = takes.engine(folder) }))
-    takes.make(folder .. "/in", 2)
-    run = command.runner(folder, server)
+  command.for_each(2, nil, function(...)
+    server, folder, run = ...
     address = "127.0.0.1:" .. ports.free()
   end)
 
-  after_each(function()
-    if pid then
-      workspace.stop(pid, "KILL")
-      pid = nil
-    end
-    server:stop()
-    workspace.remove(folder)
-  end)
-
   local function start(words)
-    pid = run("camb %s -o out --interval 0.1 --metrics %s >paths 2>words & echo "
-      .. "pid=$!", words, address):match("^pid=(%d+)\n$")
-    assert.is_truthy(pid)
+    command.begin(run, "camb %s -o out --interval 0.1 --metrics %s >paths "
+      .. "2>words", words, address)
   end
 
   -- What is told, once it has this line.

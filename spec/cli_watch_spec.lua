@@ -3,35 +3,19 @@
 local command = require "spec.support.command"
 local core = require "camb.core"
 local hooks = require "camb.cli.hooks"
-local sandbox = require "camb.sandbox"
 local scripted = require "spec.support.scripted"
-local takes = require "spec.support.takes"
 local workspace = require "spec.support.workspace"
 
 describe("camb watch", function()
-  local server, folder, run, pid
+  local server, folder, run
 
-  before_each(function()
-    folder = workspace.folder()
-    server = assert(sandbox.start({ engine = takes.engine(folder) }))
-    takes.make(folder .. "/made", 4)
-    run = command.runner(folder, server)
-    run("mkdir in")
-  end)
-
-  after_each(function()
-    if pid then
-      workspace.stop(pid, "KILL")
-      pid = nil
-    end
-    server:stop()
-    workspace.remove(folder)
+  command.for_each(4, nil, function(...)
+    server, folder, run = ...
+    run("mv in made; mkdir in")
   end)
 
   local function begin(words)
-    pid = run("camb watch in %s >paths 2>words & echo pid=$!", words)
-      :match("^pid=(%d+)\n$")
-    assert.is_truthy(pid)
+    command.begin(run, "camb watch in %s >paths 2>words", words)
   end
 
   local function start(words)
@@ -39,11 +23,6 @@ describe("camb watch", function()
     workspace.wait_for("the watching", function()
       return (workspace.read(folder .. "/words") or ""):find("watching in")
     end)
-  end
-
-  local function stop()
-    workspace.stop(pid)
-    pid = nil
   end
 
   -- How often `mark` stands in a file, once it does at all.
@@ -97,7 +76,7 @@ describe("camb watch", function()
       start()
       wait_for("paths", "take001.background.wav\n")
       wait_for("paths", "take002.background.wav\n")
-      stop()
+      command.stop()
       local line = workspace.read(folder .. "/words"):match(
         "to resume, run: (camb watch [^\n]+)\n")
       assert.equal("camb watch in -o out --settle 0.3 --interval 0.1", line)
@@ -107,7 +86,7 @@ describe("camb watch", function()
       wait_for("told", "take003")
       assert.equal(3, server:stats().uploads)
       assert.is_nil(workspace.read(folder .. "/told"):find("take001"))
-      stop()
+      command.stop()
     end)
 
   it("takes a file that is recorded again for a new one", function()
@@ -136,7 +115,7 @@ describe("camb watch", function()
     start()
     wait_for("words", "camb: in/a.aiff is AIFF, which the service does not "
       .. "accept: use --convert to send it as FLAC\n")
-    stop()
+    command.stop()
     start("--convert")
     wait_for("paths", "/out/a.background.flac\n")
   end)
@@ -155,7 +134,7 @@ describe("camb watch", function()
       workspace.write(folder .. "/in/no.wav", "no audio")
       start()
       wait_for("words", "no.wav: the source ")
-      stop()
+      command.stop()
       run("rm words")
       start("--on-done 'cat >>told'")
       wait_for("words", "no.wav: the source ")

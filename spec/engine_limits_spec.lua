@@ -8,13 +8,9 @@ local SECONDS = 3
 
 local folder, cut
 
-setup(function()
-  folder = workspace.folder()
+workspace.for_file(function(path)
+  folder = path
   cut = audio.cut("examples/mix.flac", 3, SECONDS, folder .. "/cut.wav")
-end)
-
-teardown(function()
-  workspace.remove(folder)
 end)
 
 local function make(name, arguments)

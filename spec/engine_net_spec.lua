@@ -11,14 +11,15 @@ local MUSIC = "examples/ingredients/music.flac"
 -- dB: what may be left where nothing should be
 local NOISE, MUSIC_LEFT, SPEECH_LEFT = -40, -18, -20
 
+local energy = audio.energy
+
 local folder
 
-setup(function()
-  folder = workspace.folder()
+workspace.for_file(function(path)
+  folder = path
 end)
 
 teardown(function()
-  workspace.remove(folder)
   collectgarbage()
 end)
 
@@ -33,14 +34,6 @@ end
 local function separated(path, words, bits)
   local sounds = audio.decode({ path, separate(path, words) }, bits)
   return sounds[1].samples, sounds[2].samples, sounds[3].samples
-end
-
-local function energy(samples)
-  local sum = 0.0
-  for i = 1, #samples do
-    sum = sum + samples[i] * samples[i]
-  end
-  return sum
 end
 
 local function is_below(limit, part, whole)

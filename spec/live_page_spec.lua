@@ -291,28 +291,18 @@ describe("the page of camb serve", function()
         .. "echo $!")
         :format(url, folder, i)):match("%d+")
     end
-    workspace.wait_for("all to be heard", function()
+    local function wait_for_all(word)
       for i = 1, 64 do
-        if not (workspace.read(("%s/e%d"):format(folder, i)) or "")
-          :find("retry", 1, true)
-        then
-          return false
-        end
+        workspace.wait_for(("%s on page %d"):format(word, i), function()
+          local heard = workspace.read(("%s/e%d"):format(folder, i))
+          return heard and heard:find(word, 1, true)
+        end)
       end
-      return true
-    end)
+    end
+    wait_for_all("retry")
     assert.equal(503, (ask("-m 2 %sevents", url)))
     send(url, "a.flac")
-    workspace.wait_for("the news to be there", function()
-      for i = 1, 64 do
-        if not workspace.read(("%s/e%d"):format(folder, i))
-          :find('"state":"done"', 1, true)
-        then
-          return false
-        end
-      end
-      return true
-    end)
+    wait_for_all('"state":"done"')
     for _, pid in ipairs(pids) do
       workspace.run("kill " .. pid)
     end

@@ -5,21 +5,16 @@ local postgres = require "spec.support.postgres"
 local workspace = require "spec.support.workspace"
 
 describe("pgbouncer", function()
-  local server, reason = postgres.start_unless_sanitized()
-  if not server then
-    pending("a server: " .. reason)
-    return
-  elseif select(2, workspace.run("command -v pgbouncer")) ~= 0 then
-    server:remove()
+  if select(2, workspace.run("command -v pgbouncer")) ~= 0 then
     pending("pgbouncer is not installed")
+    return
+  end
+  local server = postgres.for_block_unless_sanitized()
+  if not server then
     return
   end
 
   local pooler
-
-  teardown(function()
-    server:remove()
-  end)
 
   after_each(function()
     pooler:stop()

@@ -6,17 +6,11 @@ local store = require "camb.store"
 local stored = require "spec.support.stored"
 local workspace = require "spec.support.workspace"
 
-local server, reason = postgres.start_unless_sanitized()
-
 describe("PostgreSQL:", function()
+  local server = postgres.for_block_unless_sanitized()
   if not server then
-    pending("a server: " .. reason)
     return
   end
-
-  teardown(function()
-    server:remove()
-  end)
 
   describe("a store", function()
     stored({

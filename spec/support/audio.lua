@@ -127,6 +127,15 @@ function audio.is_silent(samples)
   return true
 end
 
+--- The sum of the squares of all samples.
+function audio.energy(samples)
+  local sum = 0.0
+  for i = 1, #samples do
+    sum = sum + samples[i] * samples[i]
+  end
+  return sum
+end
+
 --- True when two signals are one, sample by sample.
 function audio.is_same(a, b)
   for i = 1, #a do

@@ -9,6 +9,8 @@ local BUILD = os.getenv("BUILD") or "build"
 
 local command = {}
 
+local begun -- the process that `begin` has started
+
 --- A function that runs a line of the shell in `folder`: what it says on both
 --- streams, and its exit status.  `server` may be nil: then there is no key.
 ---@param folder string
@@ -43,8 +45,23 @@ function command.open(count, samples)
   return server, folder, command.runner(folder, server)
 end
 
---- The reverse.
+--- Start a line by a runner in the background: one at a time, until `stop` or
+--- `close`.
+function command.begin(run, line, ...)
+  begun = assert(run(line .. " & echo pid=$!", ...):match("^pid=(%d+)\n$"))
+end
+
+--- End it by `signal` (TERM), and wait for that.
+function command.stop(signal)
+  if begun then
+    workspace.stop(begun, signal)
+    begun = nil
+  end
+end
+
+--- The reverse of `open`.
 function command.close(server, folder)
+  command.stop("KILL")
   server:stop()
   workspace.remove(folder)
 end

@@ -226,14 +226,24 @@ function postgres.wait_for(condition, seconds)
   end
 end
 
---- The same for specs that fail statements in their own process: none under a
+--- For a block of specs that fail statements in their own process: a server until
+--- the block ends; or nil, and the block is pending.  There is none under a
 --- sanitizer, as LuaDBI frees neither a connection that was refused nor the result
 --- of a statement that failed, and no code of ours but Lua is in this.
-function postgres.start_unless_sanitized()
-  if os.getenv("SANITIZER") then
-    return nil, "LuaDBI's own leaks are none of this project's"
+---@return table? server # at once
+function postgres.for_block_unless_sanitized()
+  local server, reason = nil, "LuaDBI's own leaks are none of this project's"
+  if not os.getenv("SANITIZER") then
+    server, reason = postgres.start()
   end
-  return postgres.start()
+  if not server then
+    busted.pending("a server: " .. reason)
+    return nil
+  end
+  busted.teardown(function()
+    server:remove()
+  end)
+  return server
 end
 
 return postgres

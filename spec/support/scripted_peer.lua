@@ -2,6 +2,7 @@
 -- each connection.
 
 local cqueues = require "cqueues"
+local luas = require "spec.support.luas"
 local socket = require "cqueues.socket"
 
 local script = assert(loadfile(arg[1]))
@@ -84,12 +85,7 @@ end
 -- HTTP/2, as far as a server needs it that does not read headers.
 
 local function integer(value, bytes)
-  local out = {}
-  for i = bytes, 1, -1 do
-    out[i] = string.char(value % 256)
-    value = math.floor(value / 256)
-  end
-  return table.concat(out)
+  return luas.pack(">I" .. bytes, value)
 end
 
 --- A frame: kind 0 is DATA, 1 HEADERS, 3 RST_STREAM, 4 SETTINGS, 7 GOAWAY, 8

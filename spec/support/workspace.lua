@@ -155,6 +155,19 @@ function workspace.peak()
   return tonumber(workspace.read("/proc/self/status"):match("VmHWM:%s*(%d+)"))
 end
 
+--- For a file of specs: one folder for all of them, which `assign` gets.
+function workspace.for_file(assign)
+  local busted = require "busted"
+  local folder
+  busted.setup(function()
+    folder = workspace.folder()
+    assign(folder)
+  end)
+  busted.teardown(function()
+    workspace.remove(folder)
+  end)
+end
+
 --- For a block of specs: a folder for each of them, which `assign` gets.
 function workspace.for_each(assign)
   local busted = require "busted"

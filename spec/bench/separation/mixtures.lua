@@ -64,14 +64,6 @@ local function place(samples, gains)
   return placed
 end
 
-local function energy(samples)
-  local sum = 0.0
-  for i = 1, #samples do
-    sum = sum + samples[i] * samples[i]
-  end
-  return sum
-end
-
 local function peak_of_sum(a, b, gain)
   local peak = 0
   for i = 1, #a do
@@ -92,7 +84,7 @@ function mixtures.make(folder, mixture)
   local gains = PLACES[mixture.place]
   local lead = place(recording(folder, mixture.lead, 1), gains)
   local rest = recording(folder, mixture.rest, #gains)
-  local gain = math.sqrt(energy(rest) / energy(lead)
+  local gain = math.sqrt(audio.energy(rest) / audio.energy(lead)
     * 10 ^ (mixture.level / 10))
   local level = PEAK / peak_of_sum(lead, rest, gain)
   scale(lead, gain * level)
