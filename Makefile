@@ -239,7 +239,7 @@ demo: deps ## Separate examples/mix.flac by the sandbox.
 	  'To listen, open this in a browser: file://$(abspath $(BUILD))/demo/report.html' \
 	  'Next, with files of your own, still without an account:' \
 	  '  eval "$$(make -s env)"' \
-	  '  camb separate SONG.mp3 -o stems --sandbox' \
+	  '  camb separate SONG.mp3 -o song --sandbox' \
 	  '  camb batch FOLDER -o stems --sandbox    # Ctrl-C, then again: it resumes' \
 	  '  camb report stems -o report.html        # a page to listen on' \
 	  '  camb serve                              # a page to drop files on'

@@ -19,9 +19,11 @@ local function title_of(place)
   return path and "Stems in " .. path:match("[^/]*$") or "Stems of a batch"
 end
 
--- On a terminal, what a browser opens.
+local STDOUT = 1
+
+-- For a person, what a browser opens.
 local function say_address(path)
-  local whole = core.is_terminal() and core.real_path(path)
+  local whole = core.is_terminal(STDOUT) and core.real_path(path)
   if whole then
     say("to listen, open in a browser: file://", whole:find("^/") and "" or "/",
       (whole:gsub("[^%w/:._~-]", function(character)
