@@ -22,7 +22,7 @@ dofile(folder .. "check.lua")
 L
 # The README's own lines, with the key and the files of here.
 {
-  echo 'local done local function print(...) done = true io.write(...) end'
+  echo 'local say, done = print local function print(...) done = true say(...) end'
   sed -n '/^  local folder/,/^    end)/s/^  //p' "$script/camb/README.txt" |
     sed "s|\.\.\.\"|port\"|; s|C:/takes/stems|Z:$work/out/readme|; s|C:/takes|Z:$script|
       s|mix.wav|mix.flac|"
