@@ -1,6 +1,7 @@
 -- The store that camb batch keeps by itself, so that nothing is paid twice.
 
 local journal = require "camb.journal"
+local postgres = require "spec.support.postgres"
 local sandbox = require "camb.sandbox"
 local takes = require "spec.support.takes"
 local workspace = require "spec.support.workspace"
@@ -107,6 +108,76 @@ describe("the store that camb batch keeps by itself", function()
         workspace.read(folder .. "/out/take001.foreground.wav"))
     end)
 
+  it("is asked, as is every store that was named in the folder, whoever runs "
+    .. "there", function()
+    local line = " -o out --interval 0.05"
+    assert.equal(0, select(2, run("camb batch in --store a.db" .. line)))
+    for _, words in ipairs({ "separate in", "batch in", "batch in --no-store",
+      "batch in --store other.db" }) do
+      run("rm out/*.wav")
+      local planned = run("camb " .. words .. " -o out -n")
+      assert.matches("; 0 would be sent", planned, 1, true)
+      local said, status = run("camb " .. words .. line)
+      assert.equal(0, status, said)
+      assert.equal(2, select(2, said:gsub("already paid for", "")), said)
+      assert.equal(2, uploads(), words)
+    end
+    assert.equal(("%s/a.db\n%s/other.db\n"):format(folder, folder),
+      workspace.read(folder .. "/out/.camb-stores"))
+  end)
+
+  describe("or names in PostgreSQL", function()
+    local database = postgres.for_block()
+
+    it("is asked, too, and its password is noted nowhere", function()
+      local password = database.url:match("://camb:([^@]*)@"):gsub("%%(%x%x)",
+        function(digits)
+          return string.char(tonumber(digits, 16))
+        end)
+      local said, status = run(("camb batch in --store '%s' -o out --interval "
+        .. "0.05 && rm out/*.wav"):format(database.url))
+      assert.equal(0, status, said)
+      said, status = run(("PGPASSWORD='%s' camb separate in -o out "
+        .. "--interval 0.05"):format(password))
+      assert.equal(0, status, said)
+      assert.equal(2, uploads())
+      assert.matches("^postgres://camb@[^@]+\n$",
+        workspace.read(folder .. "/out/.camb-stores"))
+    end)
+  end)
+
+  it("is asked, if it was named in the folder, about what was killed", function()
+    server:fault({ step = "submit", silence = true, times = math.huge })
+    run([[
+      set -m; camb batch in/take001.wav --store a.db -o out 2>words & pid=$!
+      for i in $(seq 1000); do grep -q uploading words && break; sleep 0.02
+      done; kill -KILL $pid; wait $pid]])
+    server:clear_faults()
+    local said, status = run("camb batch in/take001.wav -o out --interval 0.05")
+    assert.equal(9, status, said)
+    assert.matches("an earlier run was killed while sending this file", said)
+    assert.equal(0, uploads())
+  end)
+
+  it("lets nothing be paid for if one that was named in the folder is damaged",
+    function()
+      assert.equal(0, select(2, run("camb batch in/take001.wav --store a.db "
+        .. "-o out --interval 0.05 && echo no store >a.db")))
+      for _, words in ipairs({ "separate in", "batch in", "batch in -n",
+        "batch in --store b.db" }) do
+        local said, status = run("camb " .. words .. " -o out")
+        assert.is_true(status ~= 0, said)
+        assert.matches("what was paid for in this folder is unknown (the store "
+          .. folder .. "/a.db is not an SQLite database): use another "
+          .. '--output-dir, or if that store is gone for good, remove its line '
+          .. 'from "out/.camb-stores"\n', said, 1, true)
+      end
+      assert.equal(1, uploads())
+      run("rm a.db") -- it is gone
+      assert.equal(0, select(2, run("camb separate in/take002.wav -o out "
+        .. "--interval 0.05")))
+    end)
+
   it("is asked by --status, and holds what --retry-failed retries", function()
     workspace.write(folder .. "/in/notes.wav", "not audio")
     assert.equal(10, select(2, run("camb batch in -o out --interval 0.05")))
@@ -168,9 +239,10 @@ describe("the store that camb batch keeps by itself", function()
     assert.equal(2, uploads())
   end)
 
-  it("is no source, nor is the journal, whatever the pattern", function()
+  it("is no source, nor is what else camb keeps, whatever the pattern", function()
     assert.equal(0, select(2, run("camb batch in -o out --interval 0.05")))
     workspace.write(folder .. "/out/.camb-journal", "{}\n")
+    workspace.write(folder .. "/out/.camb-stores", "a.db\n")
     local said = run("camb batch 'out/.*' -o more --interval 0.05")
     assert.is_nil(said:find("is not audio", 1, true), said)
     assert.matches("files that camb wrote", said)

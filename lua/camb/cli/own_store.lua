@@ -5,13 +5,17 @@ local connection = require "camb.store.connection"
 local core = require "camb.core"
 local download = require "camb.download"
 local Error = require "camb.error"
+local names = require "camb.batch.names"
 local paid = require "camb.cli.paid"
+local source = require "camb.source"
 local store = require "camb.store"
 
 local own_store = {}
 
 -- A store belongs to one service: the sandbox has its own.
 local NAME, SANDBOX_NAME = ".camb.db", ".camb-sandbox.db"
+-- Has a line for each other store that --store named for stems in this folder.
+local OTHERS = ".camb-stores"
 
 local MISSING = "camb: this batch keeps no store, as LuaDBI for SQLite is "
   .. "missing (Debian: lua-dbi-sqlite3; LuaRocks: luadbi-sqlite3).  After an "
@@ -68,47 +72,126 @@ local NOTED = { submitting = "submitting", unknown_outcome = "submitting",
   submitted = "submitted", finished = "submitted", failed = "submitted",
   downloaded = "fetched" }
 
---- What a batch has paid for in the folder of the stems, for a run that keeps
---- no store: a function that finds the entry of a file or a URL, as that of a
---- journal.  Nil if there is no store of the service, or it is not asked.
+local function in_folder(arguments, name)
+  return arguments.output_dir:gsub("(.)/+$", "%1") .. "/" .. name
+end
+
+-- What a store is called in every folder, without its secrets.
+local function address_of(spec)
+  return store.is_url(spec) and (store.address(spec)) or names.identity(spec)
+end
+
+-- The lines of the folder's list, also as keys.
+local function listed(arguments)
+  local path, list = in_folder(arguments, OTHERS), {}
+  for line in core.stat(path) == "file" and io.lines(path)
+    or function() end
+  do
+    list[#list + 1], list[line] = line, true
+  end
+  return list
+end
+
+-- The stores that have paid for stems in the folder, but that of this run.
+local function others(arguments)
+  local used = arguments.store and address_of(arguments.store)
+  local places, known = {}, listed(arguments)
+  table.insert(known, 1, in_folder(arguments, NAME))
+  for _, place in ipairs(known) do
+    if address_of(place) ~= used
+      and (store.is_url(place) or core.stat(place) == "file")
+    then
+      places[#places + 1] = place
+    end
+  end
+  return places
+end
+
+local function open(arguments, place)
+  local driver = store.is_url(place) and "PostgreSQL" or "SQLite3"
+  local DBI, missing = connection.load(driver)
+  local jobs, err
+  if DBI then
+    jobs, err = store.open(place, { read_only = true })
+  end
+  if jobs or arguments.no_store then
+    return jobs
+  end
+  return nil, fail("store", place, ("what was paid for in this folder is "
+    .. "unknown (%s): use another --output-dir%s"):format(err and err.message
+    or missing, place == in_folder(arguments, NAME) and "" or (", or if that "
+    .. 'store is gone for good, remove its line from "%s"'):format(
+    in_folder(arguments, OTHERS))))
+end
+
+-- What a store has of a file or a URL, as the entry of a journal.
+local function entry_of(jobs, known, path)
+  local row, err
+  if known.sha256 then
+    row, err = jobs:find_content(known.sha256)
+  elseif known.url then
+    row, err = jobs:get(path)
+  end
+  if err then
+    error(err, 0) -- nothing may be paid for
+  end
+  local state = row and NOTED[row.state]
+  return state and (known.sha256 or row.state ~= "downloaded") and {
+    job = row.key, state = state, task_id = row.task_id, name = row.name,
+    output_dir = row.output_dir, sha256 = row.sha256 } or nil
+end
+
+--- What batches have paid for in the folder of the stems, with other stores
+--- than that of this run: a function that finds the entry of a file or a URL,
+--- as that of a journal, and raises what is wrong with a store.  Nil if there
+--- is no such store of the service, or it is not asked.
 ---@param arguments table # of the command
 ---@param base_url string? # nil: whatever it is
 ---@return (fun(known: table, path: string): camb.JournalEntry?)?
 ---@return camb.Error? err
 function own_store.finder(arguments, base_url)
-  local path = arguments.output_dir:gsub("(.)/+$", "%1") .. "/" .. NAME
-  if core.stat(path) ~= "file" then
-    return nil
-  end
-  local jobs, err
-  if connection.load("SQLite3") then
-    jobs, err = store.open(path, { read_only = true })
-  end
-  if not jobs then
-    return nil, not arguments.no_store and fail("store", path, ("what was paid "
-      .. "for in this folder is unknown (%s): use another --output-dir")
-      :format(err and err.message or path .. " cannot be read without LuaDBI"))
-      or nil
-  elseif base_url and jobs:service() ~= base_url then
-    jobs:close()
-    return nil
-  end
-  return function(known, source)
-    local row
-    if known.sha256 then
-      row = jobs:find_content(known.sha256)
-    elseif known.url then
-      row = jobs:get(source)
+  local asked = {}
+  for _, place in ipairs(others(arguments)) do
+    local jobs, err = open(arguments, place)
+    if err then
+      return nil, err
+    elseif jobs and base_url and jobs:service() ~= base_url then
+      jobs:close()
+    else
+      asked[#asked + 1] = jobs
     end
-    local state = row and NOTED[row.state]
-    return state and (known.sha256 or row.state ~= "downloaded") and {
-      job = row.key, state = state, task_id = row.task_id, name = row.name,
-      output_dir = row.output_dir, sha256 = row.sha256 } or nil
   end
+  return #asked > 0 and function(known, path)
+    local doubtful
+    for _, jobs in ipairs(asked) do
+      local entry = entry_of(jobs, known, path)
+      if entry and entry.task_id then
+        return entry
+      end
+      doubtful = doubtful or entry
+    end
+    return doubtful
+  end or nil
 end
 
---- Make the folder of a store that is new; none is made if there is nothing to
---- keep in it.
+-- Let later runs without this store know what it has paid for.
+local function note(arguments)
+  local address = address_of(arguments.store)
+  if arguments.sandbox or source.is_s3(arguments.output_dir)
+    or #arguments.source == 0 and not arguments.page
+    or address == address_of(in_folder(arguments, NAME))
+    or listed(arguments)[address]
+  then
+    return
+  elseif not arguments.add_only then
+    download.make_folders(arguments.output_dir)
+  end
+  -- where it cannot be written, no stem can
+  core.append(in_folder(arguments, OTHERS), address .. "\n")
+end
+
+--- Make the folder of a store that is new, or tell the folder of the stems of
+--- one elsewhere; nothing is made if there is nothing to keep.
 ---@param arguments table # of the command
 ---@param found camb.Plan
 ---@return boolean? ok
@@ -116,6 +199,9 @@ end
 function own_store.prepare(arguments, found)
   local folder = arguments.new_store
   if not folder then
+    if arguments.store then
+      note(arguments)
+    end
     return true
   elseif type(found.list) == "table" and #found.list == 0
     and not arguments.page

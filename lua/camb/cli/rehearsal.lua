@@ -105,7 +105,7 @@ end
 -- What earlier runs have paid for in the folder, at whatever service.
 local function finder(arguments)
   local client, err = { journal = paid.journal(arguments.output_dir) }, nil
-  if not arguments.store and client.journal then
+  if client.journal then
     client.recall, err = own_store.finder(arguments)
   end
   return not err and journal.finder(client, true), err
@@ -270,7 +270,10 @@ function rehearsal.run(arguments, found)
   if not find then
     return nil, err
   end
-  local number = show(arguments, found, entries, rows, find)
+  local is_shown, number = pcall(show, arguments, found, entries, rows, find)
+  if not is_shown then
+    return nil, number
+  end
   for _, missing in ipairs(found.problems) do
     io.stderr:write("camb: ", redact.visible(missing.message), "\n")
     cure.say(missing.message)

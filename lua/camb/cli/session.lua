@@ -88,9 +88,6 @@ local function open_client(arguments, server)
   given.max_connections = 2.0 * arguments.jobs
   given.journal = not server and arguments.output_dir
     and paid.journal(arguments.output_dir) or nil
-  if arguments.store and given.journal and not core.stat(given.journal) then
-    given.journal = nil -- no run without a store has paid for anything
-  end
   if given.journal and (arguments.foreground_dir or arguments.background_dir)
   then
     download.make_folders(arguments.output_dir) -- no stem may be written there
@@ -100,10 +97,13 @@ local function open_client(arguments, server)
     return nil, client
   end
   client.has_rows = arguments.store ~= nil
-  if given.journal and not arguments.store
-    and (arguments.source or arguments.file)
-  then
+  if given.journal and (arguments.source or arguments.file) then
     client.recall, err = own_store.finder(arguments, client.base_url)
+  end
+  if arguments.store and not client.recall and client.journal
+    and not core.stat(client.journal)
+  then
+    client.journal = nil -- no other run has paid for anything
   end
   if err then
     client:close()
