@@ -2,6 +2,7 @@
 -- are fetched without paying again.
 
 local journal = require "camb.journal"
+local scripted = require "spec.support.scripted"
 local shell = require "spec.support.command"
 local takes = require "spec.support.takes"
 local workspace = require "spec.support.workspace"
@@ -100,6 +101,34 @@ describe("for a task that is paid for, camb", function()
       assert.matches("camb: interrupted", words)
     end
   end)
+
+  it("takes a reply that came while it was stopped, whatever time has passed",
+    function()
+      workspace.write(take[1], takes.wav(1, 2 ^ 20))
+      local peer = scripted.start([[
+        local connection, number = ...
+        if connection:upload() and number == 1 then
+          print("taken")
+          require("cqueues").sleep(3)
+          connection:reply(200, '{"task_id":"paid"}')
+          connection:hang()
+        end]])
+      finally(peer.stop)
+      local pid = run_there("CAMB_API_KEY=k CAMB_BASE_URL=%s camb separate "
+        .. "in/take001.wav -o out --reply-timeout 5 >words 2>&1 & echo $!",
+        peer.base_url):match("%d+")
+      workspace.wait_for("the upload", function()
+        return peer.log():find("taken")
+      end)
+      run_there("sleep 1.5; kill -STOP %s; sleep 5; kill -CONT %s", pid, pid)
+      workspace.wait_for("the outcome", function()
+        return workspace.read(folder .. "/words"):find("submitted as task paid\n")
+          or not workspace.is_running(pid)
+      end)
+      assert.is_true(workspace.is_running(pid),
+        workspace.read(folder .. "/words"))
+      workspace.stop(pid, "KILL")
+    end)
 
   it("never writes over its id on a terminal", function()
     local words = run_there("script -qec 'camb separate "

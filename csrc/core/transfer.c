@@ -496,7 +496,20 @@ static void start (Transfer *t) {
     reschedule(t);
 }
 
+/* A limit counts only once the sockets were asked after it had passed: while
+** the process stood still, stopped or blocked, the reply may have come. */
+static bool has_last_look (Transfer *t, int64_t now) {
+  int64_t due = earlier(t->limit_at, t->deadline);
+  if (t->exchange == NULL || now < due || t->looked_at == due)
+    return false;
+  t->looked_at = due;
+  session_schedule(t->session, t, now + 1);
+  return true;
+}
+
 void transfer_wake (Transfer *t, int64_t now) {
+  if (has_last_look(t, now))
+    return;
   if (now >= t->deadline)
     expire(t);
   else if (now >= t->limit_at)

@@ -104,6 +104,7 @@ struct Transfer {
   int64_t turn_at;  /* when the session's pace lets it start; 0: not asked */
   int64_t deadline;
   int64_t limit_at;        /* when the attempt that runs has taken too long */
+  int64_t looked_at;       /* the limit or deadline that had its last look */
   int limit_ms;            /* from its request on; 0: no limit */
   const char *limit_words; /* what did not come in time */
   Exchange *exchange;      /* while an attempt runs */
