@@ -35,5 +35,6 @@ for host in lua luajit host; do
   timeout 300 "$wine" "$folder/bin/$host.exe" "Z:$script/run.lua" "$url" port \
     "Z:$work/out" "Z:$script/mix.flac"
   CAMB_BASE_URL=$url timeout 60 "$wine" "$folder/bin/$host.exe" \
-    "Z:$script/readme.lua" | tee /dev/stderr | grep -q readme/mix.foreground
+    "Z:$script/readme.lua" > "$work/said"
+  cat "$work/said" && grep -q readme/mix.foreground "$work/said"
 done
