@@ -112,13 +112,17 @@ describe("a gathering", function()
       calls[#calls + 1] = #items
       if not first then
         first = true
-        camb.sleep(0.05)
+        while #shared.waiting < 2 do
+          camb.sleep(0.001)
+        end
       end
     end
     camb.run(function()
       for i = 1, 3 do
         camb.spawn(function()
-          camb.sleep(i > 1 and 0.02 or 0)
+          while i > 1 and not first do
+            camb.sleep(0.001)
+          end
           assert.is_true(shared:join({ question = i }))
         end)
       end
