@@ -9,7 +9,7 @@ local RATE, SECONDS = 44100, 6
 local SPEECH = "examples/ingredients/speech.flac"
 local MUSIC = "examples/ingredients/music.flac"
 -- dB: what may be left where nothing should be
-local NOISE, MUSIC_LEFT, SPEECH_LEFT = -40, -18, -20
+local NOISE, MUSIC_LEFT, SPEECH_LEFT = -40, -17, -20
 
 local energy = audio.energy
 
