@@ -45,11 +45,14 @@ describe("a look at a store", function()
   end)
 
   it("needs no right to write to the file or its folder", function()
+    local form = "setpriv --reuid=nobody --clear-groups env HOME=/tmp camb %s"
     if not run("id -u"):match("^0") then
       pending("only root can become somebody else")
+    elseif select(2, run(form, "--version")) ~= 0 then
+      pending("somebody else may not run camb from this checkout")
     end
     run("chmod -R a+rX . ; chmod a-w b.db .")
-    looks("setpriv --reuid=nobody --clear-groups env HOME=/tmp camb %s")
+    looks(form)
   end)
 
   it("sees what a worker has written that was killed, and leaves its log",
