@@ -173,8 +173,7 @@ describe("A batch passes nothing in silence:", function()
     takes.make(folder .. "/in", 1)
     takes.make(folder .. "/in/shut", 2)
     workspace.run("chmod -R a+rwX " .. folder)
-    become = workspace.run("id -u") == "0\n"
-      and "setpriv --reuid=65534 --regid=65534 --clear-groups " or ""
+    become = workspace.without_rights()
   end)
 
   after_each(function()
@@ -187,12 +186,15 @@ describe("A batch passes nothing in silence:", function()
     return workspace.run(("P=$PWD; cd '%s'; CAMB_API_KEY=%s CAMB_BASE_URL=%s "
       .. "LUA_PATH=\"$P/lua/?.lua;$P/lua/?/init.lua;;\" %s $P/%s/bin/camb batch "
       .. "--interval 0.05 -o out %s"):format(folder, server.api_key,
-      server.base_url, become, BUILD, words))
+      server.base_url, become or "", BUILD, words))
   end
 
   for _, words in ipairs({ "in", "in/shut", "'in/**/*.wav'", "'in/s*/*.wav'" })
   do
     it("a folder that cannot be listed, by " .. words, function()
+      if not become then
+        pending("somebody else may not read this checkout")
+      end
       local said, status = camb_batch("000", words)
       assert.not_equal(0, status, said)
       assert.matches('camb: "in/shut" cannot be listed: Permission denied\n',
@@ -204,6 +206,9 @@ describe("A batch passes nothing in silence:", function()
   end
 
   it("files that cannot be looked at", function()
+    if not become then
+      pending("somebody else may not read this checkout")
+    end
     local said, status = camb_batch("444", "in")
     assert.not_equal(0, status, said)
     for i = 1, 2 do
