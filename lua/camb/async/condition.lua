@@ -118,13 +118,10 @@ function Condition:notify(count)
   count = count or math.huge
   while count > 0 and self.first <= self.last do
     local waiter = self[self.first]
-    self.first = self.first + 1
-    if waiter then
-      count = count - 1
-      if waiter ~= true then
-        self.host.wake(waiter)
-      end
+    if waiter and waiter ~= true then
+      self.host.wake(waiter) -- if that fails, the next notify does it
     end
+    self.first, count = self.first + 1, count - (waiter and 1 or 0)
   end
 end
 
