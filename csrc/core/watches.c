@@ -71,8 +71,8 @@ int watches_set (Watches *w, int fd, int events) {
   Watch *watch = find(w, fd);
   if (watch == NULL)
     return poller_watch(w->poller, fd, events, true);
-  /* libcurl up to 7.88 closes a socket that it has given up connecting by
-  ** itself: its number may soon be that of another descriptor. */
+  /* A socket that is given up while it connects may be closed without a word, as
+  ** libcurl 7.88 does: its number is soon that of another descriptor. */
   if (events == 0 && watch->wanted & POLLER_OUT) {
     watches_end(w, fd);
     return 0;
