@@ -47,7 +47,7 @@ describe("camb jobs", function()
     local words = workspace.read(folder .. "/words")
     assert.matches("run: camb batch %-%-store /%S+/out/.camb.db %-%-retry%-failed\n",
       words)
-    assert.matches("run: camb jobs %-%-store %S+ %-%-task TASK JOB\n", words)
+    assert.matches("run: camb jobs %-%-store %S+ %-%-task TASK 2\n", words)
     assert.equal(select(3, output:find("(2     [^\n]+\n)")),
       (run("camb jobs --store out/.camb.db --state unknown_outcome "
       .. "2>/dev/null")))
@@ -84,6 +84,66 @@ describe("camb jobs", function()
       assert.equal(10, status) -- one that failed is left
       assert.equal(uploads, server:stats().uploads)
       assert.matches("^2     downloaded  ", (run("camb jobs -o out 2")))
+    end)
+
+  it("takes the line that a batch says of a job of unknown outcome", function()
+    run("mkdir out")
+    server:fault({ step = "submit", at = "accepted", close = true, times = 2 })
+    local said = run("cd in; timeout 60 camb batch take001.wav take002.wav -j 1 "
+      .. "-o ../out")
+    local lines = {}
+    for line in said:gmatch("dashboard shows its task, run: ([^\n]+)\n") do
+      lines[#lines + 1] = line
+    end
+    assert.equal(2, #lines, said)
+    for i, line in ipairs(lines) do
+      local output, status = run("cd in; " .. line:gsub("TASK", "id-" .. i))
+      assert.equal(0, status, output)
+      assert.matches(("^%d     submitted  .*/in/take00%d.wav  task id%%-%d\n")
+        :format(i, i, i), (run("camb jobs -o out %d 2>/dev/null", i)))
+    end
+  end)
+
+  -- A job that was given a task that there is not: what the batch says of it.
+  local function make_lost()
+    local id = assert(make_three())
+    run("camb jobs -o out --forget 3")
+    assert.equal(0, select(2, run("camb jobs -o out --task wrong 2")))
+    local uploads = server:stats().uploads
+    local said, status = run("timeout 60 camb batch in/take003.wav -o out "
+      .. "--interval 0.05")
+    assert.equal(7, status, said)
+    assert.matches('(task "wrong") (HTTP 404', said, 1, true)
+    local retried = run("timeout 60 camb batch in/take003.wav -o out "
+      .. "--interval 0.05 --retry-failed")
+    assert.equal(uploads, server:stats().uploads)
+    for _, words in ipairs({ said, retried, (run("camb jobs -o out 2")) }) do
+      assert.matches("as another task, run: camb jobs --store out/.camb.db "
+        .. "--task TASK 2\n", words, 1, true)
+      assert.matches("send the file again (may be charged twice), run the batch "
+        .. "after: camb jobs --store out/.camb.db --forget 2\n", words, 1, true)
+    end
+    return id, uploads
+  end
+
+  it("gives another task to a job whose task the service does not know",
+    function()
+      local id, uploads = make_lost()
+      run("camb jobs --store out/.camb.db --task %s 2", id)
+      local output = run("timeout 60 camb batch in/take003.wav -o out "
+        .. "--interval 0.05")
+      assert.matches("take003.foreground.wav\n", output)
+      assert.equal(uploads, server:stats().uploads)
+    end)
+
+  it("forgets a job whose task the service does not know, to send it again",
+    function()
+      local _, uploads = make_lost()
+      run("camb jobs --store out/.camb.db --forget 2")
+      local output = run("timeout 60 camb batch in/take003.wav -o out "
+        .. "--interval 0.05")
+      assert.matches("take003.foreground.wav\n", output)
+      assert.equal(uploads + 1, server:stats().uploads)
     end)
 
   it("takes a task whose id begins with a dash", function()

@@ -77,6 +77,21 @@ describe("the line that an error ends with", function()
       .. "/out/take001.foreground.wav"))
   end)
 
+  it("sends a file elsewhere whose task the service does not know any more",
+    function()
+      server:fault({ step = "status", status = 404, times = 20 })
+      for _ = 1, 2 do
+        local said = run("timeout 60 camb separate in/take001.wav -o out "
+          .. "--interval 0.05")
+        assert.matches("camb: to send the file again (may be charged twice), "
+          .. "name another --output-dir\n", said, 1, true)
+      end
+      assert.equal(1, server:stats().uploads)
+      local said, status = run("timeout 60 camb separate in/take001.wav "
+        .. "-o other --interval 0.05")
+      assert.equal(0, status, said)
+    end)
+
   it("has the doctor look at the store that is damaged", function()
     run("echo text > damaged.db")
     local _, line = fail(3, "camb jobs --store damaged.db")

@@ -79,6 +79,7 @@ end
 --- How one job of a batch ended.
 ---@class camb.BatchItem
 ---@field index integer?     # its place in the sources; nil: of an earlier run
+---@field job integer?       # with a store: its number, as camb jobs lists it
 ---@field source string      # as it was given, or what stands for it
 ---@field stems table?      # foreground, background: paths; with a store
 ---  foreground_sha256, background_sha256, too

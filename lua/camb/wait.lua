@@ -18,6 +18,8 @@ local SENTENCE = {
 
 -- Kinds of error by which the service says that it does not know the task.
 local UNKNOWN = { not_found = true, validation = true }
+local CHECK = "; check the id, and that the key belongs to the account that "
+  .. "created it"
 
 -- A task's message, whatever its type, as words.
 local function words_of(status)
@@ -79,12 +81,13 @@ local function give_up(operation, transfer, last)
   local polls = plural(transfer:attempts())
   err.status = last.word
   if err.kind == "not_found" and operation.is_accepted then
-    err.message = ("%s, still after %s; the service accepted this task "
-      .. "before"):format(err.message, polls) .. semicolon
+    -- a person may have given the row of a store its task
+    local is_sure = not operation.key or operation.upload_url
+    err.message = ("%s, still after %s%s"):format(err.message, polls, is_sure
+      and "; the service accepted this task before" or CHECK) .. semicolon
     return nil, err
   elseif UNKNOWN[err.kind] then
-    err.message = err.message .. "; check the id, and that the key belongs to "
-      .. "the account that created it"
+    err.message = err.message .. CHECK
     return nil, err
   elseif kind ~= "attempts" then
     err.message = err.message .. "; the task continues" .. comma

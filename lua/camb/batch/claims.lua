@@ -81,7 +81,7 @@ local function job_of(self, row, is_apart)
     output_dir = row.output_dir,
     options = sent_options(self, row.options),
     options_text = row.options,
-    was = row.mtime and { size = row.size, mtime = row.mtime } or nil,
+    row = { id = row.id, size = row.size, mtime = row.mtime },
     task_id = row.task_id,
     run_id = row.run_id,
     attempts = row.attempts,

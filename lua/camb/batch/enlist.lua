@@ -86,6 +86,7 @@ local function skip(run, journal, row, kept)
   local index, label = journal:recognize(row)
   run:push({
     index = index,
+    job = tonumber(row.id),
     source = label,
     stems = kept,
     error = row.state ~= "downloaded" and store.error_of(row) or nil,

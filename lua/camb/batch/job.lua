@@ -66,7 +66,7 @@ function job.new(run, given)
     output_dir = given.output_dir,
     key = given.key,           -- in the store
     state = given.state,       -- there; nil: it is new
-    was = given.was,           -- the file, when it became a job: size, mtime
+    row = given.row,           -- there: id; size, mtime of the file at first
     is_changed = given.is_changed, -- another recording than it was then
     is_apart = given.is_apart, -- it continues without its row
     task_id = given.task_id,
@@ -198,7 +198,9 @@ local function look_at(self)
     return true
   elseif self.options.check and written.is_stem(path) then
     return self:fail(written.problem(path))
-  elseif self.was and (self.was.size ~= size or self.was.mtime ~= mtime) then
+  elseif self.row and self.row.mtime
+    and (self.row.size ~= size or self.row.mtime ~= mtime)
+  then
     if self.index and not self.is_changed then
       return self:fail({ kind = "source", step = "submit", path = path,
         message = ('the source "%s" has changed since the batch started')
@@ -649,11 +651,18 @@ function Job:stop()
   end
 end
 
+--- Its number in the store; nil without one.
+---@return integer?
+function Job:number()
+  return self.row and tonumber(self.row.id)
+end
+
 --- The job's part in what an iteration gives.
 ---@return camb.BatchItem
 function Job:item()
   return {
     index = self.index,
+    job = self:number(),
     source = self.source,
     stems = self.stems,
     error = self.error,

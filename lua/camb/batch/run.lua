@@ -300,8 +300,9 @@ function Run:unfetched()
   local items = {}
   for active in pairs(self.active) do
     local err = active:unfetched()
-    items[#items + 1] = err and { index = active.index, source = active.source,
-      error = err, task_id = active.task_id, run_id = active.run_id } or nil
+    items[#items + 1] = err and { index = active.index, job = active:number(),
+      source = active.source, error = err, task_id = active.task_id,
+      run_id = active.run_id } or nil
   end
   table.sort(items, function(a, b)
     return (a.index or 0) < (b.index or 0)

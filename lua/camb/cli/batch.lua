@@ -150,7 +150,7 @@ local function tell_item(arguments, report, item)
   elseif item.error and not item.source then
     report:complain(store.address(arguments.store), item.error)
   elseif item.error then
-    report:failed(item.source, item.error)
+    report:failed(item.source, item.error, item.job)
   else
     report:done(item.stems, item.source)
   end
@@ -242,7 +242,7 @@ local function work(client, arguments, found, more)
   local problem = not ok and unfetched or nil
   unfetched = ok and unfetched or {}
   for _, item in ipairs(unfetched) do
-    report:failed(item.source, item.error)
+    report:failed(item.source, item.error, item.job)
   end
   plan.tell_left_out(found, report)
   report:sum_up()

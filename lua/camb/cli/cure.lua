@@ -113,6 +113,16 @@ local function doctor_line()
   return "to see what is wrong, run", shell.line(words)
 end
 
+--- The line of `camb jobs` for one job of the store.
+---@param job integer|true|nil # its number; else "JOB" stands for it
+---@param ... string # flags
+---@return string
+function cure.jobs_line(job, ...)
+  return shell.line({ "camb", "jobs", "--store",
+    (require("camb.store").address(arguments.store)), ... }) .. " "
+    .. (type(job) == "number" and ("%d"):format(job) or "JOB")
+end
+
 -- By the word of camb.error's table: what the line does, and the line.
 local LINES = {
   again = function()
@@ -152,16 +162,42 @@ local LINES = {
     return err.task_id and "to go on waiting, run" or "to try again, run",
       err.task_id and about_task("wait", err.task_id) or cure.again()
   end,
-  task = function()
+  task = function(_, job)
     if arguments.store then
-      return "if the dashboard shows its task, run", ("camb jobs --store %s "
-        .. "--task TASK JOB"):format(shell.quote(
-        (require("camb.store").address(arguments.store))))
+      return "if the dashboard shows its task, run", cure.jobs_line(job,
+        "--task", "TASK")
     end
     return "if the dashboard shows its task, run",
       shell.line(same_service("download")) .. " TASK"
   end,
 }
+
+-- Errors by which the service says that it does not know a task.
+local LOST = { not_found = true, validation = true }
+
+--- Whether the service does not know the task of a job: a retry asks for the
+--- same one.
+---@param kind string? # of the error
+---@param task_id string?
+---@return boolean
+function cure.is_lost(kind, task_id)
+  return task_id ~= nil and LOST[kind or false] or false
+end
+
+--- Say what helps then: a task that may be paid for is given up only by a line
+--- of its own.
+---@param job integer|true|nil # as for `cure.say`
+function cure.say_lost(job)
+  local cost = arguments.sandbox and "" or " (may be charged twice)"
+  if arguments.store then
+    say("if the service has the file as another task, run", cure.jobs_line(job,
+      "--task", "TASK"))
+    say(("to send the file again%s, run the batch after"):format(cost),
+      cure.jobs_line(job, "--forget"))
+  elseif arguments.command == "separate" or arguments.command == "batch" then
+    say(("to send the file again%s, name another --output-dir"):format(cost))
+  end
+end
 
 -- What helps in place of lines that ask a service: a sandbox ends with the
 -- command.
@@ -169,7 +205,7 @@ local IN_SANDBOX = { doctor = "again", wait = "again", task = "again",
   login = false, status = false }
 
 -- The word for the line: of the error, or of its kind.
-local function word_of(problem, is_job)
+local function word_of(problem, job)
   local entry = errors.kind(problem.kind)
   local word = problem.shell or entry and entry.shell
   if problem.message:find("use --overwrite", 1, true) then
@@ -182,24 +218,26 @@ local function word_of(problem, is_job)
     word = IN_SANDBOX[word]
   end
   -- The batch says at its end how to retry the jobs of its store.
-  return not (is_job and arguments.store and (word == "fixed"
+  return not (job and arguments.store and (word == "fixed"
     or word == "again")) and word or nil
 end
 
 local REPEATS = { again = true, fixed = true, wait = true }
 
-local function line_of(problem, is_job)
+local function line_of(problem, job, is_lost)
   if type(problem) == "string" then
     return LINES.help()
+  elseif is_lost and arguments.store then
+    return nil
   end
   local line = paid.line(arguments, problem)
   if line then
     return "to download its stems without paying again, run", line
   end
-  local word = word_of(problem, is_job)
+  local word = word_of(problem, job)
   local what
   if word then
-    what, line = LINES[word](problem)
+    what, line = LINES[word](problem, job)
   end
   if line == cure.again() and not REPEATS[word] then
     return nil -- which was what failed
@@ -209,12 +247,17 @@ end
 
 --- Say it, on standard error; the same line once.
 ---@param problem camb.Error|string # a string: wrong usage
----@param is_job boolean? # of several, the batch of which may have a store
-function cure.say(problem, is_job)
-  local words, line = line_of(problem, is_job)
+---@param job integer|true|nil # one of several: its number in the store, if
+---  there is one
+function cure.say(problem, job)
+  local is_lost = job and cure.is_lost(problem.kind, problem.task_id)
+  local words, line = line_of(problem, job, is_lost)
   if line and not said[line] then
     said[line] = true
     say(words, line)
+  end
+  if is_lost then
+    cure.say_lost(job)
   end
 end
 

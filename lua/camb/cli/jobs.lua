@@ -2,6 +2,7 @@
 
 local answers = require "camb.cli.answers"
 local core = require "camb.core"
+local cure = require "camb.cli.cure"
 local Error = require "camb.error"
 local json = require "camb.json"
 local names = require "camb.batch.names"
@@ -182,32 +183,40 @@ local function each(all, rows, arguments)
   end
 end
 
-local function say_what_helps(arguments, counts)
-  if counts.failed then
+-- `numbers` of those jobs, by their state, or "lost".
+local function say_what_helps(arguments, numbers)
+  if numbers.failed then
     io.stderr:write("camb: to retry what failed, run: ",
       batch_line(arguments, "--retry-failed"), "\n")
   end
-  if counts.unknown_outcome then
+  if numbers.unknown_outcome then
     io.stderr:write("camb: if the dashboard shows the task of a job with an "
-      .. "unknown outcome, run: ", shell.line({ "camb", "jobs", "--store",
-      (store.address(arguments.store)), "--task" }), " TASK JOB\n")
+      .. "unknown outcome, run: ", cure.jobs_line(numbers.unknown_outcome,
+      "--task", "TASK"), "\n")
+  end
+  if numbers.lost then
+    cure.say_lost(numbers.lost)
   end
 end
 
 local function list(all, arguments, rows)
   local form = FORMS[arguments.json and "json" or arguments.csv and "csv"
     or "text"]
-  local counts = {}
+  local numbers = {} -- true: of several
   if form == FORMS.csv then
     io.stdout:write(csv_line(COLUMNS))
   end
   for row in each(all, rows, arguments) do
-    counts[row.state] = (counts[row.state] or 0) + 1
+    local is_lost = row.state == "failed"
+      and cure.is_lost(row.error_kind, row.task_id)
+    for _, state in ipairs({ row.state, is_lost and "lost" or nil }) do
+      numbers[state] = numbers[state] and true or tonumber(row.id)
+    end
     io.stdout:write(form(row))
   end
   if form == FORMS.text then
     io.stdout:flush()
-    say_what_helps(arguments, counts)
+    say_what_helps(arguments, numbers)
   end
 end
 

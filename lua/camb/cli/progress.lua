@@ -361,8 +361,8 @@ local function unfinished(self, source, err)
 end
 
 --- What is called `source` failed.
----@param is_job boolean? # a file of its own
-function Progress:complain(source, err, is_job)
+---@param job integer|true|nil # a file of its own: as for `cure.say`
+function Progress:complain(source, err, job)
   self:clear()
   source = redact.urls(source)
   self:record({ name = "failed", time = core.time(), source = source,
@@ -375,11 +375,11 @@ function Progress:complain(source, err, is_job)
     io.stderr:write(redact.visible(("camb: %s: its task is %s"):format(source,
       id)), "\n")
   end
-  cure.say(err, is_job)
+  cure.say(err, job)
 end
 
---- One file failed, or was cut short.
-function Progress:failed(source, err)
+--- One file failed, or was cut short; `job` is its number in the store.
+function Progress:failed(source, err, job)
   forget(self, source)
   self:clear()
   if err.kind == "cancelled" then
@@ -389,7 +389,7 @@ function Progress:failed(source, err)
   self.ended = self.ended + 1
   self.failures = self.failures + 1
   self.last = err
-  self:complain(source, err, true)
+  self:complain(source, err, job or true)
 end
 
 -- Files that were begun, or not even that.
