@@ -6,6 +6,7 @@ local store = require "camb.store"
 local takes = require "spec.support.takes"
 local workspace = require "spec.support.workspace"
 
+local LUA = os.getenv("LUA") or "lua5.4"
 local CAMB = (os.getenv("BUILD") or "build") .. "/bin/camb"
 
 describe("with a store", function()
@@ -79,6 +80,83 @@ describe("with a store", function()
       workspace.wait_for("its end", worker.ended)
       assert.equal(143, worker.ended())
     end)
+
+  -- A worker that is taken for dead in its upload, which stands still until
+  -- `go` is there.
+  local FROZEN = [[
+    local camb = require "camb"
+    local workspace = require "spec.support.workspace"
+    local client = camb.client()
+    for item in client:batch({ "%s/in/take001.wav" }, { store = "%s",
+      output_dir = "%s/out", interval = 0.05, on_event = function(event)
+        if event.name == "upload_started" then
+          workspace.write("%s/frozen", "")
+          workspace.wait_for("go", function()
+            return workspace.read("%s/go")
+          end)
+        end
+      end })
+    do
+      assert(item.stems, item.error)
+    end
+  ]]
+
+  local function count_submitted()
+    local jobs = assert(store.open(path, { read_only = true }))
+    local count = jobs:count().submitted
+    jobs:close()
+    return count
+  end
+
+  -- What a worker says that has taken a job over whose upload comes to its end
+  -- elsewhere; `meanwhile(pid)` gets the process that sends it.
+  local function take_over(meanwhile)
+    server:fault({ step = "status", reply = { status = "PENDING" },
+      times = math.huge })
+    takes.make(folder .. "/in", 2)
+    workspace.write(folder .. "/frozen.lua", FROZEN:format(folder, path, folder,
+      folder, folder))
+    local frozen = workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s %s "
+      .. "%s/frozen.lua > %s/frozen.log 2>&1 & echo $!"):format(server.api_key,
+      server.base_url, LUA, folder, folder)):match("%d+")
+    workspace.wait_for("its upload", function()
+      return workspace.read(folder .. "/frozen")
+    end)
+    assert.equal("", workspace.run(("sqlite3 %s 'DELETE FROM camb_workers; "
+      .. "UPDATE camb_jobs SET owner = NULL'"):format(path)))
+    local worker = begin(folder .. "/in")
+    workspace.wait_for("the doubt", function()
+      return (workspace.read(folder .. "/log") or ""):find("may exist and be "
+        .. "charged", 1, true)
+    end)
+    workspace.write(folder .. "/go", "")
+    workspace.wait_for("both tasks", function()
+      return count_submitted() == 2
+    end)
+    meanwhile(frozen)
+    server:clear_faults()
+    workspace.wait_for("its end", worker.ended)
+    workspace.stop(frozen)
+    local words = workspace.read(folder .. "/log")
+    assert.equal(0, worker.ended(), words)
+    assert.equal(2, server:stats().uploads)
+    return words
+  end
+
+  it("a job that another worker brings to its end after all has not failed",
+    function()
+      local words = take_over(function() end)
+      assert.matches("take001.wav: another worker has downloaded its stems\n",
+        words, 1, true)
+      assert.matches("camb: 1 done, 1 by other workers; ", words, 1, true)
+    end)
+
+  it("a job in doubt that comes again counts once", function()
+    local words = take_over(function(pid)
+      workspace.stop(pid, "KILL")
+    end)
+    assert.matches("camb: 2 done; ", words, 1, true)
+  end)
 
   it("a batch that only adds sends nothing and ends", function()
     local sources = takes.make(folder .. "/in", 5)

@@ -97,10 +97,13 @@ local function options_of(arguments, report, base, told)
 end
 
 -- How many jobs of the store are in each state, of this run and earlier ones;
--- nil without a store.
-local function count(arguments)
+-- nil without a store.  `report` heeds what others have done.
+local function count(arguments, report)
   local jobs = arguments.store and open_store(arguments)
   local counts = jobs and jobs:count()
+  if counts and report then
+    report:heed_others(jobs)
+  end
   if jobs then
     jobs:close()
   end
@@ -152,7 +155,7 @@ local function tell_item(arguments, report, item)
   elseif item.error then
     report:failed(item.source, item.error, item.job)
   else
-    report:done(item.stems, item.source)
+    report:done(item.stems, item.source, item.job)
   end
 end
 
@@ -245,14 +248,15 @@ local function work(client, arguments, found, more)
     report:failed(item.source, item.error, item.job)
   end
   plan.tell_left_out(found, report)
-  report:sum_up()
   local signal = signal_of(more.page, unfetched)
+  local counts = ok and not signal and not (whole and whole.kind == "store")
+    and not arguments.add_only and count(arguments, not whole and report)
+    or nil
+  report:sum_up()
   if signal or not ok then -- or a value that no option takes
     return session.complain(signal and "interrupted by " .. signal or problem,
       signal and status.of_signal(signal))
   end
-  local counts = not (whole and whole.kind == "store")
-    and not arguments.add_only and count(arguments) or nil
   say_how_to_retry(arguments, counts)
   local number = status_of(counts, report, found.problems, whole)
   return number == status.OK and more.told.failures > 0 and status.GENERAL

@@ -6,6 +6,7 @@ local core = require "camb.core"
 local cure = require "camb.cli.cure"
 local description = require "camb.description"
 local Error = require "camb.error"
+local json = require "camb.json"
 local names = require "camb.batch.names"
 local phases = require "camb.cli.phases"
 local picture = require "camb.cli.picture"
@@ -68,6 +69,8 @@ function progress.new(total, arguments)
     cut = 0,          -- by a signal
     left_out = 0,
     remaining = 0,
+    elsewhere = 0,    -- that other workers have brought to an end
+    doubts = {},      -- sources that may have been sent, by jobs' numbers
     minutes = 0,      -- of audio that is done, as far as is known
     durations = {},   -- by source
     active = {},      -- label and phase of each file under way
@@ -324,10 +327,20 @@ local function note_place(self, path)
   end
 end
 
+-- A job that was said to have failed counts by its new end.
+local function take_back(self, job)
+  if self.doubts[job or false] then
+    self.doubts[job] = nil
+    self.ended, self.failures = self.ended - 1, self.failures - 1
+  end
+end
+
 --- One file is done, or what stands for it, which gives lines of its own.
 ---@param stems { foreground: string?, background: string?, lines: string? }
 ---@param label string?
-function Progress:done(stems, label)
+---@param job integer? # its number in the store
+function Progress:done(stems, label, job)
+  take_back(self, job)
   self.ended = self.ended + 1
   self.minutes = self.minutes + (self.durations[label or false] or 0) / 60
   forget(self, label)
@@ -386,21 +399,41 @@ function Progress:failed(source, err, job)
     unfinished(self, redact.urls(source), err)
     return
   end
+  take_back(self, job)
   self.ended = self.ended + 1
   self.failures = self.failures + 1
+  if job and err.kind == "unknown_outcome" then
+    self.doubts[job] = source
+  end
   self.last = err
   self:complain(source, err, job or true)
 end
 
 -- Files that were begun, or not even that.
 local function count_unfinished(self)
-  return math.max(self.cut, self.total - self.ended - self.remaining)
+  return math.max(self.cut, self.total - self.ended - self.remaining
+    - self.elsewhere)
+end
+
+--- The batch is over: what it has not done itself, others have.
+---@param jobs camb.Store
+function Progress:heed_others(jobs)
+  for job, source in pairs(self.doubts) do
+    local row = (jobs:list({ limit = 1, after = json.digits(job - 1) })
+      or {})[1]
+    if row and tonumber(row.id) == job and row.state == "downloaded" then
+      take_back(self, job)
+      self:say("%s: another worker has downloaded its stems", source)
+    end
+  end
+  self.elsewhere = math.max(0, self.total - self.ended - self.remaining)
 end
 
 -- "3 done, 1 failed, 2 left out; 12.5 minutes of audio in 1:10".
 local function outcome(self, seconds)
   local words = { ("%d done"):format(self.ended - self.failures) }
   for _, part in ipairs({ { self.failures, "%d failed" },
+    { self.elsewhere, "%d by other workers" },
     { self.left_out, "%d left out" },
     { self.remaining, self.remaining == 1 and "%d remains" or "%d remain" },
     { count_unfinished(self), "%d unfinished" } })
@@ -448,6 +481,7 @@ function Progress:sum_up()
   self:clear()
   self:record({ name = "summary", time = core.time(),
     done = self.ended - self.failures, failed = self.failures,
+    elsewhere = self.elsewhere,
     left_out = self.left_out, remaining = self.remaining,
     unfinished = count_unfinished(self), minutes = self.minutes,
     seconds = seconds })
