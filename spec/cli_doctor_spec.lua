@@ -1,6 +1,7 @@
 -- `camb doctor`: what is wrong, and what to do.
 
 local command = require "spec.support.command"
+local proxies = require "spec.support.proxies"
 local sandbox = require "camb.sandbox"
 local store = require "camb.store"
 local workspace = require "spec.support.workspace"
@@ -127,8 +128,46 @@ describe("camb doctor", function()
     local output = run("http_proxy=http://me:se-cret@127.0.0.1:1 timeout 60 "
       .. "camb doctor --base-url http://service.invalid")
     assert.matches("proxy     http://[user]@127.0.0.1:1, from the environment "
-      .. "variable http_proxy\n", output, 1, true)
+      .. "variable http_proxy; not for this machine\n", output, 1, true)
     assert.is_nil(output:find("se-cret", 1, true))
+  end)
+
+  it("says what a proxy asks for, and how to give it", function()
+    local http = proxies.http()
+    finally(http.stop)
+    local ASKS = "FAIL  proxy     it asks for a user name and a password, or "
+      .. "rejects those that it got (HTTP %d); give them in %s: "
+      .. "http://USER:PASSWORD@HOST:PORT\n"
+    local ELSEWHERE = "0.0.0.0" -- this machine by a name that is none of its own
+    for _, case in ipairs({
+      { false, "http_proxy", http.address,
+        ASKS:format(407, "the environment variable http_proxy") },
+      { true, "ALL_PROXY", http.address,
+        ASKS:format(407, "the environment variable ALL_PROXY") },
+      { true, "https_proxy", http.url:gsub(http.password, "wrong-one"),
+        ASKS:format(401, "the environment variable https_proxy") },
+      { false, "http_proxy", "foo://me:se-cret@h:1", "FAIL  proxy     the "
+        .. "environment variable http_proxy is not the URL of a proxy, such as "
+        .. "http://host:3128 or socks5h://host:1080; correct it\n" },
+    }) do
+      local run = start({ tls = case[1] })
+      local output, status = run("%s=%s timeout 60 camb doctor --base-url %s",
+        case[2], case[3], (server.base_url:gsub("127.0.0.1", ELSEWHERE)))
+      assert.equal(6, status, output)
+      assert.matches(case[4], output, 1, true)
+      assert.is_nil(output:find("wrong%-one"), output)
+      assert.is_nil(output:find("se%-cret"), output)
+      output = run("timeout 60 camb doctor --proxy %s --base-url %s",
+        http.address, server.base_url)
+      assert.matches(ASKS:format(407, "--proxy"), output, 1, true)
+      server:stop()
+      server = nil
+    end
+    local output, status = command.runner(folder)(("timeout 60 camb doctor "
+      .. "--proxy %s --base-url https://127.0.0.1:9"):format(http.url))
+    assert.equal(4, status, output) -- there is no key
+    assert.matches("FAIL  proxy     the proxy cannot reach the host (HTTP 500); "
+      .. "check the proxy, or name another with --proxy\n", output, 1, true)
   end)
 
   it("says of a folder that it is none, or cannot be written", function()

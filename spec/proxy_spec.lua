@@ -93,13 +93,14 @@ describe("a proxy", function()
   end
 
   -- One status request by a program of its own, with this environment.
-  local function ask(one, environment, option)
+  local function ask(one, environment, option, retries)
     local script = workspace.write(folder .. "/ask.lua", ([[
       local client = require("camb").client{ base_url = %q, api_key = "sandbox",
-        retries = 0, proxy = %s, danger_accept_invalid_certificates = true }
+        retries = %d, proxy = %s, danger_accept_invalid_certificates = true }
       local status, err = client:task("t"):status()
-      print(err.kind, err.message)]]):format(one.base_url,
-      option or "nil"))
+      io.write(err.kind, " ", err.message, " ", err.attempts, " ",
+        tostring(err.retryable), "\n")]]):format(one.base_url,
+      retries or 0, option or "nil"))
     return (workspace.run(("%s %s %s %s"):format(CLEAN, environment, LUA,
       script)))
   end
@@ -140,6 +141,30 @@ describe("a proxy", function()
       end
     end
   end)
+
+  it("of the environment is not asked for this machine by whatever name",
+    function()
+      for _, host in ipairs({ "[::1]", "[0:0:0:0:0:0:0:1]", "ip6-localhost",
+        "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "ip6-loopback", "LOCALHOST",
+        "127.1" })
+      do
+        local text = ask({ base_url = ("http://%s:7/apis"):format(host) },
+          "http_proxy=" .. http.url)
+        assert.matches("^network", text)
+        assert.equal("", asked(), host)
+      end
+    end)
+
+  it("of the environment is asked for hosts whose names look like this machine",
+    function()
+      for _, host in ipairs({ "127.0.0.1.example", "localhost.example",
+        "notlocalhost", "[::ffff:0.0.0.0]" })
+      do
+        ask({ base_url = ("http://%s:7/apis"):format(host) }, "http_proxy="
+          .. http.url)
+        assert.is_truthy(asked():find("GET http://" .. host, 1, true), host)
+      end
+    end)
 
   it("is not asked for the sandbox of the command", function()
     for _, words in ipairs({ "", "--proxy http://127.0.0.1:9" }) do
@@ -198,7 +223,7 @@ describe("a proxy", function()
   it("that is none is refused at once, and not quoted", function()
     for _, bad in ipairs({ "ftp://camb:pass-word@h:1", "http://",
       "http://camb:pass-word@", "http://camb:pass-word@h:x",
-      "camb:pass-word@h:99999", "http://h/x", "socks6://h", 7, true }) do
+      "camb:pass-word@h:99999", "http://camb:pass/word@h", "http://h/x", "socks6://h", 7, true }) do
       local ok, problem = pcall(function()
         camb.client({ api_key = "k", proxy = bad })
       end)
@@ -212,13 +237,31 @@ describe("a proxy", function()
     end
   end)
 
-  it("that is none in the environment is not quoted either", function()
-    for _, bad in ipairs({ "ftp://camb:pass-word@127.0.0.1:9",
-      "http://camb:pass-word@127.0.0.1:99999",
-      "http://camb:pass/word@127.0.0.1:9" }) do
-      local text = ask(elsewhere(server), "http_proxy=" .. bad)
-      assert.matches("^network", text)
-      assert.is_nil(text:find("pass", 1, true), text)
-    end
+  it("that is none in the environment is not quoted either, nor asked again",
+    function()
+      for _, bad in ipairs({ "ftp://camb:pass-word@127.0.0.1:9",
+        "http://camb:pass-word@127.0.0.1:99999",
+        "http://camb:pass/word@127.0.0.1:9" })
+      do
+        for name, one in pairs({ http_proxy = server, all_proxy = server,
+          HTTPS_PROXY = secure })
+        do
+          assert.equal(("network the request failed: the environment variable "
+            .. "%s is not the URL of a proxy, such as http://host:3128 or "
+            .. "socks5h://host:1080 1 false\n"):format(name),
+            (ask(elsewhere(one), name .. "=" .. bad, nil, 4):gsub("status ", "")))
+        end
+      end
+    end)
+
+  it("that is none in the environment ends a batch at once", function()
+    local before = server:stats().uploads
+    local text, status = workspace.run(("%s http_proxy=foo://h:1 CAMB_API_KEY=k "
+      .. "CAMB_BASE_URL=%s timeout 60 %s/bin/camb batch %s -o %s"):format(CLEAN,
+      elsewhere(server).base_url, os.getenv("BUILD") or "build", MIX, folder))
+    assert.equal(6, status, text)
+    assert.matches("the environment variable http_proxy is not the URL of a "
+      .. "proxy", text, 1, true)
+    assert.equal(before, server:stats().uploads)
   end)
 end)

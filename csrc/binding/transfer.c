@@ -38,6 +38,7 @@ static int l_id (lua_State *L) {
 static const char *const failure_names[] = {
   [FAILURE_HTTP] = "http",
   [FAILURE_NETWORK] = "network",
+  [FAILURE_PROXY] = "proxy",
   [FAILURE_TIMEOUT] = "timeout",
   [FAILURE_ATTEMPTS] = "attempts",
   [FAILURE_PROTOCOL] = "protocol",
@@ -103,14 +104,15 @@ static void setms (lua_State *L, const char *name, int ms) {
 }
 
 /* connection() -> a table as the Connection of core/transfer.h: name, tcp, tls
-** in seconds, untrusted, address, date */
+** in seconds, untrusted, proxy_status, address, date */
 static int l_connection (lua_State *L) {
   const Connection *c = transfer_connection(checkopen(L));
-  lua_createtable(L, 0, 6);
+  lua_createtable(L, 0, 7);
   setms(L, "name", c->name_ms);
   setms(L, "tcp", c->tcp_ms);
   setms(L, "tls", c->tls_ms);
   setboolean(L, "untrusted", c->untrusted);
+  setinteger(L, "proxy_status", c->proxy_status);
   setstring(L, "address", c->address);
   setstring(L, "date", c->date);
   return 1;

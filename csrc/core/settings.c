@@ -23,8 +23,10 @@ static int add_header (Settings *s, const char *line) {
 }
 
 /* A proxy of the environment is for other machines: under these names it would
-** reach itself.  NULL lets libcurl read the environment. */
-#define LOOPBACK "localhost,127.0.0.1,127.0.0.0/8,::1"
+** reach itself.  libcurl 7.88 compares IPv6 as it is written. */
+#define LOOPBACK                                                               \
+  "localhost,ip6-localhost,ip6-loopback,127.0.0.1,127.0.0.0/8,::1,"            \
+  "::ffff:127.0.0.1,::ffff:7f00:1"
 
 static char *no_proxy_of (void) {
   const char *given = getenv("no_proxy");

@@ -520,13 +520,29 @@ void transfer_wake (Transfer *t, int64_t now) {
     wait_for_turn(t, now);
 }
 
+/* libcurl has one code for a proxy of the environment that is none, and for one
+** that cannot be reached. */
+static bool is_no_proxy (const Exchange *x) {
+  return strncmp(x->error, "Unsupported proxy scheme", 24) == 0 ||
+         strncmp(x->error, "Unsupported proxy syntax", 24) == 0;
+}
+
 /* A proxy that refuses to connect will refuse again. */
 static bool fail_proxy (Transfer *t, CURLcode code) {
-  long status = 0;
-  curl_easy_getinfo(t->exchange->easy, CURLINFO_HTTP_CONNECTCODE, &status);
-  if (code == CURLE_OK || (status != 401 && status != 403 && status != 407))
+  Exchange *x = t->exchange;
+  long status = t->connection.proxy_status;
+  if (code == CURLE_OK)
     return false;
-  transfer_fail(t, t->exchange, FAILURE_NETWORK, "%s (HTTP %ld)",
+  if (is_no_proxy(x)) {
+    transfer_fail(t, x, FAILURE_PROXY, "the proxy is none");
+    return true;
+  }
+  if (status >= 500)
+    snprintf(x->error, sizeof x->error,
+             "the proxy cannot reach the host (HTTP %ld)", status);
+  if (status != 401 && status != 403 && status != 407)
+    return false;
+  transfer_fail(t, x, FAILURE_PROXY, "%s (HTTP %ld)",
                 status == 403 ? "the proxy refuses the connection"
                               : "the proxy rejected the user name and password",
                 status);
@@ -562,6 +578,7 @@ static void note_connection (Transfer *t, const Exchange *x, CURLcode code) {
   snprintf(c->address, sizeof c->address, "%s", address != NULL ? address : "");
   memcpy(c->date, x->date, sizeof c->date);
   c->untrusted = is_of_tls(code);
+  curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &c->proxy_status);
 }
 
 void transfer_finish (Transfer *t, CURLcode code) {

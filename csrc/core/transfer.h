@@ -19,6 +19,7 @@ typedef enum FailureKind {
   FAILURE_NONE,
   FAILURE_HTTP,            /* a whole reply with an error's status */
   FAILURE_NETWORK,         /* no reply, and the service accepted nothing */
+  FAILURE_PROXY,           /* likewise, and a repetition cannot help */
   FAILURE_TIMEOUT,         /* the deadline passed */
   FAILURE_ATTEMPTS,        /* a poll used up its attempts */
   FAILURE_PROTOCOL,        /* a reply that breaks the contract */
@@ -46,9 +47,10 @@ typedef struct Connection {
   int name_ms; /* the host's address */
   int tcp_ms;
   int tls_ms;
-  bool untrusted;   /* TCP connected, and TLS failed */
-  char address[64]; /* of the host, or the proxy; "" when there was none */
-  char date[40];    /* Date of the reply; "" when there was none */
+  bool untrusted;    /* TCP connected, and TLS failed */
+  long proxy_status; /* a proxy's last reply to CONNECT; 0: there was none */
+  char address[64];  /* of the host, or the proxy; "" when there was none */
+  char date[40];     /* Date of the reply; "" when there was none */
 } Connection;
 
 /* Each attempt is signed by AWS's version 4, for a service other than the API;

@@ -30,6 +30,7 @@ local function proxy_problem(value)
     and not address:find("^[^%s:/?#%[%]]+:%d+$")
     and not address:find("^%[[%x:.]+%]:?%d*$")
     or (tonumber(address:match(":(%d+)$")) or 1) > 65535
+    or (rest or value):find("[/?#].*@")
   then
     return "must look like http://user:password@host:port"
   end
@@ -46,6 +47,35 @@ function connection.proxy(proxy)
     return ""
   end
   return proxy
+end
+
+-- Where libcurl looks for a proxy, in this order.
+local VARIABLES = { https = { "https_proxy", "HTTPS_PROXY", "all_proxy",
+  "ALL_PROXY" }, http = { "http_proxy", "all_proxy", "ALL_PROXY" } }
+
+--- The variable of the environment that names the proxy for `url`.
+---@param url string
+---@return string? name # nil: there is none
+---@return string? value
+function connection.variable(url)
+  for _, name in ipairs(VARIABLES[lower(url:match("^%a+") or "")] or {}) do
+    local value = os.getenv(name)
+    if value and value ~= "" then
+      return name, value
+    end
+  end
+end
+
+--- What is wrong with the environment's proxy for `url`, or with its reply.
+---@param url string
+---@param failed table # of kind "proxy", as a transfer has it
+---@return string
+function connection.proxy_failure(url, failed)
+  local name = connection.variable(url)
+  return name and failed.message == "the proxy is none"
+    and ("the environment variable %s is not the URL of a proxy, such as "
+    .. "http://host:3128 or socks5h://host:1080"):format(name)
+    or failed.message
 end
 
 local function certificates_problem(path)

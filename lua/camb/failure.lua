@@ -2,6 +2,7 @@
 
 local advice = require "camb.advice"
 local api = require "camb.api"
+local connection = require "camb.connection"
 local Error = require "camb.error"
 local redact = require "camb.redact"
 
@@ -139,6 +140,15 @@ local function of_network(step, transfer, _, failed)
   }
 end
 
+-- To try again does not help.
+local function of_proxy(step, transfer, _, failed)
+  return {
+    kind = "network",
+    message = ("%s failed: %s"):format(NOUN[step], connection.proxy_failure(
+      transfer:url(), failed)),
+  }
+end
+
 local function of_timeout(step, _, _, failed)
   return {
     kind = "timeout",
@@ -216,6 +226,7 @@ end
 local TRANSLATE = {
   http = of_http,
   network = of_network,
+  proxy = of_proxy,
   timeout = of_timeout,
   attempts = of_timeout,
   protocol = of_protocol,

@@ -126,9 +126,7 @@ function redact.urls(text)
   if text:find("[?=@#%%\\]") then
     text = text:gsub('[^%s"<>]+', bare_token)
   end
-  -- libcurl quotes a proxy of the environment that it cannot read
-  local proxy, behind = text:find("Unsupported proxy [a-z]+")
-  return proxy and text:sub(1, behind) or text
+  return text
 end
 
 -- A secret is found however it is spelled: in other letters, escaped for a URL,

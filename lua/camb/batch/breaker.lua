@@ -238,7 +238,9 @@ end
 ---@param err camb.Error
 ---@return boolean is_kept # it was not sent, and waits to be sent again
 function Breaker:failed(failed, err)
-  local is_refusal, is_doubtful = REFUSALS[err.kind], DOUBTFUL[err.kind]
+  local is_refusal = REFUSALS[err.kind] -- or a proxy refuses all
+    or err.kind == "network" and not err.retryable
+  local is_doubtful = DOUBTFUL[err.kind]
   local is_probe = self.probe == failed
   if not is_refusal and not is_doubtful then
     self.probe = not is_probe and self.probe

@@ -81,23 +81,40 @@ function Doctor:find_key()
   return found or {}
 end
 
-local PROXIES = { https = { "https_proxy", "HTTPS_PROXY", "all_proxy",
-  "ALL_PROXY" }, http = { "http_proxy", "all_proxy", "ALL_PROXY" } }
-
-function Doctor:proxy(scheme)
-  local given = self.arguments.proxy
-  local from = given and "--proxy"
-  for _, name in ipairs(given and {} or PROXIES[scheme]) do
-    local value = os.getenv(name)
-    if value and value ~= "" then
-      given, from = value, "the environment variable " .. name
-      break
-    end
+-- What is wrong with the proxy that `transfer` went through, and what to do.
+local function proxy_problem(transfer, from)
+  local failed = transfer:failure() or {}
+  local number = transfer:connection().proxy_status
+  if transfer:status() == 407 or number == 401 or number == 407 then
+    return "it asks for a user name and a password, or rejects those that it "
+      .. ("got (HTTP %d)"):format(math.max(transfer:status(), number)),
+      ("give them in %s: http://USER:PASSWORD@HOST:PORT"):format(from)
+  elseif failed.kind == "proxy" and number == 0 then
+    return connection.proxy_failure(transfer:url(), failed), "correct it"
+  elseif number >= 300 then
+    return failed.message, "check the proxy, or name another with --proxy"
   end
-  local except = os.getenv("no_proxy") or os.getenv("NO_PROXY") or ""
-  self:ok("proxy", "%s%s", given and ("%s, from %s"):format(
-    redact.urls(given), from) or "none", given and except ~= ""
-    and ("; not for %s (NO_PROXY)"):format(except) or "")
+end
+
+-- Whether it lets us through.
+function Doctor:proxy(transfer)
+  local from, given, except = "--proxy", self.arguments.proxy, ""
+  if not given then
+    local name, value = connection.variable(transfer:url())
+    local others = os.getenv("no_proxy") or os.getenv("NO_PROXY") or ""
+    given = value
+    from = "the environment variable " .. (name or "https_proxy")
+    except = ("; not for this machine%s"):format(others ~= ""
+      and ", nor for " .. others .. " (NO_PROXY)" or "")
+  end
+  local problem, cure = proxy_problem(transfer, from)
+  if problem then
+    self:fail(status.NETWORK, "proxy", problem, cure)
+    return false
+  end
+  self:ok("proxy", "%s", given and ("%s, from %s%s"):format(redact.urls(given),
+    from, except) or "none")
+  return true
 end
 
 -- A request that costs nothing: the state of a task that does not exist.
@@ -221,7 +238,6 @@ function Doctor:service(found)
       ('"%s" is not the URL of a service: %s'):format(base_url, problem),
       "check --base-url and CAMB_BASE_URL")
   end
-  self:proxy(base_url:match("^%a+"):lower())
   local ok, ca_file = pcall(connection.ca_file, arguments, 1)
   if not ok then
     return self:fail(status.FILE, "tls", (ca_file:gsub("^option 'ca_file'",
@@ -235,7 +251,7 @@ function Doctor:service(found)
   local failure = transfer:failure()
   local message = failure and failure.message or ""
   local known = transfer:connection()
-  if self:connection(base_url, known, message) then
+  if self:proxy(transfer) and self:connection(base_url, known, message) then
     if transfer:status() == 0 then
       self:fail(status.NETWORK, "service", message, "try again later")
     else
