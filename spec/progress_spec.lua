@@ -362,6 +362,31 @@ describe("what the command says while it works", function()
     end
   end
 
+  it("says when Ctrl-C is typed twice that it stops, and what is left",
+    function()
+      hang("submit")
+      start("camb batch in -o out -j 2", 80, "uploading.*uploading",
+        "for i in 1 2; do while ! [ -e typed$i ]; do sleep 0.05; done; "
+        .. "printf \"\\003\"; done; sleep 2")
+      workspace.write(folder .. "/typed1", "")
+      workspace.wait_for("its words", function()
+        return terminal.read(log):find("second SIGINT", 1, true)
+      end)
+      workspace.write(folder .. "/typed2", "")
+      local lines = terminal.show(finish(), 80)
+      local last
+      for i, line in ipairs(lines) do
+        last = line:find("%S") and i or last
+      end
+      assert.equal("camb: stopped at once: 2 uploads under way may be charged; "
+        .. "to resume, run the same line again", lines[last - 1] .. lines[last])
+      assert.matches("done, 0:%d%d", lines[last - 2])
+      assert.matches('COMMAND_EXIT_CODE="130"', workspace.read(log), 1, true)
+      local said = run("camb batch in -o out --interval 0.05 -j 2")
+      assert.equal(2, select(2, said:gsub("a task may exist and be charged; ",
+        "")), said)
+    end)
+
   it("loses no id when Ctrl-C is typed", function()
     hang("status")
     start("camb batch in -o out --interval 0.1", 80, "separating.*separating",

@@ -79,6 +79,9 @@ describe("with a store", function()
       worker.stop()
       workspace.wait_for("its end", worker.ended)
       assert.equal(143, worker.ended())
+      assert.matches("\ncamb: stopped at once: 1 upload under way may be "
+        .. "charged; to resume, run the same line again\n$",
+        workspace.read(folder .. "/log"))
     end)
 
   -- A worker that is taken for dead in its upload, which stands still until

@@ -174,25 +174,51 @@ const volatile sig_atomic_t *caught_signal (void) {
   return &caught;
 }
 
+/* What a second signal says: a handler reads the one that is not written. */
+static char last_words[2][256] = {"camb: stopped at once\n", ""};
+static volatile sig_atomic_t latest_words = 0;
+
+static void handle (int number, void (*handler)(int)) {
+  struct sigaction new;
+  memset(&new, 0, sizeof new);
+  new.sa_handler = handler;
+  new.sa_flags = (int)SA_RESETHAND;
+  sigemptyset(&new.sa_mask);
+  sigaction(number, &new, NULL);
+}
+
+static void on_second (int number) {
+  const char *words = last_words[latest_words];
+  if (write(STDERR_FILENO, words, strlen(words)) < 0)
+    (void)0; /* nobody is left to be told */
+  raise(number);
+}
+
 static void on_signal (int number) {
   caught = number;
+  handle(number, on_second);
 }
 
 /* A signal that is ignored, as under nohup, stays ignored unless
 ** 'even_ignored'. */
 static void catch_one (int number, bool even_ignored) {
-  struct sigaction old, new;
-  memset(&new, 0, sizeof new);
-  new.sa_handler = on_signal;
-  new.sa_flags = (int)SA_RESETHAND;
-  sigemptyset(&new.sa_mask);
+  struct sigaction old;
   if (sigaction(number, NULL, &old) == 0 &&
       (even_ignored || old.sa_handler != SIG_IGN))
-    sigaction(number, &new, NULL);
+    handle(number, on_signal);
+}
+
+/* last_words(text): what a second signal says before it ends the process; cut
+** to what there is room for */
+static int l_last_words (lua_State *L) {
+  int other = 1 - latest_words;
+  snprintf(last_words[other], sizeof *last_words, "%s", luaL_checkstring(L, 1));
+  latest_words = other;
+  return 0;
 }
 
 /* catch_signals(is_server): caught_signal reports the first signal of each
-** kind; a second one ends the process as usual.  A shell starts background
+** kind; a second one says the last words and ends the process as usual.  A shell starts background
 ** programs with SIGINT and SIGQUIT ignored: a server catches them all the same.
 ** Writing to a closed pipe, or beyond the limit of file sizes, is an error and
 ** does not end the process. */
@@ -257,6 +283,7 @@ const luaL_Reg system_functions[] = {{"now", l_now},
                                      {"descriptors", l_descriptors},
                                      {"catch_signals", l_catch_signals},
                                      {"caught_signal", l_caught_signal},
+                                     {"last_words", l_last_words},
                                      {"end_on_interrupt", l_end_on_interrupt},
                                      {"fill_streams", l_fill_streams},
                                      {"is_written", l_is_written},

@@ -184,14 +184,25 @@ local function say_added(arguments, report, added, moved)
   end
 end
 
+-- What a second signal says.
+local function last_words(arguments, found, sending)
+  return ("stopped at once%s%s"):format(sending > 0 and not arguments.sandbox
+    and (": %d upload%s under way may be charged"):format(sending,
+    sending == 1 and "" or "s") or "", found.temporary and ""
+    or "; to resume, run the same line again")
+end
+
 -- Every item is reported; what is unfetched when a signal comes, and what ended
 -- the batch as a whole.
 local function follow(client, arguments, found, report, more)
   local whole
   local running = begin(client, arguments, found, report, more)
   local is_done = false
-  camb.spawn(workers.watch, function()
-    if running:drain(arguments.drain) > 0 then
+  report:last_words(last_words(arguments, found, 0))
+  camb.spawn(workers.watch, function(is_first)
+    local sending = running:drain(arguments.drain)
+    report:last_words(last_words(arguments, found, sending))
+    if is_first and sending > 0 then
       report:say("finishing uploads under way; a second %s stops at once",
         core.caught_signal())
     end

@@ -241,6 +241,12 @@ function Progress:say(form, ...)
   end
 end
 
+--- What a second signal says, below the picture.
+---@param words string
+function Progress:last_words(words)
+  core.last_words(("%scamb: %s\n"):format(self.screen and "\n" or "", words))
+end
+
 local function tell(self, event)
   local words = WORDS[event.name]
     and WORDS[event.name](event, self.arguments.sandbox)

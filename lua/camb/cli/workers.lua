@@ -13,15 +13,16 @@ local workers = {}
 -- Seconds between two looks for a signal.
 local LOOK = 0.1
 
---- Call `stop` when a signal comes; ends when `is_done()`.
----@param stop fun()
+--- From a signal on, call `stop(is_first)` now and then; ends when `is_done()`.
+---@param stop fun(is_first: boolean)
 ---@param is_done fun(): boolean
 ---@param report camb.Progress
 function workers.watch(stop, is_done, report)
+  local is_stopped = false
   while not is_done() do
     if core.caught_signal() then
-      stop()
-      return
+      stop(not is_stopped)
+      is_stopped = true
     end
     report:tick()
     camb.sleep(LOOK)
@@ -54,8 +55,8 @@ local function run_all(arguments, list, report, work)
     for i = 1, alive do
       running[i] = camb.spawn(work_through)
     end
-    workers.watch(function()
-      for _, job in ipairs(running) do
+    workers.watch(function(is_first)
+      for _, job in ipairs(is_first and running or {}) do
         job:cancel()
       end
     end, function()
