@@ -9,13 +9,16 @@
 
 #include "engine/stft.h"
 
+enum { GAINS = 4 }; /* along, across, the coherence's real and imaginary part */
+
 struct Apply {
   Stft stft;
   int hop, rate, channels;
   int32_t low, high;           /* the range of a sample */
   int64_t frame;               /* the next, on this grid */
-  float *gain[GRID_PLANES];    /* the mask for one frame, N / 2 + 1 each */
-  AVComplexFloat *first;       /* the spectrum of the first of two channels */
+  float *gain[GAINS];          /* the mask for one frame, N / 2 + 1 each */
+  AVComplexFloat *mixture[2];  /* the spectra of two channels */
+  AVComplexFloat *filtered[2]; /* the same of the foreground */
   float *input[MAX_CHANNELS];  /* the newest N samples, in integer units */
   float *output[MAX_CHANNELS]; /* overlap-add of the foreground */
 };
@@ -27,12 +30,16 @@ static int window_size (int rate) {
 }
 
 static int open_buffers (Apply *a) {
-  size_t n = (size_t)a->stft.size;
-  a->first = av_calloc(n / 2 + 1, sizeof *a->first);
-  int missing = a->first == NULL;
-  for (int i = 0; i < GRID_PLANES; i++) {
-    a->gain[i] = av_calloc(n / 2 + 1, sizeof(float));
+  size_t n = (size_t)a->stft.size, bins = n / 2 + 1;
+  int missing = 0;
+  for (int i = 0; i < GAINS; i++) {
+    a->gain[i] = av_calloc(bins, sizeof(float));
     missing |= a->gain[i] == NULL;
+  }
+  for (int c = 0; c < 2; c++) {
+    a->mixture[c] = av_calloc(bins, sizeof *a->mixture[c]);
+    a->filtered[c] = av_calloc(bins, sizeof *a->filtered[c]);
+    missing |= a->mixture[c] == NULL || a->filtered[c] == NULL;
   }
   for (int c = 0; c < a->channels; c++) {
     a->input[c] = av_calloc(n, sizeof(float));
@@ -63,9 +70,12 @@ void apply_close (Apply *a) {
   if (a == NULL)
     return;
   stft_free(&a->stft);
-  av_freep(&a->first);
-  for (int i = 0; i < GRID_PLANES; i++)
+  for (int i = 0; i < GAINS; i++)
     av_freep(&a->gain[i]);
+  for (int c = 0; c < 2; c++) {
+    av_freep(&a->mixture[c]);
+    av_freep(&a->filtered[c]);
+  }
   for (int c = 0; c < MAX_CHANNELS; c++) {
     av_freep(&a->input[c]);
     av_freep(&a->output[c]);
@@ -111,32 +121,58 @@ static float mean_end (const float *row) {
   return sum / COUNT;
 }
 
-/* Linear in time and in frequency. */
-static void interpolate (const float *early, const float *late, float t,
-                         double step, float *gain, int count) {
+/* Add 'weight' times a plane of the mask: linear in time and in frequency. */
+static void add_gain (const Apply *a, const float *early, const float *late,
+                      float t, float weight, float *gain) {
+  double step = (double)a->rate * GRID_N / a->stft.size / GRID_RATE;
   float beyond = mean_end(early) + t * (mean_end(late) - mean_end(early));
-  for (int k = 0; k < count; k++) {
+  for (int k = 0; k <= a->stft.size / 2; k++) {
     double place = k * step;
     int low = (int)place;
     float f = (float)(place - low);
     if (low + 1 >= GRID_BINS) {
-      gain[k] = beyond;
+      gain[k] += weight * beyond;
       continue;
     }
     float at = early[low] + t * (late[low] - early[low]);
     float above = early[low + 1] + t * (late[low + 1] - early[low + 1]);
-    gain[k] = at + f * (above - at);
+    gain[k] += weight * (at + f * (above - at));
   }
 }
 
-static void make_gain (Apply *a, const Segment *mask) {
+static void clear_gains (const Apply *a) {
+  for (int i = 0; i < GAINS; i++)
+    memset(a->gain[i], 0, (size_t)(a->stft.size / 2 + 1) * sizeof(float));
+}
+
+static void add_shares (const Apply *a, const Segment *mask, int planes,
+                        float weight) {
   double time = mask_time(a), whole = floor(time);
   const float *early = mask_row(mask, (int64_t)whole);
   const float *late = mask_row(mask, (int64_t)whole + 1);
-  double step = (double)a->rate * GRID_N / a->stft.size / GRID_RATE;
-  for (int i = 0; i < (a->channels == 2 ? GRID_PLANES : 1); i++)
-    interpolate(early + i * GRID_BINS, late + i * GRID_BINS,
-                (float)(time - whole), step, a->gain[i], a->stft.size / 2 + 1);
+  for (int i = 0; i < planes; i++)
+    add_gain(a, early + i * GRID_BINS, late + i * GRID_BINS,
+             (float)(time - whole), weight, a->gain[i]);
+}
+
+static const float *coherence_row (const Segment *mask, int64_t frame) {
+  if (frame > mask->end - 1)
+    frame = mask->end - 1;
+  if (frame < mask->first)
+    frame = mask->first;
+  return mask->coherence + (size_t)segment_block(mask, frame) * 2 * GRID_BINS;
+}
+
+/* A row holds in the middle of its block. */
+static void add_coherence (const Apply *a, const Segment *mask) {
+  double time = mask_time(a) - (SEGMENT_BLOCK - 1) / 2.0;
+  double block = floor(time / SEGMENT_BLOCK);
+  int64_t frame = (int64_t)block * SEGMENT_BLOCK;
+  const float *early = coherence_row(mask, frame);
+  const float *late = coherence_row(mask, frame + SEGMENT_BLOCK);
+  for (int i = 0; i < 2; i++)
+    add_gain(a, early + i * GRID_BINS, late + i * GRID_BINS,
+             (float)(time / SEGMENT_BLOCK - block), 1, a->gain[2 + i]);
 }
 
 static void take_input (Apply *a, int c, const int32_t *in) {
@@ -148,7 +184,7 @@ static void take_input (Apply *a, int c, const int32_t *in) {
 
 static void filter (Apply *a, int c) {
   AVComplexFloat *x = a->stft.spectrum;
-  stft_forward(&a->stft, a->input[c]);
+  stft_forward(&a->stft, a->input[c], 1);
   for (int k = 0; k <= a->stft.size / 2; k++) {
     x[k].re *= a->gain[0][k];
     x[k].im *= a->gain[0][k];
@@ -156,24 +192,92 @@ static void filter (Apply *a, int c) {
   stft_inverse_add(&a->stft, a->output[c]);
 }
 
-/* Each of two channels gets something of the other. */
-static void filter_two (Apply *a) {
-  AVComplexFloat *l = a->first, *r = a->stft.spectrum;
-  size_t count = (size_t)a->stft.size / 2 + 1;
-  stft_forward(&a->stft, a->input[0]);
-  memcpy(l, r, count * sizeof *l);
-  stft_forward(&a->stft, a->input[1]);
-  for (size_t k = 0; k < count; k++) {
-    float left = a->gain[0][k], right = a->gain[1][k], both = a->gain[2][k];
-    AVComplexFloat was = l[k];
-    l[k].re = left * was.re + both * r[k].re;
-    l[k].im = left * was.im + both * r[k].im;
-    r[k].re = right * r[k].re + both * was.re;
-    r[k].im = right * r[k].im + both * was.im;
+static float size_of (AVComplexFloat x) {
+  return sqrtf(x.re * x.re + x.im * x.im) + 1e-3F;
+}
+
+/* x - factor * coherence * y, or by the coherence's conjugate. */
+static AVComplexFloat less (AVComplexFloat x, AVComplexFloat coherence,
+                            float factor, AVComplexFloat y) {
+  x.re -= factor * (coherence.re * y.re - coherence.im * y.im);
+  x.im -= factor * (coherence.re * y.im + coherence.im * y.re);
+  return x;
+}
+
+/* One bin of the foreground, along the lead and across it.  Of each direction,
+** the background there is as loud as its share of the mixture is, and the
+** background has the coherence 'h'; the foreground has none. */
+static void filter_bin (AVComplexFloat *along, AVComplexFloat *across,
+                        float share_along, float share_across,
+                        AVComplexFloat h) {
+  float rest = sqrtf((1 - share_along) * (1 - share_across));
+  float ratio = size_of(*along) / size_of(*across);
+  h.re *= rest;
+  h.im *= rest;
+  float scale = 1 / (1 - (h.re * h.re + h.im * h.im));
+  AVComplexFloat conjugate = {h.re, -h.im};
+  AVComplexFloat x = less(*along, h, ratio, *across);
+  AVComplexFloat y = less(*across, conjugate, 1 / ratio, *along);
+  share_along *= scale;
+  share_across *= scale;
+  *along = (AVComplexFloat){share_along * x.re, share_along * x.im};
+  *across = (AVComplexFloat){share_across * y.re, share_across * y.im};
+}
+
+/* Add 'weight' times what a mask makes of both channels. */
+static void add_filtered (Apply *a, const Segment *mask, float weight) {
+  float c = mask->cosine, s = mask->sine;
+  clear_gains(a);
+  add_shares(a, mask, 2, 1);
+  add_coherence(a, mask);
+  for (int k = 0; k <= a->stft.size / 2; k++) {
+    AVComplexFloat l = a->mixture[0][k], r = a->mixture[1][k];
+    AVComplexFloat along = {c * l.re + s * r.re, c * l.im + s * r.im};
+    AVComplexFloat across = {c * r.re - s * l.re, c * r.im - s * l.im};
+    AVComplexFloat h = {a->gain[2][k], a->gain[3][k]};
+    filter_bin(&along, &across, a->gain[0][k], a->gain[1][k], h);
+    a->filtered[0][k].re += weight * (c * along.re - s * across.re);
+    a->filtered[0][k].im += weight * (c * along.im - s * across.im);
+    a->filtered[1][k].re += weight * (s * along.re + c * across.re);
+    a->filtered[1][k].im += weight * (s * along.im + c * across.im);
   }
-  stft_inverse_add(&a->stft, a->output[1]);
-  memcpy(r, l, count * sizeof *l);
-  stft_inverse_add(&a->stft, a->output[0]);
+}
+
+static void filter_two (Apply *a, const Segment *before, const Segment *mask,
+                        float share) {
+  size_t size = (size_t)(a->stft.size / 2 + 1) * sizeof *a->stft.spectrum;
+  for (int c = 0; c < 2; c++) {
+    stft_forward(&a->stft, a->input[c], 1);
+    memcpy(a->mixture[c], a->stft.spectrum, size);
+    memset(a->filtered[c], 0, size);
+  }
+  if (share < 1)
+    add_filtered(a, before, 1 - share);
+  if (share > 0)
+    add_filtered(a, mask, share);
+  for (int c = 0; c < 2; c++) {
+    memcpy(a->stft.spectrum, a->filtered[c], size);
+    stft_inverse_add(&a->stft, a->output[c]);
+  }
+}
+
+/* All channels get the same, be it one or more than two. */
+static void filter_alike (Apply *a, const Segment *before, const Segment *mask,
+                          float share) {
+  clear_gains(a);
+  if (share < 1)
+    add_shares(a, before, 1, 1 - share);
+  if (share > 0)
+    add_shares(a, mask, 1, share);
+  for (int c = 0; c < a->channels; c++)
+    filter(a, c);
+}
+
+/* What the mask counts where it and the previous one are crossfaded. */
+static float share_of (const Apply *a, const Segment *mask) {
+  double from = (double)mask->index * SEGMENT_CORE - SEGMENT_FADE;
+  double share = (mask_time(a) - from + 0.5) / (2 * SEGMENT_FADE);
+  return share < 0 ? 0 : share > 1 ? 1 : (float)share;
 }
 
 /* Both stems must fit the range, or they could not sum to the mixture.  A
@@ -194,17 +298,16 @@ static void give_output (Apply *a, int c, int32_t *foreground,
   memset(a->output[c] + kept, 0, (size_t)a->hop * sizeof(float));
 }
 
-void apply_step (Apply *a, const Segment *mask, const int32_t *in,
-                 int32_t *foreground, int32_t *background) {
-  make_gain(a, mask);
+void apply_step (Apply *a, const Segment *before, const Segment *mask,
+                 const int32_t *in, int32_t *foreground, int32_t *background) {
+  float share = mask->index > 0 ? share_of(a, mask) : 1;
   for (int c = 0; c < a->channels; c++)
     take_input(a, c, in);
   if (a->channels == 2)
-    filter_two(a);
-  for (int c = 0; c < a->channels; c++) {
-    if (a->channels != 2)
-      filter(a, c);
+    filter_two(a, before, mask, share);
+  else
+    filter_alike(a, before, mask, share);
+  for (int c = 0; c < a->channels; c++)
     give_output(a, c, foreground, background);
-  }
   a->frame++;
 }

@@ -2,7 +2,12 @@
 **
 ** The mask is interpolated onto a grid of the mixture's rate (the same grid
 ** at 44.1 kHz), so stems never pass a resampler: they keep the mixture's
-** length to the sample, its alignment and its upper octave.  The background
+** length to the sample, its alignment and its upper octave.  Of two channels
+** what lies along the lead's direction and what lies across it are scaled, less
+** what the other one tells of the background: a Wiener filter for two channels,
+** whose background has the coherence of the mixture (Duong, Vincent, Gribonval,
+** Under-determined reverberant audio source separation using a full-rank spatial
+** covariance model, IEEE TASLP 2010).  The background
 ** is mixture - foreground in integers, so the two sum to it exactly. */
 
 #ifndef CAMB_ENGINE_APPLY_H
@@ -28,8 +33,9 @@ int64_t apply_needs (const Apply *a);
 int apply_delay (const Apply *a);
 
 /* Take the next samples 'in', give the same number of samples of both stems,
-** all interleaved.  'mask' must hold the frames that the step needs. */
-void apply_step (Apply *a, const Segment *mask, const int32_t *in,
-                 int32_t *foreground, int32_t *background);
+** all interleaved.  'mask' must hold the frames that the step needs; 'before',
+** as far as it is still to be heard, is the mask of the previous segment. */
+void apply_step (Apply *a, const Segment *before, const Segment *mask,
+                 const int32_t *in, int32_t *foreground, int32_t *background);
 
 #endif

@@ -150,21 +150,16 @@ int feed_ready (const Feed *f) {
   return !f->finished && (f->ended || f->count > next_end(f) * GRID_HOP);
 }
 
-/* Samples [from, to) of the file; beyond its two ends there is silence. */
+/* Samples [from, to) of the file, interleaved; beyond its two ends there is
+** silence. */
 static void copy_out (const Feed *f, int c, int64_t from, int64_t to,
                       float *out) {
-  for (; from < to && from < 0; from++)
-    *out++ = 0;
-  while (from < to && from < f->count) {
-    int64_t at = from % RING, part = RING - at;
-    int64_t left = (to < f->count ? to : f->count) - from;
-    part = part < left ? part : left;
-    memcpy(out, f->ring[c] + at, (size_t)part * sizeof(float));
-    out += part;
-    from += part;
+  int64_t at = from < 0 ? 0 : from % RING;
+  for (out += c; from < to; from++, out += f->channels) {
+    *out = from < 0 || from >= f->count ? 0 : f->ring[c][at];
+    if (from >= 0 && ++at == RING)
+      at = 0;
   }
-  for (; from < to; from++)
-    *out++ = 0;
 }
 
 /* The last segment reaches back until it is as long as the others: a tail of a
@@ -180,7 +175,7 @@ void feed_take (Feed *f, Segment *s) {
     s->first = 0;
   for (int c = 0; c < s->channels; c++)
     copy_out(f, c, (s->first + 1) * GRID_HOP - GRID_N, s->end * GRID_HOP,
-             s->data + (size_t)c * SEGMENT_SAMPLES);
+             segment_samples(s));
   f->finished = s->last;
   f->index++;
 }

@@ -26,6 +26,7 @@ enum {
   REACH = 64,    /* frames that count as around, to each side */
   FARTHEST = 32, /* the greatest dilation */
   CHUNK = 48,    /* frames that are worked on at a time */
+  MASKS = 2 * GRID_BINS,
 };
 
 static const int dilations[BLOCKS] = {1, 2, 4, 8, 16, 32, 1, 4, 16};
@@ -64,6 +65,7 @@ struct Room {
   float *y;      /* what is computed from it; zeros before and after it */
   float *bands;  /* CHUNK rows: what goes to the trunk or comes from it */
   float *hidden; /* CHUNK rows inside a layer */
+  float *masks;  /* CHUNK rows of MASKS */
 };
 
 /* --- reading -------------------------------------------------------------- */
@@ -217,11 +219,13 @@ Room *net_room (void) {
     EDGE = FARTHEST * WIDTH,
     HELD = CHUNK * BANDS * DECODED,
     INSIDE = CHUNK * 2 * WIDTH,
+    MADE = CHUNK * MASKS,
   };
   Room *r = av_mallocz(sizeof *r);
   if (r == NULL)
     return NULL;
-  r->memory = av_calloc(2 * STATE + 2 * EDGE + HELD + INSIDE, sizeof(float));
+  r->memory =
+    av_calloc(2 * STATE + 2 * EDGE + HELD + INSIDE + MADE, sizeof(float));
   if (r->memory == NULL) {
     av_free(r);
     return NULL;
@@ -230,6 +234,7 @@ Room *net_room (void) {
   r->y = r->x + STATE + EDGE;
   r->bands = r->y + STATE + EDGE;
   r->hidden = r->bands + HELD;
+  r->masks = r->hidden + INSIDE;
   return r;
 }
 
@@ -432,7 +437,7 @@ static void pool (const Net *n, Room *r, int frames) {
 
 static void store_masks (const float *logits, int bins, int rows,
                          float *masks) {
-  for (int r = 0; r < rows; r++, masks += GRID_ROW)
+  for (int r = 0; r < rows; r++, masks += MASKS)
     for (int plane = 0; plane < 2; plane++)
       for (int k = 0; k < bins; k += LANES, logits += LANES) {
         Lanes v = lanes_load(logits) - lanes_all(0.5F), one = lanes_all(1);
@@ -440,6 +445,8 @@ static void store_masks (const float *logits, int bins, int rows,
       }
 }
 
+/* The masks go out once no layer looks at this chunk's rows any more, but for the
+** last, which the next chunk looks at. */
 static void decode (const Net *n, Room *r, const Spectra *s, int t,
                     float *masks) {
   enum { STEP = BANDS * DECODED };
@@ -448,7 +455,7 @@ static void decode (const Net *n, Room *r, const Spectra *s, int t,
   clear(r->bands, rows, STEP);
   add_linear(n, &n->context, r->y + (size_t)t * WIDTH, WIDTH, 0, rows, r->bands,
              STEP);
-  masks += (size_t)t * GRID_ROW;
+  float *made = r->masks;
   for (int band = 0; band < BANDS; in += n->decode[band++].inputs) {
     float *context = r->bands + band * DECODED;
     int bins = n->mask[band].outputs / 2;
@@ -457,9 +464,12 @@ static void decode (const Net *n, Room *r, const Spectra *s, int t,
     clear(r->hidden, rows, 2 * bins);
     add_linear(n, &n->mask[band], context, STEP, 0, rows, r->hidden,
                (size_t)(2 * bins));
-    store_masks(r->hidden, bins, rows, masks);
-    masks += bins;
+    store_masks(r->hidden, bins, rows, made);
+    made += bins;
   }
+  for (int i = 0; i < rows; i++)
+    memcpy(masks + (size_t)(t + i) * GRID_ROW, r->masks + (size_t)i * MASKS,
+           MASKS * sizeof *masks);
 }
 
 void net_run (const Net *n, Room *r, Spectra *s, float *masks) {

@@ -21,7 +21,7 @@ static void mean_levels (const Spectra *s, float *mean) {
   for (int t = 0; t < s->frames; t += EVERY)
     for (int k = FIRST; k < END; k++) {
       const float *l = s->rows + (size_t)t * GRID_ROW + k;
-      mean[k] += sqrtf((l[0] + l[GRID_BINS]) / 2) / (float)count;
+      mean[k] += sqrtf((l[0] + fabsf(l[GRID_BINS])) / 2) / (float)count;
     }
 }
 
@@ -30,7 +30,7 @@ static void fill (const Spectra *s, const float *mean, double *histogram) {
   for (int t = 0; t < s->frames; t += EVERY)
     for (int k = FIRST; k < END; k++) {
       const float *l = s->rows + (size_t)t * GRID_ROW + k;
-      float left = l[0], right = l[GRID_BINS];
+      float left = l[0], right = fabsf(l[GRID_BINS]);
       float weight = sqrtf((left + right) / 2) - 1.5F * mean[k];
       if (!(weight > 0) || l[2 * GRID_BINS] < 0)
         continue;

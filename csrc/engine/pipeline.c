@@ -223,11 +223,9 @@ static int open_workers (Pipeline *p, int workers, int plain, Fault *fault) {
 }
 
 static int open_slots (Pipeline *p) {
-  for (int i = 0; i < p->slot_count; i++) {
-    p->slots[i].segment.data = av_malloc_array(SEGMENT_ROOM, sizeof(float));
-    if (p->slots[i].segment.data == NULL)
+  for (int i = 0; i < p->slot_count; i++)
+    if (segment_open(&p->slots[i].segment, SEGMENT_ROOM) < 0)
       return -1;
-  }
   return 0;
 }
 
@@ -256,7 +254,7 @@ static Pipeline *open_pipeline (Decoder *d, int workers, int plain,
 
 static void close_pipeline (Pipeline *p) {
   for (int i = 0; i < p->slot_count; i++)
-    av_freep(&p->slots[i].segment.data);
+    segment_close(&p->slots[i].segment);
   for (int i = 0; i < MAX_WORKERS; i++)
     masker_close(p->maskers[i]);
   net_close(p->net);

@@ -3,92 +3,150 @@
 #include "engine/spectra.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <libavutil/mem.h>
 
+/* The sums of a block: real and imaginary part of the cross spectrum, and both
+** energies.  AROUND empty blocks are before the first and after the last. */
+enum { SUMS = 4 * GRID_BINS, AROUND = 1 };
+
 int spectra_open (Spectra *s) {
-  size_t room = (size_t)(SEGMENT_FRAMES + 2) * GRID_ROW;
-  float *all = av_calloc(room, sizeof *all);
-  if (all == NULL)
-    return -1;
-  s->rows = all + GRID_ROW;
-  return stft_init(&s->stft, GRID_N);
+  s->sums =
+    av_calloc((size_t)(SEGMENT_BLOCKS + 2 * AROUND) * SUMS, sizeof *s->sums);
+  return s->sums != NULL ? stft_init(&s->stft, GRID_N) : -1;
 }
 
 void spectra_close (Spectra *s) {
-  if (s->rows != NULL)
-    av_free(s->rows - GRID_ROW);
-  s->rows = NULL;
+  av_freep(&s->sums);
   stft_free(&s->stft);
 }
 
 /* Two channels that hold the same are one. */
 static int is_stereo (const Segment *s) {
-  const float *l = s->data, *r = s->data + SEGMENT_SAMPLES;
+  const float *pairs = segment_samples(s);
   int count = (segment_frames(s) - 1) * GRID_HOP + GRID_N;
   double power = 0, difference = 0;
   if (s->channels == 1)
     return 0;
   for (int i = 0; i < count; i++) {
-    power += l[i] * l[i] + r[i] * r[i];
-    difference += (l[i] - r[i]) * (l[i] - r[i]);
+    float l = pairs[2 * i], r = pairs[2 * i + 1];
+    power += l * l + r * r;
+    difference += (l - r) * (l - r);
   }
   return difference > 5e-7 * power;
 }
 
-static void keep_energy (const AVComplexFloat *x, float *energy) {
-  for (int k = 0; k < GRID_BINS; k++)
-    energy[k] = x[k].re * x[k].re + x[k].im * x[k].im;
+static float energy_of (AVComplexFloat x) {
+  return x.re * x.re + x.im * x.im;
 }
 
-static void keep_cross (const AVComplexFloat *l, const AVComplexFloat *r,
-                        float *cross) {
-  for (int k = 0; k < GRID_BINS; k++)
-    cross[k] = l[k].re * r[k].re + l[k].im * r[k].im;
-}
-
-static void transform (Spectra *s, const float *samples, float *row) {
-  AVComplexFloat left[GRID_BINS];
-  stft_forward(&s->stft, samples);
-  keep_energy(s->stft.spectrum, row);
-  if (!s->stereo) {
-    memset(row + GRID_BINS, 0, GRID_BINS * sizeof *row);
-    return;
-  }
-  memcpy(left, s->stft.spectrum, sizeof left);
-  stft_forward(&s->stft, samples + SEGMENT_SAMPLES);
-  keep_energy(s->stft.spectrum, row + GRID_BINS);
-  keep_cross(left, s->stft.spectrum, row + 2 * GRID_BINS);
-}
-
-/* Rounding may leave a little less than nothing. */
-static float along (float left, float right, float cross, float c, float s) {
-  float energy = c * c * left + s * s * right + 2 * c * s * cross;
-  return energy > 0 ? energy : 0;
-}
-
-static void rotate (float *row, float c, float s) {
+/* The energies of both channels and the real part of their cross spectrum say
+** all but the sign of its imaginary part, which the second energy gets. */
+static void keep_pair (const AVComplexFloat *l, const AVComplexFloat *r,
+                       float *row) {
   for (int k = 0; k < GRID_BINS; k++) {
-    float *l = row + k, *r = l + GRID_BINS;
-    float cross = l[2 * GRID_BINS];
-    float on = along(*l, *r, cross, c, s);
-    *r = along(*l, *r, cross, -s, c);
-    *l = on;
+    row[k] = energy_of(l[k]);
+    row[GRID_BINS + k] =
+      copysignf(energy_of(r[k]), l[k].im * r[k].re - l[k].re * r[k].im);
+    row[2 * GRID_BINS + k] = l[k].re * r[k].re + l[k].im * r[k].im;
   }
 }
 
-void spectra_make (Spectra *s, const Segment *segment) {
-  s->frames = segment_frames(segment);
-  s->stereo = is_stereo(segment);
-  s->angle = 0;
-  for (int t = 0; t < s->frames; t++)
-    transform(s, segment->data + (size_t)t * GRID_HOP,
-              s->rows + (size_t)t * GRID_ROW);
-  memset(s->rows + (size_t)s->frames * GRID_ROW, 0, GRID_ROW * sizeof *s->rows);
-  if (!s->stereo)
+static void transform (Spectra *s, const float *samples, int channels,
+                       float *row) {
+  AVComplexFloat left[GRID_BINS];
+  stft_forward(&s->stft, samples, channels);
+  if (s->stereo) {
+    memcpy(left, s->stft.spectrum, sizeof left);
+    stft_forward(&s->stft, samples + 1, channels);
+    keep_pair(left, s->stft.spectrum, row);
     return;
-  s->angle = pan_angle(s);
+  }
+  for (int k = 0; k < GRID_BINS; k++)
+    row[k] = energy_of(s->stft.spectrum[k]);
+  memset(row + GRID_BINS, 0, GRID_BINS * sizeof *row);
+}
+
+/* --- along and across ----------------------------------------------------- */
+
+static float positive (float x) {
+  return x > 0 ? x : 0; /* rounding may leave a little less than nothing */
+}
+
+/* From the channels' energies to those along the lead's direction and across
+** it.  Their cross spectrum goes to the sums, most where the lead, which lies
+** along it, is weak. */
+static void rotate (float *row, float c, float s, float *sums) {
+  for (int k = 0; k < GRID_BINS; k++) {
+    float l = row[k], right = row[GRID_BINS + k],
+          cross = row[2 * GRID_BINS + k];
+    float r = fabsf(right);
+    float along = positive(c * c * l + s * s * r + 2 * c * s * cross);
+    float across = positive(s * s * l + c * c * r - 2 * c * s * cross);
+    float weight = across / (along + across + 1e-12F);
+    row[k] = along;
+    row[GRID_BINS + k] = across;
+    sums[k] += weight * (c * s * (r - l) + (c * c - s * s) * cross);
+    sums[GRID_BINS + k] +=
+      weight * copysignf(sqrtf(positive(l * r - cross * cross)), right);
+    sums[2 * GRID_BINS + k] += weight * along;
+    sums[3 * GRID_BINS + k] += weight * across;
+  }
+}
+
+/* Blocks count the more the nearer they are.  A little less than what was found
+** keeps what follows from it finite. */
+static void make_coherence (const float *sums, float *coherence) {
+  static const float most = 0.98F;
+  for (int k = 0; k < GRID_BINS; k++) {
+    float sum[4];
+    for (int i = 0; i < 4; i++) {
+      sum[i] = 0;
+      for (int block = -AROUND; block <= AROUND; block++)
+        sum[i] += (float)(AROUND + 1 - abs(block)) *
+                  sums[block * SUMS + i * GRID_BINS + k];
+    }
+    float scale = most / sqrtf(sum[2] * sum[3] + 1e-18F);
+    coherence[k] = sum[0] * scale;
+    coherence[GRID_BINS + k] = sum[1] * scale;
+  }
+}
+
+static void turn (Spectra *s, Segment *segment) {
+  float angle = pan_angle(s);
+  segment->cosine = cosf(angle);
+  segment->sine = sinf(angle);
+  memset(s->sums, 0,
+         (size_t)(SEGMENT_BLOCKS + 2 * AROUND) * SUMS * sizeof *s->sums);
   for (int t = 0; t < s->frames; t++)
-    rotate(s->rows + (size_t)t * GRID_ROW, cosf(s->angle), sinf(s->angle));
+    rotate(s->rows + (size_t)t * GRID_ROW, segment->cosine, segment->sine,
+           s->sums +
+             (size_t)(segment_block(segment, segment->first + t) + AROUND) *
+               SUMS);
+  for (int i = 0; i < SEGMENT_BLOCKS; i++)
+    make_coherence(s->sums + (size_t)(i + AROUND) * SUMS,
+                   segment->coherence + (size_t)i * 2 * GRID_BINS);
+}
+
+void spectra_make (Spectra *s, Segment *segment) {
+  const float *samples = segment_samples(segment);
+  size_t step = (size_t)GRID_HOP * (size_t)segment->channels;
+  s->frames = segment_frames(segment);
+  s->rows = segment->data + GRID_ROW;
+  s->stereo = is_stereo(segment);
+  for (int t = 0; t < s->frames; t++)
+    transform(s, samples + (size_t)t * step, segment->channels,
+              s->rows + (size_t)t * GRID_ROW);
+  memset(segment->data, 0, GRID_ROW * sizeof *segment->data);
+  memset(s->rows + (size_t)s->frames * GRID_ROW, 0, GRID_ROW * sizeof *s->rows);
+  if (s->stereo) {
+    turn(s, segment);
+    return;
+  }
+  segment->cosine = 1;
+  segment->sine = 0;
+  memset(segment->coherence, 0,
+         (size_t)SEGMENT_BLOCKS * 2 * GRID_BINS * sizeof *segment->coherence);
 }

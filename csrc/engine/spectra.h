@@ -8,11 +8,11 @@
 
 typedef struct Spectra {
   int frames;
-  int stereo;  /* two channels that differ */
-  float angle; /* of the lead between the channels, in radians */
+  int stereo;                   /* two channels that differ */
   float levels[SEGMENT_FRAMES]; /* the network's */
-  float *rows; /* SEGMENT_FRAMES rows of GRID_ROW, and one of zeros before
-               ** and after them */
+  float *rows; /* the segment's energies: as many rows of GRID_ROW as there are
+               ** frames, and one of zeros before them and after them */
+  float *sums; /* what the coherence is made of, by blocks of frames */
   Stft stft;
 } Spectra;
 
@@ -20,12 +20,14 @@ typedef struct Spectra {
 int spectra_open (Spectra *s);
 void spectra_close (Spectra *s);
 
-/* The segment's energies: in each row's first plane what lies along the lead's
-** direction, in the second what lies across it.  The third is free. */
-void spectra_make (Spectra *s, const Segment *segment);
+/* The segment's energies, in the place of its samples: in each row's first
+** plane what lies along the lead's direction, in the second what lies across
+** it.  The third is free.  And that direction, and the coherence of both. */
+void spectra_make (Spectra *s, Segment *segment);
 
-/* Where the lead is: of rows that hold the energies of left and right and the
-** real part of their cross spectrum, the angle of what moves. */
+/* Where the lead is, in radians: of rows that hold the energies of left and
+** right (whose sign says nothing) and the real part of their cross spectrum,
+** the angle of what moves. */
 float pan_angle (const Spectra *s);
 
 #endif

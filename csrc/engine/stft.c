@@ -41,9 +41,9 @@ void stft_free (Stft *s) {
   av_freep(&s->spectrum);
 }
 
-void stft_forward (Stft *s, const float *samples) {
+void stft_forward (Stft *s, const float *samples, int step) {
   for (int i = 0; i < s->size; i++)
-    s->time[i] = samples[i] * s->window[i];
+    s->time[i] = samples[(ptrdiff_t)i * step] * s->window[i];
   s->run_forward(s->forward, s->spectrum, s->time, sizeof(float));
 }
 

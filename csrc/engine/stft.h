@@ -20,8 +20,9 @@ typedef struct Stft {
 int stft_init (Stft *s, int size);
 void stft_free (Stft *s);
 
-/* s->spectrum = transform of the N samples at 'samples', windowed. */
-void stft_forward (Stft *s, const float *samples);
+/* s->spectrum = transform of N samples, windowed: every 'step'th from 'samples'
+** on. */
+void stft_forward (Stft *s, const float *samples, int step);
 
 /* Add the windowed inverse of s->spectrum to the N samples at 'samples', so
 ** scaled that four overlapping frames give the signal back. */

@@ -9,16 +9,13 @@
 #include "engine/apply.h"
 #include "engine/encode.h"
 
-enum { FADE = 2 * SEGMENT_FADE };
-
 struct Writer {
   Apply *apply;
   Encoder *foreground, *background;
   int channels;
   int64_t position; /* of the next step's output, from -delay on */
   int32_t *in, *out_foreground, *out_background; /* one step each */
-  float *tail; /* the previous mask while the next fades in, FADE rows, and the
-               ** rows of its context before that */
+  Segment before; /* the end of the previous mask, while the next fades in */
 };
 
 enum { TAIL_ROWS = SEGMENT_CONTEXT + SEGMENT_FADE };
@@ -28,8 +25,9 @@ static int open_buffers (Writer *w) {
   w->in = av_calloc(step, sizeof *w->in);
   w->out_foreground = av_calloc(step, sizeof *w->out_foreground);
   w->out_background = av_calloc(step, sizeof *w->out_background);
-  w->tail = av_calloc((size_t)TAIL_ROWS * GRID_ROW, sizeof *w->tail);
-  return w->in && w->out_foreground && w->out_background && w->tail ? 0 : -1;
+  if (segment_open(&w->before, (size_t)TAIL_ROWS * GRID_ROW) < 0)
+    return -1;
+  return w->in && w->out_foreground && w->out_background ? 0 : -1;
 }
 
 Writer *writer_open (const char *foreground, const char *background,
@@ -64,7 +62,7 @@ void writer_close (Writer *w) {
   av_freep(&w->in);
   av_freep(&w->out_foreground);
   av_freep(&w->out_background);
-  av_freep(&w->tail);
+  segment_close(&w->before);
   av_free(w);
 }
 
@@ -72,31 +70,26 @@ int64_t writer_count (const Writer *w) {
   return w->position;
 }
 
-/* The frames around a boundary that both segments have a mask for. */
+/* The frames around the boundary before a segment that two have a mask for. */
 static int64_t fade_start (int64_t index) {
   return index * SEGMENT_CORE - SEGMENT_CONTEXT;
 }
 
-static float *row (const Segment *s, int64_t frame) {
-  return s->data + (size_t)(frame - s->first) * GRID_ROW;
-}
-
-/* Crossfade from the previous mask to this one; before the fade proper its rows
-** are the previous ones, which interpolation still looks at. */
-static void fade_in (const Writer *w, const Segment *s) {
-  for (int i = 0; i < TAIL_ROWS && fade_start(s->index) + i < s->end; i++) {
-    const float *before = w->tail + (size_t)i * GRID_ROW;
-    float *now = row(s, fade_start(s->index) + i);
-    float t = ((float)(i - (TAIL_ROWS - FADE)) + 0.5F) / FADE;
-    t = t < 0 ? 0 : t;
-    for (int k = 0; k < GRID_ROW; k++)
-      now[k] = before[k] + t * (now[k] - before[k]);
-  }
-}
-
 static void keep_tail (Writer *w, const Segment *s) {
-  memcpy(w->tail, row(s, fade_start(s->index + 1)),
-         (size_t)TAIL_ROWS * GRID_ROW * sizeof *w->tail);
+  Segment *to = &w->before;
+  float *data = to->data, *coherence = to->coherence;
+  int64_t first = fade_start(s->index + 1);
+  memcpy(data, s->data + (size_t)(first - s->first) * GRID_ROW,
+         (size_t)TAIL_ROWS * GRID_ROW * sizeof *data);
+  memcpy(coherence,
+         s->coherence + (size_t)segment_block(s, first) * 2 * GRID_BINS,
+         (size_t)(segment_block(s, s->end - 1) - segment_block(s, first) + 1) *
+           2 * GRID_BINS * sizeof *coherence);
+  *to = *s;
+  to->first = first;
+  to->end = first + TAIL_ROWS;
+  to->data = data;
+  to->coherence = coherence;
 }
 
 /* The delay is a whole number of steps: they give nothing. */
@@ -118,14 +111,13 @@ static void step (Writer *w, const Segment *s, Fifo *mixture) {
   int got = fifo_pull(mixture, w->in, hop);
   size_t rest = (size_t)(hop - got) * (size_t)w->channels;
   memset(w->in + (size_t)got * (size_t)w->channels, 0, rest * sizeof *w->in);
-  apply_step(w->apply, s, w->in, w->out_foreground, w->out_background);
+  apply_step(w->apply, &w->before, s, w->in, w->out_foreground,
+             w->out_background);
 }
 
 int writer_add (Writer *w, Segment *s, Fifo *mixture, Fault *fault) {
   int64_t total = s->last ? fifo_total(mixture) : INT64_MAX / 2;
-  int64_t final = fade_start(s->index + 1) + TAIL_ROWS - FADE;
-  if (s->index > 0)
-    fade_in(w, s);
+  int64_t final = (s->index + 1) * SEGMENT_CORE - SEGMENT_FADE;
   while (s->last ? w->position < total : apply_needs(w->apply) < final) {
     step(w, s, mixture);
     if (write_step(w, total, fault) < 0)

@@ -93,10 +93,10 @@ static void dump (const char *path, const char *dir, int plain) {
   Net *net = net_open(weights_begin, (size_t)(weights_end - weights_begin),
                       plain, &fault);
   Room *room = net_room();
-  s.data = calloc(SEGMENT_ROOM, sizeof(float));
   if (net == NULL)
     die(fault.message);
-  if (room == NULL || s.data == NULL || spectra_open(&spectra) < 0)
+  if (room == NULL || segment_open(&s, SEGMENT_ROOM) < 0 ||
+      spectra_open(&spectra) < 0)
     die("not enough memory");
   read_segment(path, &s);
   spectra_make(&spectra, &s);
@@ -106,7 +106,7 @@ static void dump (const char *path, const char *dir, int plain) {
   spectra_close(&spectra);
   net_leave(room);
   net_close(net);
-  free(s.data);
+  segment_close(&s);
 }
 
 /* --- command -------------------------------------------------------------- */

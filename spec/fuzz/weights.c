@@ -29,17 +29,19 @@ static uint32_t next (const uint8_t **data, size_t *size) {
 static void run (const Net *net) {
   static Spectra spectra;
   static Room *room;
-  static float *masks;
+  static Segment segment;
   if (room == NULL) {
     room = net_room();
-    masks = calloc(SEGMENT_ROOM, sizeof *masks);
-    if (room == NULL || masks == NULL || spectra_open(&spectra) < 0)
+    if (room == NULL || segment_open(&segment, SEGMENT_ROOM) < 0 ||
+        spectra_open(&spectra) < 0)
       abort();
   }
+  memset(segment.data, 0, (FRAMES + 2) * GRID_ROW * sizeof(float));
   spectra.frames = FRAMES;
+  spectra.rows = segment.data + GRID_ROW;
   for (int i = 0; i < FRAMES * GRID_ROW; i++)
     spectra.rows[i] = (float)(i % 97);
-  net_run(net, room, &spectra, masks);
+  net_run(net, room, &spectra, segment.data);
 }
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size) {
