@@ -159,6 +159,36 @@ describe("the store that camb batch keeps by itself", function()
     assert.equal(0, uploads())
   end)
 
+  it("is asked, if it was named in the folder, about what is being sent",
+    function()
+      server:fault({ step = "submit", silence = true, times = math.huge })
+      local pid = run("camb batch in/take001.wav --store a.db -o out >words 2>&1 "
+        .. "& echo $!"):match("%d+")
+      finally(function() workspace.stop(pid, "KILL") end)
+      workspace.wait_for("the upload", function()
+        return (server:stats().requests.submit or 0) == 1
+      end)
+      local said = run("camb batch in/take001.wav --store a.db -o out -n")
+      assert.matches("^resumes .*: another worker is sending it\n.* 0 would be "
+        .. "sent", said)
+      for _, words in ipairs({ "batch", "batch --retry-failed", "separate",
+        "separate", "submit" })
+      do
+        local status
+        said, status = run(("camb %s in/take001.wav -o out"):format(words))
+        assert.equal(1, status, said)
+        assert.matches("another run is sending this file: run this again once "
+          .. "it has ended\n", said, 1, true)
+      end
+      said = run("camb separate in/take001.wav -o out -n")
+      assert.matches("^failed .*: another run is sending it\n", said)
+      assert.equal(1, server:stats().requests.submit)
+      workspace.stop(pid, "KILL")
+      said = run("camb separate in/take001.wav -o out")
+      assert.matches("an earlier run was killed while sending this file", said)
+      assert.equal(1, server:stats().requests.submit)
+    end)
+
   it("lets nothing be paid for if one that was named in the folder is damaged",
     function()
       assert.equal(0, select(2, run("camb batch in/take001.wav --store a.db "

@@ -100,6 +100,21 @@ describe("before money is spent, camb", function()
     assert.equal(3, uploads())
   end)
 
+  it("tells with --dry-run what a batch refuses as its stems are there", function()
+    run("camb separate in/take001.wav -o out --interval 0.05")
+    for _, store in ipairs({ "", "--store jobs.db" }) do
+      local line = ("camb batch in/take001.wav -o out %s "):format(store)
+      local text = run(line .. "--dry-run")
+      assert.matches("^refused .*take001.wav: .*take001.foreground.wav\" already "
+        .. "exists: use %-%-overwrite", text)
+      local said, status = run(line)
+      assert.equal(3, status, said)
+      assert.matches("already exists: use --overwrite", said, 1, true)
+    end
+    assert.matches("^done ", (run("camb separate in/take001.wav -o out -n")))
+    assert.equal(1, uploads())
+  end)
+
   it("tells with --dry-run what else its store has to do", function()
     run("camb batch in -o out --store jobs.db --add-only")
     local said = run("camb batch --store jobs.db --dry-run")

@@ -42,6 +42,7 @@ local journal = {}
 ---@field only string?       # the one stem that was downloaded
 ---@field time string        # of the last line, in UTC: 2026-01-31T12:00:00Z
 ---@field job string?        # what its lines are known by
+---@field is_under_way boolean? # a worker of another store is sending it
 
 -- In the order in which a line has them.
 local FIELDS = { "time", "job", "state", "task_id", "base_url", "source",
@@ -340,15 +341,24 @@ end
 --- is the user's now to decide whether it is sent again.
 ---@package
 function journal.forget(client, entry)
+  if entry.is_under_way then
+    return -- that run notes what becomes of it
+  end
   add(client, { job = entry.job, state = "unknown_outcome" })
   sending[entry.job] = nil
 end
 
---- What to tell of a file that was being sent when its run was killed; then
---- comes `forget`.
+--- What to tell of the file of `entry`, which another run is sending, or was
+--- when it was killed; then comes `forget`.
 ---@package
+---@param entry camb.JournalEntry
 ---@return camb.Error
-function journal.doubt()
+function journal.doubt(entry)
+  if entry.is_under_way then
+    return Error.new({ kind = "store", step = "submit",
+      message = "another run is sending this file: run this again once it has "
+        .. "ended" })
+  end
   return Error.new({ kind = "unknown_outcome", step = "submit",
     message = "an earlier run was killed while sending this file: a task may "
       .. "exist and be charged; check the dashboard, then run this again to "

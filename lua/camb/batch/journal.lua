@@ -521,7 +521,7 @@ function Journal:submitting(job)
     job.noted = self.find(path)
   end
   if job.noted and not job.noted.task_id then
-    return nil, client_journal.doubt()
+    return nil, client_journal.doubt(job.noted)
   end
   return record(self, job, "submitting", write_submitting)
 end

@@ -76,7 +76,7 @@ function Memory:next()
     next.name = next.takes_name and noted.name or next.name
   elseif noted then
     next.state, next.noted = "unknown_outcome", noted
-    next.error = journal.doubt()
+    next.error = journal.doubt(noted)
   end
   return next
 end
@@ -90,7 +90,7 @@ function Memory:submitting(of)
     same = of.noted
   end
   if same and not same.task_id then
-    return nil, journal.doubt()
+    return nil, journal.doubt(same)
   end
   if not same and self.known and of.size and not self.run.closed then
     same = self.known:find(of)

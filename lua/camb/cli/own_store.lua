@@ -124,6 +124,17 @@ local function open(arguments, place)
     in_folder(arguments, OTHERS))))
 end
 
+--- The workers of a store that are alive.
+---@param jobs camb.Store
+---@return table<string, true>
+function own_store.owners(jobs)
+  local owners = {}
+  for _, worker in ipairs(assert(jobs:workers())) do
+    owners[worker.owner] = true
+  end
+  return owners
+end
+
 -- What a store has of a file or a URL, as the entry of a journal.
 local function entry_of(jobs, known, path)
   local row, err
@@ -138,6 +149,8 @@ local function entry_of(jobs, known, path)
   local state = row and NOTED[row.state]
   return state and (known.sha256 or row.state ~= "downloaded") and {
     job = row.key, state = state, task_id = row.task_id, name = row.name,
+    is_under_way = not row.task_id and row.owner ~= nil
+      and own_store.owners(jobs)[row.owner] or nil,
     output_dir = row.output_dir, sha256 = row.sha256 } or nil
 end
 

@@ -32,6 +32,8 @@ local STATES = {
     .. "--resubmit-unknown sends it again" },
 }
 
+local UNDER_WAY = { "resumes", "another worker is sending it" }
+
 local CHUNK, PAGE = 100, 1000
 
 -- Whether the run is asked to begin jobs of this state again.
@@ -96,6 +98,10 @@ local function rows_of(arguments, entries)
   end
   if jobs then
     local ok, problem = pcall(add_waiting, jobs, arguments, entries, rows)
+    for _, row in pairs(ok and rows or {}) do
+      row.is_under_way = row.state == "submitting" and row.owner
+        and own_store.owners(jobs)[row.owner]
+    end
     jobs:close()
     err = err or not ok and problem or nil
   end
@@ -148,7 +154,9 @@ local function state_of(arguments, entry, rows, find)
   local row = rows[entry.key or false]
   if row and recordings.is_untouched(row, now_of(entry)) then
     local known = STATES[row.state] or { "failed", "its row is damaged" }
-    if is_retried(arguments, row.state) then
+    if row.is_under_way then
+      known = UNDER_WAY
+    elseif is_retried(arguments, row.state) then
       known = row.task_id and not OVER[row.error_kind] and STATES.submitted
         or STATES.intended
     elseif known[1] == "done"
@@ -162,13 +170,14 @@ local function state_of(arguments, entry, rows, find)
   end
   local own = find(entry.origin.path)
   local refusal = refusal_of(arguments, entry)
-  if own and not own.task_id then
-    return STATES.submitting[1], "a run was killed while sending it"
-  elseif own then
-    return own.state == "fetched" and refusal and "done" or "resumes",
-      "task " .. own.task_id
+  if not own or refusal and arguments.store then
+    return refusal and "refused" or "new", refusal
+  elseif not own.task_id then
+    return "failed", own.is_under_way and "another run is sending it"
+      or "a run was killed while sending it"
   end
-  return refusal and "refused" or "new", refusal
+  return own.state == "fetched" and refusal and "done" or "resumes",
+    "task " .. own.task_id
 end
 
 local function probe_of(entry)

@@ -68,7 +68,7 @@ local function task_of(client, find, file, arguments, listener, doubts)
     return entry.task_id
   elseif entry then
     doubts[#doubts + 1] = entry
-    return nil, journal.doubt()
+    return nil, journal.doubt(entry)
   end
   local task, err = client:submit(file, {
     project_name = arguments.project_name,
