@@ -146,6 +146,17 @@ describe("the store that camb batch keeps by itself", function()
     end)
   end)
 
+  it("is asked, too, if what was only added to it was sent since", function()
+    assert.equal(0, select(2, run("camb batch in --store a.db -o new/out "
+      .. "--add-only")))
+    assert.equal(0, select(2, run("camb batch --store a.db --interval 0.05 "
+      .. "&& rm new/out/*.wav")))
+    local said, status = run("camb batch in -o new/out --interval 0.05")
+    assert.equal(0, status, said)
+    assert.equal(2, select(2, said:gsub("already paid for", "")), said)
+    assert.equal(2, uploads())
+  end)
+
   it("is asked, if it was named in the folder, about what was killed", function()
     server:fault({ step = "submit", silence = true, times = math.huge })
     run([[

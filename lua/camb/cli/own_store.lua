@@ -196,9 +196,8 @@ local function note(arguments)
     or listed(arguments)[address]
   then
     return
-  elseif not arguments.add_only then
-    download.make_folders(arguments.output_dir)
   end
+  download.make_folders(arguments.output_dir)
   -- where it cannot be written, no stem can
   core.append(in_folder(arguments, OTHERS), address .. "\n")
 end
