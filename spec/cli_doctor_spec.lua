@@ -71,8 +71,11 @@ describe("camb doctor", function()
       local run = start()
       local output, status = run("CAMB_API_KEY= timeout 60 camb doctor")
       assert.equal(4, status)
-      assert.matches("FAIL  key       no API key: [^\n]+; run: camb login\n",
-        output)
+      assert.matches("FAIL  key       no API key: [^\n]+, and store it, or set "
+        .. "CAMB_API_KEY; run: camb login\n", output)
+      assert.equal(1, select(2, output:gsub("camb login", "")), output)
+      assert.matches("FAIL  key       %-%-api%-key%-file: \"none\" cannot be read: "
+        .. "[^;\n]+\n", (run("timeout 60 camb doctor --api-key-file none")))
       assert.matches("ok    service   it answers, and asks for a key\n", output,
         1, true)
       output, status = run("timeout 60 camb doctor --api-key other")

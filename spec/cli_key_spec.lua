@@ -39,7 +39,7 @@ describe("the key of camb", function()
     local output, status = run("camb separate in/take001.wav")
     assert.equal(4, status)
     assert.equal("camb: no API key: get one in CAMB.AI Studio "
-      .. "(https://studio.camb.ai), Settings, API Keys, then run camb login, or "
+      .. "(https://studio.camb.ai), Settings, API Keys, and store it, or "
       .. "set CAMB_API_KEY; --sandbox needs none, and separates on this "
       .. "machine\ncamb: to store a key, run: camb login\n", output)
   end)
@@ -168,7 +168,7 @@ describe("the key of camb", function()
         .. ">.config/camb/config.json; chmod 600 .config/camb/config.json")
       local output, status = run("echo k | camb login")
       assert.equal(4, status)
-      assert.matches("is damaged: remove it, and run camb login", output)
+      assert.matches("is damaged: remove it, and store the key again", output)
       output, status = run("echo k | XDG_CONFIG_HOME=/proc/nowhere camb login")
       assert.equal(3, status)
       assert.matches('the configuration "/proc/nowhere/camb/config.json" cannot '

@@ -187,6 +187,22 @@ describe("what the command says while it works", function()
     assert.equal("a page.html\n", (run('camb report out -o "a page.html"')))
   end)
 
+  it("does not sum up what its errors have said", function()
+    workspace.write(folder .. "/notes.wav", "not audio")
+    for words, most in pairs({ ["separate none.wav"] = 2,
+      ["batch none.wav -o out"] = 2, ["separate notes.wav"] = 2,
+      ["batch in -o out --add-only --store jobs.db"] = 1 })
+    do
+      local lines = terminal.show(in_terminal("camb " .. words, 200), 200)
+      local said = table.concat(lines, "\n")
+      assert.equal(most, select(2, said:gsub("camb: ", "")), said)
+      assert.is_nil(said:find("0 done", 1, true), said)
+    end
+    local bytes = in_terminal("camb separate notes.wav \"in/take three.wav\" "
+      .. "--interval 0.1", 200)
+    assert.matches("camb: 1 done, 1 failed", bytes, 1, true)
+  end)
+
   it("is plain lines on a terminal that can only print", function()
     local bytes, status = in_terminal("env TERM=dumb camb batch in -o out "
       .. "--interval 0.1", 80)

@@ -70,8 +70,8 @@ function config.read()
   local profiles = json.decode(file:read("*a") or "")
   file:close()
   if not is_sound(profiles) then
-    return fail('the configuration "%s" is damaged: remove it, and run camb '
-      .. "login", path)
+    return fail('the configuration "%s" is damaged: remove it, and store the '
+      .. "key again", path)
   end
   return profiles
 end

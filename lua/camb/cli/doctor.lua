@@ -76,7 +76,8 @@ function Doctor:find_key()
     self.key = found.key
     self:ok("key", "from %s", found.from)
   else
-    self:fail(status.of(err), "key", err.message, "run: camb login")
+    self:fail(status.of(err), "key", err.message, not err.shell
+      and "run: camb login" or nil)
   end
   return found or {}
 end

@@ -143,7 +143,7 @@ function keys.find(arguments)
   elseif arguments.add_only then
     return { key = "none", from = "--add-only, which sends nothing" }
   end
-  return fail("no API key: get one in %s, then run camb login, or set "
+  return fail("no API key: get one in %s, and store it, or set "
     .. "CAMB_API_KEY%s", keys.ORIGIN, has_sandbox(arguments.command)
     and "; --sandbox needs none, and separates on this machine" or "")
 end

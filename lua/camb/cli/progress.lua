@@ -491,9 +491,9 @@ function Progress:sum_up()
     left_out = self.left_out, remaining = self.remaining,
     unfinished = count_unfinished(self), minutes = self.minutes,
     seconds = seconds })
-  if self.view == "none" or not self.screen and count(self) < 2
-    and self.remaining == 0
-  then
+  local is_told = count(self) < 2 and self.remaining == 0
+    and (not self.screen or self.ended == self.failures) -- by its error
+  if self.view == "none" or is_told then
     return
   end
   self:say("%s", outcome(self, seconds))
