@@ -89,6 +89,27 @@ describe("for a task that is paid for, camb", function()
       assert.equal(2, server:stats().uploads)
     end)
 
+  it("says where a paid stem cannot go if its folder is removed, and the line "
+    .. "that fetches it", function()
+    server:fault({ step = "status", reply = { status = "PENDING" },
+      times = math.huge })
+    local pid = run_there("camb separate in/take001.wav -o out --interval 0.05 "
+      .. ">words 2>&1 & echo $!"):match("%d+")
+    workspace.wait_for("its task", function()
+      return (workspace.read(folder .. "/words") or ""):find("says PENDING")
+    end)
+    run_there("rm -r out")
+    server:clear_faults()
+    workspace.wait_for_end(pid)
+    local words = workspace.read(folder .. "/words")
+    assert.matches("ground.part\" cannot be written: No such file or directory\n",
+      words, 1, true)
+    local output, status = run("%s", told_line(words))
+    assert.equal(0, status, output)
+    is_whole("take001")
+    assert.equal(1, server:stats().uploads)
+  end)
+
   it("says that nobody knows of a file that was being sent", function()
     server:fault({ step = "submit", silence = true, times = math.huge })
     for _, command in ipairs({ "separate in/take001.wav",

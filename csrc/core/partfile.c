@@ -364,8 +364,8 @@ PartStatus partfile_commit (PartFile *p, bool overwrite) {
   p->path = join(p->base, format->extension);
   if (p->path == NULL || !sync_part(p))
     return PART_ERROR;
-  if (!is_named(p, &info))
-    return PART_BUSY;
+  if (!is_named(p, &info)) /* if it was removed, errno says so */
+    return access(p->part, F_OK) == 0 ? PART_BUSY : PART_ERROR;
   status = take_name(p, overwrite);
   if (status == PART_EXISTS && is_there(p))
     status = PART_OK;
