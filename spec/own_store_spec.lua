@@ -200,6 +200,37 @@ describe("the store that camb batch keeps by itself", function()
       assert.equal(1, server:stats().requests.submit)
     end)
 
+  it("names the tasks and their lines if it is removed while it is in use",
+    function()
+      server:fault({ step = "status", reply = { status = "PENDING" },
+        times = math.huge })
+      local pid = run("camb batch in -o out --interval 0.05 >words 2>&1 & "
+        .. "echo $!"):match("%d+")
+      local function words()
+        return workspace.read(folder .. "/words") or ""
+      end
+      workspace.wait_for("the tasks", function()
+        return select(2, words():gsub("says PENDING", "")) >= 2
+      end)
+      run("rm -r out")
+      workspace.wait_for("its notice", function()
+        return select(2, words():gsub("which the store does not have", "")) == 2
+      end)
+      workspace.stop(pid)
+      server:clear_faults()
+      assert.is_nil(words():find("to resume", 1, true)) -- which would pay again
+      local lines = 0
+      for line in words():gmatch("without paying again, run: (camb download "
+        .. "[^\n]+)\n")
+      do
+        local said, status = run(line)
+        assert.equal(0, status, said)
+        lines = lines + 1
+      end
+      assert.equal(2, lines)
+      assert.equal(2, uploads())
+    end)
+
   it("lets nothing be paid for if one that was named in the folder is damaged",
     function()
       assert.equal(0, select(2, run("camb batch in/take001.wav --store a.db "

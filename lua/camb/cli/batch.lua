@@ -11,6 +11,7 @@ local hooks = require "camb.cli.hooks"
 local redact = require "camb.redact"
 local options_table = require "camb.options"
 local own_store = require "camb.cli.own_store"
+local paid = require "camb.cli.paid"
 local plan = require "camb.cli.plan"
 local progress = require "camb.cli.progress"
 local rehearsal = require "camb.cli.rehearsal"
@@ -188,7 +189,8 @@ end
 local function last_words(arguments, found, sending)
   return ("stopped at once%s%s"):format(sending > 0 and not arguments.sandbox
     and (": %d upload%s under way may be charged"):format(sending,
-    sending == 1 and "" or "s") or "", found.temporary and ""
+    sending == 1 and "" or "s") or "", (found.temporary
+    or paid.has_lost_store(arguments)) and ""
     or "; to resume, run the same line again")
 end
 

@@ -64,7 +64,7 @@ end
 --- Say what takes up whatever a signal has left unfinished.
 function cure.say_resume()
   local line = cure.again()
-  if not has_input() then
+  if not has_input() and not paid.has_lost_store(arguments) then
     say(line and "to resume, run" or "to resume, run the same line again", line)
   end
 end

@@ -1,7 +1,9 @@
 --- Tasks that are paid for and whose stems are missing: a run that ends early
 --- says how to download them, and a journal beside the stems has them.
 
+local core = require "camb.core"
 local shell = require "camb.cli.shell"
+local store = require "camb.store"
 
 local paid = {}
 
@@ -31,6 +33,15 @@ local function without_password(url)
   return (url:gsub("^([%w+.-]+://).*@", "%1"):gsub("^[^/]*@", ""))
 end
 
+--- Whether the store of the command was removed while it ran: the same line
+--- would pay again.
+---@param arguments table
+---@return boolean
+function paid.has_lost_store(arguments)
+  return arguments.store ~= nil and not store.is_url(arguments.store)
+    and not core.stat(arguments.store)
+end
+
 --- The line that fetches the stems of what failed with `err`; nil if there
 --- is nothing to fetch.
 ---@param arguments table # of the command
@@ -40,7 +51,7 @@ function paid.line(arguments, err)
   local is_said = arguments.command == "download" and err.kind == "not_found"
     or not arguments.output_dir
   if not err.task_id or err.task_ended or arguments.sandbox
-    or arguments.store or is_said
+    or arguments.store and not paid.has_lost_store(arguments) or is_said
   then
     return nil
   end
