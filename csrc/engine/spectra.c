@@ -96,10 +96,10 @@ static void rotate (float *row, float c, float s, float *sums) {
   }
 }
 
-/* Blocks count the more the nearer they are.  A little less than what was found
-** keeps what follows from it finite. */
+/* Blocks count the more the nearer they are.  Less than what was found
+** keeps small errors of the masks small. */
 static void make_coherence (const float *sums, float *coherence) {
-  static const float most = 0.98F;
+  static const float most = 0.9F;
   for (int k = 0; k < GRID_BINS; k++) {
     float sum[4];
     for (int i = 0; i < 4; i++) {
