@@ -44,9 +44,8 @@ end
 ---@param value any
 ---@return number?
 function text.tonumber(value)
-  local point = ("%.1f"):format(0.5):sub(2, -2)
-  return tonumber(value)
-    or type(value) == "string" and tonumber((value:gsub("%.", point))) or nil
+  return tonumber(value) or type(value) == "string"
+    and tonumber((value:gsub("%.", ("%.1f"):format(0.5):sub(2, -2)))) or nil
 end
 
 -- The sequences of bytes that UTF-8 has, by their first.

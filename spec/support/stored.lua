@@ -265,6 +265,17 @@ return function(place)
     assert.equal("", keys_of(jobs:claim(9)))
   end)
 
+  it("gives a free job, however far it is, if it is the only one", function()
+    local jobs = open()
+    for _, state in ipairs({ "submitted", "finished" }) do
+      add(jobs, state)
+      jobs:claim(1)
+      bring(jobs, state, state)
+      assert.is_true(jobs:release(state))
+      assert.equal(state, keys_of(jobs:claim(9)))
+    end
+  end)
+
   it("gives back what it holds when it is closed", function()
     local jobs, others = open(), open()
     add(jobs, "a", "b")

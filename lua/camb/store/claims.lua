@@ -63,9 +63,14 @@ end
 
 -- Take up to `n` free jobs into `taken`.
 local function take(self, conn, n, state, taken)
+  local begun = conn:rows(statements.begun)
+  if not begun then
+    return nil, conn.failed
+  end
   for _, claim in ipairs(statements.claim) do
     if #taken < n and (state == nil or state == claim.state
       or state == "paid" and claim.state ~= "intended")
+      and (claim.state == "intended" or #begun > 0)
     then
       local found, err = conn:rows(claim.sql, n - #taken, self.owner)
       if not found then

@@ -168,6 +168,11 @@ local UNKNOWN = ", state = 'unknown_outcome', retryable = 0, "
   .. "the file ended: a task may exist and be charged; check the dashboard "
   .. "before you send it again'"
 
+--- Whether a free job was begun: most claims find none, and a look costs less
+--- than three updates that change nothing.
+statements.begun = "SELECT state FROM camb_jobs WHERE state IN ('submitting', "
+  .. "'submitted', 'finished') AND " .. statements.free .. " LIMIT 1"
+
 --- By state, what takes free jobs; furthest along comes first.
 statements.claim = {
   { state = "finished", sql = CLAIM:format("finished", SOUND.finished, "") },
