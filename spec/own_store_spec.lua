@@ -157,6 +157,14 @@ describe("the store that camb batch keeps by itself", function()
     assert.equal(2, uploads())
   end)
 
+  it("leaves nothing where there is nothing to separate", function()
+    for _, store in ipairs({ "", "--store a.db", "--no-store" }) do
+      local said, status = run("camb batch none.wav -o new/out " .. store)
+      assert.equal(3, status, said)
+    end
+    assert.same({ "a.db", "engine.sh", "in" }, workspace.list(folder))
+  end)
+
   it("is asked, if it was named in the folder, about what was killed", function()
     server:fault({ step = "submit", silence = true, times = math.huge })
     run([[

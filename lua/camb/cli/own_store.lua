@@ -191,7 +191,6 @@ end
 local function note(arguments)
   local address = address_of(arguments.store)
   if arguments.sandbox or source.is_s3(arguments.output_dir)
-    or #arguments.source == 0 and not arguments.page
     or address == address_of(in_folder(arguments, NAME))
     or listed(arguments)[address]
   then
@@ -210,15 +209,14 @@ end
 ---@return camb.Error? err
 function own_store.prepare(arguments, found)
   local folder = arguments.new_store
-  if not folder then
+  if type(found.list) == "table" and #found.list == 0 and not arguments.page
+  then
+    arguments.store = not folder and arguments.store or nil
+    return true
+  elseif not folder then
     if arguments.store then
       note(arguments)
     end
-    return true
-  elseif type(found.list) == "table" and #found.list == 0
-    and not arguments.page
-  then
-    arguments.store = nil
     return true
   end
   local ok, words = download.make_folders(folder)
