@@ -258,6 +258,18 @@ describe("the store that camb batch keeps by itself", function()
         .. "--interval 0.05")))
     end)
 
+  it("stays usable in a folder where a store was named that is none", function()
+    workspace.write(folder .. "/none.db", "no store")
+    for _, spec in ipairs({ "none.db", "new/none.db",
+      "postgres://camb:a/b@127.0.0.1:1/none" }) do
+      local said, status = run(("camb batch in -o out --store '%s'"):format(spec))
+      assert.is_true(status ~= 0, said)
+    end
+    assert.is_nil(workspace.read(folder .. "/out/.camb-stores"))
+    assert.equal(0, select(2, run("camb batch in -o out --interval 0.05")))
+    assert.equal(2, uploads())
+  end)
+
   it("is asked by --status, and holds what --retry-failed retries", function()
     workspace.write(folder .. "/in/notes.wav", "not audio")
     assert.equal(10, select(2, run("camb batch in -o out --interval 0.05")))

@@ -187,12 +187,22 @@ function own_store.finder(arguments, base_url)
   end or nil
 end
 
+-- Can be opened; what cannot has paid for nothing, whatever it is called.
+local function is_store(spec)
+  local jobs = store.open(spec, { store_timeout = 0 })
+  if jobs then
+    jobs:close()
+  end
+  return jobs ~= nil
+end
+
 -- Let later runs without this store know what it has paid for.
 local function note(arguments)
   local address = address_of(arguments.store)
   if arguments.sandbox or source.is_s3(arguments.output_dir)
     or address == address_of(in_folder(arguments, NAME))
     or listed(arguments)[address]
+    or not is_store(arguments.store)
   then
     return
   end
