@@ -440,7 +440,7 @@ static void store_masks (const float *logits, int bins, int rows,
   for (int r = 0; r < rows; r++, masks += MASKS)
     for (int plane = 0; plane < 2; plane++)
       for (int k = 0; k < bins; k += LANES, logits += LANES) {
-        Lanes v = lanes_load(logits) - lanes_all(0.5F), one = lanes_all(1);
+        Lanes v = lanes_load(logits) - lanes_all(0.3F), one = lanes_all(1);
         lanes_store(masks + plane * GRID_BINS + k, one / (one + lanes_exp(-v)));
       }
 }
