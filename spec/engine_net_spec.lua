@@ -154,6 +154,29 @@ describe("music that lies to one side", function()
   end)
 end)
 
+describe("two channels that differ in level alone are heard as one:", function()
+  for title, pan in pairs{
+    ["the right one quieter"] = "c0|c1=0.7*c0",
+    ["the left one quieter"] = "0.4*c0|c1=c0",
+    ["one upside down"] = "c0|c1=-1*c0",
+  } do
+    it(title, function()
+      local one = audio.make(("-t %d -i examples/mix.flac -ac 1 -c:a pcm_s16le")
+        :format(SECONDS), folder .. "/one.wav")
+      local two = audio.make(("-i %s -af 'pan=stereo|c0=%s'"):format(one, pan),
+        folder .. "/two.wav")
+      local _, alone = separated(one, "")
+      local _, foreground = separated(two, "")
+      local at = title:find "left" and 0 or 1 -- the louder one
+      local apart = {}
+      for i = 1, #alone do
+        apart[i] = foreground[2 * i - at] - alone[i]
+      end
+      is_below(-50, apart, alone)
+    end)
+  end
+end)
+
 describe("in a stem one does not hear #slow", function()
   --- `from` and `to` in seconds; of the second signal, `shift` samples later.
   local function differs(limit, a, b, from, to, shift)

@@ -23,19 +23,24 @@ void spectra_close (Spectra *s) {
   stft_free(&s->stft);
 }
 
-/* Two channels that hold the same are one. */
-static int is_stereo (const Segment *s) {
+/* Two channels that differ in level alone, or in sign, are one: the louder one
+** tells all. */
+static int is_stereo (const Segment *s, int *louder) {
   const float *pairs = segment_samples(s);
   int count = (segment_frames(s) - 1) * GRID_HOP + GRID_N;
-  double power = 0, difference = 0;
+  double left = 0, right = 0, both = 0;
+  *louder = 0;
   if (s->channels == 1)
     return 0;
   for (int i = 0; i < count; i++) {
-    float l = pairs[2 * i], r = pairs[2 * i + 1];
-    power += l * l + r * r;
-    difference += (l - r) * (l - r);
+    double l = pairs[2 * i], r = pairs[2 * i + 1];
+    left += l * l;
+    right += r * r;
+    both += l * r;
   }
-  return difference > 5e-7 * power;
+  *louder = right > left;
+  double power = left + right;
+  return power - hypot(left - right, 2 * both) > 5e-7 * power;
 }
 
 static float energy_of (AVComplexFloat x) {
@@ -97,7 +102,8 @@ static void rotate (float *row, float c, float s, float *sums) {
 }
 
 /* Blocks count the more the nearer they are.  Less than what was found
-** keeps small errors of the masks small. */
+** keeps small errors of the masks small, and rounding may find more than
+** there can be. */
 static void make_coherence (const float *sums, float *coherence) {
   static const float most = 0.9F;
   for (int k = 0; k < GRID_BINS; k++) {
@@ -108,7 +114,8 @@ static void make_coherence (const float *sums, float *coherence) {
         sum[i] += (float)(AROUND + 1 - abs(block)) *
                   sums[block * SUMS + i * GRID_BINS + k];
     }
-    float scale = most / sqrtf(sum[2] * sum[3] + 1e-18F);
+    float whole = sqrtf(sum[2] * sum[3] + 1e-18F);
+    float scale = most / fmaxf(whole, hypotf(sum[0], sum[1]));
     coherence[k] = sum[0] * scale;
     coherence[GRID_BINS + k] = sum[1] * scale;
   }
@@ -131,11 +138,13 @@ static void turn (Spectra *s, Segment *segment) {
 }
 
 void spectra_make (Spectra *s, Segment *segment) {
+  int louder;
   const float *samples = segment_samples(segment);
   size_t step = (size_t)GRID_HOP * (size_t)segment->channels;
   s->frames = segment_frames(segment);
   s->rows = segment->data + GRID_ROW;
-  s->stereo = is_stereo(segment);
+  s->stereo = is_stereo(segment, &louder);
+  samples += s->stereo ? 0 : louder;
   for (int t = 0; t < s->frames; t++)
     transform(s, samples + (size_t)t * step, segment->channels,
               s->rows + (size_t)t * GRID_ROW);

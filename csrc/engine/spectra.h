@@ -8,7 +8,7 @@
 
 typedef struct Spectra {
   int frames;
-  int stereo;                   /* two channels that differ */
+  int stereo; /* two channels that differ in more than level */
   float levels[SEGMENT_FRAMES]; /* the network's */
   float *rows; /* the segment's energies: as many rows of GRID_ROW as there are
                ** frames, and one of zeros before them and after them */
