@@ -23,29 +23,24 @@ void spectra_close (Spectra *s) {
   stft_free(&s->stft);
 }
 
-/* How two channels lie to each other. */
-typedef struct Axis {
-  int louder;   /* 0 or 1 */
-  float angle;  /* of the axis along which most lies, in radians */
-  double aside; /* twice the share of the power that lies across it */
-} Axis;
-
-static Axis find_axis (const Segment *s) {
+/* Two channels that differ in level alone, or in sign, are one: the louder one
+** tells all. */
+static int is_stereo (const Segment *s, int *louder) {
   const float *pairs = segment_samples(s);
   int count = (segment_frames(s) - 1) * GRID_HOP + GRID_N;
   double left = 0, right = 0, both = 0;
+  *louder = 0;
   if (s->channels == 1)
-    return (Axis){0};
+    return 0;
   for (int i = 0; i < count; i++) {
     double l = pairs[2 * i], r = pairs[2 * i + 1];
     left += l * l;
     right += r * r;
     both += l * r;
   }
+  *louder = right > left;
   double power = left + right;
-  double aside = power - hypot(left - right, 2 * both);
-  return (Axis){right > left, (float)(atan2(2 * both, left - right) / 2),
-                power > 0 ? aside / power : 0};
+  return power - hypot(left - right, 2 * both) > 5e-7 * power;
 }
 
 static float energy_of (AVComplexFloat x) {
@@ -126,12 +121,8 @@ static void make_coherence (const float *sums, float *coherence) {
   }
 }
 
-/* Where nearly all lies along one axis, the lead does, and whole degrees are too
-** coarse if the axis is not at one. */
-static void turn (Spectra *s, Segment *segment, const Axis *axis) {
+static void turn (Spectra *s, Segment *segment) {
   float angle = pan_angle(s);
-  if (axis->aside < 1e-4 && fabsf(axis->angle - angle) > 1e-3F)
-    angle = axis->angle;
   segment->cosine = cosf(angle);
   segment->sine = sinf(angle);
   memset(s->sums, 0,
@@ -146,24 +137,21 @@ static void turn (Spectra *s, Segment *segment, const Axis *axis) {
                    segment->coherence + (size_t)i * 2 * GRID_BINS);
 }
 
-/* Two channels that differ in level alone, or in sign, are one: the louder one
-** tells all. */
 void spectra_make (Spectra *s, Segment *segment) {
-  Axis axis = find_axis(segment);
+  int louder;
   const float *samples = segment_samples(segment);
   size_t step = (size_t)GRID_HOP * (size_t)segment->channels;
   s->frames = segment_frames(segment);
   s->rows = segment->data + GRID_ROW;
-  s->stereo = axis.aside > 5e-7;
-  if (!s->stereo)
-    samples += axis.louder;
+  s->stereo = is_stereo(segment, &louder);
+  samples += s->stereo ? 0 : louder;
   for (int t = 0; t < s->frames; t++)
     transform(s, samples + (size_t)t * step, segment->channels,
               s->rows + (size_t)t * GRID_ROW);
   memset(segment->data, 0, GRID_ROW * sizeof *segment->data);
   memset(s->rows + (size_t)s->frames * GRID_ROW, 0, GRID_ROW * sizeof *s->rows);
   if (s->stereo) {
-    turn(s, segment, &axis);
+    turn(s, segment);
     return;
   }
   segment->cosine = 1;
