@@ -103,9 +103,10 @@ static void rotate (float *row, float c, float s, float *sums) {
 
 /* Blocks count the more the nearer they are.  Less than what was found
 ** keeps small errors of the masks small, and rounding may find more than
-** there can be. */
+** there can be.  Where little lies across the lead's direction, that may be the
+** lead's own, late or from a room. */
 static void make_coherence (const float *sums, float *coherence) {
-  static const float most = 0.9F;
+  static const float most = 0.9F, little = 0.1F;
   for (int k = 0; k < GRID_BINS; k++) {
     float sum[4];
     for (int i = 0; i < 4; i++) {
@@ -114,7 +115,8 @@ static void make_coherence (const float *sums, float *coherence) {
         sum[i] += (float)(AROUND + 1 - abs(block)) *
                   sums[block * SUMS + i * GRID_BINS + k];
     }
-    float whole = sqrtf(sum[2] * sum[3] + 1e-18F);
+    float aside = sum[3] + little * sum[2];
+    float whole = sqrtf(sum[2] * aside + 1e-18F);
     float scale = most / fmaxf(whole, hypotf(sum[0], sum[1]));
     coherence[k] = sum[0] * scale;
     coherence[GRID_BINS + k] = sum[1] * scale;
