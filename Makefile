@@ -108,7 +108,7 @@ $(OWN_O): LIB_CFLAGS = $(SANDBOX_CFLAGS)
 
 $(OBJ)/engine/weights.o: csrc/engine/weights.bin
 # Its loops have to be unrolled, whatever CFLAGS says.
-$(OBJ)/engine/product.o: LIB_CFLAGS += -O3
+$(OBJ)/engine/product.o: LIB_CFLAGS += -O3 -ffp-contract=fast
 $(OBJ)/%.o: csrc/%.c
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(CC) $(ALL_CFLAGS) $(LUA_CFLAGS) $(LIB_CFLAGS) \
