@@ -218,10 +218,10 @@ static int l_last_words (lua_State *L) {
 }
 
 /* catch_signals(is_server): caught_signal reports the first signal of each
-** kind; a second one says the last words and ends the process as usual.  A shell starts background
-** programs with SIGINT and SIGQUIT ignored: a server catches them all the same.
-** Writing to a closed pipe, or beyond the limit of file sizes, is an error and
-** does not end the process. */
+** kind; a second one says the last words and ends the process as usual.  A
+** shell starts background programs with SIGINT and SIGQUIT ignored: a server
+** catches them all the same.  Writing to a closed pipe, or beyond the limit of
+** file sizes, is an error and does not end the process. */
 static int l_catch_signals (lua_State *L) {
   bool is_server = lua_toboolean(L, 1);
   signal(SIGPIPE, SIG_IGN);

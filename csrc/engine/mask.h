@@ -8,7 +8,7 @@
 
 typedef struct Masker Masker;
 
-/* What one thread needs to make masks; about 6 MB.  NULL without memory. */
+/* What one thread needs to make masks; about 5 MB.  NULL without memory. */
 Masker *masker_open (const Net *net);
 void masker_close (Masker *m);
 

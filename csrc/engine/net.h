@@ -31,8 +31,8 @@ void net_leave (Room *r);
 
 /* Of each frame, to the first two planes of a row of GRID_ROW floats of
 ** 'masks': the shares of the lead in what lies along its direction and in what
-** lies across it, 0 to 1.  Uses up the rows of 's': the masks may lie where these
-** do, from one row before them on. */
+** lies across it, 0 to 1.  Uses up the rows of 's': the masks may lie where
+** these do, from one row before them on. */
 void net_run (const Net *n, Room *room, Spectra *s, float *masks);
 
 #endif

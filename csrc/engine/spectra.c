@@ -3,18 +3,16 @@
 #include "engine/spectra.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <libavutil/mem.h>
 
 /* The sums of a block: real and imaginary part of the cross spectrum, and both
-** energies.  AROUND empty blocks are before the first and after the last. */
-enum { SUMS = 4 * GRID_BINS, AROUND = 1 };
+** energies.  An empty block is before the first and after the last. */
+enum { SUMS = 4 * GRID_BINS };
 
 int spectra_open (Spectra *s) {
-  s->sums =
-    av_calloc((size_t)(SEGMENT_BLOCKS + 2 * AROUND) * SUMS, sizeof *s->sums);
+  s->sums = av_calloc((size_t)(SEGMENT_BLOCKS + 2) * SUMS, sizeof *s->sums);
   return s->sums != NULL ? stft_init(&s->stft, GRID_N) : -1;
 }
 
@@ -101,7 +99,7 @@ static void rotate (float *row, float c, float s, float *sums) {
   }
 }
 
-/* Blocks count the more the nearer they are.  Less than what was found
+/* A block counts twice beside its neighbours.  Less than what was found
 ** keeps small errors of the masks small, and rounding may find more than
 ** there can be.  Where little lies across the lead's direction, that may be the
 ** lead's own, late or from a room. */
@@ -110,10 +108,8 @@ static void make_coherence (const float *sums, float *coherence) {
   for (int k = 0; k < GRID_BINS; k++) {
     float sum[4];
     for (int i = 0; i < 4; i++) {
-      sum[i] = 0;
-      for (int block = -AROUND; block <= AROUND; block++)
-        sum[i] += (float)(AROUND + 1 - abs(block)) *
-                  sums[block * SUMS + i * GRID_BINS + k];
+      const float *at = sums + i * GRID_BINS + k;
+      sum[i] = at[-SUMS] + 2 * at[0] + at[SUMS];
     }
     float aside = sum[3] + little * sum[2];
     float whole = sqrtf(sum[2] * aside + 1e-18F);
@@ -127,15 +123,13 @@ static void turn (Spectra *s, Segment *segment) {
   float angle = pan_angle(s);
   segment->cosine = cosf(angle);
   segment->sine = sinf(angle);
-  memset(s->sums, 0,
-         (size_t)(SEGMENT_BLOCKS + 2 * AROUND) * SUMS * sizeof *s->sums);
+  memset(s->sums, 0, (size_t)(SEGMENT_BLOCKS + 2) * SUMS * sizeof *s->sums);
   for (int t = 0; t < s->frames; t++)
     rotate(s->rows + (size_t)t * GRID_ROW, segment->cosine, segment->sine,
            s->sums +
-             (size_t)(segment_block(segment, segment->first + t) + AROUND) *
-               SUMS);
+             (size_t)(segment_block(segment, segment->first + t) + 1) * SUMS);
   for (int i = 0; i < SEGMENT_BLOCKS; i++)
-    make_coherence(s->sums + (size_t)(i + AROUND) * SUMS,
+    make_coherence(s->sums + (size_t)(i + 1) * SUMS,
                    segment->coherence + (size_t)i * 2 * GRID_BINS);
 }
 
