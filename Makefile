@@ -268,30 +268,34 @@ trap 'kill $$pid; exit 1' HUP INT TERM; \
     "in: $$(cat $(BUILD)/$(1).running)";; esac; [ $$status = 0 ]
 endef
 
-# Each file in a process of its own, one more at a time than there are processors,
-# as they wait a lot, and the longest first; then what holds an upper bound of
-# time, alone.
+# Each file in a process of its own, three at a time for each processor, as they
+# mostly wait, and the longest first; then what holds an upper bound of time, with
+# a processor for each.
 FILES = $(wildcard spec/*_spec.lua)
-LONG  = $(patsubst %,spec/%_spec.lua,page breaker download paid build live_page \
-  batch_gone)
-EACH  = $(patsubst spec/%_spec.lua,each-%,$(filter $(FILES),$(LONG)) \
-  $(filter-out $(LONG),$(FILES)))
-TIMED = $(shell grep -l '\#timed' $(FILES))
+LONG  = $(patsubst %,spec/%_spec.lua,breaker build page progress paid \
+  store_postgres live_page redaction download batch_gone engine_sources)
+SLOW_TIMED = $(patsubst %,spec/%_spec.lua,store_silence deadline)
+# $(call long-first,LONG,FILES): a target's stem for each.
+long-first = $(patsubst spec/%_spec.lua,%,$(filter $(2),$(1)) \
+  $(filter-out $(1),$(2)))
+EACH  = $(addprefix each-,$(call long-first,$(LONG),$(FILES)))
+TIMED = $(addprefix timed-,$(call long-first,$(SLOW_TIMED),$(shell grep -l \
+  '\#timed' $(FILES))))
 LOG   = $(BUILD)/test.log
 
-.PHONY: test run-test run-all run-timed $(EACH)
+.PHONY: test run-test run-all $(EACH) $(TIMED)
 test: test-deps ## Run the specs; SPECS=spec/x_spec.lua for some of them.
 	@$(AGAIN) all bench-programs $(SUPPORT_SO)
 	@$(MAKE) --no-print-directory $(if $(filter spec,$(SPECS)),run-all,run-test)
 run-test: $(SUPPORT_SO)
 	@$(call limited,run-test,$(SPECS))
 run-all:
-	@{ $(MAKE) --no-print-directory -j$$(($(CORES) + 1)) -k \
+	@{ $(MAKE) --no-print-directory -j$$((3 * $(CORES))) -k \
 	   --output-sync=target $(EACH); \
-	   $(if $(TIMED),$(MAKE) --no-print-directory run-timed;) } 2>&1 | \
+	   $(if $(TIMED),$(MAKE) --no-print-directory -j$(CORES) -k \
+	   --output-sync=target $(TIMED);) } 2>&1 | \
 	  tee $(LOG)
-	@$(LUA) spec/support/total.lua $(LOG) \
-	  $(words $(EACH) $(if $(TIMED),run-timed))
+	@$(LUA) spec/support/total.lua $(LOG) $(words $(EACH) $(TIMED))
 EXCEPT = timed
 # LeakSanitizer itself breaks now and then, where a thread ends while it looks at
 # a process that does: then the file runs again, twice at most.
@@ -303,8 +307,8 @@ $(EACH): each-%: $(SUPPORT_SO)
 	  spec/$*_spec.lua); } > $$log 2>&1; }; \
 	again() { grep -q '$(BROKEN)' $$log && run; }; \
 	run || again || again; status=$$?; cat $$log; exit $$status
-run-timed:
-	@$(call limited,$@,--tags=timed $(TIMED))
+$(TIMED): timed-%: $(SUPPORT_SO)
+	@$(call limited,$@,--tags=timed spec/$*_spec.lua)
 
 # The other Luas, one after the other, each in a build of its own.  ONCE is left
 # out: it repeats C, or starts Luas by itself.  SHORT is what .ci/run has time for:

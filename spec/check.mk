@@ -176,7 +176,7 @@ CHECKS = $(SANITIZERS) $(LINTS) $(TORTURES) $(FUZZES:%=fuzz-%) $(COVERAGES)
 .PHONY: check
 check: check-deps ## All of lint, sanitize, coverage and fuzz, side by side.
 	@$(AGAIN) all bench-programs $(SUPPORT_SO)
-	@$(MAKE) --no-print-directory -k -j$$(($(CORES) + 3)) --output-sync=target \
+	@$(MAKE) --no-print-directory -k -j$$((4 * $(CORES))) --output-sync=target \
 	  $(CHECKS)
 
 # Memory is refused: to a Lua state, to C and libcurl, to the sandbox; and the
