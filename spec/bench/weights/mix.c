@@ -4,6 +4,9 @@
 ** What the network reads and gives comes band by band, those of one width in
 ** one array: bands x mixtures x frames x values. */
 
+#ifdef __F16C__
+#include <immintrin.h>
+#endif
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -59,15 +62,27 @@ static double energy_of (const Signal *s) {
   return sum;
 }
 
+/* A row of a spectrogram; compilers take such numbers one by one. */
+static void widen (const _Float16 *in, float *out) {
+#ifdef __F16C__
+  for (int k = 0; k < 2 * BINS; k += 8)
+    _mm256_storeu_ps(
+      out + k, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(in + k))));
+#else
+  for (int k = 0; k < 2 * BINS; k++)
+    out[k] = (float)in[k];
+#endif
+}
+
 static void add_part (Signal *s, const Part *p) {
   for (int t = 0; t < s->frames; t++) {
     if (t >= p->pause && t < p->resume)
       continue;
-    const _Float16 *in = p->bins + (size_t)t * BINS * 2;
-    float re[BINS], im[BINS];
+    float row[2 * BINS], re[BINS], im[BINS];
+    widen(p->bins + (size_t)t * BINS * 2, row);
     for (int k = 0; k < BINS; k++) {
-      re[k] = (float)in[2 * k] * p->tone[k];
-      im[k] = (float)in[2 * k + 1] * p->tone[k];
+      re[k] = row[2 * k] * p->tone[k];
+      im[k] = row[2 * k + 1] * p->tone[k];
     }
     for (int c = 0; c < s->channels; c++) {
       if (p->gain[c] == 0)
@@ -290,7 +305,8 @@ static float decibel (double x) {
   return DB * (float)log(x);
 }
 
-/* The loss of the whole, and its derivative by the error. */
+/* The loss of the whole, and its derivative by the error.  Where there is no lead,
+** or nothing else, 25 dB are enough: to ask for more makes leads suffer. */
 static float whole (const Judge *j, const Sums *s, float *slope) {
   double rest = s->all - 2 * s->both + s->lead, limit = 1e-4 * s->all;
   if (s->all < 1e-3) { /* silence */
@@ -300,8 +316,9 @@ static float whole (const Judge *j, const Sums *s, float *slope) {
   rest = rest > 0 ? rest : 0;
   double error = s->error > 0 ? s->error : 0;
   if (s->lead < 1e-3 * s->all || rest < 1e-3 * s->all) {
-    *slope = .6F * DB / (float)(error + 3 * limit);
-    return .6F * decibel((error + 3 * limit) / s->all);
+    double most = error + 3e-3 * s->all;
+    *slope = .6F * DB / (float)most;
+    return .6F * decibel(most / s->all);
   }
   double fg = error + j->floor * s->lead + limit;
   double bg = error + j->floor * rest + limit;

@@ -18,10 +18,13 @@ FREQUENCY = np.arange(BINS) * 44100 / 4096
 DATA = os.environ.get("WEIGHTS_DATA", "build/weights")
 HERE = os.path.dirname(os.path.abspath(__file__))
 KINDS = ("speech", "sung", "wet", "music", "ambience", "noise", "pairs",
-         "bands")
+         "bands", "bass", "solos")
 
-# speech over music, speech over ambience, singing, lead, only one of the two
-CHANCES = dict(sm=.21, sa=.18, si=.13, le=.36, fg=.02, bg=.10)
+# speech over music, speech over ambience, singing, lead, only one of the two,
+# speech over a bass
+CHANCES = dict(sm=.22, sa=.19, si=.13, le=.35, fg=.02, bg=.045, ba=.045)
+SOLO = .35  # of leads: over music that they do not belong to
+BASS = .12  # of music: with one more bass in the middle
 MONO, RECORDED = .35, .4  # of all, and of leads
 LEVELS = (-8, 8), (-7, 9)  # dB: of the foreground; of a lead
 
@@ -167,15 +170,22 @@ class Mixer:
             rng, "sung" if kind == "si" else "speech"), place(rng))
 
     def rest(self, rng, kind):
-        name = dict(sa="ambience", no="noise").get(kind, "music")
+        name = dict(sa="ambience", no="noise", ba="bass").get(kind, "music")
         swap = rng.random() < .5
         parts = self.sources(rng, self.pool.clip(rng, name), swap=swap)
+
+        def join(name, least, most):
+            loud = rng.uniform(least, most)
+            for part in self.sources(rng, self.pool.clip(rng, name)):
+                part[2:4] = part[2] * loud, part[3] * loud
+                parts.append(part)
+
         if name == "music" and rng.random() < .15:
-            more = self.sources(rng, self.pool.clip(rng, "ambience"))
-            loud = rng.uniform(.1, .8)
-            for part in more:
-                part[2], part[3] = part[2] * loud, part[3] * loud
-            parts += more
+            join("ambience", .1, .8)
+        if name == "music" and rng.random() < BASS:
+            join("bass", .2, 1)
+        if name == "bass" and rng.random() < .35:
+            join(rng.choice(["music", "ambience"]), .1, .8)
         if rng.random() < .12:  # music in mono
             for part in parts:
                 part[2] = part[3] = (part[2] + part[3]) / 2
@@ -183,6 +193,9 @@ class Mixer:
 
     def pair(self, rng):
         """A lead and the rest of its band, at times of another's."""
+        if rng.random() < SOLO:
+            return self.sources(rng, self.pool.clip(rng, "solos"),
+                                swap=rng.random() < .5), self.rest(rng, "sm")
         recorded = rng.random() < RECORDED and self.pool.count("bands")
         clip = self.pool.clip(rng, "bands" if recorded else "pairs")
         start = rng.randrange(clip.shape[1] - self.frames + 1)
@@ -207,9 +220,9 @@ class Mixer:
             leads = self.lead(rng, kind) if kind != "bg" else []
             rest = []
             if kind != "fg":
-                rest = self.rest(rng, rng.choice(["sm", "sm", "sm", "sa", "no"])
+                rest = self.rest(rng, rng.choice(["sm"] * 6 + ["sa", "no"])
                                  if kind == "bg" else kind)
-        parts = (Part * 6)()
+        parts = (Part * 8)()
         keep = leads + rest
         for part, (bins, shape, left, right, pause, resume) in zip(parts, keep):
             if mono:

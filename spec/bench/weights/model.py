@@ -21,6 +21,36 @@ POOLED = 4  # after so many blocks comes what the seconds around are like
 BIAS = -.3  # of the masks
 
 
+# Where the processor has tiles, products of numbers of two bytes take a fifth of
+# the time.
+TILES = "amx_bf16" in open("/proc/cpuinfo", encoding="ascii").read()
+
+
+class Product(torch.autograd.Function):
+    """(..., n, i) times (..., i, o): sums of floats."""
+
+    @staticmethod
+    def forward(ctx, x, w):
+        x, w = x.bfloat16(), w.bfloat16()
+        ctx.save_for_backward(x, w)
+        return torch.matmul(x, w).float()
+
+    @staticmethod
+    def backward(ctx, g):
+        (x, w), g = ctx.saved_tensors, g.bfloat16()
+        return (torch.matmul(g, w.transpose(-1, -2)).float(),
+                torch.matmul(x.transpose(-1, -2), g).float())
+
+
+product = Product.apply if TILES else torch.matmul
+
+
+class Linear(nn.Linear):
+    def forward(self, x):
+        y = product(x.reshape(-1, x.shape[-1]), self.weight.t())
+        return y.view(*x.shape[:-1], -1) + self.bias
+
+
 class Shift(torch.autograd.Function):
     """(bands, batch, frames, taps * n) to (bands, batch, frames, n): each tap
     comes from a frame of its own.  Slices would do, but slowly."""
@@ -78,7 +108,7 @@ class Banded(nn.Module):
         self.bias = nn.Parameter(torch.zeros(bands, 1, o))
 
     def forward(self, x):
-        return torch.baddbmm(self.bias, x, self.weight)
+        return product(x, self.weight) + self.bias
 
 
 class Taps(nn.Module):
@@ -93,7 +123,7 @@ class Taps(nn.Module):
         self.bias = nn.Parameter(torch.zeros(bands, 1, 1, o))
 
     def forward(self, x, batch):
-        y = torch.bmm(x, self.weight)
+        y = product(x, self.weight)
         y = y.view(y.shape[0], batch, -1, y.shape[2])
         return Shift.apply(y) + self.bias
 
@@ -103,8 +133,8 @@ class Block(nn.Module):
         super().__init__()
         self.dilation = dilation
         self.norm = nn.LayerNorm(WIDTH)
-        self.conv = nn.Linear(TAPS * WIDTH, HIDDEN)
-        self.out = nn.Linear(HIDDEN, WIDTH)
+        self.conv = Linear(TAPS * WIDTH, HIDDEN)
+        self.out = Linear(HIDDEN, WIDTH)
         nn.init.normal_(self.out.weight, std=.3 * HIDDEN ** -.5)
         nn.init.zeros_(self.out.bias)
 
@@ -131,12 +161,12 @@ class Net(nn.Module):
         banded = lambda kind, f: nn.ModuleList(
             kind(n, *f(w)) for w, n in BANDS)
         self.encode = banded(Taps, lambda w: (FEATURES * w, ENCODED, 1.4))
-        self.inner = nn.Linear(COUNT * ENCODED, WIDTH)
+        self.inner = Linear(COUNT * ENCODED, WIDTH)
         self.blocks = nn.ModuleList(Block(d) for d in DILATIONS)
-        self.pool = nn.Linear(2 * WIDTH, WIDTH)
+        self.pool = Linear(2 * WIDTH, WIDTH)
         nn.init.normal_(self.pool.weight, std=.1 * WIDTH ** -.5)
         self.norm = nn.LayerNorm(WIDTH)
-        self.context = nn.Linear(WIDTH, COUNT * DECODED)
+        self.context = Linear(WIDTH, COUNT * DECODED)
         self.decode = banded(Taps, lambda w: (FEATURES * w, DECODED))
         self.mask = banded(Banded, lambda w: (DECODED, 2 * w, .3))
 

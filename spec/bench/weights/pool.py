@@ -33,8 +33,9 @@ LEVEL = .1  # root mean square of whatever is in the pool
 
 # A part of the training pool, an hour, and what validates.
 PART = dict(speech=90, sung=50, wet=45, music=115, ambience=90, noise=8,
-            pairs=40, bands=30)
-VALIDATION = dict(speech=36, sung=16, wet=10, music=28, ambience=24, pairs=12)
+            pairs=40, bands=30, bass=24, solos=40)
+VALIDATION = dict(speech=36, sung=16, wet=10, music=28, ambience=24, pairs=12,
+                  bass=4, solos=6)
 
 # Kept for measuring, with all of their speakers; never read here.
 HELD_OUT = """
@@ -560,6 +561,15 @@ def spectrogram(x):
     return out
 
 
+def solo(rng, part):
+    """A lead without its band."""
+    path = rng.choice(sorted(glob.glob(f"{ROOT}solos-{part}/*.wav")))
+    x, rate = read(path, rng.random(), SECONDS * 1.2)
+    x = to_rate(stereo(x), rate, rng.choice([1, rng.uniform(.85, 1.15)]))
+    x = x[:LENGTH]
+    return level(np.pad(x, ((0, LENGTH - len(x)), (0, 0))))
+
+
 def store(path, count, channels, make):
     if os.path.exists(path):
         return
@@ -598,7 +608,9 @@ def make(part, tag, counts, seed):
                  ambience=(2, lambda: ambience(rng, sounds, speech)),
                  noise=(2, lambda: noise(rng)),
                  pairs=(4, lambda: pair(rng, pairs)),
-                 bands=(4, lambda: pair(rng, recorded)))
+                 bands=(4, lambda: pair(rng, recorded)),
+                 bass=(2, lambda: bass(rng)),
+                 solos=(2, lambda: solo(rng, part)))
     for i, (kind, (channels, function)) in enumerate(kinds.items()):
         rng.seed(seed * 10 + i)
         if kind in counts:

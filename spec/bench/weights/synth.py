@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Recordings of our own for the pool: leads with their bands, made up or out of
-packaged MIDI files, played by packaged instruments; and lines that espeak-ng and
-flite speak.  What is there already stays."""
+packaged MIDI files, and leads alone, played by packaged instruments; and lines that
+espeak-ng and flite speak.  What is there already stays."""
 
 import glob
 import math
@@ -36,6 +36,10 @@ LEADS = (40, 41, 42, 56, 57, 59, 60, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74,
          75, 21, 22, 26, 27, 29, 29, 30, 30, 30, 80, 81, 52, 53, 54, 85, 78, 79,
          110, 111, 104, 105, 15, 11, 0)
 GUITARS = (24, 25, 26, 27, 28, 29, 30, 29, 30)
+SOLOS = (68, 68, 69, 70, 71, 71, 72, 73, 73, 74, 75, 40, 40, 41, 42, 42, 56, 57,
+         59, 60, 64, 65, 66, 67, 21, 22, 24, 25, 26, 27, 28, 110, 111, 104, 11, 0,
+         46, 79)
+STRUNG = (0, 24, 25, 26, 27, 28, 46)
 LINES = """\
 The baker opens at six, but the bread is ready a quarter of an hour earlier.
 Nobody had told the new driver which of the two bridges was still closed.
@@ -304,6 +308,28 @@ def song(rng, path, known):
         os.rename(path % "tune", path % "lead")
 
 
+def solo(rng, path):
+    """A lead without a band."""
+    if os.path.exists(path):
+        return
+    scale, key = rng.choice([MINOR, MAJOR]), rng.randint(38, 54)
+    tempo, program = rng.randint(60, 150), rng.choice(SOLOS)
+    bars = int(SECONDS * tempo / 240) + 1
+
+    def note(degree):
+        return key + scale[degree % 7] + 12 * (degree // 7)
+
+    if program in STRUNG and rng.random() < .6:
+        tune = guitar(rng, bars, note, [0] + [
+            rng.choice([0, 3, 4, 5, 2, 1]) for _ in range(3)])
+    else:
+        tune = list(melody(rng, bars, note, rng.choice(
+            ["quick", "even", "even", "held"])))
+    voice = {LEAD: (program, rng.choice([64, 64, rng.randint(10, 117)]), 110)}
+    midi.render(to_events(tune, bends(rng, tune), voice, tempo), path,
+                rng.choice(FONTS), rng.random() < .6)
+
+
 def line(rng, number, path, voices):
     text = rng.choice(LINES.split("\n"))
     voice = rng.choice(LANGUAGES) + rng.choice(VARIANTS)
@@ -317,12 +343,14 @@ def line(rng, number, path, voices):
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
 
 
-def main(split, songs, known, lines, voices, seed):
-    for folder in ("songs-", "lines-"):
+def main(split, songs, known, solos, lines, voices, seed):
+    for folder in ("songs-", "lines-", "solos-"):
         os.makedirs(f"{ROOT}/{folder}{split}", exist_ok=True)
     for i in range(songs):
         song(random.Random(seed + i), f"{ROOT}/songs-{split}/%s{i:03d}.wav",
              known)
+    for i in range(solos):
+        solo(random.Random(9000 + seed + i), f"{ROOT}/solos-{split}/{i:03d}.wav")
     for i in range(lines):
         line(random.Random(seed + i), i, f"{ROOT}/lines-{split}/{i:03d}.wav",
              voices)
@@ -331,6 +359,6 @@ def main(split, songs, known, lines, voices, seed):
 if __name__ == "__main__":
     parts = sys.argv[1:] or ["v", "t"]
     if "v" in parts:
-        main("v", 10, {}, 10, ("awb",), 5000)
+        main("v", 10, {}, 6, 10, ("awb",), 5000)
     if "t" in parts:
-        main("t", 500, scores(), 100, ("rms", "slt", "kal16"), 0)
+        main("t", 500, scores(), 200, 100, ("rms", "slt", "kal16"), 0)
