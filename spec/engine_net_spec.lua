@@ -217,6 +217,31 @@ describe("in a stem one does not hear #slow", function()
     differs(-45, whole, parts, 4, seconds - 4, start)
   end)
 
+  -- Each segment has one direction of its lead: here those on both sides of the
+  -- boundary have not the same.
+  it("where a lead moves when the recording is cut", function()
+    local speech = audio.decode{ audio.make("-stream_loop 2 -t 48 -i " .. SPEECH
+      .. " -ac 1", folder .. "/mono.wav") }[1].samples
+    local boundary, mixture, lead = 1034 * 1024 - 1536, {}, {}
+    for i, sample in ipairs(speech) do
+      local tone = 3000 * math.sin(2 * math.pi * 2330 * i / RATE)
+      local left, right = 0.5 * sample, 0.1 * sample
+      if i > boundary then
+        left, right = right, left
+      end
+      lead[2 * i - 1], lead[2 * i] = left, right
+      mixture[2 * i - 1] = math.floor(left + 0.9 * tone)
+      mixture[2 * i] = math.floor(right + 0.3 * tone)
+    end
+    local path = audio.write(folder .. "/moving.wav", mixture, RATE, 2)
+    local _, foreground = separated(path, "")
+    local kept, there = {}, {}
+    for i = 2 * (boundary - RATE // 2), 2 * (boundary + RATE // 2) do
+      kept[#kept + 1], there[#there + 1] = foreground[i], lead[i]
+    end
+    is_below(4, there, kept)
+  end)
+
   it("whether the processor has AVX2", function()
     local path = audio.make("-i examples/mix.flac -sample_fmt s32",
       folder .. "/wide.flac")

@@ -130,7 +130,7 @@ describe("the engine", function()
       workspace.read(there.foreground))
   end)
 
-  -- A segment has 24 s: there are two places where masks are crossfaded.
+  -- A segment has 24 s: there are two places where one mask follows another.
   it("loses no sample of a recording that is longer than a segment", function()
     local path = audio.make("-stream_loop 2 -i " .. MIX
       .. " -ar 22050 -ac 1 -sample_fmt s16", folder .. "/long.flac")

@@ -17,8 +17,7 @@ struct Apply {
   int32_t low, high;           /* the range of a sample */
   int64_t frame;               /* the next, on this grid */
   float *gain[GAINS];          /* the mask for one frame, N / 2 + 1 each */
-  AVComplexFloat *mixture[2];  /* the spectra of two channels */
-  AVComplexFloat *filtered[2]; /* the same of the foreground */
+  AVComplexFloat *spectrum[2]; /* of two channels */
   float *input[MAX_CHANNELS];  /* the newest N samples, in integer units */
   float *output[MAX_CHANNELS]; /* overlap-add of the foreground */
 };
@@ -37,9 +36,8 @@ static int open_buffers (Apply *a) {
     missing |= a->gain[i] == NULL;
   }
   for (int c = 0; c < 2; c++) {
-    a->mixture[c] = av_calloc(bins, sizeof *a->mixture[c]);
-    a->filtered[c] = av_calloc(bins, sizeof *a->filtered[c]);
-    missing |= a->mixture[c] == NULL || a->filtered[c] == NULL;
+    a->spectrum[c] = av_calloc(bins, sizeof *a->spectrum[c]);
+    missing |= a->spectrum[c] == NULL;
   }
   for (int c = 0; c < a->channels; c++) {
     a->input[c] = av_calloc(n, sizeof(float));
@@ -72,10 +70,8 @@ void apply_close (Apply *a) {
   stft_free(&a->stft);
   for (int i = 0; i < GAINS; i++)
     av_freep(&a->gain[i]);
-  for (int c = 0; c < 2; c++) {
-    av_freep(&a->mixture[c]);
-    av_freep(&a->filtered[c]);
-  }
+  for (int c = 0; c < 2; c++)
+    av_freep(&a->spectrum[c]);
   for (int c = 0; c < MAX_CHANNELS; c++) {
     av_freep(&a->input[c]);
     av_freep(&a->output[c]);
@@ -121,9 +117,9 @@ static float mean_end (const float *row) {
   return sum / COUNT;
 }
 
-/* Add 'weight' times a plane of the mask: linear in time and in frequency. */
-static void add_gain (const Apply *a, const float *early, const float *late,
-                      float t, float weight, float *gain) {
+/* A plane of the mask for one frame: linear in time and in frequency. */
+static void find_gain (const Apply *a, const float *early, const float *late,
+                       float t, float *gain) {
   double step = (double)a->rate * GRID_N / a->stft.size / GRID_RATE;
   float beyond = mean_end(early) + t * (mean_end(late) - mean_end(early));
   for (int k = 0; k <= a->stft.size / 2; k++) {
@@ -131,28 +127,22 @@ static void add_gain (const Apply *a, const float *early, const float *late,
     int low = (int)place;
     float f = (float)(place - low);
     if (low + 1 >= GRID_BINS) {
-      gain[k] += weight * beyond;
+      gain[k] = beyond;
       continue;
     }
     float at = early[low] + t * (late[low] - early[low]);
     float above = early[low + 1] + t * (late[low + 1] - early[low + 1]);
-    gain[k] += weight * (at + f * (above - at));
+    gain[k] = at + f * (above - at);
   }
 }
 
-static void clear_gains (const Apply *a) {
-  for (int i = 0; i < GAINS; i++)
-    memset(a->gain[i], 0, (size_t)(a->stft.size / 2 + 1) * sizeof(float));
-}
-
-static void add_shares (const Apply *a, const Segment *mask, int planes,
-                        float weight) {
+static void find_shares (const Apply *a, const Segment *mask, int planes) {
   double time = mask_time(a), whole = floor(time);
   const float *early = mask_row(mask, (int64_t)whole);
   const float *late = mask_row(mask, (int64_t)whole + 1);
   for (int i = 0; i < planes; i++)
-    add_gain(a, early + i * GRID_BINS, late + i * GRID_BINS,
-             (float)(time - whole), weight, a->gain[i]);
+    find_gain(a, early + i * GRID_BINS, late + i * GRID_BINS,
+              (float)(time - whole), a->gain[i]);
 }
 
 static const float *coherence_row (const Segment *mask, int64_t frame) {
@@ -164,15 +154,15 @@ static const float *coherence_row (const Segment *mask, int64_t frame) {
 }
 
 /* A row holds in the middle of its block. */
-static void add_coherence (const Apply *a, const Segment *mask) {
+static void find_coherence (const Apply *a, const Segment *mask) {
   double time = mask_time(a) - (SEGMENT_BLOCK - 1) / 2.0;
   double block = floor(time / SEGMENT_BLOCK);
   int64_t frame = (int64_t)block * SEGMENT_BLOCK;
   const float *early = coherence_row(mask, frame);
   const float *late = coherence_row(mask, frame + SEGMENT_BLOCK);
   for (int i = 0; i < 2; i++)
-    add_gain(a, early + i * GRID_BINS, late + i * GRID_BINS,
-             (float)(time / SEGMENT_BLOCK - block), 1, a->gain[2 + i]);
+    find_gain(a, early + i * GRID_BINS, late + i * GRID_BINS,
+              (float)(time / SEGMENT_BLOCK - block), a->gain[2 + i]);
 }
 
 static void take_input (Apply *a, int c, const int32_t *in) {
@@ -224,60 +214,40 @@ static void filter_bin (AVComplexFloat *along, AVComplexFloat *across,
   *across = (AVComplexFloat){share_across * y.re, share_across * y.im};
 }
 
-/* Add 'weight' times what a mask makes of both channels. */
-static void add_filtered (Apply *a, const Segment *mask, float weight) {
-  float c = mask->cosine, s = mask->sine;
-  clear_gains(a);
-  add_shares(a, mask, 2, 1);
-  add_coherence(a, mask);
+static void filter_both (Apply *a, float c, float s) {
   for (int k = 0; k <= a->stft.size / 2; k++) {
-    AVComplexFloat l = a->mixture[0][k], r = a->mixture[1][k];
+    AVComplexFloat l = a->spectrum[0][k], r = a->spectrum[1][k];
     AVComplexFloat along = {c * l.re + s * r.re, c * l.im + s * r.im};
     AVComplexFloat across = {c * r.re - s * l.re, c * r.im - s * l.im};
     AVComplexFloat h = {a->gain[2][k], a->gain[3][k]};
     filter_bin(&along, &across, a->gain[0][k], a->gain[1][k], h);
-    a->filtered[0][k].re += weight * (c * along.re - s * across.re);
-    a->filtered[0][k].im += weight * (c * along.im - s * across.im);
-    a->filtered[1][k].re += weight * (s * along.re + c * across.re);
-    a->filtered[1][k].im += weight * (s * along.im + c * across.im);
+    a->spectrum[0][k] = (AVComplexFloat){c * along.re - s * across.re,
+                                         c * along.im - s * across.im};
+    a->spectrum[1][k] = (AVComplexFloat){s * along.re + c * across.re,
+                                         s * along.im + c * across.im};
   }
 }
 
-static void filter_two (Apply *a, const Segment *before, const Segment *mask,
-                        float share) {
+static void filter_two (Apply *a, const Segment *mask) {
   size_t size = (size_t)(a->stft.size / 2 + 1) * sizeof *a->stft.spectrum;
+  find_shares(a, mask, 2);
+  find_coherence(a, mask);
   for (int c = 0; c < 2; c++) {
     stft_forward(&a->stft, a->input[c], 1);
-    memcpy(a->mixture[c], a->stft.spectrum, size);
-    memset(a->filtered[c], 0, size);
+    memcpy(a->spectrum[c], a->stft.spectrum, size);
   }
-  if (share < 1)
-    add_filtered(a, before, 1 - share);
-  if (share > 0)
-    add_filtered(a, mask, share);
+  filter_both(a, mask->cosine, mask->sine);
   for (int c = 0; c < 2; c++) {
-    memcpy(a->stft.spectrum, a->filtered[c], size);
+    memcpy(a->stft.spectrum, a->spectrum[c], size);
     stft_inverse_add(&a->stft, a->output[c]);
   }
 }
 
 /* All channels get the same, be it one or more than two. */
-static void filter_alike (Apply *a, const Segment *before, const Segment *mask,
-                          float share) {
-  clear_gains(a);
-  if (share < 1)
-    add_shares(a, before, 1, 1 - share);
-  if (share > 0)
-    add_shares(a, mask, 1, share);
+static void filter_alike (Apply *a, const Segment *mask) {
+  find_shares(a, mask, 1);
   for (int c = 0; c < a->channels; c++)
     filter(a, c);
-}
-
-/* What the mask counts where it and the previous one are crossfaded. */
-static float share_of (const Apply *a, const Segment *mask) {
-  double from = (double)mask->index * SEGMENT_CORE - SEGMENT_FADE;
-  double share = (mask_time(a) - from + 0.5) / (2 * SEGMENT_FADE);
-  return share < 0 ? 0 : share > 1 ? 1 : (float)share;
 }
 
 /* Both stems must fit the range, or they could not sum to the mixture.  A
@@ -298,15 +268,14 @@ static void give_output (Apply *a, int c, int32_t *foreground,
   memset(a->output[c] + kept, 0, (size_t)a->hop * sizeof(float));
 }
 
-void apply_step (Apply *a, const Segment *before, const Segment *mask,
-                 const int32_t *in, int32_t *foreground, int32_t *background) {
-  float share = mask->index > 0 ? share_of(a, mask) : 1;
+void apply_step (Apply *a, const Segment *mask, const int32_t *in,
+                 int32_t *foreground, int32_t *background) {
   for (int c = 0; c < a->channels; c++)
     take_input(a, c, in);
   if (a->channels == 2)
-    filter_two(a, before, mask, share);
+    filter_two(a, mask);
   else
-    filter_alike(a, before, mask, share);
+    filter_alike(a, mask);
   for (int c = 0; c < a->channels; c++)
     give_output(a, c, foreground, background);
   a->frame++;

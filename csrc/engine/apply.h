@@ -33,9 +33,8 @@ int64_t apply_needs (const Apply *a);
 int apply_delay (const Apply *a);
 
 /* Take the next samples 'in', give the same number of samples of both stems,
-** all interleaved.  'mask' must hold the frames that the step needs; 'before',
-** as far as it is still to be heard, is the mask of the previous segment. */
-void apply_step (Apply *a, const Segment *before, const Segment *mask,
-                 const int32_t *in, int32_t *foreground, int32_t *background);
+** all interleaved.  'mask' must hold the frames that the step needs. */
+void apply_step (Apply *a, const Segment *mask, const int32_t *in,
+                 int32_t *foreground, int32_t *background);
 
 #endif

@@ -224,7 +224,7 @@ static int open_workers (Pipeline *p, int workers, int plain, Fault *fault) {
 
 static int open_slots (Pipeline *p) {
   for (int i = 0; i < p->slot_count; i++)
-    if (segment_open(&p->slots[i].segment, SEGMENT_ROOM) < 0)
+    if (segment_open(&p->slots[i].segment) < 0)
       return -1;
   return 0;
 }

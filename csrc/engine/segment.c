@@ -4,8 +4,8 @@
 
 #include <libavutil/mem.h>
 
-int segment_open (Segment *s, size_t room) {
-  s->data = av_malloc_array(room, sizeof *s->data);
+int segment_open (Segment *s) {
+  s->data = av_malloc_array(SEGMENT_ROOM, sizeof *s->data);
   s->coherence =
     av_calloc((size_t)SEGMENT_BLOCKS * 2 * GRID_BINS, sizeof *s->coherence);
   return s->data != NULL && s->coherence != NULL ? 0 : -1;

@@ -1,9 +1,8 @@
 /* A stretch of the mixture that gets its mask in one go: 24 s, with 2 s of
 ** context on each side.  Memory depends on this and not on a file's length.
 **
-** Segment i owns the frames from i * SEGMENT_CORE on.  Around that boundary,
-** SEGMENT_FADE frames to each side, what its mask gives and what the previous
-** one gives are crossfaded. */
+** Segment i owns the frames from i * SEGMENT_CORE on.  What its mask gives there
+** and what the previous one gives overlap as frames do, for a tenth of a second. */
 
 #ifndef CAMB_ENGINE_SEGMENT_H
 #define CAMB_ENGINE_SEGMENT_H
@@ -15,7 +14,6 @@
 enum {
   SEGMENT_CORE = 1034,
   SEGMENT_CONTEXT = 87,
-  SEGMENT_FADE = 32, /* leaves frames before it for mask interpolation */
   /* The file's tail may reach a few frames past the last context. */
   SEGMENT_FRAMES = SEGMENT_CORE + 2 * SEGMENT_CONTEXT + 4,
   SEGMENT_SAMPLES = (SEGMENT_FRAMES - 1) * GRID_HOP + GRID_N,
@@ -46,9 +44,9 @@ typedef struct Segment {
 ** so far behind that no row takes the place of one that is yet to be used. */
 enum { SEGMENT_ROOM = 3 * SEGMENT_SAMPLES };
 
-/* Room for so many floats of 'data', and for the coherence.  Returns 0, or -1
-** without memory; close it either way. */
-int segment_open (Segment *s, size_t room);
+/* Room for 'data' and for the coherence.  Returns 0, or -1 without memory; close
+** it either way. */
+int segment_open (Segment *s);
 void segment_close (Segment *s);
 
 /* Where the samples begin. */

@@ -15,18 +15,13 @@ struct Writer {
   int channels;
   int64_t position; /* of the next step's output, from -delay on */
   int32_t *in, *out_foreground, *out_background; /* one step each */
-  Segment before; /* the end of the previous mask, while the next fades in */
 };
-
-enum { TAIL_ROWS = SEGMENT_CONTEXT + SEGMENT_FADE };
 
 static int open_buffers (Writer *w) {
   size_t step = (size_t)apply_hop(w->apply) * (size_t)w->channels;
   w->in = av_calloc(step, sizeof *w->in);
   w->out_foreground = av_calloc(step, sizeof *w->out_foreground);
   w->out_background = av_calloc(step, sizeof *w->out_background);
-  if (segment_open(&w->before, (size_t)TAIL_ROWS * GRID_ROW) < 0)
-    return -1;
   return w->in && w->out_foreground && w->out_background ? 0 : -1;
 }
 
@@ -62,34 +57,11 @@ void writer_close (Writer *w) {
   av_freep(&w->in);
   av_freep(&w->out_foreground);
   av_freep(&w->out_background);
-  segment_close(&w->before);
   av_free(w);
 }
 
 int64_t writer_count (const Writer *w) {
   return w->position;
-}
-
-/* The frames around the boundary before a segment that two have a mask for. */
-static int64_t fade_start (int64_t index) {
-  return index * SEGMENT_CORE - SEGMENT_CONTEXT;
-}
-
-static void keep_tail (Writer *w, const Segment *s) {
-  Segment *to = &w->before;
-  float *data = to->data, *coherence = to->coherence;
-  int64_t first = fade_start(s->index + 1);
-  memcpy(data, s->data + (size_t)(first - s->first) * GRID_ROW,
-         (size_t)TAIL_ROWS * GRID_ROW * sizeof *data);
-  memcpy(coherence,
-         s->coherence + (size_t)segment_block(s, first) * 2 * GRID_BINS,
-         (size_t)(segment_block(s, s->end - 1) - segment_block(s, first) + 1) *
-           2 * GRID_BINS * sizeof *coherence);
-  *to = *s;
-  to->first = first;
-  to->end = first + TAIL_ROWS;
-  to->data = data;
-  to->coherence = coherence;
 }
 
 /* The delay is a whole number of steps: they give nothing. */
@@ -111,20 +83,17 @@ static void step (Writer *w, const Segment *s, Fifo *mixture) {
   int got = fifo_pull(mixture, w->in, hop);
   size_t rest = (size_t)(hop - got) * (size_t)w->channels;
   memset(w->in + (size_t)got * (size_t)w->channels, 0, rest * sizeof *w->in);
-  apply_step(w->apply, &w->before, s, w->in, w->out_foreground,
-             w->out_background);
+  apply_step(w->apply, s, w->in, w->out_foreground, w->out_background);
 }
 
 int writer_add (Writer *w, Segment *s, Fifo *mixture, Fault *fault) {
   int64_t total = s->last ? fifo_total(mixture) : INT64_MAX / 2;
-  int64_t final = (s->index + 1) * SEGMENT_CORE - SEGMENT_FADE;
-  while (s->last ? w->position < total : apply_needs(w->apply) < final) {
+  int64_t end = (s->index + 1) * SEGMENT_CORE;
+  while (s->last ? w->position < total : apply_needs(w->apply) < end) {
     step(w, s, mixture);
     if (write_step(w, total, fault) < 0)
       return -1;
   }
-  if (!s->last)
-    keep_tail(w, s);
   return 0;
 }
 

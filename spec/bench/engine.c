@@ -95,8 +95,7 @@ static void dump (const char *path, const char *dir, int plain) {
   Room *room = net_room();
   if (net == NULL)
     die(fault.message);
-  if (room == NULL || segment_open(&s, SEGMENT_ROOM) < 0 ||
-      spectra_open(&spectra) < 0)
+  if (room == NULL || segment_open(&s) < 0 || spectra_open(&spectra) < 0)
     die("not enough memory");
   read_segment(path, &s);
   spectra_make(&spectra, &s);
