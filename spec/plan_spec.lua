@@ -83,6 +83,52 @@ describe("before money is spent, camb", function()
     assert.equal("", (run("ls out 2>/dev/null")))
   end)
 
+  it("says the same of other formats, however they are named", function()
+    for name, format in pairs({ ["a.wv"] = "WV", ["b.aiff"] = "AIFF",
+      ["c.mov"] = "MOV", ["d.m4b"] = "M4B", ["e.w64"] = "W64",
+      ["f.opus"] = "OPUS", ["g.voc"] = "VOC" })
+    do
+      run("mkdir new")
+      ffmpeg("../new/" .. name)
+      local cure = (" is %s, which the service does not accept: use --convert "
+        .. "to send it as FLAC\n"):format(format)
+      for _, verb in ipairs({ "separate", "batch" }) do
+        for _, words in ipairs({ "new", "new/" .. name, "new/*" }) do
+          local line = ("camb %s %s -o out "):format(verb, words)
+          assert.matches(cure, (run(line .. "--interval 0.05")), 1, true)
+          local said = run("rm -rf out; " .. line .. "--dry-run")
+          assert.matches(cure, said, 1, true)
+          assert.matches(" 0 would be sent", said, 1, true)
+          assert.matches(" 1 would be sent", run(line .. "-n --convert"), 1, true)
+        end
+      end
+      local said = run("camb submit new/" .. name)
+      assert.matches("does not accept: use FLAC, MP3, WAV or AAC\n", said, 1, true)
+      run("rm -r new")
+    end
+    assert.equal(0, uploads())
+  end)
+
+  it("takes WAV of broadcasting like WAV, and counts files of other names",
+    function()
+      run("cd in; mv take001.wav a.bwf; mv take002.wav b.rf64; rm -r deep; "
+        .. "cp a.bwf noext; cp a.bwf notes.txt; mkdir ../misc; cp noext ../misc")
+      local said, status = run("camb batch in -o out --interval 0.05")
+      assert.equal(0, status, said)
+      assert.equal("./a\n./b\n", stems())
+      assert.equal(2, uploads())
+      for _, words in ipairs({ "", "--dry-run" }) do
+        said = run("camb batch in -o out " .. words)
+        assert.matches("camb: skipped 2 files that are not named like "
+          .. "recordings\n", said, 1, true)
+        said, status = run("camb separate misc -o out " .. words)
+        assert.equal(3, status)
+        assert.matches('camb: "misc" contains no recordings\n', said, 1, true)
+        assert.matches("camb: skipped 1 file that is not named like a "
+          .. "recording\n", said, 1, true)
+      end
+    end)
+
   it("tells with --dry-run what a store has done", function()
     workspace.write(folder .. "/in/notes.wav", "not audio")
     run("camb batch in -o out --interval 0.05")

@@ -28,8 +28,9 @@ static const struct {
   int format;
   bool is_recording;
 } aliases[] = {
-  {"wave", WAV, true}, {"adts", AAC, true}, {"mp4", M4A, true},
-  {"m4b", M4A, false}, {"m4v", M4A, false}, {"mov", M4A, false},
+  {"wave", WAV, true}, {"bwf", WAV, true},  {"rf64", WAV, true},
+  {"adts", AAC, true}, {"mp4", M4A, true},  {"m4b", M4A, false},
+  {"m4v", M4A, false}, {"mov", M4A, false},
 };
 
 static bool has (const unsigned char *data, size_t size, size_t at,

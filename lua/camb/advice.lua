@@ -10,6 +10,8 @@ local LUA = {
   overwrite = "pass overwrite = true to replace it, or another output_dir",
   names = "give one of them another name or output_dir",
   stem = "pass check = false to send it anyway",
+  format = "use FLAC, MP3, WAV or AAC",
+  unknown = "",
 }
 
 local SHELL = {
@@ -17,19 +19,27 @@ local SHELL = {
   overwrite = "use --overwrite to replace it, or another --output-dir",
   names = "use another --output-dir for one of them",
   stem = "use camb separate to send it",
+  format = LUA.format,
+  unknown = "",
 }
 
 local texts = LUA
 
 --- Give advice for the shell from now on.
 ---@param is_free boolean? # what is sent goes to a sandbox
-function advice.use_shell(is_free)
+---@param converts boolean? # the command takes --convert
+function advice.use_shell(is_free, converts)
   texts = SHELL
+  if converts then
+    SHELL.format = "use --convert to send it as FLAC"
+    SHELL.unknown = "; if it is audio, use --convert"
+  end
   SHELL.doubt = is_free and "its outcome is unknown" or LUA.doubt
 end
 
 --- The advice `name`.
----@param name "overwrite" | "names" | "stem" | "doubt"
+---@param name "overwrite" | "names" | "stem" | "doubt" | "format"
+---  | "unknown"
 ---@return string
 function advice.on(name)
   return texts[name]

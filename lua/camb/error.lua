@@ -39,7 +39,7 @@ local error_module = {}
 --- The kinds, from which the reference and the command's exit statuses come.
 ---@type camb.KindOfError[]
 error_module.KINDS = {
-  { kind = "source", exit = 3, retryable = false, shell = "help",
+  { kind = "source", exit = 3, retryable = false,
     when = "The source is empty, is not audio that the service accepts, or its "
       .. "URL cannot be fetched.",
     cure = "Check the file: the service accepts FLAC, MP3, WAV and AAC." },

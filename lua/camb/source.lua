@@ -1,6 +1,7 @@
 --- The source of an upload, looked at before anything is sent: it exists, it
 --- is not empty, and its first bytes are audio that the service takes.
 
+local advice = require "camb.advice"
 local lower = require("camb.text").lower
 local check = require "camb.check"
 local core = require "camb.core"
@@ -8,6 +9,15 @@ local options = require "camb.options"
 local redact = require "camb.redact"
 
 local source = {}
+
+-- Extensions of other recordings, which the service does not take.
+local OTHERS = {}
+for extension in ("aif aiff aifc ogg oga opus spx wma asf caf mkv mka mov webm "
+  .. "weba avi m4b m4r m4v mpg mpeg mpa mp1 mp2 vob ts mts m2ts mxf flv f4v "
+  .. "3gp 3g2 amr au snd sf ircam paf voc w64 wv ape tta tak shn mpc ac3 eac3 "
+  .. "dts mlp thd dsf dff ra rm oma aa3 wmv"):gmatch("%S+") do
+  OTHERS[extension] = true
+end
 
 -- Of a reader: what is looked at, and how much more if it begins with a tag.
 local HEAD_BYTES, TAG_BYTES = 64, 2 ^ 20
@@ -156,6 +166,23 @@ local function unreadable(origin, reason)
   }
 end
 
+--- What a file is that the service does not take, by its name; nil if the name
+--- says nothing of the kind.
+---@param name string
+---@return string?
+function source.other(name)
+  local extension = name:match("^.*%.(%w+)$") or ""
+  return OTHERS[lower(extension)] and extension:upper() or nil
+end
+
+--- Why the service does not take what `name` says it is.
+---@param name string # "AIFF"
+---@return string
+function source.why_not(name)
+  return ("is %s, which the service does not accept: %s"):format(name,
+    advice.on("format"))
+end
+
 -- The bytes that it has and, if they are at hand, what they are, as
 -- core.detect tells it.
 local function look(origin)
@@ -244,6 +271,19 @@ local function upload_name(origin, extension)
   return name
 end
 
+-- What the name says that it is, if the service does not take that.
+local function other_of(origin)
+  return not origin.is_converted
+    and source.other(origin.filename or origin.path or "") or nil
+end
+
+--- True for a file that the service takes as it is.
+---@param origin table # with a path
+---@return boolean
+function source.is_accepted(origin)
+  return not other_of(origin) and select(6, core.look(origin.path)) == true
+end
+
 --- Look at the source.
 ---@param origin table # of `source.check`
 ---@param trust boolean # skip the look at the first bytes
@@ -266,10 +306,11 @@ function source.prepare(origin, trust)
     end
     name, extension, content_type, accepted = core.detect(head)
   end
-  if not trust and not accepted then
-    return refuse(origin, name and ("is %s, which the service does not "
-      .. "accept: use FLAC, MP3, WAV or AAC"):format(name)
-      or "is not audio: its first bytes are not those of FLAC, MP3, WAV or AAC")
+  local other = other_of(origin)
+  if not trust and (other or not accepted) then
+    return refuse(origin, (other or name) and source.why_not(other or name)
+      or "is not audio that the service accepts: its first bytes are not those "
+      .. "of FLAC, MP3, WAV or AAC" .. advice.on("unknown"))
   end
   return {
     path = origin.path,

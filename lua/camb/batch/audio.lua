@@ -3,7 +3,6 @@
 --- accept.
 
 local core = require "camb.core"
-local files = require "camb.batch.files"
 local hash = require "camb.batch.hash"
 local source = require "camb.source"
 
@@ -31,10 +30,10 @@ local function fail(job, err)
 end
 
 -- Whether the source is sent without a look at it, or refused then.
-local function is_unseen(options, counts, path)
+local function is_unseen(options, counts, origin)
   return not options.probe and not counts
     or not options.convert and (options.check or not counts)
-    and not select(6, core.look(path))
+    and not source.is_accepted(origin)
 end
 
 --- Inspect the source of `job`, which is sent only if it contains sound.
@@ -48,7 +47,7 @@ function audio.probe(job)
     return job:fail({ kind = "source", step = "submit", message = ('the '
       .. 'minutes of "%s", which count, are unknown: name a file'):format(
       source.label(job.origin)) })
-  elseif not path or is_unseen(options, counts, path) then
+  elseif not path or is_unseen(options, counts, job.origin) then
     return true
   end
   local camb_audio = require("camb.audio")
@@ -88,7 +87,7 @@ end
 function audio.convert(job)
   local path = job.origin.path
   if not job.options.convert or not path
-    or select(6, core.look(path)) and not files.is_other(path)
+    or source.is_accepted(job.origin)
   then
     return true
   end
@@ -112,7 +111,7 @@ function audio.convert(job)
   job.fetched = { close = function()
     os.remove(temporary)
   end }
-  job.origin = { path = temporary, url = job.origin.url,
+  job.origin = { path = temporary, is_converted = true, url = job.origin.url,
     label = source.label(job.origin),
     filename = job.origin.filename or path:match("[^/]+$") }
   return true

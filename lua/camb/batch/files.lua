@@ -2,6 +2,7 @@
 --- folders), or all recordings below a folder; in the order of their names.
 
 local core = require "camb.core"
+local source = require "camb.source"
 local text = require "camb.text"
 
 local files = {}
@@ -13,21 +14,6 @@ function files.is_recording(name)
   local extension = name:match("^.*%.(%w+)$")
   local _, is_recording = core.named(text.lower(extension or ""))
   return is_recording == true
-end
-
--- Other recordings, which `convert` makes FLAC of.
-local OTHERS = {}
-for extension in ("aif aiff aifc ogg oga opus wma caf mkv mka mov webm avi "
-  .. "m4b m4v mpg mpeg ts flv 3gp amr au snd wv ape tta ac3 eac3 dts mp2 wmv "
-  .. "mpc"):gmatch("%S+") do
-  OTHERS[extension] = true
-end
-
---- True when the name ends like a recording that the service does not take.
----@param name string
----@return boolean
-function files.is_other(name)
-  return OTHERS[text.lower(name:match("^.*%.(%w+)$") or "")] == true
 end
 
 local function join(folder, name)
@@ -126,12 +112,13 @@ end
 local function recordings_below(folder, with_others)
   local found = { unlisted = {} }
   walk_deep(folder, { "**", "*" }, 1, found)
-  local kept = { unlisted = found.unlisted, others = {} }
+  local kept = { unlisted = found.unlisted, others = {}, unknown = {} }
   for _, path in ipairs(found) do
-    if files.is_recording(path) or with_others and files.is_other(path) then
+    local is_other = source.other(path) ~= nil
+    if files.is_recording(path) or with_others and is_other then
       kept[#kept + 1] = path
-    elseif files.is_other(path) then
-      table.insert(kept.others, path)
+    else
+      table.insert(is_other and kept.others or kept.unknown, path)
     end
   end
   return kept
@@ -142,7 +129,8 @@ end
 ---@param pattern string
 ---@param with_others boolean? # also what the service does not take
 ---@return string[] paths # and in `unlisted` the fields of errors of folders,
----  in `others` a folder's recordings that the service does not take
+---  in `others` a folder's recordings that the service does not take, in
+---  `unknown` its files that are not named like recordings
 ---@return string base
 function files.find(pattern, with_others)
   local kind = core.stat(pattern)

@@ -147,7 +147,7 @@ end
 ---@return string
 function names.stem(file)
   local stem = file:match("^(.+)%.%w+$")
-  return stem and (files.is_recording(file) or files.is_other(file)) and stem
+  return stem and (files.is_recording(file) or source.other(file)) and stem
     or file
 end
 

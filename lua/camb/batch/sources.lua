@@ -279,8 +279,9 @@ end
 ---  nothing, and of folders that cannot be listed
 ---@return { path: string, is_own: boolean? }[] left_out # files that camb wrote
 ---  (is_own), and a folder's recordings that the service does not take
+---@return integer unknown # files in folders that are not named like recordings
 function sources.expand(words, given)
-  local list, base, problems, left_out = {}, nil, {}, {}
+  local list, base, problems, left_out, unknown = {}, nil, {}, {}, 0
   local is_own = written.filter(given)
   for _, word in ipairs(words) do
     if source.is_url(word) then
@@ -300,6 +301,9 @@ function sources.expand(words, given)
         left_out[#left_out + 1] = { path = path,
           is_own = is_own(path, folder, false) or nil }
       end
+      for _, path in ipairs(paths.unknown or {}) do
+        unknown = unknown + (is_own(path, folder, false) and 0 or 1)
+      end
       for _, problem in ipairs(paths.unlisted) do
         problems[#problems + 1] = problem
       end
@@ -313,7 +317,7 @@ function sources.expand(words, given)
       end
     end
   end
-  return list, base or nil, problems, left_out
+  return list, base or nil, problems, left_out, unknown
 end
 
 local function over(list)

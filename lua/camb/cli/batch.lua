@@ -251,7 +251,6 @@ local function work(client, arguments, found, more)
   end
   for _, problem in ipairs(found.problems) do
     io.stderr:write("camb: ", redact.visible(problem.message), "\n")
-    cure.say(problem.message)
   end
   local ok, unfetched, whole = pcall(follow, client, arguments, found, report,
     more)

@@ -304,7 +304,7 @@ function cli.main(arguments)
     return status.USAGE
   end
   local parsed = parser:parse(join_values(arguments))
-  advice.use_shell(parsed.sandbox)
+  advice.use_shell(parsed.sandbox, parsed.command ~= "submit")
   cure.begin(parsed, arguments)
   local number = require("camb.cli." .. module_of(parsed.command)).run(parsed)
   if not core.is_written() and number == status.OK then

@@ -18,6 +18,7 @@ local plan = {}
 ---@field problems table[] # of words that stand for nothing
 ---@field left_out { path: string, reason: string }[]
 ---@field own integer      # files that camb wrote, which are left out
+---@field unknown integer  # files in folders that are not named like recordings
 ---@field temporary string? # holds what came on standard input
 
 local PIECE = 65536
@@ -64,8 +65,7 @@ local function split_words(words)
 end
 
 local function why_not(path)
-  return ("is %s, which the service does not accept: use --convert to send it "
-    .. "as FLAC"):format((path:match("%.(%w+)$") or ""):upper())
+  return source.why_not(source.other(path))
 end
 
 -- Each file once.
@@ -101,7 +101,8 @@ end
 function plan.of(arguments)
   if arguments.command == "watch" and not arguments.dry_run then
     return { list = appearing.watch(arguments.folder, arguments, why_not),
-      base = arguments.folder, problems = {}, left_out = {}, own = 0 }
+      base = arguments.folder, problems = {}, left_out = {}, own = 0,
+      unknown = 0 }
   end
   local is_flat = arguments.command == "separate"
   local words, has_input = split_words(arguments.source)
@@ -116,8 +117,8 @@ function plan.of(arguments)
   end
   local found = { left_out = {}, own = 0 }
   local left_out
-  found.list, found.base, found.problems, left_out = sources.expand(words,
-    arguments)
+  found.list, found.base, found.problems, left_out, found.unknown =
+    sources.expand(words, arguments)
   for _, file in ipairs(left_out) do
     if file.is_own then
       found.own = found.own + 1
@@ -165,6 +166,11 @@ function plan.tell_left_out(found, report)
   if found.own > 0 then
     report:say("skipped %d file%s that camb wrote", found.own,
       found.own == 1 and "" or "s")
+  end
+  if found.unknown > 0 then
+    report:say(found.unknown == 1
+      and "skipped 1 file that is not named like a recording"
+      or "skipped %d files that are not named like recordings", found.unknown)
   end
 end
 

@@ -1,7 +1,6 @@
 --- `--dry-run`: what would be sent, and what would not; nothing is sent.
 
 local core = require "camb.core"
-local cure = require "camb.cli.cure"
 local download = require "camb.download"
 local journal = require "camb.journal"
 local layout = require "camb.layout"
@@ -285,7 +284,6 @@ function rehearsal.run(arguments, found)
   end
   for _, missing in ipairs(found.problems) do
     io.stderr:write("camb: ", redact.visible(missing.message), "\n")
-    cure.say(missing.message)
     number = status.FILE
   end
   return number

@@ -3,6 +3,7 @@
 local answers = require "camb.cli.answers"
 local core = require "camb.core"
 local download = require "camb.download"
+local Error = require "camb.error"
 local hash = require "camb.batch.hash"
 local journal = require "camb.journal"
 local names = require "camb.batch.names"
@@ -61,6 +62,10 @@ end
 -- and not fetched yet is not paid for again.  `doubts` gets what is noted of a
 -- file that may have been sent.
 local function task_of(client, find, file, arguments, listener, doubts)
+  local problem = source.name_problem(file)
+  if problem then
+    return nil, Error.new(problem)
+  end
   local entry = find(file)
   if entry and entry.task_id then
     io.stderr:write(("camb: %s: its task is already paid for (noted in %s)\n")
