@@ -492,6 +492,8 @@ describe("a batch with a store", function()
       refusal("is not an SQLite database")
       os.remove(path)
       all_of({})
+      change("INSERT INTO camb_jobs (key, state, source, task_id) VALUES "
+        .. "('x', 'submitted', 'x.wav', 'task')")
       change("UPDATE camb_meta SET value = 'http://other/apis' "
         .. "WHERE name = 'base_url'")
       refusal("belongs to the service at")

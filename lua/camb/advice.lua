@@ -12,6 +12,7 @@ local LUA = {
   stem = "pass check = false to send it anyway",
   format = "use FLAC, MP3, WAV or AAC",
   unknown = "",
+  service = "pass its base_url, or use another store",
 }
 
 local SHELL = {
@@ -21,6 +22,8 @@ local SHELL = {
   stem = "use camb separate to send it",
   format = LUA.format,
   unknown = "",
+  service = "use its --base-url, or another --store (by default it is in the "
+    .. "--output-dir)",
 }
 
 local texts = LUA
@@ -39,7 +42,7 @@ end
 
 --- The advice `name`.
 ---@param name "overwrite" | "names" | "stem" | "doubt" | "format"
----  | "unknown"
+---  | "unknown" | "service"
 ---@return string
 function advice.on(name)
   return texts[name]

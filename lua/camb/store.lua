@@ -69,11 +69,11 @@ end
 ---
 --- `owner` names this worker (default: a unique name, by which others on the
 --- machine see that the process has ended); it keeps its jobs for `lease`
---- seconds after each `renew`.  `base_url` is recorded, and a store of another
---- service is refused.  SQLite waits up to `busy_timeout` seconds for another
---- process.  An unreachable PostgreSQL is waited for up to `store_timeout`
---- seconds, with pauses by `sleep` (default: blocking), each after a call of
---- `on_wait(err, seconds)`.
+--- seconds after each `renew`.  `base_url` is recorded, and a store that has
+--- tasks at another service is refused.  SQLite waits up to `busy_timeout`
+--- seconds for another process.  An unreachable PostgreSQL is waited for up to
+--- `store_timeout` seconds, with pauses by `sleep` (default: blocking), each
+--- after a call of `on_wait(err, seconds)`.
 ---@param spec string # a path, or a URL of PostgreSQL
 ---@param given camb.StoreOptions?
 ---@return camb.Store?
@@ -106,6 +106,10 @@ function store.open(spec, given)
     local settled, problem = conn:run(statements.settle)
     if settled then
       settled, problem = schema.heed_copy(conn)
+    end
+    if settled and checked.base_url then
+      settled, problem = schema.heed_service(conn, backend.label(spec),
+        checked.base_url, self.owner)
     end
     if not settled then
       return nil, problem

@@ -739,14 +739,63 @@ return function(place)
     assert.matches("has no version", err.message)
   end)
 
-  it("belongs to one service", function()
-    open({ base_url = "https://a.example" }):close()
-    local jobs, err = store.open(spec, { base_url = "https://b.example" })
+  local ONE = { base_url = "https://a.example" }
+  local OTHER = { base_url = "https://b.example" }
+
+  local function refuses_other()
+    local jobs, err = store.open(spec, OTHER)
     assert.is_nil(jobs)
     assert.equal("store", err.kind)
     assert.matches("belongs to the service at https://a.example, not to "
-      .. "https://b.example", err.message, 1, true)
-    open():close()
-    open({ base_url = "https://a.example" }):close()
+      .. "https://b.example: pass its base_url, or use another store",
+      err.message, 1, true)
+  end
+
+  it("belongs to the service of its tasks, also of those that are archived",
+    function()
+      local jobs = open(ONE)
+      add(jobs, "a")
+      bring(jobs, assert(jobs:claim(1))[1].key, "submitted")
+      jobs:close()
+      refuses_other()
+      open():close()
+      jobs = open(ONE)
+      local key = assert(jobs:claim(1))[1].key
+      assert(jobs:finished(key, 7))
+      assert(jobs:downloaded(key, STEMS))
+      assert.equal(1, jobs:archive(0))
+      jobs:close()
+      refuses_other()
+      open(ONE):close()
+    end)
+
+  it("belongs to the service that an upload may have reached", function()
+    local jobs = open(ONE)
+    add(jobs, "a")
+    bring(jobs, assert(jobs:claim(1))[1].key, "submitting")
+    jobs:close()
+    refuses_other()
   end)
+
+  it("belongs to the service of a worker that lives, as it may send", function()
+    local jobs = open(ONE)
+    refuses_other()
+    jobs:close()
+    open(OTHER):close()
+  end)
+
+  it("without a task goes over to another service, which retries what failed",
+    function()
+      local jobs = open(ONE)
+      add(jobs, "a", "b")
+      local key = assert(jobs:claim(1))[1].key
+      bring(jobs, key, "submitting")
+      assert(jobs:failed(key, { kind = "network", message = "no connection" }))
+      assert(jobs:pause(60, "no connection"))
+      jobs:close()
+      jobs = open(OTHER)
+      assert.equal("https://b.example", jobs:service())
+      assert.same({ intended = 2 }, jobs:count())
+      assert.is_nil(assert(jobs:controls()).pause)
+    end)
 end

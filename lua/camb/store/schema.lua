@@ -1,6 +1,8 @@
 --- The store's tables.  Their columns are described in camb.store.
 
+local advice = require "camb.advice"
 local Error = require "camb.error"
+local owner = require "camb.store.owner"
 local statements = require "camb.store.statements"
 
 local schema = {}
@@ -140,21 +142,6 @@ local function read_version(conn, label)
   return version
 end
 
--- A store belongs to the service that its tasks are at.
-local function check_service(conn, label, base_url)
-  local known, err = read_meta(conn, "base_url")
-  if known == nil then
-    return nil, err
-  elseif known and known ~= base_url then
-    return nil, Error.new({
-      kind = "store",
-      message = ("the store %s belongs to the service at %s, not to %s")
-        :format(label, known, base_url),
-    })
-  end
-  return known or conn:run(SET_META, "base_url", base_url)
-end
-
 local function check_version(label, version)
   if version ~= schema.version then
     return nil, Error.new({
@@ -190,7 +177,7 @@ local function make(conn)
   return add_archive(conn)
 end
 
-local function set_up(conn, label, base_url)
+local function set_up(conn, label)
   local version, err = read_version(conn, label)
   local ok = version
   if version == WITHOUT_ARCHIVE then
@@ -200,10 +187,47 @@ local function set_up(conn, label, base_url)
   elseif version then
     ok, err = check_version(label, version)
   end
-  if ok and base_url then
-    ok, err = check_service(conn, label, base_url)
-  end
   return ok, err
+end
+
+-- Whether nothing of the store is, or may be, at a service: no job has a task,
+-- or may have one, and no other worker lives that could send one.
+local function is_unsent(conn, own)
+  local paid = conn:rows(statements.paid)
+  local workers = conn:rows(statements.workers)
+  local is_free = paid and workers and #paid == 0
+  for _, worker in ipairs(workers or {}) do
+    is_free = is_free and (worker.owner == own or owner.is_dead(worker.owner))
+  end
+  return is_free
+end
+
+--- A store belongs to the service that its tasks are at; before there are any,
+--- to that of the last one who opened it: what failed at another is retried.
+---@param conn table # in a transaction, in which the worker is registered
+---@param label string # names the store in messages
+---@param base_url string # of the service; another one's store is refused
+---@param own string # this worker
+---@return boolean|integer|nil ok
+---@return camb.Error?
+function schema.heed_service(conn, label, base_url, own)
+  if conn.dialect.tables_lock and not conn:rows(conn.dialect.tables_lock) then
+    return nil, conn.failed
+  end
+  local known, err = read_meta(conn, "base_url")
+  if known == nil or known == base_url then
+    return known, err
+  elseif known and not is_unsent(conn, own) then
+    return nil, conn.failed or Error.new({
+      kind = "store",
+      shell = "help",
+      message = ("the store %s belongs to the service at %s, not to %s: %s")
+        :format(label, known, base_url, advice.on("service")),
+    })
+  end
+  return (not known or conn:run(statements.retry, "failed")
+    and conn:run(statements.resume))
+    and conn:run(SET_META, "base_url", base_url), conn.failed
 end
 
 --- Nothing is sent by a copy of a file that was in use and whose log is not
@@ -231,10 +255,9 @@ end
 --- transaction.
 ---@param conn table
 ---@param label string     # names the store in messages
----@param base_url string? # of the service; another one's store is refused
 ---@return boolean? ok
 ---@return camb.Error?
-function schema.prepare(conn, label, base_url)
+function schema.prepare(conn, label)
   local ok, err = conn:begin()
   if not ok then
     return nil, err
@@ -243,7 +266,7 @@ function schema.prepare(conn, label, base_url)
     ok, err = conn:rows(conn.dialect.tables_lock)
   end
   if ok then
-    ok, err = set_up(conn, label, base_url)
+    ok, err = set_up(conn, label)
   end
   if ok then
     ok, err = conn:commit()
@@ -263,7 +286,7 @@ end
 function schema.check(conn, label)
   local version, err = read_version(conn, label)
   if version == 0 then
-    return nil, Error.new({ kind = "store",
+    return nil, Error.new({ kind = "store", is_empty = true, shell = "help",
       message = ("there are no jobs in %s: no batch has used it yet")
         :format(label) })
   elseif not version then

@@ -110,6 +110,10 @@ statements.find_recorded = SAME:format(SAME_OPTIONS, [[
 
   AND (source = ? OR mtime = ? OR state = 'unknown_outcome')]])
 
+-- A job that has a task, or may have one.
+statements.paid = "SELECT key FROM camb_all WHERE COALESCE(task_id, '') <> '' "
+  .. "OR state NOT IN ('intended', 'failed') LIMIT 1"
+
 -- A job that this content is a stem of, and not the recording itself.  Each
 -- half has its index; an OR or an order would let the planner walk through all
 -- rows.

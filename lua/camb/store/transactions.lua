@@ -67,7 +67,7 @@ function transactions.open(backend, spec, options)
   if options.read_only then
     ok, err = schema.check(self.conn, backend.label(spec))
   else
-    ok, err = schema.prepare(self.conn, backend.label(spec), options.base_url)
+    ok, err = schema.prepare(self.conn, backend.label(spec))
   end
   if not ok then
     self.conn:close()
