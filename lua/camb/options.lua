@@ -25,6 +25,8 @@ local options = {}
 ---@field flag string?      # of the command, with its argument
 ---@field commands string?  # that have the flag
 ---@field flag_default any  # where the command differs from the calls
+---@field default_words table<string, string>? # by command: what its help says
+---  of a default that depends on more
 
 -- An integer, or a string of digits if it is beyond what Lua counts to.
 local id = { of = "integer|string", check = function(value)
@@ -223,6 +225,8 @@ local TABLE = {
   { name = "max_attempts", rule = check.whole(1), default = 60,
     defaults = { batch = 720 }, calls = "wait download",
     flag = "--max-attempts N", commands = WAITING,
+    default_words = { batch = "none, but 720 without a store",
+      watch = "none" },
     help = "Number of polls before a timeout.  The budget is a time: "
       .. "max_attempts times interval.  The wait for a missing stem is as "
       .. "long.  With a store only the deadline ends the wait, unless this is "

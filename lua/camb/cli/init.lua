@@ -42,7 +42,10 @@ end
 local function summary(option, command)
   local text = option.help:match("^(.-%.)%s%s") or option.help
   local default = option.flag_default or options.default(option, command)
-  if default and default ~= true then
+  local words = option.default_words and option.default_words[command]
+  if words then
+    text = ("%s Default: %s."):format(text, words)
+  elseif default and default ~= true then
     text = ("%s Default: %s%s."):format(text,
       type(default) == "string" and '"' .. default .. '"' or default,
       option.unit and " " .. option.unit or "")
