@@ -264,7 +264,10 @@ describe("for a task that is paid for, camb", function()
     workspace.write(folder .. "/out/take001.foreground.wav", takes.wav(1))
     local output, status = run("%s", line)
     assert.equal(3, status)
-    assert.matches("take001.background.wav\" already exists", output)
+    assert.matches("take001.background.wav\" already exists: use --overwrite",
+      output, 1, true)
+    assert.equal(line .. " --overwrite",
+      output:match("to replace it, run: (camb [^\n]+)\n"))
     assert.equal("my own work",
       workspace.read(folder .. "/out/take001.background.wav"))
     os.remove(folder .. "/out/take001.background.wav")
@@ -273,6 +276,31 @@ describe("for a task that is paid for, camb", function()
     is_whole("take001")
     assert.equal(1, server:stats().uploads)
   end)
+
+  for _, words in ipairs({ "", "--format mp3", "--name '{stem} of {name}'",
+    "--only foreground --foreground-dir voice" })
+  do
+    it(("tells the line that replaces an edited stem: separate %s"):format(words),
+      function()
+        local typed = "camb separate in/take001.wav -o out --interval 0.05 "
+          .. words
+        local paths, status = run("%s 2>words", typed)
+        assert.equal(0, status, paths)
+        local edited = folder .. "/" .. paths:match("[^\n]+")
+        workspace.write(edited, "edited")
+        local said
+        said, status = run("%s", typed)
+        assert.equal(3, status, said)
+        assert.matches("already exists: use --overwrite to replace it", said, 1,
+          true)
+        local line = said:match("to download its stems without paying again, "
+          .. "and replace that file, run: (camb download [^\n]+)\n$")
+        said, status = run("%s", line)
+        assert.equal(0, status, said)
+        assert.not_equal("edited", workspace.read(edited))
+        assert.equal(1, server:stats().uploads)
+      end)
+  end
 
   it("says once that a file may have been sent by a run that was killed",
     function()

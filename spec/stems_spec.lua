@@ -176,8 +176,8 @@ describe("a download", function()
         output_dir = folder .. "/" .. deep })
       assert.is_nil(stems)
       assert.equal(path, err.path)
-      assert.equal(('"%s" already exists'):format(path),
-        err.message)
+      assert.matches(('"%s" already exists: pass overwrite = true to replace '
+        .. "it, or another output_dir"):format(path), err.message, 1, true)
     end
   end)
 

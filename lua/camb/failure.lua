@@ -204,7 +204,8 @@ end
 local function of_file(step, _, _, failed)
   local message
   if failed.exists then
-    message = ('"%s" already exists'):format(failed.path)
+    message = ('"%s" already exists: %s'):format(failed.path,
+      advice.on("overwrite"))
   elseif failed.path then
     message = ('"%s" cannot be written: %s'):format(failed.path, failed.message)
   else

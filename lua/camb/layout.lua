@@ -2,6 +2,7 @@
 --- gives: "{name}.{stem}" with what is known of the source and the task, and
 --- FLAC, WAV, MP3, Opus or AAC by camb.audio, with the source's tags and cover.
 
+local advice = require "camb.advice"
 local core = require "camb.core"
 
 local layout = {}
@@ -109,13 +110,8 @@ local function convert(operation, place, path, target)
   return ok, err and err.message
 end
 
-local function move(place, path, target)
-  if target == path then
-    return true
-  elseif core.stat(target) and not place.overwrite then
-    return nil, ('"%s" already exists'):format(target)
-  end
-  return os.rename(path, target)
+local function move(path, target)
+  return target == path or os.rename(path, target)
 end
 
 -- Where the stem that came as `path` goes.
@@ -144,10 +140,14 @@ function layout.arrange(operation, place, stems)
     local path = stems[stem]
     local target = path and target_of(operation, place, stem, path)
     local ok, problem = true, nil
-    if path and place.format then
+    if path and target ~= path and core.stat(target) and not place.overwrite
+    then
+      ok, problem = nil, ('"%s" already exists: %s'):format(target,
+        advice.on("overwrite"))
+    elseif path and place.format then
       ok, problem = convert(operation, place, path, target)
     elseif path then
-      ok, problem = move(place, path, target)
+      ok, problem = move(path, target)
     end
     if not ok then
       return operation:fail({ kind = "file", step = "download", path = target,

@@ -12,13 +12,17 @@ local workers = require "camb.cli.workers"
 
 local download = {}
 
--- By its id, what the journal in the folder knows of a task.
+-- By its id, what the journal in the folder knows of a task; and the tasks whose
+-- stems it waits for.
 local function known_tasks(client)
-  local known, list = {}, {}
+  local known, is_listed, list = {}, {}, {}
+  for _, entry in ipairs(journal.entries(client.journal)) do
+    known[entry.task_id or false] = known[entry.task_id or false] or entry
+  end
   for _, entry in ipairs(journal.open_entries(client.journal)) do
-    if entry.task_id and not known[entry.task_id] then
-      known[entry.task_id] = entry
-      list[#list + 1] = entry.task_id
+    local id = entry.task_id
+    if id and not is_listed[id] then
+      is_listed[id], list[#list + 1] = true, id
     end
   end
   return known, list
