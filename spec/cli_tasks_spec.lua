@@ -156,6 +156,12 @@ describe("of one step, the command", function()
     assert.equal(8, status, output)
     assert.matches("max%-attempts N +Number of polls before a timeout. "
       .. "Default: 60.", (run("camb help separate")))
+    for command, default in pairs({ watch = "none",
+      batch = "none, but 720 without a store" })
+    do
+      assert.matches("polls before a timeout. Default: " .. default .. ".",
+        (run("camb help " .. command):gsub("%s+", " ")), 1, true)
+    end
   end)
 
   it("says of an id that the service does not know where the key is from",
@@ -239,8 +245,8 @@ describe("of one step, the command", function()
     local output, status = run("timeout 60 camb batch in -o out "
       .. "--outage-timeout 0.1")
     assert.equal(5, status, output)
-    assert.matches("out/.camb.db: the account is out of credit", output, 1, true)
-    assert.matches("camb: 0 done, 2 failed in", output, 1, true)
+    assert.matches("\ncamb: the account is out of credit", output, 1, true)
+    assert.matches("camb: 0 done, 2 unfinished in", output, 1, true)
   end)
 
   it("says with which line to try again when payment is required", function()

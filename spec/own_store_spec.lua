@@ -351,6 +351,61 @@ describe("the store that camb batch keeps by itself", function()
     assert.equal(2, uploads())
   end)
 
+  it("locks nobody out of a folder if it holds nothing, as after a full disk",
+    function()
+      for _, words in ipairs({ "batch in -n", "separate in -n", "separate in",
+        "batch in --store other.db" })
+      do
+        run("rm -rf out other.db; mkdir out; touch out/.camb.db")
+        local said, status = run(("camb %s -o out --interval 0.05"):format(words))
+        assert.equal(0, status, said)
+      end
+      assert.equal(2, select(2, run("rm -rf out/*; camb batch in -o out "
+        .. "--interval 0.05 2>/dev/null"):gsub("foreground", "")))
+      run("mkdir stems; touch stems/.camb.db")
+      assert.matches('"stems" contains no stems', run("camb report stems"), 1,
+        true)
+    end)
+
+  it("is used with another service as long as it has no task at the first",
+    function()
+      local line = "camb batch in -o out --interval 0.05"
+      local said, status = run("CAMB_BASE_URL=http://127.0.0.1:9 timeout 60 "
+        .. line)
+      assert.not_equal(0, status, said)
+      assert.is_string(workspace.read(folder .. "/out/.camb.db"))
+      said, status = run(line)
+      assert.equal(0, status, said)
+      assert.equal(2, uploads())
+      said, status = run("CAMB_BASE_URL=http://127.0.0.1:9 timeout 60 " .. line)
+      assert.equal(1, status, said)
+      assert.matches(("camb: the store out/.camb.db belongs to the service at %s,"
+        .. " not to http://127.0.0.1:9: use its --base-url, or another --store")
+        :format(server.base_url), said, 1, true)
+      assert.is_nil(said:find(line, 1, true))
+    end)
+
+  it("is left as it was by a key that is wrong, and says how to resume",
+    function()
+      for _, sources in ipairs({ "in/take001.wav", "in" }) do
+        local line = ("camb batch %s -o out --interval 0.05"):format(sources)
+        local said, status = run("CAMB_API_KEY=wrong " .. line)
+        assert.equal(4, status, said)
+        assert.is_nil(said:find("retrying", 1, true), said)
+        assert.matches("\ncamb: the service rejected the API key", said, 1, true)
+        assert.is_nil(said:find("failed", 1, true), said)
+        assert.matches(("camb: to resume, run: %s\n$"):format(line:gsub("%p",
+          "%%%0")), said)
+        if sources == "in" then
+          assert.matches("camb: 0 done, 2 unfinished in", said, 1, true)
+        end
+      end
+      local said, status = run("camb batch in -o out --interval 0.05")
+      assert.equal(0, status, said)
+      assert.is_nil(said:find("rejected", 1, true), said)
+      assert.equal(2, uploads())
+    end)
+
   it("cannot be made in a folder that cannot, which costs nothing", function()
     workspace.write(folder .. "/out", "")
     local said, status = run("camb batch in -o out --interval 0.05")

@@ -88,6 +88,8 @@ end
 ---@field run_id integer|string? # once the task succeeded
 ---@field skipped boolean?   # with a store: it had ended before
 ---@field changed boolean?   # with a store: not the recording that it knew
+---@field remains boolean?   # with a store: the service refused all, as a last
+---  item without a source says, and the job is as it was
 
 --- Items in the order in which they end: call it, or iterate over it.
 ---@class camb.Batch

@@ -97,7 +97,6 @@ local function open(self, reason, seconds)
   local now = core.now()
   self.began = self.began or now
   self.reopens, self.probe = now + seconds, false
-  tell(self, "submit", reason, seconds)
 end
 
 local function is_overdue(self)
@@ -122,6 +121,7 @@ function Breaker:share(seconds, reason)
     end
   elseif not self.reopens then
     open(self, reason, math.max(seconds, 0))
+    tell(self, "submit", reason, math.max(seconds, 0))
     self.is_shared = true
   elseif not self.probe then
     self.reopens, self.is_shared = core.now() + math.max(seconds, 0), true
@@ -183,6 +183,7 @@ local function is_away(self, candidate)
   self.pause = math.min(self.pause * 2, LONGEST)
   local seconds = math.max(self.pause, err.retry_after or 0)
   open(self, err.message, seconds)
+  tell(self, "submit", err.message, seconds)
   if is_overdue(self) then
     give_up(self, err)
   end
@@ -263,12 +264,13 @@ function Breaker:failed(failed, err)
     open(self, err.message, seconds)
   end
   -- What is sent besides may be accepted: its answer is still to come.
-  if is_refusal and not self.has_accepted and self.under_way == 0
-    or is_overdue(self)
-  then
+  local is_first = is_refusal and not self.has_accepted
+  if is_first and self.under_way == 0 or is_overdue(self) then
     give_up(self, err)
+  elseif is_news then
+    tell(self, "submit", err.message, not is_first and seconds or nil)
   end
-  if is_news then
+  if is_news and not is_first then -- which others find out by themselves
     self.run.journal:share_pause(seconds, err.message) -- others go on meanwhile
   end
   return err.kind ~= "unknown_outcome" and not err.task_id

@@ -284,7 +284,8 @@ local function pass_breaker(self)
   leave_places(self)
   local ok, err = breaker:pass(self)
   if not ok and err then
-    self.keeps_row = self.options.store ~= nil and err == breaker.given_up
+    self.remains = self.options.store ~= nil and err == breaker.given_up
+    self.keeps_row = self.remains
     return self:fail({ kind = err.kind, step = "submit", message = err.message,
       http_status = err.http_status, retryable = err.retryable })
   elseif not ok or not take_places(self) then
@@ -394,6 +395,7 @@ local function persist(self, ask)
   while not answer and breaker:is_refusal(err) do
     if not breaker:wait_out(self, err) then
       self.keeps_row = self.options.store ~= nil
+      self.remains = self.keeps_row
       break
     end
     answer, err = ask(self)
@@ -669,6 +671,7 @@ function Job:item()
     task_id = self.task_id,
     run_id = self.run_id,
     changed = self.is_changed,
+    remains = self.remains or nil,
   }
 end
 

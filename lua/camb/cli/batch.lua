@@ -151,8 +151,10 @@ local function tell_item(arguments, report, item)
   if arguments.command == "watch" and item.skipped and item.stems then
     report:say("%s was done before", item.source)
     report.total = report.total - 1
+  elseif item.remains then
+    report:leave(item.source)
   elseif item.error and not item.source then
-    report:complain(store.address(arguments.store), item.error)
+    report:complain(nil, item.error)
   elseif item.error then
     report:failed(item.source, item.error, item.job)
   else
@@ -270,6 +272,9 @@ local function work(client, arguments, found, more)
       signal and status.of_signal(signal))
   end
   say_how_to_retry(arguments, counts)
+  if whole and whole.kind ~= "store" and whole.kind ~= "file" then
+    cure.say_resume()
+  end
   local number = status_of(counts, report, found.problems, whole)
   return number == status.OK and more.told.failures > 0 and status.GENERAL
     or number

@@ -64,7 +64,9 @@ end
 --- Say what takes up whatever a signal has left unfinished.
 function cure.say_resume()
   local line = cure.again()
-  if not has_input() and not paid.has_lost_store(arguments) then
+  if not has_input() and not paid.has_lost_store(arguments)
+    and not said[line or false]
+  then
     say(line and "to resume, run" or "to resume, run the same line again", line)
   end
 end
@@ -74,6 +76,9 @@ end
 ---@param flag string
 function cure.say_flag(words, flag)
   local line = cure.again(flag)
+  if said[cure.again("--overwrite", flag) or false] then
+    return -- which does that, too
+  end
   say(line and words or words .. " the same line and " .. flag, line)
 end
 
@@ -208,7 +213,7 @@ local IN_SANDBOX = { doctor = "again", wait = "again", task = "again",
 local function word_of(problem, job)
   local entry = errors.kind(problem.kind)
   local word = problem.shell or entry and entry.shell
-  if problem.message:find("use --overwrite", 1, true) then
+  if paid.can_overwrite(problem) then
     return "overwrite"
   elseif word == "doctor" and problem.kind == "file" and (arguments.sandbox
     or not doctor_line())
@@ -232,7 +237,8 @@ local function line_of(problem, job, is_lost)
   end
   local line = paid.line(arguments, problem)
   if line then
-    return "to download its stems without paying again, run", line
+    return ("to download its stems without paying again%s, run"):format(
+      paid.can_overwrite(problem) and ", and replace that file" or ""), line
   end
   local word = word_of(problem, job)
   local what

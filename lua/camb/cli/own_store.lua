@@ -114,14 +114,16 @@ local function open(arguments, place)
   if DBI then
     jobs, err = store.open(place, { read_only = true })
   end
-  if jobs or arguments.no_store then
+  if jobs or arguments.no_store or err and err.is_empty then
     return jobs
   end
-  return nil, fail("store", place, ("what was paid for in this folder is "
+  local problem = fail("store", place, ("what was paid for in this folder is "
     .. "unknown (%s): use another --output-dir%s"):format(err and err.message
     or missing, place == in_folder(arguments, NAME) and "" or (", or if that "
     .. 'store is gone for good, remove its line from "%s"'):format(
     in_folder(arguments, OTHERS))))
+  problem.shell = "help"
+  return nil, problem
 end
 
 --- The workers of a store that are alive.

@@ -247,6 +247,16 @@ function Progress:last_words(words)
   core.last_words(("%scamb: %s\n"):format(self.screen and "\n" or "", words))
 end
 
+-- `words` about `source`, which they may name themselves.
+local function about(source, words)
+  if not source or words:find('"' .. source .. '"', 1, true)
+    or words:sub(1, #source) == source
+  then
+    return words
+  end
+  return ("%s: %s"):format(source, words)
+end
+
 local function tell(self, event)
   local words = WORDS[event.name]
     and WORDS[event.name](event, self.arguments.sandbox)
@@ -258,7 +268,7 @@ local function tell(self, event)
   elseif STAYS[event.name] or is_verbose
     or self.view == "lines" and words ~= self.said[event.source]
   then
-    keep(self, "%s: %s", event.source, words)
+    keep(self, "%s", about(event.source, words))
     self.said[event.source] = words
   end
 end
@@ -379,20 +389,21 @@ local function unfinished(self, source, err)
   cure.say(err)
 end
 
---- What is called `source` failed.
+--- What is called `source` failed; nil: all of a batch.
+---@param source string?
 ---@param job integer|true|nil # a file of its own: as for `cure.say`
 function Progress:complain(source, err, job)
   self:clear()
-  source = redact.urls(source)
+  source = source and redact.urls(source)
   self:record({ name = "failed", time = core.time(), source = source,
     task_id = err.task_id, run_id = err.run_id, error = err })
-  local line = redact.visible(("%s: %s"):format(source, err.message))
+  local line = redact.visible(about(source, err.message))
   io.stderr:write("camb: ", self.has_colour and RED or "", line,
     self.has_colour and NORMAL or "", "\n")
   local id = err.task_id and redact.visible(err.task_id)
   if id and id ~= source and not err.message:find(id, 1, true) then
-    io.stderr:write(redact.visible(("camb: %s: its task is %s"):format(source,
-      id)), "\n")
+    io.stderr:write("camb: ", redact.visible(about(source, "its task is "
+      .. id)), "\n")
   end
   cure.say(err, job)
 end
@@ -413,6 +424,11 @@ function Progress:failed(source, err, job)
   end
   self.last = err
   self:complain(source, err, job or true)
+end
+
+--- One file is left as it was, with all others.
+function Progress:leave(source)
+  forget(self, source)
 end
 
 -- Files that were begun, or not even that.

@@ -104,7 +104,10 @@ local function rows_of(arguments, entries)
     jobs:close()
     err = err or not ok and problem or nil
   end
-  return not err and rows or nil, err
+  if err and not err.is_empty then
+    return nil, err
+  end
+  return rows
 end
 
 -- What earlier runs have paid for in the folder, at whatever service.

@@ -167,7 +167,7 @@ end
 local function add_store(found, spec)
   local jobs, err = store.open(spec, { read_only = true })
   if not jobs then
-    return nil, err
+    return err.is_empty, err
   end
   local ok, problem = pcall(function()
     for row in jobs:each() do
