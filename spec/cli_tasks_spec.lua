@@ -156,11 +156,11 @@ describe("of one step, the command", function()
     assert.equal(8, status, output)
     assert.matches("max%-attempts N +Number of polls before a timeout. "
       .. "Default: 60.", (run("camb help separate")))
-    for command, default in pairs({ watch = "none",
+    for verb, default in pairs({ watch = "none",
       batch = "none, but 720 without a store" })
     do
       assert.matches("polls before a timeout. Default: " .. default .. ".",
-        (run("camb help " .. command):gsub("%s+", " ")), 1, true)
+        (run("camb help " .. verb):gsub("%s+", " ")), 1, true)
     end
   end)
 

@@ -93,7 +93,7 @@ local function remind(self, step, goes_on)
   end
 end
 
-local function open(self, reason, seconds)
+local function open(self, seconds)
   local now = core.now()
   self.began = self.began or now
   self.reopens, self.probe = now + seconds, false
@@ -120,7 +120,7 @@ function Breaker:share(seconds, reason)
       self:close()
     end
   elseif not self.reopens then
-    open(self, reason, math.max(seconds, 0))
+    open(self, math.max(seconds, 0))
     tell(self, "submit", reason, math.max(seconds, 0))
     self.is_shared = true
   elseif not self.probe then
@@ -182,7 +182,7 @@ local function is_away(self, candidate)
   end
   self.pause = math.min(self.pause * 2, LONGEST)
   local seconds = math.max(self.pause, err.retry_after or 0)
-  open(self, err.message, seconds)
+  open(self, seconds)
   tell(self, "submit", err.message, seconds)
   if is_overdue(self) then
     give_up(self, err)
@@ -261,7 +261,7 @@ function Breaker:failed(failed, err)
   local seconds = math.max(self.pause, err.retry_after or 0)
   local is_news = is_probe or not self.reopens
   if is_news then
-    open(self, err.message, seconds)
+    open(self, seconds)
   end
   -- What is sent besides may be accepted: its answer is still to come.
   local is_first = is_refusal and not self.has_accepted

@@ -12,8 +12,8 @@ local workers = require "camb.cli.workers"
 
 local download = {}
 
--- By its id, what the journal in the folder knows of a task; and the tasks whose
--- stems it waits for.
+-- By its id, what the journal in the folder knows of a task, and the tasks
+-- whose stems it waits for.
 local function known_tasks(client)
   local known, is_listed, list = {}, {}, {}
   for _, entry in ipairs(journal.entries(client.journal)) do
