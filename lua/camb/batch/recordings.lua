@@ -161,25 +161,26 @@ local function is_as_written(client, path, row, stem)
     or hash.of_file(client, path) == row[stem .. "_sha256"])
 end
 
---- The stems of `row` that are on the disk as `options` ask for them.  One that
---- was edited belongs to the user: it is not replaced without `overwrite`.
----@param options table
----@param row table # that is downloaded
----@param client table?
----@param place table? # of a job of the row, which may want other names
----@return table kept # foreground, background: paths; foreground_sha256, …
----@return boolean is_all # that the options ask for
-function recordings.kept(options, row, client, place)
+-- Of these any other format can be made without losing more.
+local LOSSLESS = { "flac", "wav" }
+
+local function is_lossless(path)
+  local extension = path:match("%.(%w+)$")
+  return extension == LOSSLESS[1] or extension == LOSSLESS[2]
+end
+
+-- The stems of `row` that are there in `format`; nil: as the row has them.
+local function kept_in(format, options, row, client, place)
   local kept, is_all = {}, true
   for _, stem in ipairs(download.stems({})) do
     local path = path_in(place, row, stem)
     local is_moved = path ~= row[stem]
-    path = path and options.format and in_format(path, options.format) or path
+    path = path and format and in_format(path, format) or path
     local is_own = path == row[stem]
     if path and (options.overwrite and is_own
       and is_as_written(client, path, row, stem)
-      or not options.overwrite and is_file(path, is_moved
-      and not options.format and row[stem .. "_size"] or nil))
+      or not options.overwrite and is_file(path, is_moved and not format
+      and row[stem .. "_size"] or nil))
     then
       kept[stem] = path
       kept[stem .. "_sha256"] = is_own and row[stem .. "_sha256"] or nil
@@ -190,6 +191,31 @@ function recordings.kept(options, row, client, place)
     is_all = is_all and kept[stem] ~= nil
   end
   return kept, is_all
+end
+
+--- The stems of `row` that are on the disk as `options` ask for them: without a
+--- format, as the service gives them if they are there, and never a pair of
+--- two formats.  One that was edited belongs to the user: it is not replaced
+--- without `overwrite`.
+---@param options table
+---@param row table # that is downloaded
+---@param client table?
+---@param place table? # of a job of the row, which may want other names
+---@return table kept # foreground, background: paths; foreground_sha256, …
+---@return boolean is_all # that the options ask for
+function recordings.kept(options, row, client, place)
+  local first = row.foreground or row.background
+  if options.format or not first or is_lossless(first) then
+    return kept_in(options.format, options, row, client, place)
+  end
+  for _, format in ipairs(LOSSLESS) do
+    local kept, is_all = kept_in(format, options, row, client, place)
+    if is_all then
+      return kept, true
+    end
+  end
+  local kept, is_all = kept_in(nil, options, row, client, place)
+  return is_all and kept or {}, is_all
 end
 
 --- Take the stems that `options` ask for and `stems` lack from `kept`.
@@ -204,9 +230,6 @@ function recordings.complete(options, stems, kept)
     end
   end
 end
-
--- Of these any other format can be made without losing more.
-local LOSSLESS = { "flac", "wav" }
 
 --- What the stems that are missing from `kept` can be converted from, without a
 --- download.
