@@ -284,6 +284,21 @@ describe("the store that camb batch keeps by itself", function()
     assert.equal(3, uploads())
   end)
 
+  it("tells of failed jobs only a line that names them, or none", function()
+    workspace.write(folder .. "/notes.wav", "not audio")
+    local line = "camb batch %s -o out --interval 0.05"
+    assert.equal(3, select(2, run(line:format("notes.wav"))))
+    os.remove(folder .. "/notes.wav")
+    for _, named in ipairs({ "in/take001.wav", "in" }) do
+      local said, status = run(line:format(named))
+      assert.equal(0, status, said)
+      assert.is_nil(said:find("--retry-failed", 1, true), said)
+    end
+    local said, status = run(line:format(""))
+    assert.equal(10, status, said)
+    assert.matches("retry them with: camb batch -o out", said, 1, true)
+  end)
+
   it("is asked by --status also where the sandbox has kept it", function()
     assert.equal(0, select(2, run("camb batch in -o out --sandbox")))
     for _, words in ipairs({ "", " --sandbox" }) do

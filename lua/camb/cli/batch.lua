@@ -123,6 +123,12 @@ local function say_how_to_retry(arguments, counts)
   end
 end
 
+-- Whether the failures of the store are this line's: it named no files, or
+-- other workers may have ended some of them.
+local function is_about(arguments, report)
+  return #arguments.source == 0 or report.failures > 0 or report.elsewhere > 0
+end
+
 local function status_of(counts, report, problems, whole)
   local number = report:status()
   local has_failed = counts and (counts.failed or counts.unknown_outcome)
@@ -266,6 +272,7 @@ local function work(client, arguments, found, more)
   local counts = ok and not signal and not (whole and whole.kind == "store")
     and not arguments.add_only and count(arguments, not whole and report)
     or nil
+  counts = is_about(arguments, report) and counts or nil
   report:sum_up()
   if signal or not ok then -- or a value that no option takes
     return session.complain(signal and "interrupted by " .. signal or problem,
