@@ -3,6 +3,8 @@
 
 local camb = require "camb"
 local core = require "camb.core"
+local ports = require "spec.support.ports"
+local sandbox = require "camb.sandbox"
 local stage = require "spec.support.stage"
 local luas = require "spec.support.luas"
 local store = require "camb.store"
@@ -169,6 +171,44 @@ describe("a batch with a store", function()
     assert.equal(before + 4, server:stats().uploads)
     assert.same({ downloaded = 6 }, counts())
   end)
+
+  it("retries, if it is run again, what costs nothing and was not refused",
+    function()
+      local paths = takes.make(folder .. "/in", 4)
+      local port = ports.free()
+      local away = assert(sandbox.start({ port = port,
+        engine = takes.engine(folder) }))
+      local late = stage.client(away, { retries = 0 })
+      away:stop()
+      local function fail(kind, i, more)
+        local item = all_of({ paths[i] }, more, late)[1]
+        assert.equal(kind, item.error and item.error.kind)
+      end
+      fail("network", 1)
+      away = assert(sandbox.start({ port = port,
+        engine = takes.engine(folder) }))
+      finally(function()
+        late:close()
+        away:stop()
+      end)
+      away:fault({ step = "submit", status = 422, times = 1 })
+      fail("validation", 2)
+      away:fault({ step = "status", reply = { status = "PENDING" }, times = 1 })
+      fail("timeout", 3, { max_attempts = 1 })
+      workspace.write(out .. "/take004.foreground.wav", "in the way")
+      fail("file", 4)
+      fail("file", 4)
+      os.remove(out .. "/take004.foreground.wav")
+      assert.equal(1, away:stats().uploads)
+      local items = all_of(paths, nil, late)
+      for _, i in ipairs({ 1, 3, 4 }) do
+        assert(items[i].stems, items[i].error)
+        assert.is_nil(items[i].skipped)
+      end
+      assert.equal("validation", items[2].error.kind)
+      assert.is_true(items[2].skipped)
+      assert.equal(3, away:stats().uploads)
+    end)
 
   it("removes what a killed process left of a stem that never comes",
     function()

@@ -299,6 +299,26 @@ describe("the store that camb batch keeps by itself", function()
     assert.matches("retry them with: camb batch -o out", said, 1, true)
   end)
 
+  it("tells what failed before as such, but heeds what was not asked for then",
+    function()
+      server:fault({ step = "submit", status = 422, times = 1 })
+      local line = "camb batch in/take001.wav -o out --interval 0.05"
+      assert.equal(7, select(2, run(line)))
+      local said, status = run(line)
+      assert.equal(7, status, said)
+      assert.matches("camb: in/take001.wav: failed before: the service rejected",
+        said, 1, true)
+      workspace.write(folder .. "/out/take002.foreground.wav", "in the way")
+      said, status = run("camb batch in/take002.wav -o out --interval 0.05")
+      assert.equal(3, status, said)
+      line = said:match("replace that file, run: (camb [^\n]+)\n")
+      assert.equal("camb batch in/take002.wav -o out --interval 0.05 "
+        .. "--overwrite", line)
+      said, status = run(line)
+      assert.equal(0, status, said)
+      assert.equal(1, uploads())
+    end)
+
   it("is asked by --status also where the sandbox has kept it", function()
     assert.equal(0, select(2, run("camb batch in -o out --sandbox")))
     for _, words in ipairs({ "", " --sandbox" }) do

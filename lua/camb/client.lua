@@ -342,9 +342,10 @@ end
 --- With a `store` (a file for SQLite, or a URL of PostgreSQL) each job is a row
 --- before money is spent.  If the process is killed, the same call resumes it,
 --- together with every other job in the store that no worker has.  Jobs that
---- ended before are reported with `skipped`.  `retry_failed` retries failed
---- jobs, resuming where possible; `resubmit_unknown` resubmits files whose
---- upload outcome is unknown.
+--- ended before are reported with `skipped`, but those of `sources` that failed
+--- are retried if that costs nothing and the service has not refused them.
+--- `retry_failed` retries all failed jobs, resuming where possible;
+--- `resubmit_unknown` resubmits files whose upload outcome is unknown.
 ---@param sources string|(camb.Source|camb.BatchEntry)[]|fun(): any # a folder,
 ---  a pattern, a list, or an iterator that returns an item of a list each time,
 ---  nil at its end, and false if there is none for now

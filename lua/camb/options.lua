@@ -363,7 +363,9 @@ local TABLE = {
       .. "With a store it is called again after a crash amid it." },
   { name = "retry_failed", rule = check.boolean, default = false,
     calls = "batch", flag = "--retry-failed", commands = "batch",
-    help = "Retry failed jobs, resuming if possible." },
+    help = "Retry all failed jobs, resuming if possible.  Without it, only "
+      .. "named files are retried, if that costs nothing and the service has "
+      .. "not refused them." },
   { name = "resubmit_unknown", rule = check.boolean, default = false,
     calls = "batch", flag = "--resubmit-unknown", commands = "batch jobs",
     help = "Resubmit files whose upload outcome is unknown (may be charged "

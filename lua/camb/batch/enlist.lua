@@ -118,16 +118,31 @@ local function report(run, journal, row)
   end
 end
 
+-- Retry those of `rows` that failed and cost nothing; they are claimed then.
+local function retry_free(journal, rows)
+  local keys = {}
+  for key, row in pairs(rows) do
+    keys[#keys + 1] = row.is_free == 1 and journal.known[key] and key or nil
+  end
+  if #keys > 0 then
+    journal:ask(function(jobs)
+      return jobs:retry_free(keys)
+    end)
+    journal.has_new = true
+  end
+end
+
 -- A job that had ended and is unchanged is not repeated.
 local function report_ended(run, journal, keys)
   local rows = #keys > 0 and not run.options.add_only
     and journal:ask(function(jobs)
     return jobs:get_all(keys)
   end) or {}
+  retry_free(journal, rows)
   for _, key in ipairs(keys) do
     if run.closed then
       return
-    elseif rows[key] and journal.known[key] then -- not claimed meanwhile
+    elseif rows[key] and rows[key].is_free ~= 1 and journal.known[key] then -- not claimed meanwhile
       report(run, journal, rows[key])
     end
   end

@@ -154,6 +154,9 @@ local function counted(take, report)
 end
 
 local function tell_item(arguments, report, item)
+  if item.skipped and item.error then
+    item.error.message = "failed before: " .. item.error.message
+  end
   if arguments.command == "watch" and item.skipped and item.stems then
     report:say("%s was done before", item.source)
     report.total = report.total - 1

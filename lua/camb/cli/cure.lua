@@ -138,6 +138,7 @@ local LINES = {
   end,
   overwrite = function()
     local is_retry = arguments.command == "batch" and arguments.store
+      and #arguments.source == 0 -- a line that names files retries these
     return arguments.command == "download" and "to replace it, run"
       or "to separate it anyway, and replace that file, run",
       cure.again("--overwrite", is_retry and "--retry-failed" or nil)

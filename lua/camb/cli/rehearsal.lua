@@ -35,7 +35,7 @@ local UNDER_WAY = { "resumes", "another worker is sending it" }
 
 local CHUNK, PAGE = 100, 1000
 
--- Whether the run is asked to begin jobs of this state again.
+-- Whether the run is asked to begin all jobs of this state again.
 local function is_retried(arguments, state)
   if state == "failed" then
     return arguments.retry_failed
@@ -158,7 +158,7 @@ local function state_of(arguments, entry, rows, find)
     local known = STATES[row.state] or { "failed", "its row is damaged" }
     if row.is_under_way then
       known = UNDER_WAY
-    elseif is_retried(arguments, row.state) then
+    elseif row.is_free == 1 or is_retried(arguments, row.state) then
       known = row.task_id and not OVER[row.error_kind] and STATES.submitted
         or STATES.intended
     elseif known[1] == "done"

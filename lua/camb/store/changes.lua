@@ -299,19 +299,34 @@ function Changes:retry_unpaid(key)
   end)
 end
 
+-- The placeholders of a page of keys, padded with the last one.
+local function page_of(keys)
+  local page = {}
+  for i = 1, statements.page do
+    page[i] = keys[math.min(i, #keys)]
+  end
+  return transactions.unpack(page, 1, statements.page)
+end
+
+--- The same for those failed jobs that cost nothing to retry, and that the
+--- service has not refused.
+---@param keys string[] # not more than statements.page
+---@return integer? jobs
+---@return camb.Error?
+function Changes:retry_free(keys)
+  return self.session:write(function(conn)
+    return conn:run(statements.retry_free, page_of(keys))
+  end)
+end
+
 --- Give jobs that are yet to be sent another priority.
 ---@param keys string[] # not more than statements.page
 ---@param priority integer
 ---@return integer? jobs # whose priority was another one
 ---@return camb.Error?
 function Changes:prioritize(keys, priority)
-  local page = {}
-  for i = 1, statements.page do -- padded with the last one
-    page[i] = keys[math.min(i, #keys)]
-  end
   return self.session:write(function(conn)
-    return conn:run(statements.prioritize, priority, priority,
-      transactions.unpack(page, 1, statements.page))
+    return conn:run(statements.prioritize, priority, priority, page_of(keys))
   end)
 end
 

@@ -59,12 +59,23 @@ function statements.add(count)
     row .. (", " .. row):rep(count - 1))
 end
 
+-- A task that something may still come of.
+local HAS_TASK = "COALESCE(task_id, '') <> '' AND COALESCE(task_ended, 0) <> 1 "
+  .. "AND COALESCE(error_kind, '') NOT IN ('task_failed', 'task_timeout')"
+-- A failed job that costs nothing to retry, and that the service has not
+-- refused.
+local FREE = "state = 'failed' AND owner IS NULL "
+  .. "AND COALESCE(task_ended, 0) <> 1 AND (retryable = 1 "
+  .. "OR error_kind = 'file' OR " .. HAS_TASK
+  .. " AND error_kind NOT IN ('not_found', 'validation', 'hook'))"
+
 -- What was paid for is remembered, archived or not.
 statements.get = "SELECT " .. COLUMNS .. " FROM camb_all WHERE key = ?"
 --- How many jobs one statement looks up, and that.
 statements.page = 100
-statements.get_page = ("SELECT %s, archived FROM camb_all WHERE key IN (?%s)")
-  :format(COLUMNS, (", ?"):rep(statements.page - 1))
+local OF_KEYS = ("key IN (?%s)"):format((", ?"):rep(statements.page - 1))
+statements.get_page = ("SELECT %s, archived, CASE WHEN %s THEN 1 END AS is_free "
+  .. "FROM camb_all WHERE %s"):format(COLUMNS, FREE, OF_KEYS)
 statements.archived_keys = ("SELECT key FROM camb_archive WHERE key IN (?%s)")
   :format((", ?"):rep(statements.batch - 1))
 
@@ -86,10 +97,6 @@ statements.list = LIST:format("")
 statements.list_archived = statements.list:gsub("camb_jobs", "camb_archive")
 statements.list_state = LIST:format(
   "AND CASE WHEN state = ? THEN 1 END IS NOT NULL ")
-
--- A task that something may still come of.
-local HAS_TASK = "COALESCE(task_id, '') <> '' AND COALESCE(task_ended, 0) <> 1 "
-  .. "AND COALESCE(error_kind, '') NOT IN ('task_failed', 'task_timeout')"
 
 -- Paid jobs come first, and jobs that may be paid are not passed over.
 local SAME = "SELECT " .. COLUMNS .. [[ FROM camb_all
@@ -313,9 +320,10 @@ local AGAIN = ([[UPDATE camb_jobs SET
   run_id = CASE WHEN {has_task} AND run_id <> '' THEN run_id END,
   task_ended = NULL, updated = {clock}, ]]):gsub("{has_task}", HAS_TASK)
 
-statements.retry = AGAIN .. [[attempts = 0, not_before = NULL,
-  error_kind = NULL, error = NULL, retryable = NULL
-  WHERE state = ? AND owner IS NULL]]
+local RETRIED = AGAIN .. "attempts = 0, not_before = NULL, "
+  .. "error_kind = NULL, error = NULL, retryable = NULL WHERE "
+statements.retry = RETRIED .. "state = ? AND owner IS NULL"
+statements.retry_free = RETRIED .. FREE .. " AND " .. OF_KEYS
 statements.retry_one = statements.retry .. " AND key = ?"
 statements.retry_unpaid = statements.retry .. " AND key = ? AND NOT ("
   .. HAS_TASK .. ")"
@@ -336,9 +344,8 @@ statements.put_off = AGAIN .. [[attempts = attempts + 1,
   AND state IN ('intended', 'submitting', 'submitted', 'finished')]]
 
 -- Jobs that are yet to be sent.
-statements.prioritize = ("UPDATE camb_jobs SET priority = ? "
-  .. "WHERE priority <> ? AND state = 'intended' AND key IN (?%s)"):format(
-  (", ?"):rep(statements.page - 1))
+statements.prioritize = "UPDATE camb_jobs SET priority = ? "
+  .. "WHERE priority <> ? AND state = 'intended' AND " .. OF_KEYS
 
 statements.assign = [[UPDATE camb_jobs SET state = 'submitted', task_id = ?,
   run_id = NULL, task_ended = NULL, error_kind = NULL, error = NULL,
