@@ -108,6 +108,30 @@ describe("the store that camb batch keeps by itself", function()
         workspace.read(folder .. "/out/take001.foreground.wav"))
     end)
 
+  it("takes up what a run without it has downloaded, if the stems are there",
+    function()
+      run("camb separate in/take001.wav -o out --interval 0.05")
+      workspace.write(folder .. "/out/take002.foreground.wav", "in the way")
+      local planned = run("camb batch in -o out -n")
+      assert.matches("done [^\n]* in/take001.wav: task ", planned)
+      assert.matches("refused [^\n]* in/take002.wav: ", planned)
+      local said, status = run("camb batch in/take001.wav -o out --interval 0.05")
+      assert.equal(0, status, said)
+      assert.matches("already paid for\n", said, 1, true)
+      said, status = run("camb batch in -o out --interval 0.05")
+      assert.equal(10, status, said)
+      assert.matches("1 done, 1 failed", said, 1, true)
+      assert.equal(1, uploads())
+      workspace.write(folder .. "/out/take001.foreground.wav", "my own work")
+      run("rm out/.camb.db")
+      said, status = run("camb batch in/take001.wav -o out --interval 0.05")
+      assert.equal(3, status, said)
+      assert.matches("already exists", said, 1, true)
+      assert.equal("my own work",
+        workspace.read(folder .. "/out/take001.foreground.wav"))
+      assert.equal(1, uploads())
+    end)
+
   it("is asked, as is every store that was named in the folder, whoever runs "
     .. "there", function()
     local line = " -o out --interval 0.05"

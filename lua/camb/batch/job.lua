@@ -238,6 +238,14 @@ local function rename(self)
   return reserve(self)
 end
 
+-- Whether the stems in the way may be those of a run without a store, which has
+-- paid for it.
+local function is_noted(self)
+  local noted = self.options.store and self.run.journal.find(self.origin.path)
+  self.noted = noted and noted.task_id and noted or nil
+  return self.noted ~= nil
+end
+
 --- Every mistake that can be found is found before money is spent.
 function Job:prepare()
   if self.run.is_spent then
@@ -247,7 +255,7 @@ function Job:prepare()
     return self:fail(self.problem)
   end
   local ok, err = reserve(self)
-  if ok then
+  if ok or err.path and is_noted(self) then
     ok, err = look_at(self)
   end
   if ok and source.is_url(self.origin.path) then
