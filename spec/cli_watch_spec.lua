@@ -135,6 +135,8 @@ describe("camb watch", function()
       start()
       wait_for("words", "no.wav: the source ")
       command.stop()
+      assert.matches("camb: 0 done, 1 failed in 0:0",
+        workspace.read(folder .. "/words"), 1, true)
       run("rm words")
       start("--on-done 'cat >>told'")
       wait_for("words", "no.wav: failed before: the source ")

@@ -509,6 +509,9 @@ function Progress:sum_up()
     seconds = seconds })
   local is_told = count(self) < 2 and self.remaining == 0
     and (not self.screen or self.ended == self.failures) -- by its error
+  if self.arguments.command == "watch" then -- which may be long ago
+    is_told = self.ended == 0
+  end
   if self.view == "none" or is_told then
     return
   end
