@@ -141,13 +141,42 @@ describe("before money is spent, camb", function()
       assert.equal("planned", event.name)
       states[event.source:match("[^/]*$")] = event.state
     end
-    assert.same({ ["notes.wav"] = "failed", ["take001.wav"] = "refused",
+    assert.same({ ["notes.wav"] = "failed", ["take001.wav"] = "new",
       ["take002.wav"] = "done", ["take003.wav"] = "done" }, states)
+    run("cp out/take002.foreground.wav out/take001.foreground.wav")
+    assert.matches("refused [^\n]*/take001.wav: ", (run("camb batch in -o out -n")))
     assert.equal(3, uploads())
   end)
 
+  it("tells with --dry-run what is known by its content, and pays once for it",
+    function()
+      run("cp in/take001.wav in/copy.wav")
+      for words, number in pairs({ ["separate in"] = 3, ["batch in"] = 3,
+        ["batch in --max-jobs 1"] = 1 })
+      do
+        local said = run("camb " .. words .. " -o out -n")
+        assert.matches((" %d would be sent"):format(number), said, 1, true)
+        assert.matches(number == 3 and "new .* in/copy.wav\nresumes .* in/"
+          .. "take001.wav: its content is that of in/copy.wav\n"
+          or "new .*remains .*remains .*remains ", said)
+      end
+      local line = "camb batch in -o out --interval 0.05"
+      assert.equal(0, select(2, run(line)))
+      assert.equal(3, uploads())
+      run("touch in/take002.wav; cp in/take002.wav more.wav")
+      local said = run("camb batch in more.wav -o out -n")
+      assert.matches("done [^\n]* in/take002.wav: task ", said)
+      assert.matches("resumes [^\n]* more.wav: task %S+\n5 files, [^\n]*; 0 would "
+        .. "be sent", said)
+      assert.equal(0, select(2, run(line .. " more.wav")))
+      assert.equal(3, uploads())
+      run("mv more.wav x.wav")
+      said = run("camb batch x.wav -o out -n --project-name x") -- is sent, too
+      assert.matches("; 1 would be sent", said, 1, true)
+    end)
+
   it("tells with --dry-run what a batch refuses as its stems are there", function()
-    run("camb separate in/take001.wav -o out --interval 0.05")
+    run("mkdir out; touch out/take001.foreground.wav")
     for _, store in ipairs({ "", "--store jobs.db" }) do
       local line = ("camb batch in/take001.wav -o out %s "):format(store)
       local text = run(line .. "--dry-run")
@@ -157,8 +186,8 @@ describe("before money is spent, camb", function()
       assert.equal(3, status, said)
       assert.matches("already exists: use --overwrite", said, 1, true)
     end
-    assert.matches("^done ", (run("camb separate in/take001.wav -o out -n")))
-    assert.equal(1, uploads())
+    assert.matches("^refused ", (run("camb separate in/take001.wav -o out -n")))
+    assert.equal(0, uploads())
   end)
 
   it("tells with --dry-run what else its store has to do", function()

@@ -68,8 +68,9 @@ return {
   { name = "planned", is_of_command = true, sentence = "Planned: {state}.",
     fields = "state reason duration rate channels codec",
     when = 'From --dry-run, of each source.  state: "new" (it would be '
-      .. 'sent), "done", "resumes" (it is paid for), "failed", "refused" or '
-      .. '"remains" (beyond a limit).' },
+      .. 'sent), "done", "resumes" (it is paid for, or has the content of '
+      .. 'another file that would be sent), "failed", "refused" or "remains" '
+      .. '(beyond a limit).' },
   { name = "left_out", is_of_command = true, fields = "reason",
     sentence = "Left out: {reason}.",
     when = "A file is not a source, and is left out." },

@@ -357,12 +357,33 @@ function Store:find_same(sha256, job_options, recorded)
     job_options or ""))
 end
 
---- The same, whatever its options, for a look.
+--- The same for a look, without that wait.
 ---@param sha256 string
+---@param job_options string? # nil: whatever they are
+---@param recorded { source: string, mtime: number }?
 ---@return table? row
 ---@return camb.Error? # nil also without a row: there is none
-function Store:find_content(sha256)
-  return first_row(self.session:read(statements.find_content, sha256))
+function Store:find_content(sha256, job_options, recorded)
+  local session = self.session
+  if recorded then
+    return first_row(session:read(statements.find_recorded, sha256, job_options,
+      recorded.source, recorded.mtime))
+  elseif job_options then
+    return first_row(session:read(statements.find_same, sha256, job_options))
+  end
+  return first_row(session:read(statements.find_content, sha256))
+end
+
+--- The sizes in bytes of all files that were sent.
+---@return table<integer, true>?
+---@return camb.Error?
+function Store:sizes()
+  local found, err = self.session:read(statements.sizes)
+  local sizes = {}
+  for _, row in ipairs(found or {}) do
+    sizes[tonumber(row.size)] = true
+  end
+  return found and sizes, err
 end
 
 --- The URL of the service that the tasks are at.

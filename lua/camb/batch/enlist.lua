@@ -142,7 +142,9 @@ local function report_ended(run, journal, keys)
   for _, key in ipairs(keys) do
     if run.closed then
       return
-    elseif rows[key] and rows[key].is_free ~= 1 and journal.known[key] then -- not claimed meanwhile
+    elseif rows[key] and rows[key].is_free ~= 1
+      and journal.known[key] -- not claimed meanwhile
+    then
       report(run, journal, rows[key])
     end
   end

@@ -39,8 +39,12 @@ function recordings.is_untouched(row, now)
     and (row.ctime == nil or row.ctime == now.ctime))
 end
 
--- True if the file `now` holds the recording of `row`.
-local function is_same(client, row, now)
+--- True if the file `now` holds the recording of `row`.
+---@param client table
+---@param row table
+---@param now table # source, size, mtime, ctime of the file
+---@return boolean
+function recordings.is_same(client, row, now)
   if recordings.is_untouched(row, now) then
     return true
   elseif row.sha256 then
@@ -97,7 +101,7 @@ function recordings.find(run, journal, row, now)
   local base, number = recordings.split(row.key)
   if row.state == "intended" then
     return row.key, number > 1 or not recordings.is_untouched(row, now)
-  elseif is_same(run.client, row, now) then
+  elseif recordings.is_same(run.client, row, now) then
     return row.key, number > 1
   end
   local again = row.state == "failed" and journal:ask(function(jobs)
@@ -258,11 +262,16 @@ function recordings.convertible(options, row, kept, place)
   return paths
 end
 
--- True if each name holds what camb wrote there according to `row`, or nothing.
-local function are_own(client, row, job)
-  local place = job:place()
+--- True if each name holds what camb wrote there according to `row`, or
+--- nothing.
+---@param client table
+---@param row table
+---@param place table # of a job
+---@param name string # of its stems
+---@return boolean
+function recordings.are_own(client, row, place, name)
   for _, stem in ipairs(download.stems(place)) do
-    local path = core.existing(download.base(place, job.name, stem))
+    local path = core.existing(download.base(place, name, stem))
     if path and (path ~= row[stem]
       or hash.of_file(client, path) ~= row[stem .. "_sha256"])
     then
@@ -283,7 +292,9 @@ function recordings.may_replace(run, job)
     local row = run.journal:ask(function(jobs)
       return jobs:get(key_of(base, earlier)) or false
     end)
-    if row and row.state == "downloaded" and are_own(run.client, row, job) then
+    if row and row.state == "downloaded"
+      and recordings.are_own(run.client, row, job:place(), job.name)
+    then
       return true
     end
   end

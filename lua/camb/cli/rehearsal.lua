@@ -2,8 +2,10 @@
 
 local core = require "camb.core"
 local download = require "camb.download"
+local hash = require "camb.batch.hash"
 local journal = require "camb.journal"
 local layout = require "camb.layout"
+local names = require "camb.batch.names"
 local own_store = require "camb.cli.own_store"
 local paid = require "camb.cli.paid"
 local phases = require "camb.cli.phases"
@@ -32,6 +34,9 @@ local STATES = {
 }
 
 local UNDER_WAY = { "resumes", "another worker is sending it" }
+
+-- Files are read here without letting anything else run.
+local NO_CLIENT = {}
 
 local CHUNK, PAGE = 100, 1000
 
@@ -75,7 +80,13 @@ local function add_waiting(jobs, arguments, entries, rows)
   end
 end
 
--- What a store knows, by the key of a source; its other jobs become entries.
+local function is_under_way(jobs, row)
+  return row.state == "submitting" and row.owner
+    and own_store.owners(jobs)[row.owner]
+end
+
+-- What a store knows, by the key of a source, and the store, if there is one;
+-- its other jobs become entries.
 local function rows_of(arguments, entries)
   local rows = {}
   if not arguments.store or not store.is_url(arguments.store)
@@ -97,17 +108,15 @@ local function rows_of(arguments, entries)
   end
   if jobs then
     local ok, problem = pcall(add_waiting, jobs, arguments, entries, rows)
-    for _, row in pairs(ok and rows or {}) do
-      row.is_under_way = row.state == "submitting" and row.owner
-        and own_store.owners(jobs)[row.owner]
-    end
-    jobs:close()
     err = err or not ok and problem or nil
+  end
+  if jobs and err then
+    jobs:close()
   end
   if err and not err.is_empty then
     return nil, err
   end
-  return rows
+  return rows, jobs
 end
 
 -- What earlier runs have paid for in the folder, at whatever service.
@@ -120,9 +129,16 @@ local function finder(arguments)
 end
 
 local function now_of(entry)
-  local kind, size, mtime, ctime = core.stat(entry.path or "")
+  local path = entry.path or entry.origin.path
+  local kind, size, mtime, ctime = core.stat(path or "")
   return kind == "file" and { size = size, mtime = mtime, ctime = ctime,
-    source = entry.path } or {}
+    source = path } or {}
+end
+
+-- With a store, where a job has it.
+local function absolute(arguments, folder)
+  return folder and arguments.store and not source.is_s3(folder)
+    and names.absolute(folder) or folder
 end
 
 local function refusal_of(arguments, entry)
@@ -133,47 +149,91 @@ local function refusal_of(arguments, entry)
   elseif not source.is_url(origin.path) and not core.stat(origin.path) then
     ok, problem = nil, { message = "it does not exist" }
   end
-  local place = { output_dir = entry.folder, only = arguments.only,
-    foreground_dir = arguments.foreground_dir,
-    background_dir = arguments.background_dir,
+  local place = { output_dir = absolute(arguments, entry.folder),
+    only = arguments.only,
+    foreground_dir = absolute(arguments, arguments.foreground_dir),
+    background_dir = absolute(arguments, arguments.background_dir),
     stem_name = arguments.stem_name }
   place.values = place.stem_name and layout.values(entry.name, origin.path)
-  local taken
+  local taken, earlier = nil, entry.earlier
   for _, stem in ipairs(download.stems(place)) do
     taken = taken or core.existing(download.base(place, entry.name, stem))
   end
   if not ok then
     return problem.message
-  elseif taken and not arguments.overwrite then
+  elseif taken and not arguments.overwrite
+    and not (earlier and earlier.state == "downloaded"
+    and recordings.are_own(NO_CLIENT, earlier, place, entry.name))
+  then
     return ('"%s" already exists: use --overwrite to replace it'):format(taken)
   end
 end
 
-local function state_of(arguments, entry, rows, find)
+-- What a run does with a file whose content its store has of another one.
+local function copy_in_store(arguments, entry, known)
+  local jobs, now, row = known.jobs, now_of(entry), entry.earlier
+  known.sizes = known.sizes or jobs and assert(jobs:sizes())
+  local sum = jobs and now.size and known.sizes[now.size]
+    and hash.of_file(NO_CLIENT, now.source)
+  local same = sum and jobs:find_content(sum, sources.sent_text(entry,
+    arguments) or "", row and row.state ~= "failed" and now or nil)
+  if not same then
+    return nil
+  elseif same.task_id then
+    return "resumes", "task " .. same.task_id
+  end
+  local words = is_under_way(jobs, same) and UNDER_WAY or STATES[same.state]
+  return words[1], words[2]
+end
+
+-- The first of the files that would be sent with the content of `entry`.
+local function copy_in_run(entry, known, planned)
+  local now = now_of(entry)
+  if entry.earlier or not now.size then
+    return nil
+  end
+  local others = known.new[now.size] or {}
+  local one = { path = now.source, planned = planned }
+  for _, other in ipairs(others) do
+    one.sum = one.sum or hash.of_file(NO_CLIENT, one.path)
+    other.sum = other.sum or hash.of_file(NO_CLIENT, other.path)
+    if one.sum and one.sum == other.sum then
+      return other.planned
+    end
+  end
+  others[#others + 1], known.new[now.size] = one, others
+end
+
+local function state_of(arguments, entry, known)
   if entry.problem then
     return "refused", entry.problem.message
   end
-  local row = rows[entry.key or false]
-  if row and recordings.is_untouched(row, now_of(entry)) then
-    local known = STATES[row.state] or { "failed", "its row is damaged" }
-    if row.is_under_way then
-      known = UNDER_WAY
+  local row = known.rows[entry.key or false]
+  if row and recordings.is_same(NO_CLIENT, row, now_of(entry)) then
+    local words = STATES[row.state] or { "failed", "its row is damaged" }
+    if is_under_way(known.jobs, row) then
+      words = UNDER_WAY
     elseif row.is_free == 1 or is_retried(arguments, row.state) then
-      known = row.task_id and not OVER[row.error_kind] and STATES.submitted
+      words = row.task_id and not OVER[row.error_kind] and STATES.submitted
         or STATES.intended
-    elseif known[1] == "done"
+    elseif words[1] == "done"
       and not select(2, recordings.kept(arguments, row))
     then
-      known = STATES.finished
+      words = STATES.finished
     end
-    if known[1] ~= "new" then
-      return known[1], known[2] or row.task_id and "task " .. row.task_id
+    if words[1] ~= "new" then
+      return words[1], words[2] or row.task_id and "task " .. row.task_id
     end
+  elseif row and row.state ~= "failed" and row.state ~= "intended" then
+    entry.earlier = row
   end
-  local own = find(entry.origin.path)
+  local own = known.find(entry.origin.path)
   local refusal = refusal_of(arguments, entry)
-  if not own or refusal and arguments.store then
-    return refusal and "refused" or "new", refusal
+  if not own and not refusal then
+    local state, reason = copy_in_store(arguments, entry, known)
+    return state or "new", reason
+  elseif not own or refusal and arguments.store and not own.task_id then
+    return "refused", refusal
   elseif not own.task_id then
     return "failed", own.is_under_way and "another run is sending it"
       or "a run was killed while sending it"
@@ -199,8 +259,9 @@ local function line_of(planned)
     planned.reason and ": " .. planned.reason or "")
 end
 
--- Beyond a limit, in the order of the command line.
-local function limit(arguments, planned, sum)
+-- Beyond a limit, in the order of the command line.  Of files with the same
+-- content only the `first` is sent.
+local function limit(arguments, planned, sum, first)
   local seconds = planned.duration or 0
   if planned.state ~= "new" then
     return
@@ -210,6 +271,10 @@ local function limit(arguments, planned, sum)
     and sum.seconds + seconds > 60 * arguments.max_minutes
   then
     sum.is_spent, planned.state = true, "remains"
+    return
+  elseif first then
+    planned.state, planned.reason = "resumes", "its content is that of "
+      .. first.source
     return
   end
   sum.new, sum.seconds = sum.new + 1, sum.seconds + seconds
@@ -227,17 +292,18 @@ local function entries_of(arguments, found)
   return entries
 end
 
-local function show(arguments, found, entries, rows, find)
+local function show(arguments, found, entries, known)
   local report = progress.new(#entries, arguments)
   local sum = { new = 0, seconds = 0, all = 0 }
   for _, entry in ipairs(entries) do
     local probed = probe_of(entry)
-    local state, reason = state_of(arguments, entry, rows, find)
+    local state, reason = state_of(arguments, entry, known)
     local planned = { name = "planned", time = core.time(),
       source = redact.visible(entry.label), state = state,
       reason = reason and redact.visible(reason), duration = probed.duration,
       rate = probed.rate, channels = probed.channels, codec = probed.codec }
-    limit(arguments, planned, sum)
+    limit(arguments, planned, sum, state == "new"
+      and copy_in_run(entry, known, planned))
     sum.all = sum.all + (probed.duration or 0)
     report:record(planned)
     if not arguments.json then
@@ -273,16 +339,22 @@ function rehearsal.run(arguments, found)
   if not ok then
     return nil, entries
   end
-  local rows, err = rows_of(arguments, entries)
-  local find
-  if rows then
-    find, err = finder(arguments)
+  local rows, jobs = rows_of(arguments, entries)
+  if not rows then
+    return nil, jobs
+  end
+  local is_shown, number
+  local find, err = finder(arguments)
+  if find then
+    is_shown, number = pcall(show, arguments, found, entries, { rows = rows,
+      jobs = jobs, find = find, new = {} })
+  end
+  if jobs then
+    jobs:close()
   end
   if not find then
     return nil, err
-  end
-  local is_shown, number = pcall(show, arguments, found, entries, rows, find)
-  if not is_shown then
+  elseif not is_shown then
     return nil, number
   end
   for _, missing in ipairs(found.problems) do

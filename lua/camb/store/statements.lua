@@ -74,8 +74,8 @@ statements.get = "SELECT " .. COLUMNS .. " FROM camb_all WHERE key = ?"
 --- How many jobs one statement looks up, and that.
 statements.page = 100
 local OF_KEYS = ("key IN (?%s)"):format((", ?"):rep(statements.page - 1))
-statements.get_page = ("SELECT %s, archived, CASE WHEN %s THEN 1 END AS is_free "
-  .. "FROM camb_all WHERE %s"):format(COLUMNS, FREE, OF_KEYS)
+statements.get_page = ("SELECT %s, archived, CASE WHEN %s THEN 1 END "
+  .. "AS is_free FROM camb_all WHERE %s"):format(COLUMNS, FREE, OF_KEYS)
 statements.archived_keys = ("SELECT key FROM camb_archive WHERE key IN (?%s)")
   :format((", ?"):rep(statements.batch - 1))
 
@@ -112,6 +112,9 @@ local SAME_OPTIONS = " AND COALESCE(options, '') = ?"
 statements.find_same = SAME:format(SAME_OPTIONS, "")
 -- Whatever was sent with it.
 statements.find_content = SAME:format("", "")
+-- Of the files that were sent.
+statements.sizes = "SELECT DISTINCT CAST(size AS TEXT) AS size FROM camb_all "
+  .. "WHERE sha256 IS NOT NULL AND size IS NOT NULL"
 -- Of a file that was recorded anew: a rename keeps its time.
 statements.find_recorded = SAME:format(SAME_OPTIONS, [[
 
