@@ -13,20 +13,25 @@ local client = camb.client({ base_url = server.base_url,
   api_key = server.api_key })
 local api = client.audio_separation
 
+-- assert of Lua 5.1 takes no error that is a table.
+local function check(value, err)
+  return assert(value, tostring(err))
+end
+
 local function separate_audio(path)
-  local reply = assert(api:create_audio_separation({
+  local reply = check(api:create_audio_separation({
     media_file = path,
     project_name = "my-separation-job",
   }))
   print("Audio separation task created: " .. reply.task_id)
 
   for _ = 1, 60 do
-    local status = assert(api:get_audio_separation_status({
+    local status = check(api:get_audio_separation_status({
       task_id = reply.task_id }))
     print("Status: " .. status.status)
 
     if status.status == "SUCCESS" then
-      local urls = assert(api:get_audio_separation_run_info({
+      local urls = check(api:get_audio_separation_run_info({
         run_id = status.run_id }))
       print("Foreground URL: " .. urls.foreground_audio_url)
       print("Background URL: " .. urls.background_audio_url)

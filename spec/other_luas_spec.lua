@@ -75,6 +75,28 @@ for _, lua in ipairs({ "lua5.1", "luajit" }) do
         client:close()]]))
     end)
 
+    it_does("the documentation's examples say why they fail", function()
+      local count = 0
+      for _, path in ipairs({ "README.md", "doc/guide.md", "doc/from-python.md",
+        "doc/errors.md", "doc/sandbox.md", "examples/tutorial.lua" })
+      do
+        local text = workspace.read(path)
+        if path:find("%.lua$") then
+          text = "```lua\n" .. text .. "```"
+        end
+        for block in text:gmatch("```lua\n(.-)```") do
+          if block:find("mix.", 1, true) and block:find("camb.sandbox", 1, true)
+            == nil or path:find("examples", 1, true)
+          then
+            local said = run(lua, (block:gsub("mix%.(%a+)", "none.%1")))
+            assert.is_nil(said:find("bad argument", 1, true), said)
+            count = count + (said:find("file: the source ", 1, true) and 1 or 0)
+          end
+        end
+      end
+      assert.is_true(count > 7, count)
+    end)
+
     it_does("clients that were dropped without close give their descriptors "
       .. "back", function()
         assert.equal("ended\n", run(lua, [[
