@@ -97,6 +97,25 @@ for _, lua in ipairs({ "lua5.1", "luajit" }) do
       assert.is_true(count > 7, count)
     end)
 
+    it_does("a store that fails is reported by its error", function()
+      assert.matches("^file: the store .* failed: .*camb_jobs", run(lua, ([[
+        local store = require "camb.store"
+        local path = %q
+        local jobs, problem = store.open(path)
+        if not jobs then
+          print(problem)
+          os.exit(1)
+        end
+        local connection = require("DBI").Connect("SQLite3", path)
+        connection:autocommit(true)
+        connection:prepare("DROP TABLE camb_jobs"):execute()
+        connection:close()
+        local _, err = pcall(function()
+          for _ in jobs:each() do end
+        end)
+        print(err)]]):format(folder .. "/jobs.db")))
+    end)
+
     it_does("clients that were dropped without close give their descriptors "
       .. "back", function()
         assert.equal("ended\n", run(lua, [[

@@ -130,6 +130,18 @@ function error_module.new(fields)
   return setmetatable(fields, Error)
 end
 
+--- `assert`, which in Lua 5.1 takes no error that is a table.
+---@param value any
+---@param ... any # an error first, if the value is nil
+---@return any value
+---@return any ...
+function error_module.need(value, ...)
+  if not value then
+    error((...), 0)
+  end
+  return value, ...
+end
+
 --- True for a value made by `new`.
 ---@param value any
 ---@return boolean

@@ -38,6 +38,7 @@ local schema = require "camb.store.schema"
 local statements = require "camb.store.statements"
 local text = require "camb.text"
 local transactions = require "camb.store.transactions"
+local need = Error.need
 
 local store = {}
 
@@ -329,7 +330,7 @@ function Store:each(given)
   return function()
     i = i + 1
     if i > #page and (i == 1 or after) then
-      page = assert(self:list({ state = given.state, limit = given.limit,
+      page = need(self:list({ state = given.state, limit = given.limit,
         archived = given.archived, after = after }))
       i = 1
       after = page[#page] and page[#page].id

@@ -20,6 +20,7 @@ local source = require "camb.source"
 local status = require "camb.cli.status"
 local store = require "camb.store"
 local workers = require "camb.cli.workers"
+local need = Error.need
 
 local batch = {}
 
@@ -65,7 +66,7 @@ local function print_status(arguments)
     return session.complain(problem)
   end
   local ok, err = pcall(function()
-    local counts = assert(jobs:count())
+    local counts = need(jobs:count())
     for _, state in ipairs(STATES) do
       if counts[state] then
         print(("%-16s%d"):format(state, counts[state]))

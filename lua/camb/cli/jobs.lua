@@ -15,6 +15,7 @@ local shell = require "camb.cli.shell"
 local source = require "camb.source"
 local status = require "camb.cli.status"
 local store = require "camb.store"
+local need = Error.need
 
 local jobs = {}
 
@@ -128,7 +129,7 @@ local MOST_DIGITS = 15
 local function find_number(all, word, is_archived)
   local number = #word <= MOST_DIGITS and word:match("^[1-9]%d*$")
     and tonumber(word)
-  local row = number and assert(all:list({ limit = 1,
+  local row = number and need(all:list({ limit = 1,
     archived = is_archived, after = json.digits(number - 1) }))[1]
   return row and tostring(row.id) == word and row or nil
 end
@@ -224,7 +225,7 @@ end
 local function change_each(rows, change, complaint)
   local changed = 0
   for _, row in ipairs(rows) do
-    local count = assert(change(row))
+    local count = need(change(row))
     if count == 0 then
       say(complaint, row.id, row.state)
     end
@@ -255,7 +256,7 @@ local function begin_again(all, arguments, rows, wanted, complaint)
         unknown = wanted == "unknown_outcome", key = row.key })
     end, complaint)
   else
-    count = assert(all:retry_failed({ failed = wanted == "failed",
+    count = need(all:retry_failed({ failed = wanted == "failed",
       unknown = wanted == "unknown_outcome" }))
   end
   say_done(arguments, count, "will be retried by the next batch")
@@ -277,7 +278,7 @@ function ACTIONS.task(all, arguments, rows)
   if not row then
     return session.complain("--task needs exactly one job: name its number")
   end
-  local count = assert(all:assign(row.key, arguments.task))
+  local count = need(all:assign(row.key, arguments.task))
   if count == 0 then
     return session.complain(("job %s is %s, or a batch is using it: it cannot "
       .. "take another task"):format(row.id, row.state))
@@ -289,14 +290,14 @@ function ACTIONS.task(all, arguments, rows)
 end
 
 function ACTIONS.archive(all, arguments)
-  local count = assert(all:archive(arguments.archive * DAY))
+  local count = need(all:archive(arguments.archive * DAY))
   say("%s moved into the archive, which camb jobs --archived lists",
     plural(count))
   return status.OK
 end
 
 function ACTIONS.pause(all, arguments)
-  assert(all:halt(arguments.pause))
+  need(all:halt(arguments.pause))
   say("paused: no worker sends anything; to resume, run: %s",
     shell.line({ "camb", "jobs", "--store",
     (store.address(arguments.store)), "--resume" }))
@@ -304,25 +305,25 @@ function ACTIONS.pause(all, arguments)
 end
 
 function ACTIONS.resume(all)
-  assert(all:halt(nil))
-  assert(all:resume())
+  need(all:halt(nil))
+  need(all:resume())
   say("resumed")
   return status.OK
 end
 
 function ACTIONS.limit(all, arguments)
   local name, value = arguments.limit:match("^(%l+)=(.*)$")
-  assert(all:limit(name, tonumber(value)))
+  need(all:limit(name, tonumber(value)))
   say("limit of %s for all workers: %s", name, value)
   return status.OK
 end
 
 function ACTIONS.workers(all)
-  for _, worker in ipairs(assert(all:workers())) do
+  for _, worker in ipairs(need(all:workers())) do
     print(redact.visible(("worker    %s, lease %g s, jobs %d"):format(
       owner.label(worker.owner), worker.lease, worker.jobs)))
   end
-  local controls = assert(all:controls())
+  local controls = need(all:controls())
   if controls.halt then
     print("paused    " .. redact.visible(controls.halt))
   elseif controls.pause then
@@ -335,7 +336,7 @@ function ACTIONS.workers(all)
       print(("limit     %s %g"):format(name, controls[name]))
     end
   end
-  local done, left = assert(all:rate(RATE_SPAN))
+  local done, left = need(all:rate(RATE_SPAN))
   print(("rate      %d done in the last hour, %d left%s"):format(done, left,
     done > 0 and left > 0 and (", about %.1f h"):format(left / done) or ""))
   return status.OK
@@ -357,7 +358,7 @@ function ACTIONS.forget(all, _, rows)
   if not rows then
     return session.complain("--forget needs the jobs to forget: name them by "
       .. "number or source")
-  elseif assert(all:other_workers()) > 0 then
+  elseif need(all:other_workers()) > 0 then
     return session.complain(Error.new({ kind = "store",
       message = "a batch is using this store: forget jobs once it has ended" }))
   end
@@ -382,7 +383,7 @@ local function act(all, arguments)
     end
   end
   if not is_look(arguments) then
-    assert(all:other_workers()) -- the jobs of those that ended are free
+    need(all:other_workers()) -- the jobs of those that ended are free
   end
   for name, action in pairs(ACTIONS) do
     if arguments[name] then

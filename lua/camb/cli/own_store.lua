@@ -9,6 +9,7 @@ local names = require "camb.batch.names"
 local paid = require "camb.cli.paid"
 local source = require "camb.source"
 local store = require "camb.store"
+local need = Error.need
 
 local own_store = {}
 
@@ -131,7 +132,7 @@ end
 ---@return table<string, true>
 function own_store.owners(jobs)
   local owners = {}
-  for _, worker in ipairs(assert(jobs:workers())) do
+  for _, worker in ipairs(need(jobs:workers())) do
     owners[worker.owner] = true
   end
   return owners
