@@ -119,14 +119,20 @@ local function report(run, journal, row)
 end
 
 -- Retry those of `rows` that failed and cost nothing; they are claimed then.
-local function retry_free(journal, rows)
+local function retry_free(run, journal, rows)
   local keys = {}
   for key, row in pairs(rows) do
-    keys[#keys + 1] = row.is_free == 1 and journal.known[key] and key or nil
+    if journal.known[key] and recordings.is_free(run.options, row) then
+      keys[#keys + 1], rows[key] = key, nil
+    end
   end
   if #keys > 0 then
     journal:ask(function(jobs)
-      return jobs:retry_free(keys)
+      local ok, err = jobs:retry_free(keys)
+      for i = 1, ok and run.options.convert and #keys or 0 do
+        ok, err = jobs:retry_unpaid(keys[i])
+      end
+      return ok, err
     end)
     journal.has_new = true
   end
@@ -138,13 +144,11 @@ local function report_ended(run, journal, keys)
     and journal:ask(function(jobs)
     return jobs:get_all(keys)
   end) or {}
-  retry_free(journal, rows)
+  retry_free(run, journal, rows)
   for _, key in ipairs(keys) do
     if run.closed then
       return
-    elseif rows[key] and rows[key].is_free ~= 1
-      and journal.known[key] -- not claimed meanwhile
-    then
+    elseif rows[key] and journal.known[key] then -- not claimed meanwhile
       report(run, journal, rows[key])
     end
   end

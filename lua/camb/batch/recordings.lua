@@ -54,6 +54,16 @@ function recordings.is_same(client, row, now)
   return row.size == now.size and row.mtime == now.mtime
 end
 
+--- Whether a run that names the file of `row` retries it unasked: it failed,
+--- and that costs nothing.
+---@param options table
+---@param row table # of `recordings.latest`
+---@return boolean
+function recordings.is_free(options, row)
+  return row.is_free == 1 or row.state == "failed" and options.convert
+    and (row.error or ""):find("use --convert", 1, true) ~= nil or false
+end
+
 -- Another worker may have the row and write its stems later: the new recording
 -- gets names of its own.
 local IN_FLIGHT = { submitting = true, submitted = true, finished = true }

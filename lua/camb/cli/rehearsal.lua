@@ -213,7 +213,9 @@ local function state_of(arguments, entry, known)
     local words = STATES[row.state] or { "failed", "its row is damaged" }
     if is_under_way(known.jobs, row) then
       words = UNDER_WAY
-    elseif row.is_free == 1 or is_retried(arguments, row.state) then
+    elseif recordings.is_free(arguments, row)
+      or is_retried(arguments, row.state)
+    then
       words = row.task_id and not OVER[row.error_kind] and STATES.submitted
         or STATES.intended
     elseif words[1] == "done"
