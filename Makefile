@@ -178,13 +178,16 @@ $(COMMAND):
 	@$(call command,$(CURDIR)/lua,$(abspath $(MODULES))) > $@.new
 	@chmod +x $@.new && mv -f $@.new $@
 
-# What lets the checkout be used without installing.
-ENV_LUA  = LUA_PATH="$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$${LUA_PATH:-;}"
-ENV_C    = LUA_CPATH="$(abspath $(MODULES))/?.so;$${LUA_CPATH:-;}"
-ENV_PATH = PATH="$(abspath $(BUILD))/bin:$$PATH"
+# $(call env-lua,DIR) and the others: what lets camb be used from there.
+env-lua  = LUA_PATH="$(1)/?.lua;$(1)/?/init.lua;$${LUA_PATH:-;}"
+env-c    = LUA_CPATH="$(1)/?.so;$${LUA_CPATH:-;}"
+env-path = PATH="$(1):$$PATH"
+ENV_LUA  = $(call env-lua,$(CURDIR)/lua)
+ENV_C    = $(call env-c,$(abspath $(MODULES)))
+ENV_PATH = $(call env-path,$(abspath $(BUILD))/bin)
 
 .PHONY: env
-env: ## Print the shell lines for that: eval "$(make -s env)".
+env: ## Print what lets the checkout be used: eval "$(make -s env)".
 	@printf 'export %s\n' '$(ENV_LUA)' '$(ENV_C)' '$(ENV_PATH)'
 
 # $(call install-packages,LIST): those of LIST that are missing, by apt.
@@ -414,9 +417,18 @@ define install-modules
 	install -m 755 $(MODULES)/$(2) "$(DESTDIR)$(LUA_LIB)/$(2)"
 endef
 
+# Whether Lua searches below PREFIX.
+SEARCHES = os.exit(package.path:find("$(LUA_SHARE)/?.lua", 1, true) \
+  and package.cpath:find("$(LUA_LIB)/?.so", 1, true) and 0 or 1)
+
 .PHONY: install install-core install-sandbox install-docs install-command \
   uninstall
 install: install-core install-sandbox install-docs install-completions install-command ## Install below PREFIX, staged in DESTDIR.
+	@[ -n "$(DESTDIR)" ] || $(LUA) -e '$(SEARCHES)' || { \
+	  echo 'To use it from $(LUA) and the shell, run, or add to your profile:'; \
+	  printf 'export %s\n' '$(call env-lua,$(LUA_SHARE))' \
+	    '$(call env-c,$(LUA_LIB))' '$(call env-path,$(BIN))'; }
+
 install-command: core
 	@mkdir -p "$(DESTDIR)$(BIN)"
 	@$(call command,$(LUA_SHARE),$(LUA_LIB)) > "$(DESTDIR)$(BIN)/camb"

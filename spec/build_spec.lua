@@ -72,14 +72,28 @@ workspace.for_file(function(path)
 end)
 
 describe("make install #build", function()
-  local prefix, share, lib
+  local prefix, share, lib, said
 
   setup(function()
     prefix = folder .. "/usr"
     share = prefix .. "/share/lua/" .. version()
     lib = prefix .. "/lib/lua/" .. version()
-    make(("install PREFIX='%s'"):format(prefix))
+    said = make(("install PREFIX='%s'"):format(prefix))
   end)
+
+  it("prints what lets Lua find it where it does not look, and nothing else",
+    function()
+      local lines = said:match("profile:\n(.*)$")
+      local path = workspace.write(folder .. "/lines", lines)
+      assert.equal(camb.VERSION .. "\n", sh(("cd / && %ssh -c \". '%s'; "
+        .. "%s -e 'print(require([[camb]]).VERSION)'\""):format(CLEAN, path,
+        LUA)))
+      assert.equal("camb " .. camb.VERSION, (sh(("cd / && %ssh -c \". '%s'; "
+        .. "camb --version\""):format(CLEAN, path)):match "^[^\n]*"))
+      assert.equal("", sh((". '%s'; %s make -s -C '%s' LUA='%s' BUILD='%s' "
+        .. "install PREFIX='%s'"):format(path, CLEAN:gsub("%-u LUA_C?PATH ",
+        ""), here, LUA, BUILD, prefix)))
+    end)
 
   it("makes camb requirable from anywhere", function()
     assert.equal(camb.VERSION .. "\n",
