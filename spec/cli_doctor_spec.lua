@@ -181,6 +181,7 @@ describe("camb doctor", function()
       local output, status = run("timeout 60 camb doctor %s", words)
       assert.equal(3, status, output)
       assert.matches("FAIL  folder    " .. reason, output, 1, true)
+      assert.is_nil(output:find("chmod", 1, true), output)
     end
   end)
 

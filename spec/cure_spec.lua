@@ -74,6 +74,15 @@ describe("the line that an error ends with", function()
     end
   end)
 
+  it("comes after a sentence that names its file once", function()
+    run("echo text > x.wav")
+    for _, verb in ipairs({ "separate", "batch -o out", "batch -n" }) do
+      local said = run(("timeout 60 camb %s x.wav in --interval 0.05"):format(verb))
+      assert.matches('the source "x.wav" is not audio', said, 1, true)
+      assert.is_nil(said:find("x.wav: ", 1, true), said)
+    end
+  end)
+
   it("replaces a file and retries the job that it stopped", function()
     run("mkdir out; echo other > out/take001.foreground.wav")
     local said = fail(3, "camb batch in -o out --interval 0.05")

@@ -306,8 +306,9 @@ function Doctor:folder()
   local part, reason = core.part(place .. "/.camb-doctor")
   if not part then
     self:fail(status.FILE, "folder", ('"%s" cannot be written: %s'):format(
-      place, reason), "name another with --output-dir, or run: chmod u+w "
-      .. shell.quote(place))
+      place, reason), "name another with --output-dir"
+      .. (reason:find("Permission denied", 1, true) and ", or run: chmod u+w "
+      .. shell.quote(place) or ""))
   elseif space and space < LEAST_SPACE then
     self:fail(status.FILE, "folder", ('"%s" has only %.0f MB left'):format(
       place, space / 1e6), "free some space, or name another with --output-dir")

@@ -247,15 +247,24 @@ function Progress:last_words(words)
   core.last_words(("%scamb: %s\n"):format(self.screen and "\n" or "", words))
 end
 
--- `words` about `source`, which they may name themselves.
-local function about(source, words)
-  if not source or words:find('"' .. source .. '"', 1, true)
-    or words:sub(1, #source) == source
+--- `words` about `source`, which they may name themselves: a store by the whole
+--- path.
+---@param source string? # nil: about all
+---@param words string
+---@return string
+function progress.about(source, words)
+  if not source or words:sub(1, #source) == source
+    or words:find('"' .. source .. '"', 1, true)
   then
     return words
   end
-  return ("%s: %s"):format(source, words)
+  local whole = '"' .. names.absolute(source) .. '"'
+  local first, last = words:find(whole, 1, true)
+  return first and words:sub(1, first) .. source .. words:sub(last)
+    or ("%s: %s"):format(source, words)
 end
+
+local about = progress.about
 
 local function tell(self, event)
   local words = WORDS[event.name]

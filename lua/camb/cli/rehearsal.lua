@@ -253,12 +253,12 @@ end
 local CHANNELS = { "mono", "stereo" }
 
 local function line_of(planned)
-  return ("%-8s %8s  %8s  %-7s %-8s %s%s\n"):format(planned.state,
+  return ("%-8s %8s  %8s  %-7s %-9s %s\n"):format(planned.state,
     planned.duration and phases.clock(planned.duration) or "",
     planned.rate and ("%g kHz"):format(planned.rate / 1000) or "",
     planned.channels and (CHANNELS[planned.channels] or planned.channels
-      .. " ch") or "", planned.codec or "", planned.source,
-    planned.reason and ": " .. planned.reason or "")
+      .. " ch") or "", planned.codec or "", planned.reason
+    and progress.about(planned.source, planned.reason) or planned.source)
 end
 
 -- Beyond a limit, in the order of the command line.  Of files with the same

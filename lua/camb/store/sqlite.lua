@@ -9,6 +9,8 @@ local statements = require "camb.store.statements"
 
 local sqlite = {}
 
+local UNOPENED = "unable to open database file"
+
 -- SQLite's words that people should not have to know.  The others are passed
 -- on as they are.
 local SENTENCES = {
@@ -16,16 +18,28 @@ local SENTENCES = {
   ["database or disk is full"] = "cannot grow: the disk is full",
   ["attempt to write a readonly database"] = "cannot be written: it is "
     .. "read-only",
-  ["unable to open database file"] = "cannot be opened or created",
+  [UNOPENED] = "cannot be opened or created",
   ["file is not a database"] = "is not an SQLite database",
   ["database disk image is malformed"] = "is damaged; sqlite3's .recover may "
     .. "save what it holds",
 }
 
+-- Why no file can be made beside `path`, which SQLite does not say.
+local function obstacle(path)
+  local part, reason = core.part(path)
+  if part then
+    part:close()
+  end
+  return not part and ": " .. reason or ""
+end
+
 local function failure_of(path, words)
   local is_locked = words:find("is locked", 1, true) ~= nil
   local sentence = is_locked and SENTENCES["database is locked"]
     or SENTENCES[words] or ("failed: " .. words)
+  if words == UNOPENED then
+    sentence = sentence .. obstacle(path)
+  end
   return Error.new({
     kind = is_locked and "store" or "file",
     message = ("the store %s %s"):format(path, sentence),
