@@ -331,6 +331,21 @@ describe("A store in SQLite:", function()
       end
     end)
 
+    it("that begins on a full disk is refused, and says so", function()
+      local _, mounted = workspace.run(
+        ("mount -t tmpfs -o size=16k none %s"):format(folder))
+      if mounted ~= 0 then
+        pending("a file system of its own cannot be mounted here")
+        return
+      end
+      workspace.run(("head -c 100k /dev/zero >%s/full"):format(folder))
+      local jobs, err = store.open(path)
+      workspace.run(("umount %s"):format(folder))
+      assert.is_nil(jobs)
+      assert.equal(("the store %s cannot grow: the disk is full"):format(path),
+        err.message)
+    end)
+
     it("that is read-only is refused", function()
       with_job():close()
       local _, mounted = workspace.run(

@@ -15,8 +15,9 @@ Connection.__index = Connection
 
 local connection = {}
 
--- What LuaDBI puts before the database's own words.
+-- What LuaDBI puts before the database's own words; where it raises, a place.
 local PREFIXES = {
+  "^.-%.lua:%d+: ",
   "^Failed to connect to database: ",
   "^Execute failed ",
   "^Fetch failed ",
