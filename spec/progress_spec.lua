@@ -190,7 +190,7 @@ describe("what the command says while it works", function()
   it("does not sum up what its errors have said", function()
     workspace.write(folder .. "/notes.wav", "not audio")
     for words, most in pairs({ ["separate none.wav"] = 2,
-      ["batch none.wav -o out"] = 2, ["separate notes.wav"] = 2,
+      ["batch none.wav -o out"] = 2, ["separate notes.wav"] = 1,
       ["batch in -o out --add-only --store jobs.db"] = 1 })
     do
       local lines = terminal.show(in_terminal("camb " .. words, 200), 200)
@@ -227,7 +227,7 @@ describe("what the command says while it works", function()
     workspace.write(folder .. "/in/notes.wav", "not audio")
     local said = run("camb batch in -o out --interval 0.1 -q 2>&1 >paths")
     assert.equal(0, select(2, said:gsub("uploading", "")))
-    assert.matches("^camb: in/notes.wav: ", said)
+    assert.matches('^camb: the source "in/notes.wav" is not audio', said)
     assert.is_nil(said:find("done", 1, true))
     assert.equal(6, select(2, workspace.read(folder .. "/paths"):gsub("\n", "")))
   end)
