@@ -76,8 +76,10 @@ end
 ---@param flag string
 function cure.say_flag(words, flag)
   local line = cure.again(flag)
-  if said[cure.again("--overwrite", flag) or false] then
-    return -- which does that, too
+  if said[cure.again("--overwrite", flag) or false]
+    or said[cure.again("--overwrite") or false]
+  then
+    return -- it retries, too, and that alone would fail again
   end
   say(line and words or words .. " the same line and " .. flag, line)
 end
