@@ -29,7 +29,6 @@ enum {
   MASKS = 2 * GRID_BINS,
 };
 
-static const float BIAS = -0.3F; /* of the masks */
 static const int dilations[BLOCKS] = {1, 2, 4, 8, 16, 32, 1, 4, 16};
 static const struct {
   int bins, bands;
@@ -441,7 +440,7 @@ static void store_masks (const float *logits, int bins, int rows,
   for (int r = 0; r < rows; r++, masks += MASKS)
     for (int plane = 0; plane < 2; plane++)
       for (int k = 0; k < bins; k += LANES, logits += LANES) {
-        Lanes v = lanes_load(logits) + lanes_all(BIAS), one = lanes_all(1);
+        Lanes v = lanes_load(logits), one = lanes_all(1);
         lanes_store(masks + plane * GRID_BINS + k, one / (one + lanes_exp(-v)));
       }
 }

@@ -277,7 +277,7 @@ function net.masks(n, energies)
       for k = 1, layer.bins do
         for plane = 0, 1 do
           masks[t][plane * BINS + first + k] =
-            1 / (1 + math.exp(0.3 - logits[plane * layer.bins + k]))
+            1 / (1 + math.exp(-logits[plane * layer.bins + k]))
         end
       end
     end

@@ -22,8 +22,8 @@ KINDS = ("speech", "sung", "wet", "music", "ambience", "noise", "pairs",
 
 # speech over music, speech over ambience, singing, lead, only one of the two,
 # speech over a bass
-CHANCES = dict(sm=.22, sa=.19, si=.13, le=.35, fg=.02, bg=.045, ba=.045)
-SOLO = .35  # of leads: over music that they do not belong to
+CHANCES = dict(sm=.21, sa=.19, si=.125, le=.39, fg=.02, bg=.02, ba=.045)
+SOLO = .45  # of leads: over music that they do not belong to
 BASS = .12  # of music: with one more bass in the middle
 MONO, RECORDED = .35, .4  # of all, and of leads
 LEVELS = (-8, 8), (-7, 9)  # dB: of the foreground; of a lead
