@@ -22,6 +22,7 @@ describe("a file that a signal leaves unfinished", function()
   -- give what it has said on standard error.
   local function interrupt(line, mark, count, signal)
     return (run(([[
+      : >paths >words
       env --default-signal %s >paths 2>words & pid=$!
       for i in $(seq 1500); do
         [ $(cat paths words | grep -c '%s') -ge %d ] && break; sleep 0.02; done

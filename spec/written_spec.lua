@@ -212,7 +212,7 @@ describe("A batch passes nothing in silence:", function()
     local said, status = camb_batch("444", "in")
     assert.not_equal(0, status, said)
     for i = 1, 2 do
-      assert.matches(("camb: in/shut/take%03d.wav: [^\n]*Permission denied")
+      assert.matches(('camb: the source "in/shut/take%03d.wav" [^\n]*Permission denied')
         :format(i), said)
     end
   end)
@@ -222,7 +222,7 @@ describe("A batch passes nothing in silence:", function()
       :format(folder, folder))
     local said, status = camb_batch("755", "in")
     assert.not_equal(0, status, said)
-    assert.matches("camb: in/gone.wav: [^\n]*No such file or directory", said)
+    assert.matches('camb: the source "in/gone.wav" [^\n]*No such file or directory', said)
     assert.is_nil(said:find("gone.txt", 1, true))
   end)
 
