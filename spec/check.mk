@@ -106,8 +106,9 @@ SANITIZERS = sanitize-asan sanitize-valgrind sanitize-tsan
 SLOW_LIMIT ?= 2700
 VALGRIND_SPECS ?= $(filter-out $(patsubst %,spec/%_spec.lua,audio engine engine_% \
   faults formats identity loops money step batch batch_gone batch_store batch_url \
-  breaker container limits store store_silence locale control report submit \
-  other_luas source status written) \
+  breaker container limits store store_silence store_postgres locale control \
+  report submit other_luas source status written docs peers pooler redaction \
+  restart scheduler security) \
   $(COMMAND_SPECS), \
   $(wildcard spec/*_spec.lua))
 TSAN_SPECS ?= $(wildcard spec/sandbox*_spec.lua) spec/faults_spec.lua \
