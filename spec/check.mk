@@ -104,11 +104,11 @@ COMMAND_SPECS = $(patsubst %,spec/%_spec.lua,archive book cli cli_% confirm \
   unfinished)
 SANITIZERS = sanitize-asan sanitize-valgrind sanitize-tsan
 SLOW_LIMIT ?= 2700
-VALGRIND_SPECS ?= $(filter-out $(patsubst %,spec/%_spec.lua,audio engine engine_% \
-  faults formats identity loops money step batch batch_gone batch_store batch_url \
-  breaker container limits store store_silence store_postgres locale control \
-  report submit other_luas source status written docs peers pooler redaction \
-  restart scheduler security) \
+VALGRIND_SPECS ?= $(filter-out $(patsubst %,spec/%_spec.lua,audio client engine \
+  engine_% events faults formats identity loops money step batch batch_gone \
+  batch_store batch_url breaker container limits store store_silence \
+  store_postgres locale control report submit other_luas source status written \
+  docs peers pooler redaction restart scheduler security) \
   $(COMMAND_SPECS), \
   $(wildcard spec/*_spec.lua))
 TSAN_SPECS ?= $(wildcard spec/sandbox*_spec.lua) spec/faults_spec.lua \
@@ -179,7 +179,7 @@ CHECKS = $(SANITIZERS) $(LINTS) $(TORTURES) $(FUZZES:%=fuzz-%) $(COVERAGES)
 .PHONY: check
 check: check-deps ## All of lint, sanitize, coverage and fuzz, side by side.
 	@$(AGAIN) all bench-programs $(SUPPORT_SO)
-	@$(MAKE) --no-print-directory -k -j$$((4 * $(CORES))) --output-sync=target \
+	@$(MAKE) --no-print-directory -k -j$$(($(CORES) + 3)) --output-sync=target \
 	  $(CHECKS)
 
 # Memory is refused: to a Lua state, to C and libcurl, to the sandbox; and the
