@@ -32,7 +32,7 @@ static void run (const Net *net) {
   static Segment segment;
   if (room == NULL) {
     room = net_room();
-    if (room == NULL || segment_open(&segment, SEGMENT_ROOM) < 0 ||
+    if (room == NULL || segment_open(&segment) < 0 ||
         spectra_open(&spectra) < 0)
       abort();
   }
