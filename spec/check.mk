@@ -93,8 +93,8 @@ endef
 # Specs find in SANITIZER which one it is, where they measure what it changes,
 # such as the memory of the process.  Some run in `make test` alone: #build,
 # #slow, #kill, #page, and #timed, which holds an upper bound of time.  Valgrind
-# leaves out those that separate whole recordings, compute on samples or ask
-# databases in Lua, run the command in a terminal, or whose peers would be as slow:
+# leaves out those that separate whole recordings or against a deadline, compute on
+# samples or ask databases in Lua, start programs, or whose peers would be as slow:
 # minutes each, in C that the others run as well.  TSan runs what has threads.
 
 # Specs of programs that they start, in whose C valgrind and a collector that

@@ -236,7 +236,7 @@ describe("in a stem one does not hear #slow", function()
     local path = audio.write(folder .. "/moving.wav", mixture, RATE, 2)
     local _, foreground = separated(path, "")
     local kept, there = {}, {}
-    for i = 2 * (boundary - RATE // 2), 2 * (boundary + RATE // 2) do
+    for i = 2 * boundary - RATE, 2 * boundary + RATE do
       kept[#kept + 1], there[#there + 1] = foreground[i], lead[i]
     end
     is_below(4, there, kept)

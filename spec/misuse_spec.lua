@@ -242,8 +242,9 @@ describe("misuse", function()
 
   it("says that a text file is no audio, whatever its name", function()
     local path = workspace.write(folder .. "/notes.wav", "Dear diary, …")
-    fails("source", ('the source "%s" is not audio that the service '
-      .. "accepts: its first bytes are not those of FLAC, MP3, WAV or AAC"):format(path), path)
+    fails("source", ('the source "%s" is not audio that the service accepts: '
+      .. "its first bytes are not those of FLAC, MP3, WAV or AAC"):format(path),
+      path)
   end)
 
   it("says which format the service does not take", function()

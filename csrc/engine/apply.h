@@ -7,8 +7,8 @@
 ** what the other one tells of the background: a Wiener filter for two channels,
 ** whose background has the coherence of the mixture (Duong, Vincent, Gribonval,
 ** Under-determined reverberant audio source separation using a full-rank
-** spatial covariance model, IEEE TASLP 2010).  The background
-** is mixture - foreground in integers, so the two sum to it exactly. */
+** spatial covariance model, IEEE TASLP 2010).  The background is mixture -
+** foreground in integers, so the two sum to it exactly. */
 
 #ifndef CAMB_ENGINE_APPLY_H
 #define CAMB_ENGINE_APPLY_H

@@ -1,8 +1,9 @@
 /* A stretch of the mixture that gets its mask in one go: 24 s, with 2 s of
 ** context on each side.  Memory depends on this and not on a file's length.
 **
-** Segment i owns the frames from i * SEGMENT_CORE on.  What its mask gives there
-** and what the previous one gives overlap as frames do, for a tenth of a second. */
+** Segment i owns the frames from i * SEGMENT_CORE on.  What its mask gives
+** there and what the previous one gives overlap as frames do, for a tenth of a
+** second. */
 
 #ifndef CAMB_ENGINE_SEGMENT_H
 #define CAMB_ENGINE_SEGMENT_H
@@ -44,8 +45,8 @@ typedef struct Segment {
 ** so far behind that no row takes the place of one that is yet to be used. */
 enum { SEGMENT_ROOM = 3 * SEGMENT_SAMPLES };
 
-/* Room for 'data' and for the coherence.  Returns 0, or -1 without memory; close
-** it either way. */
+/* Room for 'data' and for the coherence.  Returns 0, or -1 without memory;
+** close it either way. */
 int segment_open (Segment *s);
 void segment_close (Segment *s);
 

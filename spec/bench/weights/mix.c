@@ -305,8 +305,8 @@ static float decibel (double x) {
   return DB * (float)log(x);
 }
 
-/* The loss of the whole, and its derivative by the error.  Where there is no lead,
-** or nothing else, 25 dB are enough: to ask for more makes leads suffer. */
+/* The loss of the whole, and its derivative by the error.  Where there is no
+** lead, or nothing else, 25 dB are enough: to ask for more makes leads suffer. */
 static float whole (const Judge *j, const Sums *s, float *slope) {
   double rest = s->all - 2 * s->both + s->lead, limit = 1e-4 * s->all;
   if (s->all < 1e-3) { /* silence */
@@ -316,9 +316,9 @@ static float whole (const Judge *j, const Sums *s, float *slope) {
   rest = rest > 0 ? rest : 0;
   double error = s->error > 0 ? s->error : 0;
   if (s->lead < 1e-3 * s->all || rest < 1e-3 * s->all) {
-    double most = error + 3e-3 * s->all;
-    *slope = .6F * DB / (float)most;
-    return .6F * decibel(most / s->all);
+    double raised = error + 3e-3 * s->all;
+    *slope = .6F * DB / (float)raised;
+    return .6F * decibel(raised / s->all);
   }
   double fg = error + j->floor * s->lead + limit;
   double bg = error + j->floor * rest + limit;
