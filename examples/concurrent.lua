@@ -20,8 +20,11 @@ if #files == 0 then
   files = { "examples/mix.flac", "examples/ingredients/music.flac" }
 end
 
-local server = not os.getenv("CAMB_API_KEY")
-  and assert(require("camb.sandbox").start()) or {}
+local server, problem = {}
+if not os.getenv("CAMB_API_KEY") then
+  server, problem = require("camb.sandbox").start()
+  assert(server, tostring(problem))
+end
 local client = camb.client({ base_url = server.base_url,
   api_key = server.api_key })
 

@@ -17,8 +17,11 @@ local json = require "cjson"
 local LIMIT = 2 ^ 28 -- bytes of a recording
 local port, folder = tonumber(arg[1] or 8000), arg[2] or "stems"
 
-local server = not os.getenv("CAMB_API_KEY")
-  and assert(require("camb.sandbox").start()) or {}
+local server, problem = {}
+if not os.getenv("CAMB_API_KEY") then
+  server, problem = require("camb.sandbox").start()
+  assert(server, tostring(problem))
+end
 local client = camb.client({ loop = require "camb.loop.cqueues",
   base_url = server.base_url, api_key = server.api_key })
 

@@ -6,8 +6,11 @@
 
 local camb = require "camb"
 
-local server = not os.getenv("CAMB_API_KEY")
-  and assert(require("camb.sandbox").start()) or {}
+local server, problem = {}
+if not os.getenv("CAMB_API_KEY") then
+  server, problem = require("camb.sandbox").start()
+  assert(server, tostring(problem))
+end
 
 local stems, err = camb.separate(arg[1] or "examples/mix.flac", {
   output_dir = arg[2] or "stems", overwrite = true,

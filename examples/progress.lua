@@ -10,8 +10,11 @@ local folder = arg[1] or "stems"
 local files = #arg > 1 and { (table.unpack or unpack)(arg, 2) }
   or { "examples/mix.flac", "examples/ingredients/music.flac" }
 
-local server = not os.getenv("CAMB_API_KEY")
-  and assert(require("camb.sandbox").start()) or {}
+local server, problem = {}
+if not os.getenv("CAMB_API_KEY") then
+  server, problem = require("camb.sandbox").start()
+  assert(server, tostring(problem))
+end
 
 local states, is_drawn = {}, false
 

@@ -10,11 +10,12 @@ local camb = require "camb"
 local sources = arg[1] or "examples/*.flac"
 local folder = arg[2] or "stems"
 
-local server, client
+local server, client, problem
 if os.getenv("CAMB_API_KEY") then
   client = camb.client()
 else
-  server = assert(require("camb.sandbox").start())
+  server, problem = require("camb.sandbox").start()
+  assert(server, tostring(problem))
   client = camb.client({ base_url = server.base_url, api_key = server.api_key })
 end
 

@@ -7,16 +7,16 @@
 
 local camb = require "camb"
 
-local server = not os.getenv("CAMB_API_KEY")
-  and assert(require("camb.sandbox").start()) or {}
-local client = camb.client({ base_url = server.base_url,
-  api_key = server.api_key })
-local api = client.audio_separation
-
 -- assert of Lua 5.1 takes no error that is a table.
 local function check(value, err)
   return assert(value, tostring(err))
 end
+
+local server = not os.getenv("CAMB_API_KEY")
+  and check(require("camb.sandbox").start()) or {}
+local client = camb.client({ base_url = server.base_url,
+  api_key = server.api_key })
+local api = client.audio_separation
 
 local function separate_audio(path)
   local reply = check(api:create_audio_separation({

@@ -12,8 +12,11 @@ local uv = require "luv"
 local folder, output_dir = assert(arg[1], "no FOLDER"), assert(arg[2], "no DIR")
 local quiet = 1000 * (tonumber(arg[3]) or 5)
 
-local server = not os.getenv("CAMB_API_KEY")
-  and assert(require("camb.sandbox").start()) or {}
+local server, problem = {}
+if not os.getenv("CAMB_API_KEY") then
+  server, problem = require("camb.sandbox").start()
+  assert(server, tostring(problem))
+end
 local client = camb.client({ loop = require "camb.loop.luv",
   base_url = server.base_url, api_key = server.api_key,
   journal = output_dir .. "/.journal" }) -- what is paid for, if we are killed

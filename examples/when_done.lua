@@ -10,8 +10,11 @@ local json = require "cjson"
 
 local folder = assert(arg[1], "no OUTPUT_DIR")
 
-local server = not os.getenv("CAMB_API_KEY")
-  and assert(require("camb.sandbox").start()) or {}
+local server, problem = {}
+if not os.getenv("CAMB_API_KEY") then
+  server, problem = require("camb.sandbox").start()
+  assert(server, tostring(problem))
+end
 local client = camb.client({ base_url = server.base_url,
   api_key = server.api_key })
 

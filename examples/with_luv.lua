@@ -8,8 +8,11 @@ local camb = require "camb"
 local uv = require "luv"
 
 local folder, file = arg[1] or "stems", arg[2] or "examples/mix.flac"
-local server = not os.getenv("CAMB_API_KEY")
-  and assert(require("camb.sandbox").start()) or {}
+local server, problem = {}
+if not os.getenv("CAMB_API_KEY") then
+  server, problem = require("camb.sandbox").start()
+  assert(server, tostring(problem))
+end
 local client = camb.client({ loop = require "camb.loop.luv",
   base_url = server.base_url, api_key = server.api_key })
 

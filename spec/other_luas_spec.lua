@@ -16,7 +16,7 @@ local here, build, folder, server
 setup(function()
   here = workspace.run("pwd -P"):match("[^\n]+")
   folder = workspace.folder()
-  local output, status = workspace.run(("%s make -s core LUA=lua5.1 "
+  local output, status = workspace.run(("%s make -s core sandbox LUA=lua5.1 "
     .. "BUILD='%s/lua5.1'"):format(CLEAN, BUILD))
   assert(status == 0, output)
   build = workspace.run(("cd '%s' && pwd -P"):format(BUILD)):match("[^\n]+")
@@ -40,13 +40,18 @@ local COMMON = [[
   local MIX = "spec/fixtures/mix.flac"
 ]]
 
+local function environment()
+  return ("%s LUA_PATH='%s/lua/?.lua;%s/lua/?/init.lua;;' "
+    .. "LUA_CPATH='%s/lua5.1/lib/lua5.1/?.so;;'"):format(CLEAN, here, here,
+    build)
+end
+
 -- What a program in `lua` prints, where the service is `server`.
 local function run(lua, code, before)
   local path = workspace.write(folder .. "/program.lua", COMMON .. code)
-  return (workspace.run(("%s timeout 120 %s CAMB_API_KEY=%s "
-    .. "CAMB_BASE_URL=%s LUA_PATH='%s/lua/?.lua;%s/lua/?/init.lua;;' "
-    .. "LUA_CPATH='%s/lua5.1/lib/lua5.1/?.so;;' %s %s"):format(before or "",
-    CLEAN, server.api_key, server.base_url, here, here, build, lua, path)))
+  return (workspace.run(("%s timeout 120 %s CAMB_API_KEY=%s CAMB_BASE_URL=%s "
+    .. "%s %s"):format(before or "", environment(), server.api_key,
+    server.base_url, lua, path)))
 end
 
 for _, lua in ipairs({ "lua5.1", "luajit" }) do
@@ -97,6 +102,26 @@ for _, lua in ipairs({ "lua5.1", "luajit" }) do
       assert.is_true(count > 7, count)
     end)
 
+    it_does("each example says why its sandbox does not start", function()
+      local count = 0
+      for _, name in ipairs(workspace.list("examples")) do
+        local path = "examples/" .. name
+        if name:find("%.lua$")
+          and workspace.read(path):find("camb.sandbox", 1, true)
+        then
+          local said = workspace.run(("%s env -u CAMB_API_KEY TMPDIR=%s/none "
+            .. "timeout 60 %s %s FOLDER DIR"):format(environment(), folder,
+            lua, path))
+          local lacks = said:match("module '([%w.]+)' not found")
+          assert.truthy(lacks and not lacks:find("^camb") or said:find(
+            ("file: cannot make a folder in '%s/none': "):format(folder), 1,
+            true), said)
+          count = count + (lacks and 0 or 1)
+        end
+      end
+      assert.is_true(count > 9, count)
+    end)
+
     it_does("a store that fails is reported by its error", function()
       assert.matches("^file: the store .* failed: .*camb_jobs", run(lua, ([[
         local store = require "camb.store"
@@ -140,12 +165,10 @@ describe("in Lua 5.1, the example of an HTTP service #build", function()
   before_each(function()
     local port = ports.free()
     base = "http://127.0.0.1:" .. port
-    pid = workspace.run(("exec %s CAMB_API_KEY=%s CAMB_BASE_URL=%s "
-      .. "LUA_PATH='%s/lua/?.lua;%s/lua/?/init.lua;;' "
-      .. "LUA_CPATH='%s/lua5.1/lib/lua5.1/?.so;;' lua5.1 "
+    pid = workspace.run(("exec %s CAMB_API_KEY=%s CAMB_BASE_URL=%s lua5.1 "
       .. "examples/http_service.lua %d %s/out > %s/log 2>&1 & echo $!"):format(
-      CLEAN, server.api_key, server.base_url, here, here, build, port, folder,
-      folder)):match "%d+"
+      environment(), server.api_key, server.base_url, port, folder, folder))
+      :match "%d+"
     workspace.run(("mkdir -p '%s/out'"):format(folder))
     audio.cut("examples/mix.flac", 6, 2, folder .. "/take.wav")
     workspace.wait_for("the service", function()
