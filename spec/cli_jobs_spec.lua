@@ -40,19 +40,33 @@ describe("camb jobs", function()
     assert(make_three())
     local output, status = run("camb jobs -o out 2>words")
     assert.equal(0, status)
-    assert.matches("^1     downloaded      [^\n]+/in/take001.wav  task %S+\n"
-      .. "2     unknown_outcome [^\n]+/in/take003.wav  unknown_outcome: [^\n]+\n"
-      .. "3     failed          [^\n]+/in/take002.wav  validation: "
+    assert.matches("^1       downloaded      [^\n]+/in/take001.wav  task %S+\n"
+      .. "2       unknown_outcome [^\n]+/in/take003.wav  unknown_outcome: [^\n]+\n"
+      .. "3       failed          [^\n]+/in/take002.wav  validation: "
       .. "[^\n]+\n$", output)
     local words = workspace.read(folder .. "/words")
     assert.matches("run: camb batch %-%-store /%S+/out/.camb.db %-%-retry%-failed\n",
       words)
     assert.matches("run: camb jobs %-%-store %S+ %-%-task TASK 2\n", words)
-    assert.equal(select(3, output:find("(2     [^\n]+\n)")),
+    assert.equal(select(3, output:find("(2       [^\n]+\n)")),
       (run("camb jobs --store out/.camb.db --state unknown_outcome "
       .. "2>/dev/null")))
-    assert.equal(select(3, output:find("(3     [^\n]+\n)")),
+    assert.equal(select(3, output:find("(3       [^\n]+\n)")),
       (run("camb jobs -o out in/take002.wav 2>/dev/null")))
+  end)
+
+  it("lists them in columns, whatever their numbers", function()
+    run("mkdir out")
+    batch("--add-only")
+    local jobs = require("DBI").Connect("SQLite3", folder .. "/out/.camb.db")
+    jobs:autocommit(true)
+    for i, number in ipairs({ 12345, 234567, 3456789 }) do
+      jobs:prepare("UPDATE camb_jobs SET id = ? WHERE id = ?"):execute(number, i)
+    end
+    jobs:close()
+    assert.matches("^12345   intended        /%S+\n"
+      .. "234567  intended        /%S+\n3456789 intended        /%S+\n$",
+      (run("camb jobs -o out")))
   end)
 
   it("writes JSON and CSV for programs", function()
@@ -83,7 +97,7 @@ describe("camb jobs", function()
       assert.matches("take003.foreground.wav\n", output)
       assert.equal(10, status) -- one that failed is left
       assert.equal(uploads, server:stats().uploads)
-      assert.matches("^2     downloaded  ", (run("camb jobs -o out 2")))
+      assert.matches("^2 +downloaded  ", (run("camb jobs -o out 2")))
     end)
 
   it("takes the line that a batch says of a job of unknown outcome", function()
@@ -99,7 +113,7 @@ describe("camb jobs", function()
     for i, line in ipairs(lines) do
       local output, status = run("cd in; " .. line:gsub("TASK", "id-" .. i))
       assert.equal(0, status, output)
-      assert.matches(("^%d     submitted  .*/in/take00%d.wav  task id%%-%d\n")
+      assert.matches(("^%d +submitted  .*/in/take00%d.wav  task id%%-%d\n")
         :format(i, i, i), (run("camb jobs -o out %d 2>/dev/null", i)))
     end
   end)
@@ -174,7 +188,7 @@ describe("camb jobs", function()
       assert.matches("job 1 is downloaded: only failed jobs are retried\n",
         output)
       assert.matches("1 job will be retried by the next batch\n", output)
-      assert.matches("^3     intended  ", (run("camb jobs -o out 3")))
+      assert.matches("^3 +intended  ", (run("camb jobs -o out 3")))
       local uploads = server:stats().uploads
       output = run("timeout 60 camb batch --store out/.camb.db")
       assert.matches("take002.foreground.wav\n", output)
@@ -187,7 +201,7 @@ describe("camb jobs", function()
     function()
       make_three()
       local output = run("camb jobs -o out 3 in/take002.wav 3 2>/dev/null")
-      assert.matches("^3     failed [^\n]+\n$", output)
+      assert.matches("^3 +failed [^\n]+\n$", output)
       for _, word in ipairs({ "4", "0", "03", ("9"):rep(30) }) do
         assert.equal(2, select(2, run("camb jobs -o out %s", word)))
       end
@@ -199,7 +213,7 @@ describe("camb jobs", function()
     assert.equal(2, status, output)
     output, status = run("camb jobs -o out --resubmit-unknown 2")
     assert.equal(0, status, output)
-    assert.matches("^2     intended  ", (run("camb jobs -o out 2")))
+    assert.matches("^2 +intended  ", (run("camb jobs -o out 2")))
     assert.equal(2, select(2, run("camb jobs -o out --retry --forget 1")))
   end)
 
@@ -240,7 +254,7 @@ describe("camb jobs", function()
     assert.equal(1, status)
     assert.matches("a batch is using this store: forget jobs once it has ended",
       output)
-    assert.matches("^1     downloaded", (run("camb jobs -o out 1")))
+    assert.matches("^1 +downloaded", (run("camb jobs -o out 1")))
   end)
 
   it("finds the store of a sandbox, whose batch goes on with --sandbox",

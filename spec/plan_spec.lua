@@ -3,6 +3,7 @@
 
 local cjson = require "cjson"
 local command = require "spec.support.command"
+local luas = require "spec.support.luas"
 local takes = require "spec.support.takes"
 local workspace = require "spec.support.workspace"
 
@@ -23,6 +24,23 @@ describe("before money is spent, camb", function()
     local said, status = run(("ffmpeg -v error -y -i in/take001.wav -metadata "
       .. "title=Words in/%s"):format(name))
     assert.equal(0, status, said)
+  end
+
+  -- A second of a tone.
+  local function tone(rate, words)
+    local said, status = run("ffmpeg -v error -f lavfi -i sine=r=%d:d=1 %s",
+      rate, words)
+    assert.equal(0, status, said)
+  end
+
+  -- A recording of one bit at 2.8 MHz.
+  local function dsf()
+    local block, count = 4096, 86
+    local bytes = ("\105"):rep(2 * block * count)
+    return "DSD " .. luas.pack("<I8I8I8", 28, 92 + #bytes, 0)
+      .. "fmt " .. luas.pack("<I8I4I4I4I4I4I4I8I4I4", 52, 1, 0, 2, 2, 2822400,
+        1, 8 * block * count, block, 0)
+      .. "data" .. luas.pack("<I8", 12 + #bytes) .. bytes
   end
 
   -- The stems in out, whatever their folders, without their extensions.
@@ -71,7 +89,7 @@ describe("before money is spent, camb", function()
       local said, status = run("unset CAMB_API_KEY; camb " .. verb
         .. " in --dry-run -o out")
       assert.equal(0, status, said)
-      assert.matches("new +0:02 +8 kHz +mono +pcm_s16le in/take001.wav\n", said)
+      assert.matches("new +0:02 +8 kHz +mono +pcm_s16le +in/take001.wav\n", said)
       assert.matches('refused +the source "in/notes.wav" is not audio', said)
       assert.matches("4 files, 0:05 in total; 3 would be sent, 0:05\n", said, 1,
         true)
@@ -82,6 +100,25 @@ describe("before money is spent, camb", function()
     assert.is_nil(workspace.read(folder .. "/out/.camb.db"))
     assert.equal("", (run("ls out 2>/dev/null")))
   end)
+
+  it("lists with --dry-run in columns, whatever the rate and the codec",
+    function()
+      run("rm -r in; mkdir in")
+      tone(8000, "in/a.wav")
+      tone(11025, "-c:a adpcm_ima_wav in/b.wav")
+      tone(22050, "in/c.flac")
+      workspace.write(folder .. "/in/d.dsf", dsf())
+      local said = run("camb batch in -o out --dry-run --convert")
+      local names, column = 0, nil
+      for line in said:gmatch("new [^\n]+") do
+        local at = line:find("in/", 1, true)
+        column, names = column or at, names + 1
+        assert.equal(column, at, said)
+      end
+      assert.equal(4, names, said)
+      assert.matches("352.8 kHz +stereo +dsd_lsbf_planar ", said)
+      assert.matches("11.025 kHz +mono +adpcm_ima_wav ", said)
+    end)
 
   it("says the same of other formats, however they are named", function()
     for name, format in pairs({ ["a.wv"] = "WV", ["b.aiff"] = "AIFF",

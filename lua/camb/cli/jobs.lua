@@ -115,7 +115,7 @@ function FORMS.json(row)
 end
 
 function FORMS.text(row)
-  local line = ("%-5s %-16s%s%s%s"):format(tostring(row.id), row.state,
+  local line = ("%-7s %-16s%s%s%s"):format(tostring(row.id), row.state,
     source.label({ path = row.source }),
     row.task_id and "  task " .. row.task_id or "",
     row.error and ("  %s: %s"):format(row.error_kind, row.error) or "")

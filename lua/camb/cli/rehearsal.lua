@@ -253,7 +253,7 @@ end
 local CHANNELS = { "mono", "stereo" }
 
 local function line_of(planned)
-  return ("%-8s %8s  %8s  %-7s %-9s %s\n"):format(planned.state,
+  return ("%-8s %8s %10s  %-6s %-15s %s\n"):format(planned.state,
     planned.duration and phases.clock(planned.duration) or "",
     planned.rate and ("%g kHz"):format(planned.rate / 1000) or "",
     planned.channels and (CHANNELS[planned.channels] or planned.channels
