@@ -44,6 +44,63 @@ describe("the key of camb", function()
       .. "machine\ncamb: to store a key, run: camb login\n", output)
   end)
 
+  -- How often it is said in `said`.
+  local function count(words, said)
+    return select(2, said:gsub(words, ""))
+  end
+
+  for _, line in ipairs({ "separate in -o out", "separate in -o out -j 1",
+    "batch in -o out", "batch in -o out --no-store", "submit in/*.wav",
+    "status a b c", "wait a b c", "result a b 1", "download a b 1 -o out" })
+  do
+    it("is refused once, and the line that helps is said once, by camb " .. line,
+      function()
+        takes.make(folder .. "/in", 3)
+        local said, status = run("timeout 60 camb %s --base-url %s --api-key "
+          .. "wrong", line, server.base_url)
+        assert.is_true(status == 4 or status == 10, said)
+        assert.equal(1, count("rejected the API key", said), said)
+        assert.is_true(count("run: camb doctor", said) <= 1, said)
+      end)
+  end
+
+  it("is refused once for files that are paid for, and each task is named",
+    function()
+      takes.make(folder .. "/in", 3)
+      local given = " --base-url " .. server.base_url .. " --api-key "
+      local ids = run("timeout 60 camb submit in/*.wav -o out 2>/dev/null"
+        .. given .. KEY)
+      for _, line in ipairs({ "separate", "batch --no-store", "batch" }) do
+        local said, status = run("timeout 60 camb %s in -o out" .. given
+          .. "wrong", line)
+        assert.is_true(status == 4 or status == 10, said)
+        assert.equal(1, count("rejected the API key", said), said)
+        assert.is_nil(said:find("retrying", 1, true), said)
+        for id in ids:gmatch("[^\n]+") do
+          assert.matches(id, said, 1, true)
+        end
+      end
+      assert.equal(3, count("\n", ids), ids)
+    end)
+
+  it("is refused for each file in the events", function()
+    takes.make(folder .. "/in", 3)
+    local said = run("timeout 60 camb separate in -o out --json --base-url %s "
+      .. "--api-key wrong 2>/dev/null", server.base_url)
+    assert.equal(3, count('"name":"failed"', said), said)
+  end)
+
+  it("has no credit for any file, which is said once", function()
+    takes.make(folder .. "/in", 3)
+    server:fault({ step = "submit", status = 402, times = math.huge })
+    for _, line in ipairs({ "separate", "batch --no-store", "batch" }) do
+      local said, status = run("timeout 60 camb %s in -o out --base-url %s "
+        .. "--api-key %s", line, server.base_url, KEY)
+      assert.is_true(status == 5 or status == 10, said)
+      assert.equal(1, count("out of credit", said), said)
+    end
+  end)
+
   it("is read from a file that only its owner may read", function()
     keep("key", KEY .. "\n")
     local output, status = try("--base-url %s --api-key-file key",

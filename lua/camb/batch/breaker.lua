@@ -212,7 +212,7 @@ function Breaker:pass(candidate)
   elseif self.given_up then
     return nil, self.given_up
   elseif not may_go and self:is_open() and is_late(candidate) then
-    return nil, Error.new({ kind = "timeout", retryable = true,
+    return nil, Error.new({ kind = "timeout", step = "submit", retryable = true,
       message = "the deadline passed while nothing could be sent: "
       .. (self.halted or self.reason) })
   end
@@ -296,11 +296,12 @@ local function note_refusal(self, refused, err)
     or FIRST
   self.refused = self.refused or core.now()
   self.asker, self.asks_at = false, core.now() + self.asks_after
-  tell(self, "poll", err.message, self.asks_after)
   if not self.has_accepted
     or core.now() - self.refused > self.run.options.outage_timeout
   then
     give_up(self, err)
+  else
+    tell(self, "poll", err.message, self.asks_after)
   end
 end
 

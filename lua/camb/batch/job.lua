@@ -294,8 +294,7 @@ local function pass_breaker(self)
   if not ok and err then
     self.remains = self.options.store ~= nil and err == breaker.given_up
     self.keeps_row = self.remains
-    return self:fail({ kind = err.kind, step = "submit", message = err.message,
-      http_status = err.http_status, retryable = err.retryable })
+    return nil, err
   elseif not ok or not take_places(self) then
     return self:fail_cancelled("submit")
   end

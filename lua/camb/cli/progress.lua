@@ -76,6 +76,7 @@ function progress.new(total, arguments)
     active = {},      -- label and phase of each file under way
     by_source = {},   -- those by what they are called
     said = {},        -- the last words, by source
+    told = setmetatable({}, { __mode = "k" }), -- what is wrong with all files
     began = core.now(),
     drawn = 0,        -- when
     screen = view == "screen" and screen.new() or nil,
@@ -115,8 +116,10 @@ local WORDS = {
     return ("downloaded the %s, %s"):format(event.stem, percent(event))
   end,
   retrying = function(event)
-    return event.next_in and ("%s: retrying in %.1f s"):format(
-      event.reason, event.next_in) or event.reason
+    if event.next_in then
+      return ("%s: retrying in %.1f s"):format(event.reason, event.next_in)
+    end -- a first refusal by the service, which the error repeats if it stays
+    return event.source ~= "the service" and event.reason or nil
   end,
   warning = function(event)
     return event.message
@@ -398,6 +401,16 @@ local function unfinished(self, source, err)
   cure.say(err)
 end
 
+-- Whether it was said of another file: the key is wrong for all, and what ends
+-- a batch is the one error of all that it had not sent.
+local function was_told(self, err)
+  local what = err.kind == "authentication" and err.step ~= "download"
+    and err.kind or err
+  local was = self.told[what]
+  self.told[what] = true
+  return was
+end
+
 --- What is called `source` failed; nil: all of a batch.
 ---@param source string?
 ---@param job integer|true|nil # a file of its own: as for `cure.say`
@@ -406,11 +419,14 @@ function Progress:complain(source, err, job)
   source = source and redact.urls(source)
   self:record({ name = "failed", time = core.time(), source = source,
     task_id = err.task_id, run_id = err.run_id, error = err })
-  local line = redact.visible(about(source, err.message))
-  io.stderr:write("camb: ", self.has_colour and RED or "", line,
-    self.has_colour and NORMAL or "", "\n")
+  local line = not was_told(self, err)
+    and redact.visible(about(source, err.message)) or ""
+  if line ~= "" then
+    io.stderr:write("camb: ", self.has_colour and RED or "", line,
+      self.has_colour and NORMAL or "", "\n")
+  end
   local id = err.task_id and redact.visible(err.task_id)
-  if id and id ~= source and not err.message:find(id, 1, true) then
+  if id and id ~= source and not line:find(id, 1, true) then
     io.stderr:write("camb: ", redact.visible(about(source, "its task is "
       .. id)), "\n")
   end
