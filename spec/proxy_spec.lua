@@ -146,7 +146,8 @@ describe("a proxy", function()
     function()
       for _, host in ipairs({ "[::1]", "[0:0:0:0:0:0:0:1]", "ip6-localhost",
         "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "ip6-loopback", "LOCALHOST",
-        "127.1" })
+        "[::ffff:127.0.0.5]", "[0:0:0:0:0:ffff:127.0.0.5]", "[::FFFF:7F12:5]",
+        "[0::ffff:7f00:5]", "localhost.", "127.1", "0x7f.5", "2130706433" })
       do
         local text = ask({ base_url = ("http://%s:7/apis"):format(host) },
           "http_proxy=" .. http.url)
@@ -158,7 +159,9 @@ describe("a proxy", function()
   it("of the environment is asked for hosts whose names look like this machine",
     function()
       for _, host in ipairs({ "127.0.0.1.example", "localhost.example",
-        "notlocalhost", "[::ffff:0.0.0.0]" })
+        "notlocalhost", "[::ffff:0.0.0.0]", "[::ffff:12.7.0.1]", "[::ffff:7f0:1]",
+        "[::ffff:7f00:0:1]", "[64::ffff:7f00:1]", "[::ffff:7f0]",
+        "[::ffff:7f00]", "[::7f00:1]" })
       do
         ask({ base_url = ("http://%s:7/apis"):format(host) }, "http_proxy="
           .. http.url)

@@ -26,10 +26,26 @@ static int add_header (Settings *s, const char *line) {
 ** reach itself.  libcurl 7.88 compares IPv6 as it is written. */
 #define LOOPBACK                                                               \
   "localhost,ip6-localhost,ip6-loopback,127.0.0.1,127.0.0.0/8,::1,"            \
-  "::ffff:127.0.0.1,::ffff:7f00:1"
+  "::ffff:127.0.0.1,::ffff:7f00:1,"
 
-static char *no_proxy_of (void) {
-  const char *given = getenv("no_proxy");
+/* The host of 'origin' if it is an IPv4-mapped address of 127.0.0.0/8, as
+** libcurl writes it: "::ffff:127.0.0.5]:80"; else "". */
+static const char *mapped_loopback (const char *origin) {
+  const char *host = strstr(origin, "://["), *rest;
+  if (host == NULL)
+    return "";
+  host += strlen("://[");
+  rest = host + strspn(host, "0:");
+  if (strncmp(rest, "ffff:127.", 9) == 0)
+    return host;
+  if (strncmp(rest, "ffff:7f", 7) != 0 || strcspn(rest + 7, ":]") != 2)
+    return "";
+  rest += strlen("ffff:7f00:");
+  return rest[strspn(rest, "0123456789abcdef")] == ']' ? host : "";
+}
+
+static char *no_proxy_of (const char *origin) {
+  const char *given = getenv("no_proxy"), *mapped = mapped_loopback(origin);
   char *text;
   size_t size;
   if (given == NULL)
@@ -38,10 +54,11 @@ static char *no_proxy_of (void) {
     given = "";
   if (strcmp(given, "*") == 0)
     return strdup(given);
-  size = strlen(given) + sizeof "," LOOPBACK;
+  size = strlen(given) + strlen(mapped) + sizeof "," LOOPBACK;
   text = malloc(size);
   if (text != NULL)
-    snprintf(text, size, "%s," LOOPBACK, given);
+    snprintf(text, size, "%s," LOOPBACK "%.*s", given,
+             (int)strcspn(mapped, "]"), mapped);
   return text;
 }
 
@@ -50,7 +67,7 @@ static int copy_all (Settings *s, const SessionOptions *o) {
   if (copy(&s->base_url, o->base_url) != 0 ||
       copy(&s->user_agent, o->user_agent) != 0 ||
       copy(&s->proxy, o->proxy) != 0 ||
-      (o->proxy == NULL && (s->no_proxy = no_proxy_of()) == NULL) ||
+      (o->proxy == NULL && (s->no_proxy = no_proxy_of(s->origin)) == NULL) ||
       copy(&s->ca_file, o->ca_file) != 0)
     return -1;
   if (o->authorization != NULL && add_header(s, o->authorization) != 0)
