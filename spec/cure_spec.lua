@@ -36,6 +36,13 @@ describe("the line that an error ends with", function()
     end
   end)
 
+  it("replaces nothing because a file's name speaks of --overwrite", function()
+    run("echo Dear diary >'use --overwrite.wav'")
+    local said = fail(3, "camb separate 'use --overwrite.wav' -o out")
+    assert.matches("is not audio", said, 1, true)
+    assert.is_nil(said:find("replace that file", 1, true), said)
+  end)
+
   it("does not explain the command when a file is wrong", function()
     run("mkdir empty; touch empty.wav; echo Dear diary >notes.wav")
     for words, sentence in pairs({

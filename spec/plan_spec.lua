@@ -354,6 +354,32 @@ describe("before money is spent, camb", function()
     assert.equal("./a\n", stems())
   end)
 
+  it("sends with --convert what a program refused, whose words are others",
+    function()
+      ffmpeg("a.ogg")
+      local said, status = run("lua5.4 -e 'local client = require(\"camb\")"
+        .. ".client() for item in client:batch({ \"in/a.ogg\" }, { store = "
+        .. "\"out.db\", output_dir = \"out\" }) do print(item.error) end'")
+      assert.equal(0, status, said)
+      assert.matches("^source: .* use FLAC, MP3, WAV or AAC", said)
+      said, status = run("camb batch in/a.ogg -o out --store out.db "
+        .. "--interval 0.05 --convert")
+      assert.equal(0, status, said)
+      assert.equal("./a\n", stems())
+    end)
+
+  it("does not send again with --convert what the service refused", function()
+    run("mv in/take001.wav 'in/use --convert.wav'")
+    server:fault({ step = "submit", status = 413 })
+    local line = "camb batch 'in/use --convert.wav' -o out --interval 0.05 "
+    local said, status = run(line)
+    assert.not_equal(0, status, said)
+    local sent = uploads()
+    said = run(line .. "--convert")
+    assert.matches("failed before: ", said, 1, true)
+    assert.equal(sent, uploads())
+  end)
+
   it("leaves no converted file behind, however it ends", function()
     ffmpeg("a.aiff")
     run("mkdir tmp; rm in/take* in/deep/*")

@@ -153,9 +153,10 @@ local function refuse_existing(operation, options, name, source)
     local path, reason = in_the_way(download.base(options, name, stem),
       options.overwrite, source, options.format)
     if path then
-      return fail_file(operation, path, ('"%s" %s: %s'):format(path, reason,
-        options.overwrite and "it is not replaced"
-        or advice.on("overwrite")))
+      return operation:fail({ kind = "file", step = "download", path = path,
+        exists = not options.overwrite,
+        message = ('"%s" %s: %s'):format(path, reason, options.overwrite
+        and "it is not replaced" or advice.on("overwrite")) })
     end
   end
   return true

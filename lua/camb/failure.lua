@@ -212,7 +212,8 @@ local function of_file(step, _, _, failed)
     message = (step == "submit" and "the source cannot be read: " or "")
       .. failed.message
   end
-  return { kind = "file", message = message, path = failed.path }
+  return { kind = "file", message = message, path = failed.path,
+    exists = failed.exists }
 end
 
 local function of_source(_, _, operation, failed)

@@ -139,9 +139,10 @@ function layout.arrange(operation, place, stems)
   for _, stem in ipairs({ "foreground", "background" }) do
     local path = stems[stem]
     local target = path and target_of(operation, place, stem, path)
+    local exists = path and target ~= path and not place.overwrite
+      and core.stat(target) ~= nil
     local ok, problem = true, nil
-    if path and target ~= path and core.stat(target) and not place.overwrite
-    then
+    if exists then
       ok, problem = nil, ('"%s" already exists: %s'):format(target,
         advice.on("overwrite"))
     elseif path and place.format then
@@ -151,8 +152,8 @@ function layout.arrange(operation, place, stems)
     end
     if not ok then
       return operation:fail({ kind = "file", step = "download", path = target,
-        message = ("%s; the %s is complete as %s"):format(problem, stem,
-        path) })
+        exists = exists, message = ("%s; the %s is complete as %s"):format(
+        problem, stem, path) })
     end
     stems[stem] = target
     if path and place.hash then

@@ -79,7 +79,8 @@ local function ask(job, request)
   return transfer
 end
 
--- Why the stems of `job` cannot go to `url`; nil: they can.
+-- Why the stems of `job` cannot go to `url`, nil: they can; and whether an
+-- object is there.
 local function obstacle(job, url)
   local request, problem = s3().look(url)
   local transfer, is_there
@@ -90,7 +91,7 @@ local function obstacle(job, url)
     problem, is_there = s3().obstacle(transfer)
   end
   return problem and (is_there and problem .. ": " .. advice.on("overwrite")
-    or "cannot be written: " .. problem)
+    or "cannot be written: " .. problem), is_there
 end
 
 --- Before money is spent: S3 lets this machine in, and has no object where the
@@ -107,10 +108,10 @@ function delivery.reserve(job)
     local name = download.base(place, job.name, stem):match("[^/]*$")
     local url = ("%s/%s.%s"):format(job.output_dir, name, place.format
       and require("camb.layout").extension(place.format) or USUAL)
-    local problem = obstacle(job, url)
+    local problem, is_there = obstacle(job, url)
     if problem then
       return job:fail({ kind = "file", step = "submit", path = url,
-        message = ('"%s" %s'):format(url, problem) })
+        exists = is_there, message = ('"%s" %s'):format(url, problem) })
     end
   end
   return not job:is_over() or job:fail_cancelled("submit")

@@ -55,13 +55,14 @@ function recordings.is_same(client, row, now)
 end
 
 --- Whether a run that names the file of `row` retries it unasked: it failed,
---- and that costs nothing.
+--- and that costs nothing, or it is converted now.
 ---@param options table
 ---@param row table # of `recordings.latest`
 ---@return boolean
 function recordings.is_free(options, row)
-  return row.is_free == 1 or row.state == "failed" and options.convert
-    and (row.error or ""):find("use --convert", 1, true) ~= nil or false
+  return row.is_free == 1 or options.convert == true and row.state == "failed"
+    and row.error_kind == "source"
+    and not source.is_accepted({ path = row.source })
 end
 
 -- Another worker may have the row and write its stems later: the new recording

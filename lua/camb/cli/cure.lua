@@ -216,7 +216,7 @@ local IN_SANDBOX = { doctor = "again", wait = "again", task = "again",
 local function word_of(problem, job)
   local entry = errors.kind(problem.kind)
   local word = problem.shell or entry and entry.shell
-  if paid.can_overwrite(problem) then
+  if problem.exists then
     return "overwrite"
   elseif word == "doctor" and problem.kind == "file" and (arguments.sandbox
     or not doctor_line())
@@ -241,7 +241,7 @@ local function line_of(problem, job, is_lost)
   local line = paid.line(arguments, problem)
   if line then
     return ("to download its stems without paying again%s, run"):format(
-      paid.can_overwrite(problem) and ", and replace that file" or ""), line
+      problem.exists and ", and replace that file" or ""), line
   end
   local word = word_of(problem, job)
   local what

@@ -7,9 +7,6 @@ local store = require "camb.store"
 
 local paid = {}
 
--- Of the advice in an error.
-local OVERWRITE = "use --overwrite"
-
 local quote = shell.quote
 
 -- The options of a command that say whose tasks they are.
@@ -45,13 +42,6 @@ function paid.has_lost_store(arguments)
     and not core.stat(arguments.store)
 end
 
---- Whether a file stands in the way, which a flag replaces.
----@param err camb.Error
----@return boolean
-function paid.can_overwrite(err)
-  return err.message:find(OVERWRITE, 1, true) ~= nil
-end
-
 --- The line that fetches the stems of what failed with `err`; nil if there
 --- is nothing to fetch.
 ---@param arguments table # of the command
@@ -59,7 +49,7 @@ end
 ---@return string?
 function paid.line(arguments, err)
   local is_said = arguments.command == "download" and (err.kind == "not_found"
-    or paid.can_overwrite(err)) or not arguments.output_dir
+    or err.exists) or not arguments.output_dir
   if not err.task_id or err.task_ended or arguments.sandbox
     or arguments.store and not paid.has_lost_store(arguments) or is_said
   then
@@ -78,7 +68,7 @@ function paid.line(arguments, err)
   for _, flag in ipairs(paid.layout(arguments)) do
     words[#words + 1] = flag
   end
-  words[#words + 1] = paid.can_overwrite(err) and "--overwrite" or nil
+  words[#words + 1] = err.exists and "--overwrite" or nil
   local name = arguments.stem_name or arguments.name or place.name
   if name then
     words[#words + 1] = "--name " .. quote(name)
