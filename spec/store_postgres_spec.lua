@@ -1,9 +1,12 @@
 local core = require "camb.core"
+local hash = require "camb.batch.hash"
 local luas = require "spec.support.luas"
 local postgres = require "spec.support.postgres"
+local sandbox = require "camb.sandbox"
 local statements = require "camb.store.statements"
 local store = require "camb.store"
 local stored = require "spec.support.stored"
+local takes = require "spec.support.takes"
 local workspace = require "spec.support.workspace"
 
 describe("PostgreSQL:", function()
@@ -335,6 +338,43 @@ describe("PostgreSQL:", function()
       assert.same({ downloaded = 400 }, jobs:count())
       jobs:close()
     end)
+  end)
+
+  -- Another machine's, as far as this one can tell.
+  describe("a worker that ends while it sends a file", function()
+    local BATCH = [[
+      local camb = require "camb"
+      local client = camb.client()
+      for item in client:batch({ arg[2] }, { store = arg[1], concurrency = 1,
+        output_dir = arg[2] .. ".stems", lease = 1 })
+      do
+        print(item.error)
+      end
+      client:close()
+    ]]
+
+    it("leaves it to a batch that waits with a copy, and has no room for it",
+      function()
+        local url, folder = server:create(), workspace.folder()
+        local service = assert(sandbox.start({}))
+        local path = workspace.write(folder .. "/a.wav", takes.wav(1))
+        local gone = assert(store.open(url, { owner = "elsewhere", lease = 1,
+          base_url = service.base_url }))
+        assert(gone:add({ { key = "b", source = "b" } }))
+        assert(gone:claim(1))
+        assert.is_true(gone:submitting("b", { sha256 = hash.of_file({}, path) }))
+        gone.session:close() -- its row stays
+        workspace.write(folder .. "/batch.lua", BATCH)
+        local said = workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s timeout "
+          .. "60 %s %s/batch.lua '%s' %s"):format(service.api_key,
+          service.base_url, os.getenv("LUA") or "lua5.4", folder, url, path))
+        local uploads = service:stats().uploads
+        service:stop()
+        workspace.remove(folder)
+        assert.matches('the same content was sent as "b" with an unknown '
+          .. "outcome", said, 1, true)
+        assert.equal(0, uploads)
+      end)
   end)
 
   describe("the URL of a PostgreSQL", function()

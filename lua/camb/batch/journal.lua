@@ -46,7 +46,8 @@ local MOST_CLAIMED = 32
 local NO_LIMIT = 1e6
 local SPENT = "the store's limit of jobs or minutes is used up"
 
--- A job with the content of `job` that was sent, or is being sent.
+-- A job with the content of `job` that was sent, or is being sent: by a worker
+-- that lives, as those that ended have lost theirs.
 local function find_same(jobs, job)
   local same, err = jobs:find_same(job.sha256, job.options_text,
     recordings.is_anew(job.key) and { source = job.origin.path,
@@ -55,7 +56,8 @@ local function find_same(jobs, job)
     return nil, err
   end
   return { source = same.source, task_id = same.task_id,
-    is_unknown = same.state == "unknown_outcome" and not same.task_id }
+    is_unknown = not same.task_id and (same.state == "unknown_outcome"
+      or same.owner == nil) }
 end
 
 -- How each state is written: true, or "adopted" or "parked" of a job whose
