@@ -3,6 +3,7 @@
 
 local camb = require "camb"
 local core = require "camb.core"
+local hash = require "camb.batch.hash"
 local ports = require "spec.support.ports"
 local sandbox = require "camb.sandbox"
 local stage = require "spec.support.stage"
@@ -862,6 +863,29 @@ describe("a batch with a store", function()
     other:close()
     assert.equal(1, server:stats().uploads)
   end)
+
+  it("waits until its deadline for another worker that sends the same file",
+    function()
+      local source = takes.make(folder .. "/in", 1)[1]
+      local other = assert(store.open(path, { owner = "elsewhere", lease = 3600,
+        base_url = client.base_url }))
+      assert(other:add({ { key = "b", source = "b" } }))
+      assert(other:claim(1))
+      assert.is_true(other:submitting("b", { sha256 = hash.of_file({}, source) }))
+      workspace.write(folder .. "/late.lua", ([[
+        local client = require("camb").client()
+        print(client:batch({ %q }, { store = %q, output_dir = %q,
+          deadline = 1 })().error)
+      ]]):format(source, path, out))
+      local said = workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s timeout 60 "
+        .. "%s %s/late.lua"):format(server.api_key, server.base_url, LUA,
+        folder))
+      assert.equal("timeout: the deadline passed while other uploads were under "
+        .. "way\n", said)
+      assert.same({ failed = 1, submitting = 1 }, counts())
+      assert.equal(0, server:stats().uploads)
+      other:close()
+    end)
 
   describe("by camb batch", function()
     local function camb_batch(words, ...)

@@ -164,10 +164,6 @@ local function may_probe(self, candidate)
   return granted and self.probe == candidate
 end
 
-local function is_late(candidate)
-  return core.now() >= (candidate.deadline or math.huge)
-end
-
 -- Whether a free request finds the service away; then all wait longer.
 local function is_away(self, candidate)
   local request = operations.request("status", self.run.client.base_url,
@@ -176,7 +172,7 @@ local function is_away(self, candidate)
   local _, err = candidate:request("poll", api.read_status, request)
   if not err or not (AWAY[err.kind] or AWAY[err.http_status])
     or self.probe ~= candidate or candidate:is_over()
-    or is_late(candidate)
+    or candidate:is_late()
   then
     return false
   end
@@ -200,7 +196,7 @@ function Breaker:pass(candidate)
   local may_go, is_cut = not self:is_open(), false
   while not may_go and not is_cut and self:is_open() and not self.given_up
     and not self.run.is_spent and not candidate:is_over()
-    and not is_late(candidate)
+    and not candidate:is_late()
   do
     may_go = may_probe(self, candidate) and not is_away(self, candidate)
     remind(self, "submit", self.reopens or 0)
@@ -211,7 +207,7 @@ function Breaker:pass(candidate)
     return nil
   elseif self.given_up then
     return nil, self.given_up
-  elseif not may_go and self:is_open() and is_late(candidate) then
+  elseif not may_go and self:is_open() and candidate:is_late() then
     return nil, Error.new({ kind = "timeout", step = "submit", retryable = true,
       message = "the deadline passed while nothing could be sent: "
       .. (self.halted or self.reason) })
@@ -316,7 +312,7 @@ function Breaker:wait_out(refused, err)
     note_refusal(self, refused, err)
   end
   while self.refused and not self.given_up and not refused:is_over()
-    and core.now() < (refused.deadline or math.huge)
+    and not refused:is_late()
   do
     if not self.asker and core.now() >= self.asks_at then
       self.asker = refused

@@ -307,6 +307,10 @@ local function record_upload(self)
   local run = self.run
   local recorded, err = run.journal:submitting(self)
   while recorded == "parked" do
+    if self:is_late() then
+      return self:fail({ kind = "timeout", step = "submit", retryable = true,
+        message = "the deadline passed while other uploads were under way" })
+    end
     recorded, err = wait_for_upload(self)
     if recorded then
       recorded, err = run.journal:submitting(self)
@@ -447,7 +451,7 @@ local function hold(self, place)
   local run = self.run
   local ok, err = download.hold(self, place, self.name)
   while not ok and err.is_busy and run.options.store and not self:is_over()
-    and not (self.deadline and core.now() > self.deadline)
+    and not self:is_late()
     and scheduler.sleep_for(run.client, BUSY) and not self:is_over()
   do
     ok, err = download.hold(self, place, self.name)
@@ -642,6 +646,12 @@ end
 ---@return boolean
 function Job:is_over()
   return self.is_lost or self.run.closed or false
+end
+
+--- True once its deadline has passed.
+---@return boolean
+function Job:is_late()
+  return core.now() >= (self.deadline or math.huge)
 end
 
 --- Another worker has the job now.
