@@ -182,6 +182,34 @@ describe("client:batch", function()
     end
   end)
 
+  it("says which files of a folder it leaves out, and why", function()
+    open()
+    local inside = folder .. "/in"
+    takes.make(inside, 1)
+    for _, name in ipairs({ "b.aiff", "cover.jpg", "deep/noext",
+      "deep/x.foreground.aiff" })
+    do
+      workspace.run(("mkdir -p '%s/deep'"):format(inside))
+      workspace.write(inside .. "/" .. name, "any")
+    end
+    local seen = {}
+    local items = all_of(inside, { on_event = function(event)
+      if event.name == "left_out" then
+        seen[#seen + 1] = { event.source, event.reason, event.sentence }
+      end
+    end })
+    assert.equal(1, #items)
+    assert.same({
+      { inside .. "/b.aiff", "is AIFF, which the service does not accept: use "
+        .. "FLAC, MP3, WAV or AAC", "Left out: is AIFF, which the service does "
+        .. "not accept: use FLAC, MP3, WAV or AAC." },
+      { inside .. "/cover.jpg", "is not named like a recording",
+        "Left out: is not named like a recording." },
+      { inside .. "/deep/noext", "is not named like a recording",
+        "Left out: is not named like a recording." },
+    }, seen)
+  end)
+
   it("says so where a pattern stands for nothing", function()
     open()
     local items = all_of(folder .. "/*.wav")

@@ -1,5 +1,6 @@
 -- `camb watch`, and who is told of each file.
 
+local cjson = require "cjson"
 local command = require "spec.support.command"
 local core = require "camb.core"
 local hooks = require "camb.cli.hooks"
@@ -118,6 +119,39 @@ describe("camb watch", function()
     command.stop()
     start("--convert")
     wait_for("paths", "/out/a.background.flac\n")
+  end)
+
+  it("counts files that are not named like recordings, once each, and names "
+    .. "all that it leaves out in its events", function()
+    run("cp made/take001.wav in; echo 1 >in/notes.txt; echo 1 >in/a.aiff")
+    start("--log log")
+    local function wait_for_count(count)
+      workspace.wait_for("the count", function()
+        return select(2, workspace.read(folder .. "/words"):gsub("camb: skipped "
+          .. "1 file that is not named like a recording\n", "")) == count
+      end)
+    end
+    wait_for_count(1)
+    run("echo 2 >>in/notes.txt; cp made/take002.wav in/noext; mkdir in/new; "
+      .. "cp made/take003.wav in/new")
+    wait_for_count(2)
+    wait_for("paths", "/out/new/take003.background.wav\n")
+    command.stop()
+    local left, summary = {}, nil
+    for line in io.lines(folder .. "/log") do
+      local event = cjson.decode(line)
+      if event.name == "left_out" then
+        left[#left + 1] = event.source .. " " .. event.reason
+      end
+      summary = event
+    end
+    table.sort(left)
+    assert.same({ "in/a.aiff is AIFF, which the service does not accept: use "
+      .. "--convert to send it as FLAC",
+      "in/noext is not named like a recording",
+      "in/notes.txt is not named like a recording" }, left)
+    assert.equal(3, summary.left_out)
+    assert.equal(2, summary.done)
   end)
 
   it("takes neither stems nor a store for a recording", function()

@@ -158,6 +158,14 @@ describe("before money is spent, camb", function()
         said = run("camb batch in -o out " .. words)
         assert.matches("camb: skipped 2 files that are not named like "
           .. "recordings\n", said, 1, true)
+        local left = {}
+        for line in run("camb batch in -o out --json 2>/dev/null " .. words)
+          :gmatch("[^\n]+")
+        do
+          local event = cjson.decode(line)
+          left[#left + 1] = event.name == "left_out" and event.source or nil
+        end
+        assert.same({ "in/noext", "in/notes.txt" }, left)
         said, status = run("camb separate misc -o out " .. words)
         assert.equal(3, status)
         assert.matches('camb: "misc" contains no recordings\n', said, 1, true)

@@ -333,7 +333,8 @@ end
 ---
 --- Leaving the loop early stops everything in Lua 5.4; elsewhere call
 --- `batch:close()`.  The folders of the stems mirror those of the sources below
---- `base_dir`.
+--- `base_dir`.  The event "left_out" names each file of a folder that is not a
+--- source.
 ---
 --- `concurrency` limits the jobs between the start of their upload and the
 --- delivery of their item; `uploads`, `pending` and `downloads` limit each

@@ -71,9 +71,10 @@ return {
       .. 'sent), "done", "resumes" (it is paid for, or has the content of '
       .. 'another file that would be sent), "failed", "refused" or "remains" '
       .. '(beyond a limit).' },
-  { name = "left_out", is_of_command = true, fields = "reason",
-    sentence = "Left out: {reason}.",
-    when = "A file is not a source, and is left out." },
+  { name = "left_out", fields = "reason", sentence = "Left out: {reason}.",
+    when = "A file of a folder is not a source of the batch: the service does "
+      .. "not accept it, or it is not named like a recording.  From the "
+      .. "command, also of a file that is named twice." },
   { name = "unfinished", is_of_command = true, sentence = "Unfinished.",
     when = "A signal ended the command before the file was done: the same line "
       .. "resumes it." },

@@ -156,10 +156,20 @@ local function begin(self, next)
   next:begin()
 end
 
+local function tell_left_out(self)
+  for _, file in ipairs(self.sources.left_out or {}) do
+    if not file.is_own then
+      job.new(self, { source = file.path }):emit("left_out",
+        { reason = file.reason })
+    end
+  end
+end
+
 -- The body of a coroutine: jobs begin while there is room, until the journal
 -- has no more and all have ended.
 local function feed(self)
   local is_dry = false
+  tell_left_out(self)
   while not self.closed and not self.problem and not self.is_draining do
     local next = not is_dry and next_job(self)
     is_dry = is_dry or next == nil

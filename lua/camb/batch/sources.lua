@@ -269,6 +269,27 @@ local function nothing(word)
   return { path = word, message = message }
 end
 
+--- What is left out of a folder: recordings that the service does not take, and
+--- files that are not named like recordings.
+---@param found table # of files.find
+---@param folder string
+---@param is_own function # of written.filter
+---@return { path: string, reason: string?, is_own: boolean?,
+---  is_unnamed: boolean? }[] # is_own: camb wrote it
+function sources.left_out(found, folder, is_own)
+  local list = {}
+  for _, path in ipairs(found.others or {}) do
+    list[#list + 1] = is_own(path, folder, false)
+      and { path = path, is_own = true }
+      or { path = path, reason = source.why_not(source.other(path)) }
+  end
+  for _, path in ipairs(found.unknown or {}) do
+    list[#list + 1] = not is_own(path, folder, false) and { path = path,
+      reason = "is not named like a recording", is_unnamed = true } or nil
+  end
+  return list
+end
+
 --- The files that `words` (files, folders, patterns) stand for, but for what
 --- camb wrote.
 ---@param words string[]
@@ -277,11 +298,9 @@ end
 ---@return string? base    # the folder that they are all below of
 ---@return table[] problems # the fields of errors: of words that stand for
 ---  nothing, and of folders that cannot be listed
----@return { path: string, is_own: boolean? }[] left_out # files that camb wrote
----  (is_own), and a folder's recordings that the service does not take
----@return integer unknown # files in folders that are not named like recordings
+---@return table[] left_out # of sources.left_out, and what else camb wrote
 function sources.expand(words, given)
-  local list, base, problems, left_out, unknown = {}, nil, {}, {}, 0
+  local list, base, problems, left_out = {}, nil, {}, {}
   local is_own = written.filter(given)
   for _, word in ipairs(words) do
     if source.is_url(word) then
@@ -297,12 +316,8 @@ function sources.expand(words, given)
           list[#list + 1] = path
         end
       end
-      for _, path in ipairs(paths.others or {}) do
-        left_out[#left_out + 1] = { path = path,
-          is_own = is_own(path, folder, false) or nil }
-      end
-      for _, path in ipairs(paths.unknown or {}) do
-        unknown = unknown + (is_own(path, folder, false) and 0 or 1)
+      for _, file in ipairs(sources.left_out(paths, folder, is_own)) do
+        left_out[#left_out + 1] = file
       end
       for _, problem in ipairs(paths.unlisted) do
         problems[#problems + 1] = problem
@@ -317,7 +332,7 @@ function sources.expand(words, given)
       end
     end
   end
-  return list, base or nil, problems, left_out, unknown
+  return list, base or nil, problems, left_out
 end
 
 local function over(list)
@@ -338,10 +353,10 @@ function sources.new(given, checked, level)
     return new(given, checked)
   elseif type(given) == "string" then
     check.value("sources", given, check.filled, level + 1)
-    local list, base, problems = sources.expand({ given }, checked)
+    local list, base, problems, left_out = sources.expand({ given }, checked)
     local self = new(over(list), checked)
     self.base = self.base or base
-    self.problems = problems
+    self.problems, self.left_out = problems, left_out
     self:look_ahead(list, level + 1)
     self.is_list = true
     return self

@@ -154,6 +154,15 @@ local function counted(take, report)
   end
 end
 
+-- What is left out of it is told as it is found.
+local function telling(take, found, report)
+  return function()
+    local path = take()
+    plan.tell_left_out(found, report)
+    return path
+  end
+end
+
 local function tell_item(arguments, report, item)
   if item.skipped and item.error then
     item.error.message = "failed before: " .. item.error.message
@@ -175,6 +184,9 @@ end
 local function begin(client, arguments, found, report, more)
   local list, options = found.list, options_of(arguments, report, found.base,
     more.told)
+  if type(list) == "function" then
+    list = telling(list, found, report)
+  end
   if more.page then
     list = more.page:sources(list)
     more.page:show(report)

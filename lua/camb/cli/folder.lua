@@ -4,6 +4,7 @@
 local core = require "camb.core"
 local files = require "camb.batch.files"
 local redact = require "camb.redact"
+local sources = require "camb.batch.sources"
 local written = require "camb.batch.written"
 
 local folder = {}
@@ -43,17 +44,21 @@ local function look(state)
     complain(state, problem.message)
   end
   local is_own = written.filter(state)
-  for _, path in ipairs(paths.others or {}) do
-    if not is_own(path, state.path, false) then
-      complain(state, path .. " " .. state.why_not(path))
-    end
-  end
   local is_there = {}
   for _, path in ipairs(paths) do
     is_there[path] = true
     if is_complete(state, path, now) and not is_own(path, state.path, false)
     then
       state.ready[#state.ready + 1] = path
+    end
+  end
+  for _, file in ipairs(sources.left_out(paths, state.path, is_own)) do
+    is_there[file.path] = true
+    if not file.is_own and not state.said[file.path]
+      and is_complete(state, file.path, now)
+    then
+      state.said[file.path] = true
+      table.insert(state.left_out, file)
     end
   end
   for path in pairs(state.known) do
@@ -64,12 +69,12 @@ end
 --- For a batch: the next file that is complete, false if there is none now.
 ---@param path string # of the folder
 ---@param arguments table # output_dir, store, settle, convert
----@param why_not fun(path: string): string # of a recording that is left out
+---@param left_out table[] # gets what is left out, of sources.left_out
 ---@return fun(): string|false
-function folder.watch(path, arguments, why_not)
+function folder.watch(path, arguments, left_out)
   local state = { path = path, output_dir = arguments.output_dir,
     store = arguments.store, settle = arguments.settle,
-    convert = arguments.convert, why_not = why_not, known = {}, ready = {},
+    convert = arguments.convert, left_out = left_out, known = {}, ready = {},
     said = {} }
   local next_look = -math.huge
   return function()

@@ -16,9 +16,8 @@ local plan = {}
 ---@field list table[]|function # as client:batch takes them
 ---@field base string?     # the folder that they are all below of
 ---@field problems table[] # of words that stand for nothing
----@field left_out { path: string, reason: string }[]
----@field own integer      # files that camb wrote, which are left out
----@field unknown integer  # files in folders that are not named like recordings
+---@field left_out table[] # of sources.left_out; those that camb wrote have no
+---  reason
 ---@field temporary string? # holds what came on standard input
 
 local PIECE = 65536
@@ -64,10 +63,6 @@ local function split_words(words)
   return others, has_input
 end
 
-local function why_not(path)
-  return source.why_not(source.other(path))
-end
-
 -- Each file once.
 local function each_once(list, left_out)
   local seen, paths = {}, {}
@@ -100,9 +95,9 @@ end
 ---@return camb.Error|string? err
 function plan.of(arguments)
   if arguments.command == "watch" and not arguments.dry_run then
-    return { list = appearing.watch(arguments.folder, arguments, why_not),
-      base = arguments.folder, problems = {}, left_out = {}, own = 0,
-      unknown = 0 }
+    local left_out = {}
+    return { list = appearing.watch(arguments.folder, arguments, left_out),
+      base = arguments.folder, problems = {}, left_out = left_out }
   end
   local is_flat = arguments.command == "separate"
   local words, has_input = split_words(arguments.source)
@@ -115,18 +110,9 @@ function plan.of(arguments)
     return nil, Error.new({ kind = "source", message = "a batch does not read "
       .. "standard input: use camb separate -" })
   end
-  local found = { left_out = {}, own = 0 }
-  local left_out
-  found.list, found.base, found.problems, left_out, found.unknown =
+  local found = {}
+  found.list, found.base, found.problems, found.left_out =
     sources.expand(words, arguments)
-  for _, file in ipairs(left_out) do
-    if file.is_own then
-      found.own = found.own + 1
-    else
-      table.insert(found.left_out, { path = file.path,
-        reason = why_not(file.path) })
-    end
-  end
   found.list = each_once(found.list, found.left_out)
   if is_flat then
     found.list = flat(found.list, arguments.output_dir)
@@ -153,25 +139,36 @@ function plan.clear(found)
   end
 end
 
---- Report what is left out, and why.
+-- Nothing for none.
+local function say_skipped(report, count, one, many)
+  if count > 0 then
+    report:say("skipped %d %s", count, count == 1 and one or many)
+  end
+end
+
+--- Report what is left out, and why; each file once.
 ---@param found camb.Plan
 ---@param report camb.Progress
 function plan.tell_left_out(found, report)
-  report.left_out = #found.left_out
-  for _, file in ipairs(found.left_out) do
-    report:record({ name = "left_out", time = core.time(), source = file.path,
-      reason = file.reason })
-    report:say("%s %s", redact.urls(file.path), file.reason)
+  local own, unnamed = 0, 0
+  for i, file in ipairs(found.left_out) do
+    found.left_out[i] = nil
+    if file.is_own then
+      own = own + 1
+    else
+      report.left_out = report.left_out + 1
+      report:record({ name = "left_out", time = core.time(),
+        source = file.path, reason = file.reason })
+    end
+    if file.is_unnamed then
+      unnamed = unnamed + 1
+    elseif not file.is_own then
+      report:say("%s %s", redact.urls(file.path), file.reason)
+    end
   end
-  if found.own > 0 then
-    report:say("skipped %d file%s that camb wrote", found.own,
-      found.own == 1 and "" or "s")
-  end
-  if found.unknown > 0 then
-    report:say(found.unknown == 1
-      and "skipped 1 file that is not named like a recording"
-      or "skipped %d files that are not named like recordings", found.unknown)
-  end
+  say_skipped(report, own, "file that camb wrote", "files that camb wrote")
+  say_skipped(report, unnamed, "file that is not named like a recording",
+    "files that are not named like recordings")
 end
 
 return plan
