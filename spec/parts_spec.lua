@@ -41,6 +41,35 @@ describe("before anything is paid for, a separation", function()
     refused("cannot be written: ", { output_dir = UNWRITABLE })
   end)
 
+  it("refuses a full disk, whichever stem goes there #posix", function()
+    workspace.on_small_disk("64k", pending, function(disk)
+      workspace.run(("head -c 1M /dev/zero >%s/full"):format(disk))
+      refused("cannot be written: No space left on device",
+        { output_dir = disk })
+      for _, stem in ipairs({ "foreground", "background" }) do
+        local stems, err = client:separate(take[1], { output_dir = folder,
+          [stem .. "_dir"] = disk, interval = 0.05 })
+        assert.is_nil(stems)
+        assert.matches("take001." .. stem .. '.part" cannot be written: No '
+          .. "space", err.message)
+      end
+      for item in client:batch({ take[1] }, { output_dir = disk,
+        store = folder .. "/jobs.db", interval = 0.05 })
+      do
+        assert.equal("file", item.error.kind)
+      end
+      assert.equal(0, server:stats().uploads)
+      assert.same({ "full" }, workspace.list(disk))
+    end)
+  end)
+
+  it("takes a disk on which the stems just have room #posix", function()
+    workspace.on_small_disk("8k", pending, function(disk)
+      assert(client:separate(take[1], { output_dir = disk, interval = 0.05 }))
+      assert.equal(2, #workspace.list(disk))
+    end)
+  end)
+
   it("refuses a folder without write permission, though an old part is there",
     function()
       local output_dir = folder .. "/ro"

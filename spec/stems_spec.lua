@@ -182,23 +182,14 @@ describe("a download", function()
   end)
 
   it("names the path when the disk is full #posix", function()
-    local small = workspace.folder()
-    local _, mounted = workspace.run(
-      ("mount -t tmpfs -o size=256k none %s"):format(small))
-    if mounted ~= 0 then
-      workspace.remove(small)
-      pending("a file system of its own cannot be mounted here")
-      return
-    end
-    local stems, err = client:download(run, { output_dir = small })
-    local left = workspace.list(small)
-    workspace.run(("umount %s"):format(small))
-    workspace.remove(small)
-    assert.is_nil(stems)
-    assert.equal("file", err.kind)
-    assert.matches("No space left on device", err.message)
-    assert.matches(small, err.message, 1, true)
-    assert.same({}, left)
+    workspace.on_small_disk("256k", pending, function(disk)
+      local stems, err = client:download(run, { output_dir = disk })
+      assert.is_nil(stems)
+      assert.equal("file", err.kind)
+      assert.matches("No space left on device", err.message)
+      assert.matches(disk, err.message, 1, true)
+      assert.same({}, workspace.list(disk))
+    end)
   end)
 
   it("takes names from its caller, never from the URL", function()

@@ -446,8 +446,8 @@ static int l_write_private (lua_State *L) {
   return 1;
 }
 
-/* part(base) -> "<base>.part", open and locked; nil, reason, whether another
-** process is writing it.  Without a base: a private file in TMPDIR. */
+/* part(base, needs_room) -> "<base>.part", open and locked; nil, reason, whether
+** another process is writing it.  Without a base: a private file in TMPDIR. */
 static int l_part (lua_State *L) {
   size_t size = 0;
   const char *base = luaL_optlstring(L, 1, NULL, &size);
@@ -459,6 +459,8 @@ static int l_part (lua_State *L) {
   luaL_argcheck(L, base == NULL || strlen(base) == size, 1,
                 "path contains a NUL byte");
   status = base != NULL ? partfile_open(p, base) : partfile_open_private(p);
+  if (status == PART_OK && lua_toboolean(L, 2))
+    status = partfile_try(p);
   if (status == PART_OK)
     return 1;
   reason = status == PART_FOREIGN ? "a file of that name is not camb's"

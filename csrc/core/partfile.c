@@ -17,6 +17,7 @@
 ** memory in larger pieces than it has at hand, which may cost more again. */
 #define GATHER (32u << 10)
 #define COMPARE (8u << 10)
+#define TRIED (4u << 10)    /* the least that any stem needs of a disk */
 #define WRITEBACK (8 << 20) /* start writing to the disk in such pieces */
 
 static char *join (const char *base, const char *extension) {
@@ -217,6 +218,16 @@ PartStatus partfile_restart (PartFile *p) {
   if (ftruncate(p->fd, 0) != 0 || lseek(p->fd, 0, SEEK_SET) != 0)
     return PART_ERROR;
   return PART_OK;
+}
+
+/* A killed process may leave the block: see 'is_a_part'. */
+PartStatus partfile_try (PartFile *p) {
+  static const char block[TRIED] = "fLaC";
+  ssize_t n;
+  do
+    n = write(p->fd, block, sizeof block);
+  while (n < 0 && errno == EINTR);
+  return n < 0 ? PART_ERROR : partfile_restart(p);
 }
 
 /* If a network file system loses the reply to link() and repeats the call, the

@@ -58,6 +58,10 @@ PartStatus partfile_open (PartFile *p, const char *base);
 ** closed or the process has ended. */
 PartStatus partfile_open_private (PartFile *p);
 
+/* See that the disk has room for a first block, which does not stay.  For a part
+** that is just open. */
+PartStatus partfile_try (PartFile *p);
+
 /* Append.  Some of it may reach the file, and fail there, only with later
 ** bytes or in partfile_commit.  PART_NO_AUDIO: none of it was written. */
 PartStatus partfile_write (PartFile *p, const void *data, size_t size);

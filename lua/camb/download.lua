@@ -107,7 +107,7 @@ local function fail_busy(operation, base)
 end
 
 local function open_part(operation, base)
-  local part, reason, is_busy = core.part(base)
+  local part, reason, is_busy = core.part(base, true)
   if is_busy then
     return fail_busy(operation, base)
   elseif not part then

@@ -82,6 +82,28 @@ function workspace.wait_for(what, condition, seconds)
   error("waited in vain for " .. what, 2)
 end
 
+--- Call `fn` with a folder that is a file system of `size` ("8k"); where none can
+--- be mounted, the spec is `pending`.
+---@param size string
+---@param pending function # busted's
+---@param fn fun(disk: string)
+function workspace.on_small_disk(size, pending, fn)
+  local disk = workspace.folder()
+  local _, status = workspace.run(("mount -t tmpfs -o size=%s none '%s'")
+    :format(size, disk))
+  local ok, problem = true, nil
+  if status == 0 then
+    ok, problem = pcall(fn, disk)
+    workspace.run(("umount '%s'"):format(disk))
+  end
+  workspace.remove(disk)
+  if status ~= 0 then
+    pending("a file system of its own cannot be mounted here")
+  elseif not ok then
+    error(problem, 0)
+  end
+end
+
 local AS_NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups "
 
 --- What goes before a command that root's rights must not help: nothing for a

@@ -303,7 +303,7 @@ function Doctor:folder()
     return self:fail(status.FILE, "folder", ('"%s" is not a folder'):format(
       place), "name another with --output-dir")
   end
-  local part, reason = core.part(place .. "/.camb-doctor")
+  local part, reason = core.part(place .. "/.camb-doctor", true)
   if not part then
     self:fail(status.FILE, "folder", ('"%s" cannot be written: %s'):format(
       place, reason), "name another with --output-dir"
