@@ -887,6 +887,38 @@ describe("a batch with a store", function()
       other:close()
     end)
 
+  -- As a kill leaves it after one stem, or both, had their names.
+  for name, more in pairs({
+    ["another format"] = { format = "mp3" },
+    ["names with the task"] = { stem_name = "{task}.{stem}" },
+    ["both"] = { stem_name = "{task}.{stem}", format = "mp3" },
+  }) do
+    it("resumes a job whose stems had got " .. name, function()
+      local source = takes.make(folder .. "/in", 1, 8000)
+      local stems = all_of(source, more)[1].stems
+      local heard = workspace.read(stems.foreground)
+      for _, lost in ipairs({ false, stems.background }) do
+        change("UPDATE camb_jobs SET state = 'finished', foreground = NULL, "
+          .. "background = NULL")
+        if lost then
+          os.remove(lost)
+        end
+        local item = all_of(source, more)[1]
+        assert(item.stems, item.error)
+        assert.equal(stems.background, item.stems.background)
+        assert.equal(2, #workspace.list(out))
+      end
+      assert.equal(heard, workspace.read(stems.foreground))
+      change("UPDATE camb_jobs SET state = 'finished', foreground = NULL, "
+        .. "background = NULL")
+      workspace.write(stems.foreground, "mine")
+      local err = all_of(source, more)[1].error
+      assert.matches("already exists", err.message, 1, true)
+      assert.equal("mine", workspace.read(stems.foreground))
+      assert.equal(1, server:stats().uploads)
+    end)
+  end
+
   describe("by camb batch", function()
     local function camb_batch(words, ...)
       return workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s %s/bin/camb "

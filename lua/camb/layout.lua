@@ -103,15 +103,22 @@ end
 local function convert(operation, place, path, target)
   local ok, err = require("camb.audio").convert(path, target, {
     format = layout.extension(place.format), tags_from = tags_of(operation),
-    overwrite = target == path or place.overwrite }, operation.client)
-  if ok and target ~= path and not place.keeps_source then
-    os.remove(path)
-  end
+    overwrite = true }, operation.client)
   return ok, err and err.message
 end
 
-local function move(path, target)
-  return target == path or os.rename(path, target)
+local function sum_of(operation, path)
+  return require("camb.batch.hash").of_file(operation.client, path)
+end
+
+-- Nothing is at `target`, or the same as at `path`: a run that was killed has
+-- left it.
+local function is_free(operation, path, target)
+  if not core.stat(target) then
+    return true
+  end
+  local sum = sum_of(operation, target)
+  return sum ~= nil and sum == sum_of(operation, path)
 end
 
 -- Where the stem that came as `path` goes.
@@ -129,6 +136,30 @@ local function target_of(operation, place, stem, path)
     or extension)
 end
 
+-- The stem that came as `path` becomes `target`; nil, a sentence, and whether
+-- another file is in the way.
+local function put(operation, place, path, target)
+  local made, ok, problem, exists = path, true, nil, nil
+  if place.format then
+    made = target .. ".part"
+    ok, problem = convert(operation, place, path, made)
+  end
+  if ok and target ~= path and not place.overwrite
+    and not is_free(operation, made, target)
+  then
+    ok, exists = nil, true
+    problem = ('"%s" already exists: %s'):format(target, advice.on("overwrite"))
+  elseif ok and made ~= target then
+    ok, problem = os.rename(made, target)
+  end
+  if not ok and made ~= path then
+    os.remove(made)
+  elseif ok and place.format and path ~= target and not place.keeps_source then
+    os.remove(path)
+  end
+  return ok, problem, exists
+end
+
 --- Give the stems that have come their names and formats.
 ---@param operation camb.Operation
 ---@param place table # as for download.run
@@ -138,27 +169,18 @@ end
 function layout.arrange(operation, place, stems)
   for _, stem in ipairs({ "foreground", "background" }) do
     local path = stems[stem]
-    local target = path and target_of(operation, place, stem, path)
-    local exists = path and target ~= path and not place.overwrite
-      and core.stat(target) ~= nil
-    local ok, problem = true, nil
-    if exists then
-      ok, problem = nil, ('"%s" already exists: %s'):format(target,
-        advice.on("overwrite"))
-    elseif path and place.format then
-      ok, problem = convert(operation, place, path, target)
-    elseif path then
-      ok, problem = move(path, target)
-    end
-    if not ok then
-      return operation:fail({ kind = "file", step = "download", path = target,
-        exists = exists, message = ("%s; the %s is complete as %s"):format(
-        problem, stem, path) })
-    end
-    stems[stem] = target
-    if path and place.hash then
-      stems[stem .. "_sha256"] = require("camb.batch.hash").of_file(
-        operation.client, target)
+    if path then
+      local target = target_of(operation, place, stem, path)
+      local ok, problem, exists = put(operation, place, path, target)
+      if not ok then
+        return operation:fail({ kind = "file", step = "download", path = target,
+          exists = exists, message = ("%s; the %s is complete as %s"):format(
+          problem, stem, path) })
+      end
+      stems[stem] = target
+      if place.hash then
+        stems[stem .. "_sha256"] = sum_of(operation, target)
+      end
     end
   end
   return true
