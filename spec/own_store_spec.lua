@@ -181,6 +181,15 @@ describe("the store that camb batch keeps by itself", function()
     assert.equal(2, uploads())
   end)
 
+  it("does not take a URL for sent that could not be fetched", function()
+    for _, words in ipairs({ "batch --store a.db ", "batch ", "separate " }) do
+      local said, status = run("camb " .. words .. server.base_url
+        .. "/none.wav -o out")
+      assert.equal(3, status, said)
+      assert.matches("HTTP 404", said, 1, true)
+    end
+  end)
+
   it("leaves nothing where there is nothing to separate", function()
     for _, store in ipairs({ "", "--store a.db", "--no-store" }) do
       local said, status = run("camb batch none.wav -o new/out " .. store)

@@ -375,6 +375,14 @@ function Store:find_content(sha256, job_options, recorded)
   return first_row(session:read(statements.find_content, sha256))
 end
 
+--- The job of `key`, if it was sent in that sense.
+---@param key string
+---@return table? row
+---@return camb.Error? # nil also without a row: there is none
+function Store:find_sent(key)
+  return first_row(self.session:read(statements.find_sent, key))
+end
+
 --- The sizes in bytes of all files that were sent.
 ---@return table<integer, true>?
 ---@return camb.Error?

@@ -144,7 +144,7 @@ local function entry_of(jobs, known, path)
   if known.sha256 then
     row, err = jobs:find_content(known.sha256)
   elseif known.url then
-    row, err = jobs:get(path)
+    row, err = jobs:find_sent(path)
   end
   if err then
     error(err, 0) -- nothing may be paid for

@@ -100,7 +100,7 @@ statements.list_state = LIST:format(
 
 -- Paid jobs come first, and jobs that may be paid are not passed over.
 local SAME = "SELECT " .. COLUMNS .. [[ FROM camb_all
-  WHERE sha256 = ?%s
+  WHERE %s = ?%s
   AND (state IN ('submitting', 'submitted', 'finished', 'downloaded',
     'unknown_outcome')
     OR (state = 'failed' AND ]] .. HAS_TASK .. [[ AND error_kind
@@ -109,14 +109,15 @@ local SAME = "SELECT " .. COLUMNS .. [[ FROM camb_all
     WHEN task_id IS NULL THEN 1 ELSE 0 END, camb_all.id
   LIMIT 1]]
 local SAME_OPTIONS = " AND COALESCE(options, '') = ?"
-statements.find_same = SAME:format(SAME_OPTIONS, "")
+statements.find_same = SAME:format("sha256", SAME_OPTIONS, "")
 -- Whatever was sent with it.
-statements.find_content = SAME:format("", "")
+statements.find_content = SAME:format("sha256", "", "")
+statements.find_sent = SAME:format("key", "", "")
 -- Of the files that were sent.
 statements.sizes = "SELECT DISTINCT CAST(size AS TEXT) AS size FROM camb_all "
   .. "WHERE sha256 IS NOT NULL AND size IS NOT NULL"
 -- Of a file that was recorded anew: a rename keeps its time.
-statements.find_recorded = SAME:format(SAME_OPTIONS, [[
+statements.find_recorded = SAME:format("sha256", SAME_OPTIONS, [[
 
   AND (source = ? OR mtime = ? OR state = 'unknown_outcome')]])
 
