@@ -191,6 +191,25 @@ describe("a client's journal", function()
     assert.equal(0, server:stats().uploads)
   end)
 
+  it("tells of a doubt also where a listener has ended the upload", function()
+    server:fault({ step = "submit", at = "accepted", silence = true })
+    local ok = pcall(client.submit, client, take[1], {
+      on_event = function(event)
+        if event.name == "upload_progress" and event.bytes == event.total then
+          error("enough")
+        end
+      end })
+    assert.is_false(ok)
+    server:clear_faults()
+    for item in client:batch({ take[1] }, { output_dir = folder .. "/out",
+      interval = 0.05 })
+    do
+      assert.is_nil(item.stems)
+      assert.equal("unknown_outcome", item.error.kind)
+    end
+    assert.is_true(server:stats().uploads < 2)
+  end)
+
   it("keeps a line that was cut short apart from the next one", function()
     workspace.write(path, '{"job":"x","state":"submi')
     local task = assert(client:submit(take[1]))

@@ -204,6 +204,13 @@ function journal.settle(operation, err)
   end
 end
 
+--- `operation` is over: if it did not settle what it was sending, as a listener
+--- raised, that is in doubt.
+---@package
+function journal.leave(operation)
+  sending[operation.entry or false] = nil
+end
+
 -- The service has forgotten a task whose stems were downloaded before.
 local function is_forgotten(operation, err)
   local noted = operation.noted

@@ -288,6 +288,7 @@ end
 --- Give back whatever the operation holds, after an error or without.  Twice is
 --- fine.
 function Operation:close(problem)
+  journal.leave(self)
   self.inbox:close(problem)
   if self.opened then
     self.opened:close()
