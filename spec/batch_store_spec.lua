@@ -864,6 +864,28 @@ describe("a batch with a store", function()
     assert.equal(1, server:stats().uploads)
   end)
 
+  for name, case in pairs({ retrying = { 408, "intended" },
+    failed = { 422, "failed" } })
+  do
+    it("knows that a file was not sent if it is stopped at the event " .. name,
+      function()
+        local paths = takes.make(folder .. "/in", 1)
+        local other = stage.client(server, { retries = 0 })
+        server:fault({ step = "submit", status = case[1] })
+        local list
+        list = other:batch(paths, options({ attempts = 2,
+          on_event = function(event)
+            if event.name == name then
+              list:close()
+            end
+          end }))
+        assert.is_nil(list())
+        other:close()
+        assert.same({ [case[2]] = 1 }, counts())
+        assert.equal(1, server:stats().requests.submit)
+      end)
+  end
+
   it("waits until its deadline for another worker that sends the same file",
     function()
       local source = takes.make(folder .. "/in", 1)[1]

@@ -633,8 +633,10 @@ function Journal:tell_task(job, err)
 end
 
 local function leave(jobs, job)
-  if job.state ~= "submitting" or job.task_id or job.error then
+  if job.state ~= "submitting" or job.task_id then
     return
+  elseif job.error and not job.is_put_off then
+    jobs:failed(job.key, job.error)
   elseif job.inbox:may_be_sent() then
     jobs:unknown(job.key, Error.new({ kind = "unknown_outcome",
       message = "the batch was stopped while the file was being sent: "
