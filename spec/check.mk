@@ -92,25 +92,21 @@ endef
 
 # Specs find in SANITIZER which one it is, where they measure what it changes,
 # such as the memory of the process.  Some run in `make test` alone: #build,
-# #slow, #kill, #page, and #timed, which holds an upper bound of time.  Valgrind
-# leaves out those that separate whole recordings or against a deadline, compute on
-# samples or ask databases in Lua, start programs, or whose peers would be as slow:
-# minutes each, in C that the others run as well.  TSan runs what has threads.
+# #slow, #kill, #page, and #timed, which holds an upper bound of time.  TSan runs
+# what has threads.
 
-# Specs of programs that they start, in whose C valgrind and a collector that
-# never rests find nothing new.
+# Specs of programs that they start.
 COMMAND_SPECS = $(patsubst %,spec/%_spec.lua,archive book cli cli_% confirm \
   cure deploy examples layout live_page look own_store paid plan progress roles s3 \
   unfinished)
+# Specs of the C that all others call: what valgrind and a collector that never
+# rests, which take minutes, have time for.
+C_SPECS = $(wildcard $(patsubst %,spec/%_spec.lua,api cancel condition deadline \
+  download fault_matrix fork gathering hostile inherit journal json misuse pace \
+  partfile parts proxy resources sandbox sandbox_* stems tls wait watchdog))
 SANITIZERS = sanitize-asan sanitize-valgrind sanitize-tsan
 SLOW_LIMIT ?= 2700
-VALGRIND_SPECS ?= $(filter-out $(patsubst %,spec/%_spec.lua,audio client engine \
-  engine_% events faults formats identity loops money step batch batch_gone \
-  batch_store batch_url breaker container limits store store_silence \
-  store_postgres locale control report submit other_luas source status written \
-  docs peers pooler redaction restart scheduler security) \
-  $(COMMAND_SPECS), \
-  $(wildcard spec/*_spec.lua))
+VALGRIND_SPECS ?= $(C_SPECS)
 TSAN_SPECS ?= $(wildcard spec/sandbox*_spec.lua) spec/faults_spec.lua \
   spec/live_page_spec.lua spec/step_spec.lua
 .PHONY: sanitize $(SANITIZERS)
@@ -169,15 +165,16 @@ coverage-lua:
 
 -include spec/fuzz/fuzz.mk
 .PHONY: fuzz
-fuzz: check-deps ## Fuzz each of FUZZES for FUZZ_SECONDS (30).
+fuzz: check-deps ## Fuzz each of FUZZES for FUZZ_SECONDS (15).
 	+@$(AGAIN) -k $(FUZZES:%=fuzz-%)
 
 # The longest first, more of them at a time than there are processors: some wait
 # more than they compute.  What is tagged #timed runs in `make test` alone, so these
 # may run side by side; each has a folder of its own to build in.
-CHECKS = $(SANITIZERS) $(LINTS) $(TORTURES) $(FUZZES:%=fuzz-%) $(COVERAGES)
+CHECKS = $(SANITIZERS) test-luas $(LINTS) $(TORTURES) $(FUZZES:%=fuzz-%) \
+  $(COVERAGES)
 .PHONY: check
-check: check-deps ## All of lint, sanitize, coverage and fuzz, side by side.
+check: check-deps ## All of these, and test-luas, side by side.
 	@$(AGAIN) all bench-programs $(SUPPORT_SO)
 	@$(MAKE) --no-print-directory -k -j$$(($(CORES) + 3)) --output-sync=target \
 	  $(CHECKS)
@@ -216,10 +213,9 @@ torture-lua torture-malloc torture-collect: torture-%: torture-build
 torture-sandbox: torture-build
 	$(call step,$(TORTURE_RUN) spec/torture/sandbox.lua $(TORTURE))
 # Full collections where the main paths are; elsewhere the collector just never
-# rests.  Left out are those that compute on samples in Lua, or mostly wait.
-GC_FILES = $(filter-out $(GC_SPECS) $(COMMAND_SPECS) $(patsubst %,\
-  spec/%_spec.lua,engine engine_% audio batch_gone breaker container formats \
-  locale redaction),$(FILES))
+# rests.
+GC_FILES = $(filter-out $(GC_SPECS),$(C_SPECS) $(patsubst %,spec/%_spec.lua,\
+  batch events faults limits loops step store submit))
 torture-gc:
 	$(call step,$(AGAIN) all bench-programs && CAMB_GC=1000 \
 	  $(MAKE) --no-print-directory run-test FILE_LIMIT=$(SLOW_LIMIT) \
