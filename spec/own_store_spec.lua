@@ -181,6 +181,34 @@ describe("the store that camb batch keeps by itself", function()
     assert.equal(2, uploads())
   end)
 
+  it("knows a service by its URL without the password, and notes none",
+    function()
+      local function as(user, base_url)
+        return ("CAMB_BASE_URL='%s' "):format((base_url or server.base_url)
+          :gsub("//", "//" .. user .. ":s3cr-" .. user .. "@", 1))
+      end
+      for _, user in ipairs({ "a", "b" }) do
+        for _, words in ipairs({ "batch in/take001.wav",
+          "separate in/take002.wav" })
+        do
+          local said, status = run(as(user) .. "camb " .. words
+            .. " -o out --interval 0.05 && rm out/*.wav")
+          assert.equal(0, status, said)
+        end
+      end
+      assert.equal(2, uploads())
+      local said, status = run(as("a", "http://127.0.0.1:9/apis")
+        .. "camb batch in -o out")
+      assert.equal(1, status, said)
+      assert.matches("belongs to the service at " .. server.base_url, said, 1,
+        true)
+      for _, text in ipairs({ said, workspace.read(folder .. "/out/.camb.db"),
+        workspace.read(folder .. "/out/.camb-journal") })
+      do
+        assert.is_nil(text:find("s3cr", 1, true), text)
+      end
+    end)
+
   it("does not take a URL for sent that could not be fetched", function()
     for _, words in ipairs({ "batch --store a.db ", "batch ", "separate " }) do
       local said, status = run("camb " .. words .. server.base_url

@@ -10,6 +10,14 @@ local api = {}
 --- Where the service lives unless CAMB_BASE_URL or `base_url` says otherwise.
 api.BASE_URL = "https://client.camb.ai/apis"
 
+--- What the service at `base_url` is known by: a name and a password in the URL
+--- say who asks.
+---@param base_url string
+---@return string
+function api.service(base_url)
+  return (base_url:gsub("^(%a+://)[^/?#]*@", "%1"))
+end
+
 -- What the service's words for a task's state mean.  TIMEOUT and the rest are
 -- not in its reference, but occur in practice.
 local MEANING = {

@@ -17,6 +17,7 @@
 --- A recording is known by its content, wherever it lies: of one that is being
 --- sent, by its size and a piece.
 
+local api = require "camb.api"
 local core = require "camb.core"
 local Error = require "camb.error"
 local json = require "camb.json"
@@ -135,7 +136,7 @@ local function begin(operation, origin, state)
   fields.job = ("%.0f-%s-%d"):format(core.time() * 1e6,
     tostring(operation):match("0x(%x+)") or "0", count)
   fields.state, fields.task_id = state, operation.task_id
-  fields.base_url = operation.client.base_url
+  fields.base_url = api.service(operation.client.base_url)
   fields.output_dir = operation.output_dir
     and (core.real_path(operation.output_dir)
     or operation.output_dir)
@@ -455,10 +456,11 @@ end
 -- The newest of the `list` that is paid for, or else may be.
 local function choose(self, list, known, path)
   local client, doubtful = self.client, nil
+  local service = client.base_url and api.service(client.base_url)
   for i = #list, 1, -1 do
     local entry = list[i]
     if self.states[entry.state]
-      and entry.base_url == (client.base_url or entry.base_url)
+      and (not service or api.service(entry.base_url or "") == service)
       and is_same(client, entry, known, path)
       and not (self.is_each and entry.source ~= known.source)
     then

@@ -30,6 +30,7 @@
 --- Rows come as tables of these columns: sizes and run ids as integers (digits
 --- where this Lua has none that large), retryable as a boolean.
 
+local api = require "camb.api"
 local check = require "camb.check"
 local Error = require "camb.error"
 local options = require "camb.options"
@@ -400,7 +401,7 @@ end
 ---@return camb.Error?
 function Store:service()
   local found, err = self.session:read(statements.service)
-  return found and found[1] and found[1].value, err
+  return found and found[1] and api.service(found[1].value), err
 end
 
 --- A job that the content is a stem of, whatever the file is called now.

@@ -1,6 +1,7 @@
 --- The store that `camb batch` keeps by itself in the folder of the stems, so
 --- that the same line resumes and nothing is paid twice.
 
+local api = require "camb.api"
 local connection = require "camb.store.connection"
 local core = require "camb.core"
 local download = require "camb.download"
@@ -171,7 +172,7 @@ function own_store.finder(arguments, base_url)
     local jobs, err = open(arguments, place)
     if err then
       return nil, err
-    elseif jobs and base_url and jobs:service() ~= base_url then
+    elseif jobs and base_url and jobs:service() ~= api.service(base_url) then
       jobs:close()
     else
       asked[#asked + 1] = jobs

@@ -1,6 +1,7 @@
 --- The store's tables.  Their columns are described in camb.store.
 
 local advice = require "camb.advice"
+local api = require "camb.api"
 local Error = require "camb.error"
 local owner = require "camb.store.owner"
 local statements = require "camb.store.statements"
@@ -215,6 +216,7 @@ function schema.heed_service(conn, label, base_url, own)
     return nil, conn.failed
   end
   local known, err = read_meta(conn, "base_url")
+  known, base_url = known and api.service(known), api.service(base_url)
   if known == nil or known == base_url then
     return known, err
   elseif known and not is_unsent(conn, own) then
