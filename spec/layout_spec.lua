@@ -444,6 +444,20 @@ describe("stems", function()
     assert.equal(1, uploads())
   end)
 
+  it("never take the place of the source, whatever their format", function()
+    run("ffmpeg -v error -y -i in/take001.wav in/take.foreground.opus")
+    local bytes = workspace.read(folder .. "/in/take.foreground.opus")
+    for _, verb in ipairs({ "separate", "batch --no-store", "batch" }) do
+      local said, status = run("camb %s in/take.foreground.opus -o in --convert "
+        .. "--overwrite --format opus --name 'take.{stem}' --interval 0.05", verb)
+      assert.equal(3, status, said)
+      assert.matches("is the source", said, 1, true)
+    end
+    assert.is_true(bytes == workspace.read(folder
+      .. "/in/take.foreground.opus"))
+    assert.equal(0, uploads())
+  end)
+
   it("are chosen by the options of a call, too", function()
     local client = camb.client({ base_url = server.base_url,
       api_key = server.api_key })

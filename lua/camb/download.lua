@@ -80,8 +80,8 @@ local function in_the_way(base, overwrite, source, format)
     return path and core.stat(path) and path or core.existing(base),
       "already exists"
   end
-  for index = 1, math.huge do
-    local _, extension = core.format(index)
+  for index = format and 0 or 1, math.huge do
+    local extension = index == 0 and format or select(2, core.format(index))
     local path = extension and base .. "." .. extension
     if not path then
       return nil
