@@ -57,6 +57,22 @@ describe("the workers of a store", function()
     end
   end
 
+  it("begin no upload that waited for the end of another once they stop",
+    function()
+      assert(jobs:limit("uploads", 1))
+      local paths, running = takes.make(folder .. "/in", 4), nil
+      running = client:batch(paths, options({ uploads = 4,
+        on_event = function(event)
+          if event.name == "submitted" then
+            running:drain(60)
+          end
+        end }))
+      for item in running do
+        assert(item.stems, item.error)
+      end
+      assert.equal(1, server:stats().uploads)
+    end)
+
   it("send no more uploads at once than all of them may", function()
     assert(jobs:limit("uploads", 2))
     local paths, most = takes.make(folder .. "/in", 10), 0

@@ -273,11 +273,19 @@ function Job:prepare()
   return ok, err
 end
 
+-- Nothing more is sent: the row of the job stays as it was.
+local function is_held_back(self)
+  self.is_lost = self.is_lost or self.run.is_draining
+  return self:is_over()
+end
+
 -- A file with the content of this job is being uploaded: wait for its end,
 -- without a place.
 local function wait_for_upload(self)
   leave_places(self)
-  if not self.run.uploaded:wait() or not take_places(self) then
+  if not self.run.uploaded:wait() or not take_places(self)
+    or is_held_back(self)
+  then
     return self:fail_cancelled("submit")
   end
   return look_at(self)
@@ -385,10 +393,7 @@ function Job:upload()
   local ok, err
   repeat
     ok, err = pass_breaker(self)
-    if run.is_draining then
-      self.is_lost = true -- its row stays as it was
-    end
-    if ok and not self:is_over() then
+    if not is_held_back(self) and ok then
       run.sending = run.sending + 1
       ok, err = try_upload(self)
       run.sending = run.sending - 1
