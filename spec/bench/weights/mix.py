@@ -22,7 +22,7 @@ KINDS = ("speech", "sung", "wet", "music", "ambience", "noise", "pairs",
 
 # speech over music, speech over ambience, singing, lead, only one of the two,
 # speech over a bass
-CHANCES = dict(sm=.21, sa=.19, si=.125, le=.39, fg=.02, bg=.02, ba=.045)
+CHANCES = dict(sm=.19, sa=.17, si=.115, le=.37, fg=.02, bg=.08, ba=.055)
 SOLO = .45  # of leads: over music that they do not belong to
 BASS = .12  # of music: with one more bass in the middle
 MONO, RECORDED = .35, .4  # of all, and of leads

@@ -3,8 +3,9 @@
 
   train.py NAME STEPS [PROCESSES]
 
-Goes on where checkpoints/NAME.pt has ended, if it is there; touching
-checkpoints/NAME.stop ends it at the next checkpoint.  Each process takes
+Goes on where checkpoints/NAME.pt has ended, if it is there; otherwise it begins
+with the weights of the file that FROM names, if it names any, at a lower rate.
+Touching checkpoints/NAME.stop ends it at the next checkpoint.  Each process takes
 mixtures of its own; now and then they take the mean of their weights.  The same
 seed, steps and processes give the same weights on the same machine.
 
@@ -23,12 +24,14 @@ import time
 import torch
 from torch import multiprocessing
 
+import form
 import mix
 import model
 
 SEED = 11
 FRAMES, BATCH = 208, 8
-RATE, WARM, FLAT = 1.6e-3, 100, .35
+FROM = os.environ.get("FROM")
+RATE, WARM, FLAT = (6e-4, 60, 0) if FROM else (1.6e-3, 100, .35)
 MEETING = 8  # steps between two means
 CHECK = 250  # steps between two checkpoints
 FLOOR = 1e-3  # of the error beside the stem: 30 dB is enough
@@ -136,7 +139,10 @@ def run(rank, name, steps, group):
         average.load_state_dict(saved["average"])
         step = saved["step"]
     else:
-        fit_features(net)
+        if FROM:
+            form.read(net, FROM)
+        else:
+            fit_features(net)
         average = copy.deepcopy(net)
     mixer = mix.Mixer("t", FRAMES, net.mean, net.scale)
     if rank == 0:

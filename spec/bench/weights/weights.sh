@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Fits the network's weights from nothing: `make weights`.  What takes longest
-# goes on where it was interrupted.
+# Fits the network's weights: `make weights`, from nothing, or with
+# FROM=csrc/engine/weights.bin STEPS=5000 from weights that there are.  What takes
+# longest goes on where it was interrupted.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export WEIGHTS_DATA=${WEIGHTS_DATA:-$PWD/build/weights}
