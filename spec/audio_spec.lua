@@ -6,6 +6,7 @@ local sandbox = require "camb.sandbox"
 local make = require("spec.support.audio").make
 local decode = require("spec.support.audio").decode
 local is_same = require("spec.support.audio").is_same
+local traced = require "spec.support.traced"
 local workspace = require "spec.support.workspace"
 
 local MIX = "examples/mix.flac"
@@ -224,6 +225,21 @@ describe("camb.audio.convert", function()
         assert.is_true(level > 180)
       end
     end
+  end)
+
+  it("gives its name to what would outlive a power cut alone", function()
+    if not traced.is_allowed() then
+      pending("needs strace")
+      return
+    end
+    local source = sound("sine=d=1", "kept.wav")
+    local _, status = workspace.run(('timeout 300 strace -f -y -o %s/trace -e '
+      .. "trace=fsync,rename %s -e 'assert(require(\"camb.audio\").convert("
+      .. "\"%s\", \"%s/kept.mp3\"))'"):format(folder,
+      os.getenv("LUA") or "lua5.4", source, folder))
+    assert.equal(0, status)
+    assert.matches("fsync%(%d+<[^>]*kept.mp3.part>.*rename%(",
+      workspace.read(folder .. "/trace"))
   end)
 
   it("mixes down what a format has no channels for", function()

@@ -337,6 +337,8 @@ static int finish (Output *o) {
     code = write_packets(o);
   if (code >= 0)
     code = av_write_trailer(o->container);
+  if (code >= 0)
+    code = stream_sync(o->container->pb);
   return code < 0 ? code : stream_close(&o->container->pb);
 }
 

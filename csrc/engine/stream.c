@@ -90,6 +90,18 @@ int stream_write (AVIOContext **io, const char *path) {
   return open_stream(io, path, O_WRONLY | O_CREAT | O_TRUNC, NULL);
 }
 
+int stream_sync (AVIOContext *io) {
+  const Stream *s = io->opaque;
+  avio_flush(io);
+  while (fsync(s->fd) != 0) {
+    if (errno == EIO || errno == ENOSPC || errno == EDQUOT)
+      return AVERROR(errno);
+    if (errno != EINTR)
+      break;
+  }
+  return 0;
+}
+
 int stream_close (AVIOContext **io) {
   Stream *s;
   int code;

@@ -17,6 +17,10 @@ int stream_read (AVIOContext **io, const char *path, const atomic_bool *cancel);
 /* Make the file 'path', or empty it, to be written. */
 int stream_write (AVIOContext **io, const char *path);
 
+/* Write what is buffered, and wait until it would outlive a power cut, if the
+** file system can say so.  Returns 0, or an AVERROR. */
+int stream_sync (AVIOContext *io);
+
 /* Write what is buffered and close; '*io' may be NULL, and is afterwards.
 ** Returns 0, or the AVERROR of the first write that failed. */
 int stream_close (AVIOContext **io);
