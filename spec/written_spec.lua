@@ -30,11 +30,11 @@ describe("A batch takes no file for a source that camb wrote:", function()
     stage.close(server, client, folder)
   end)
 
-  local function camb_batch(words)
+  local function camb_batch(words, verb)
     local output, status = workspace.run(("P=$PWD; cd '%s/in'; "
       .. "CAMB_API_KEY=%s CAMB_BASE_URL=%s LUA_PATH=\"$P/lua/?.lua;"
-      .. "$P/lua/?/init.lua;;\" $P/%s/bin/camb batch --interval 0.05 %s"):format(
-      folder, server.api_key, server.base_url, BUILD, words))
+      .. "$P/lua/?/init.lua;;\" $P/%s/bin/camb %s --interval 0.05 %s"):format(
+      folder, server.api_key, server.base_url, BUILD, verb or "batch", words))
     return output, status
   end
 
@@ -77,6 +77,23 @@ describe("A batch takes no file for a source that camb wrote:", function()
       assert.is_nil(said:find("mine.wav"), words .. "\n" .. said)
       assert.equal(3 * i, uploads())
     end
+  end)
+
+  it("stems that are named, and says how to send one that is alone", function()
+    assert.equal(0, select(2, camb_batch("take001.wav")))
+    for _, line in ipairs({ "take001.*ground.wav -o a", "take001.background.wav "
+      .. "--dry-run" })
+    do
+      for _, verb in ipairs({ "batch", "separate" }) do
+        local said, status = camb_batch(line, verb)
+        assert.equal(3, status, said)
+        assert.matches('camb: the source "take001.background.wav" is a stem '
+          .. "that camb wrote: use camb separate - < FILE to send it\n", said, 1,
+          true)
+      end
+    end
+    assert.equal(0, select(2, camb_batch("*.wav -o a"))) -- with recordings
+    assert.equal(1 + 2, uploads())
   end)
 
   it("half a stem, or the store", function()
@@ -224,6 +241,40 @@ describe("A batch passes nothing in silence:", function()
     assert.not_equal(0, status, said)
     assert.matches('camb: the source "in/gone.wav" [^\n]*No such file', said)
     assert.is_nil(said:find("gone.txt", 1, true))
+  end)
+
+  it("a link to a folder, what is no file, and what is hidden", function()
+    workspace.run(("cd %s; mkdir links links/deep links/.cache; mkfifo "
+      .. "links/a.wav; cp in/take001.wav links/.a.wav; ln -s ../../in "
+      .. "links/deep/more; ln -s .. links/deep/up"):format(folder))
+    local link = (" is a link to a folder: name it to take its recordings\n")
+    for _, words in ipairs({ "links", "links --dry-run" }) do
+      local said, status = camb_batch("755", words)
+      assert.equal(3, status, said)
+      assert.matches("camb: links/a.wav is not a regular file\n", said, 1, true)
+      assert.matches("camb: links/deep/more" .. link, said, 1, true)
+      assert.matches("camb: links/deep/up" .. link, said, 1, true)
+      assert.matches("camb: skipped 2 hidden files or folders\n", said, 1, true)
+    end
+    local said = camb_batch("755", "'links/**/*.wav'")
+    assert.matches("camb: links/a.wav is not a regular file\n", said, 1, true)
+    assert.matches("camb: links/deep/more" .. link, said, 1, true)
+    assert.is_nil(said:find("hidden", 1, true))
+    local left = {}
+    for item in client:batch(folder .. "/links", { output_dir = folder .. "/out",
+      on_event = function(event)
+        left[#left + 1] = event.name == "left_out" and event.source:match(
+          "links/(.*)") .. " " .. event.reason:match("^is %l+ ?%l*")
+          or nil
+      end })
+    do
+      assert(item.error)
+    end
+    assert.equal(0, server:stats().uploads)
+    assert.same({ "a.wav is not a", "deep/more is a link", "deep/up is a link",
+      ".a.wav is hidden", ".cache is hidden" }, left)
+    said = camb_batch("755", "links links/deep/more")
+    assert.matches("/out/take001.foreground.wav\n", said, 1, true)
   end)
 
   it("a folder that cannot be listed, in Lua", function()

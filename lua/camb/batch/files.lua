@@ -42,6 +42,27 @@ local function add_file(path, found, is_listed)
   local kind = core.stat(path)
   if kind == "file" or (kind == nil and is_listed) then
     found[#found + 1] = path
+  elseif kind == "other" then
+    table.insert(found.odd, { path = path,
+      reason = "is not a regular file", is_odd = true })
+  end
+end
+
+local function is_hidden(name)
+  return name:sub(1, 1) == "."
+end
+
+-- What a folder has that is not searched.  A link could lead round in circles.
+local function pass_over(folder, names, is_folder, found)
+  for _, name in ipairs(names) do
+    local path = join(folder, name)
+    if is_hidden(name) then
+      table.insert(found.hidden, { path = path, reason = "is hidden",
+        is_hidden = true })
+    elseif not is_folder[name] and core.stat(path) == "folder" then
+      table.insert(found.odd, { path = path, reason = "is a link to a folder: "
+        .. "name it to take its recordings", is_odd = true })
+    end
   end
 end
 
@@ -51,9 +72,10 @@ local walk
 local function walk_deep(folder, segments, at, found, is_one)
   local names, is_folder = list(folder, found, is_one)
   walk(folder, segments, at + 1, found, names)
+  pass_over(folder, names, is_folder, found)
   for _, name in ipairs(names) do
     local path = join(folder, name)
-    if is_folder[name] and name:sub(1, 1) ~= "." then
+    if is_folder[name] and not is_hidden(name) then
       walk_deep(path, segments, at, found, true)
     end
   end
@@ -110,9 +132,10 @@ local function fixed_part(root, segments)
 end
 
 local function recordings_below(folder, with_others)
-  local found = { unlisted = {} }
+  local found = { unlisted = {}, odd = {}, hidden = {} }
   walk_deep(folder, { "**", "*" }, 1, found)
-  local kept = { unlisted = found.unlisted, others = {}, unknown = {} }
+  local kept = { unlisted = found.unlisted, others = {}, unknown = {},
+    odd = found.odd, hidden = found.hidden }
   for _, path in ipairs(found) do
     local is_other = source.other(path) ~= nil
     if files.is_recording(path) or with_others and is_other then
@@ -130,7 +153,8 @@ end
 ---@param with_others boolean? # also what the service does not take
 ---@return string[] paths # and in `unlisted` the fields of errors of folders,
 ---  in `others` a folder's recordings that the service does not take, in
----  `unknown` its files that are not named like recordings
+---  `unknown` its files that are not named like recordings, in `odd` links to
+---  folders and what is no file, in `hidden` what is hidden
 ---@return string base
 function files.find(pattern, with_others)
   local kind = core.stat(pattern)
@@ -142,8 +166,9 @@ function files.find(pattern, with_others)
   end
   local root = core.root(pattern)
   local segments = split(pattern, root)
-  local found = { unlisted = {} }
+  local found = { unlisted = {}, odd = {}, hidden = {} }
   walk(root, segments, 1, found)
+  found.hidden = nil -- as in the shell
   return found, fixed_part(root, segments)
 end
 

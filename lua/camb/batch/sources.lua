@@ -269,13 +269,15 @@ local function nothing(word)
   return { path = word, message = message }
 end
 
---- What is left out of a folder: recordings that the service does not take, and
---- files that are not named like recordings.
+--- What is left out of a folder: recordings that the service does not take,
+--- files that are not named like recordings, links to folders, what is no file,
+--- and what is hidden.
 ---@param found table # of files.find
 ---@param folder string
 ---@param is_own function # of written.filter
 ---@return { path: string, reason: string?, is_own: boolean?,
----  is_unnamed: boolean? }[] # is_own: camb wrote it
+---  is_unnamed: boolean?, is_hidden: boolean?, is_odd: boolean? }[]
+---  # is_own: camb wrote it; is_odd: it is no file
 function sources.left_out(found, folder, is_own)
   local list = {}
   for _, path in ipairs(found.others or {}) do
@@ -286,6 +288,11 @@ function sources.left_out(found, folder, is_own)
   for _, path in ipairs(found.unknown or {}) do
     list[#list + 1] = not is_own(path, folder, false) and { path = path,
       reason = "is not named like a recording", is_unnamed = true } or nil
+  end
+  for _, kind in ipairs({ "odd", "hidden" }) do
+    for _, file in ipairs(found[kind] or {}) do
+      list[#list + 1] = not is_own(file.path, folder, false) and file or nil
+    end
   end
   return list
 end
@@ -301,7 +308,7 @@ end
 ---@return table[] left_out # of sources.left_out, and what else camb wrote
 function sources.expand(words, given)
   local list, base, problems, left_out = {}, nil, {}, {}
-  local is_own = written.filter(given)
+  local is_own, named_stems = written.filter(given), {}
   for _, word in ipairs(words) do
     if source.is_url(word) then
       list[#list + 1] = word
@@ -312,6 +319,8 @@ function sources.expand(words, given)
       for _, path in ipairs(paths) do
         if is_own(path, folder, path == word) then
           left_out[#left_out + 1] = { path = path, is_own = true }
+          named_stems[#named_stems + 1] = path == word
+            and written.is_stem(path) and path or nil
         else
           list[#list + 1] = path
         end
@@ -331,6 +340,10 @@ function sources.expand(words, given)
         base = names.common(base, names.normal(above)) or false
       end
     end
+  end
+  -- The shell names stems beside recordings by a pattern of its own.
+  for _, path in ipairs(#list == 0 and named_stems or {}) do
+    problems[#problems + 1] = written.problem(path)
   end
   return list, base or nil, problems, left_out
 end

@@ -150,7 +150,7 @@ end
 ---@param found camb.Plan
 ---@param report camb.Progress
 function plan.tell_left_out(found, report)
-  local own, unnamed = 0, 0
+  local own, unnamed, hidden = 0, 0, 0
   for i, file in ipairs(found.left_out) do
     found.left_out[i] = nil
     if file.is_own then
@@ -162,6 +162,8 @@ function plan.tell_left_out(found, report)
     end
     if file.is_unnamed then
       unnamed = unnamed + 1
+    elseif file.is_hidden then
+      hidden = hidden + 1
     elseif not file.is_own then
       report:say("%s %s", redact.urls(file.path), file.reason)
     end
@@ -169,6 +171,8 @@ function plan.tell_left_out(found, report)
   say_skipped(report, own, "file that camb wrote", "files that camb wrote")
   say_skipped(report, unnamed, "file that is not named like a recording",
     "files that are not named like recordings")
+  say_skipped(report, hidden, "hidden file or folder",
+    "hidden files or folders")
 end
 
 return plan
