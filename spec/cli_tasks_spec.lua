@@ -96,6 +96,22 @@ describe("of one step, the command", function()
     assert.equal(3, server:stats().uploads)
   end)
 
+  it("prints the ids in the order of the files, whichever is sent first",
+    function()
+      server:fault({ step = "submit", status = 429, retry_after = 1 })
+      local line = "camb submit in/take001.wav in/no.wav in/take002.wav "
+      local ids = run(line .. "2>/dev/null")
+      local sent = {}
+      for source, id in run(line .. "--json 2>/dev/null"):gmatch(
+        '"source":"([^"]+)","task_id":"([^"]+)"')
+      do
+        sent[source] = id
+      end
+      assert.equal(("%s\n%s\n"):format(sent["in/take001.wav"],
+        sent["in/take002.wav"]), ids)
+      assert.equal(2, server:stats().uploads)
+    end)
+
   it("waits, then tells the state and the URLs, in lines or in JSON", function()
     local id = submit()
     local run_id, status = run("timeout 60 camb wait %s --interval 0.1 "

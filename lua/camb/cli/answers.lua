@@ -31,18 +31,19 @@ function answers.object(fields)
   return "{" .. table.concat(parts, ",") .. "}\n"
 end
 
---- Do `ask(client, one, listener)` for each of `list`; it returns lines, or nil
---- and an error.
+--- Do `ask(client, one, listener, place, report)` for each of `list`; it returns
+--- lines, or nil and an error.
 ---@param arguments table
 ---@param list string[]
----@param ask fun(client: camb.Client, id: string, listener: function):
----  string?, camb.Error?
+---@param ask fun(client: camb.Client, id: string, listener: function,
+---  place: integer, report: camb.Progress): string?, camb.Error?
 ---@return integer status
 function answers.run(arguments, list, ask)
   arguments.jobs = arguments.jobs or JOBS
   return session.run(arguments, function(client)
-    return workers.run(arguments, list, function(one, listener)
-      local lines, err = ask(client, one, listener)
+    return workers.run(arguments, list, function(one, listener, place,
+      report)
+      local lines, err = ask(client, one, listener, place, report)
       return lines and { lines = lines }, err
     end)
   end)

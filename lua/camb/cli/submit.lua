@@ -85,6 +85,19 @@ local function task_of(client, find, file, arguments, listener, doubts)
   return task and task.id, err
 end
 
+-- A function that prints the lines of each place in their order: they wait for
+-- those before them.
+local function in_order()
+  local waiting, next_place = {}, 1
+  return function(report, place, lines)
+    waiting[place] = lines
+    while waiting[next_place] do
+      report:print(waiting[next_place])
+      next_place = next_place + 1
+    end
+  end
+end
+
 --- Run it.
 ---@param arguments table
 ---@return integer status
@@ -94,16 +107,16 @@ function submit.run(arguments)
     return session.complain(problem, status.FILE)
   end
   local ids, doubts, find, used = {}, {}, nil, nil
+  local print_next = in_order()
   local number = answers.run(arguments, each_once(arguments.file),
-    function(client, file, listener)
+    function(client, file, listener, place, report)
       used, find = client, find or journal.finder(client)
       local id, err = task_of(client, find, file, arguments, listener, doubts)
-      if not id then
-        return nil, err
-      end
       ids[#ids + 1] = id
-      return arguments.json and answers.object({ { "source", file },
-        { "task_id", id } }) or id .. "\n"
+      print_next(report, place, not id and "" or arguments.json
+        and answers.object({ { "source", file }, { "task_id", id } })
+        or id .. "\n")
+      return id and "", err
     end)
   for _, entry in ipairs(doubts) do
     journal.forget(used, entry)
