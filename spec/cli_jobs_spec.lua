@@ -180,6 +180,29 @@ describe("camb jobs", function()
     end
   end)
 
+  it("gives no job the task of another recording, archived or not", function()
+    make_three()
+    local task = assert((run("camb jobs -o out --json 1")):match(
+      '"task_id":"([^"]+)"'))
+    for _, place in ipairs({ "", " in the archive" }) do
+      local output, status = run("camb jobs -o out --task %s 2", task)
+      assert.equal(1, status, output)
+      assert.matches(('camb: task "%s" is that of job 1%s, "%s/in/take001.wav"')
+        :format(task, place, folder), output, 1, true)
+      assert.matches("^2 +unknown_outcome ", (run("camb jobs -o out 2")))
+      run("camb jobs -o out --archive 0")
+    end
+  end)
+
+  it("gives a job the task of another one of the same content", function()
+    make_three()
+    run("cp in/take003.wav in/copy.wav")
+    run("camb jobs -o out --task shared 2")
+    run("timeout 60 camb batch in/copy.wav -o out --interval 0.05")
+    local output, status = run("camb jobs -o out --task shared 4")
+    assert.equal(0, status, output)
+  end)
+
   it("retries the job that is named, or all that failed, and no other",
     function()
       make_three()

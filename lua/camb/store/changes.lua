@@ -330,8 +330,16 @@ function Changes:prioritize(keys, priority)
   end)
 end
 
+local function of_another(task_id, row)
+  return Error.new({ kind = "store", shell = "help",
+    message = ('task "%s" is that of job %s%s, "%s": it cannot be that of '
+    .. "another recording, too"):format(task_id, row.id,
+    row.archived == 1 and " in the archive" or "", row.source) })
+end
+
 --- Give a job the task that it has at the service, as the dashboard shows it:
---- a job whose upload has an unknown outcome, or that failed.
+--- a job whose upload has an unknown outcome, or that failed.  The task of a job
+--- of another content is refused: its stems are not those of this one.
 ---@param key string
 ---@param task_id string
 ---@return integer? jobs # 0: it is not in such a state, or a worker has it
@@ -343,6 +351,12 @@ function Changes:assign(key, task_id)
       message = "the id of the task " .. problem })
   end
   return self.session:write(function(conn)
+    local others = conn:rows(statements.task_of_another, task_id, key, key)
+    if not others then
+      return nil, conn.failed
+    elseif others[1] then
+      return nil, of_another(task_id, others[1])
+    end
     return conn:run(statements.assign, task_id, key)
   end)
 end
