@@ -167,7 +167,38 @@ describe("camb jobs", function()
     assert.matches("task -3x_\n", (run("camb jobs -o out 2")), 1, true)
   end)
 
-  it("gives no task to jobs that have one, or to several", function()
+  it("gives a job another task than the mistyped one that it has", function()
+    local id = assert(make_three())
+    local uploads = server:stats().uploads
+    run("camb jobs -o out --task mistyped 2")
+    local output, status = run("camb jobs -o out --task %s 2", id)
+    assert.equal(0, status, output)
+    assert.matches("job 2: its task was mistyped\n", output)
+    output = run("timeout 60 camb batch --store out/.camb.db --interval 0.1")
+    assert.matches("take003.foreground.wav\n", output)
+    assert.equal(uploads, server:stats().uploads)
+  end)
+
+  it("gives another task to a job whose stems are yet to be downloaded",
+    function()
+      local id = assert(make_three())
+      server:fault({ step = "stem", status = 403, times = math.huge })
+      run("camb jobs -o out --task %s 2", id)
+      command.begin(run, "camb batch in/take003.wav -o out --interval 0.05 "
+        .. ">words 2>&1")
+      workspace.wait_for("its run", function()
+        return run("camb jobs -o out 2"):find("finished", 1, true)
+      end)
+      local output, status = run("camb jobs -o out --task right 2")
+      assert.equal(2, status, output) -- the batch has it
+      command.stop("KILL")
+      output, status = run("camb jobs -o out --task right 2")
+      assert.equal(0, status, output)
+      assert.matches("^2 +submitted [^\n]+task right\n",
+        (run("camb jobs -o out 2 2>&1")))
+    end)
+
+  it("gives no task to jobs that are done, or to several", function()
     make_three()
     local output, status = run("camb jobs -o out --task x 1")
     assert.equal(2, status)

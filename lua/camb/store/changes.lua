@@ -337,12 +337,12 @@ local function of_another(task_id, row)
     row.archived == 1 and " in the archive" or "", row.source) })
 end
 
---- Give a job the task that it has at the service, as the dashboard shows it:
---- a job whose upload has an unknown outcome, or that failed.  The task of a job
+--- Give a job the task that it has at the service, as the dashboard shows it, or
+--- another one than it has, unless its stems are there.  The task of a job
 --- of another content is refused: its stems are not those of this one.
 ---@param key string
 ---@param task_id string
----@return integer? jobs # 0: it is not in such a state, or a worker has it
+---@return integer? jobs # 0: its stems are there, or a worker has it
 ---@return camb.Error?
 function Changes:assign(key, task_id)
   local problem = self.session:text_problem(task_id)

@@ -357,8 +357,9 @@ statements.task_of_another = "SELECT " .. COLUMNS .. [[, archived FROM camb_all
   WHERE own.key = ? AND own.sha256 = camb_all.sha256) LIMIT 1]]
 statements.assign = [[UPDATE camb_jobs SET state = 'submitted', task_id = ?,
   run_id = NULL, task_ended = NULL, error_kind = NULL, error = NULL,
-  retryable = NULL, updated = {clock} WHERE key = ? AND owner IS NULL
-  AND state IN ('submitting', 'unknown_outcome', 'failed')]]
+  retryable = NULL, not_before = NULL, updated = {clock}
+  WHERE key = ? AND owner IS NULL AND state <> 'downloaded'
+  AND NOT (state = 'finished' AND COALESCE(foreground, background) IS NOT NULL)]]
 
 -- What was done before a time moves into the archive.
 statements.time_before = "SELECT CAST({clock} - ? AS TEXT) AS time"
