@@ -288,6 +288,33 @@ describe("before money is spent, camb", function()
     assert.equal(5, uploads())
   end)
 
+  for words, line in pairs({ ["camb separate"] = "separate in -o %s",
+    ["camb batch"] = "batch in -o %s --store jobs.db",
+    ["camb watch"] = "watch in -o %s --store jobs.db --settle 0" })
+  do
+    it(("sends nothing more once the disk of the stems is full, by %s #posix")
+      :format(words), function()
+      -- 39 contents: 2 have room, and 34 may be under way then
+      takes.make(folder .. "/in", 39, 8000)
+      workspace.on_small_disk("64k", pending, function(disk)
+        local said, status = run("camb " .. line .. " -j 1 --interval 0.05",
+          disk)
+        assert.equal(10, status, said)
+        assert.matches("No space left on device", said)
+        assert.is_true(uploads() < 39, said)
+        assert.matches("camb: %d done, %d+ failed, %d+ remain", said)
+        assert.matches("camb: a full disk stopped the sending: free space, then "
+          .. "run the same line again\n", said, 1, true)
+        if words ~= "camb watch" then -- which would watch on
+          run("mount -o remount,size=4m %s", disk)
+          said, status = run("camb " .. line .. " --interval 0.05", disk)
+          assert.equal(0, status, said)
+          assert.equal(39, uploads())
+        end
+      end)
+    end)
+  end
+
   it("sends no more than --max-minutes",
     function()
       local said, status = run("camb batch in -o out --interval 0.05 -j 1 "

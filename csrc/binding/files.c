@@ -489,12 +489,22 @@ void register_part (lua_State *L) {
   newtype(L, PART_T, part_methods, l_close_part, NULL);
 }
 
+/* says_full(words) -> whether they have the system's reason that a disk is full
+*/
+static int l_says_full (lua_State *L) {
+  const char *words = luaL_checkstring(L, 1);
+  lua_pushboolean(L, strstr(words, strerror(ENOSPC)) != NULL ||
+                       strstr(words, strerror(EDQUOT)) != NULL);
+  return 1;
+}
+
 const luaL_Reg file_functions[] = {{"detect", l_detect},
                                    {"format", l_format},
                                    {"named", l_named},
                                    {"stat", l_stat},
                                    {"is_exposed", l_is_exposed},
                                    {"free_space", l_free_space},
+                                   {"says_full", l_says_full},
                                    {"has_writer", l_has_writer},
                                    {"link", l_link},
                                    {"identity", l_identity},

@@ -111,11 +111,12 @@ function Batch:unfetched()
   return self.run:unfetched()
 end
 
---- How many sources `max_jobs` or `max_minutes` kept from being sent: call it
---- at the end.
+--- How many sources `max_jobs`, `max_minutes` or a full disk kept from being
+--- sent: call it at the end.
 ---@return integer
+---@return boolean is_full # the disk of the stems was
 function Batch:remaining()
-  return self.run.remaining
+  return self.run.remaining, self.run.is_full or false
 end
 
 --- Begin nothing more, let uploads under way get their reply, and then close:

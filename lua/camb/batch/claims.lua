@@ -223,6 +223,8 @@ function Claims:next()
   elseif run.breaker.given_up then
     self.has_left = count_open(self) > 0
     return nil
+  elseif run.is_full and run.busy == 0 and is_exhausted(self) then
+    return nil -- also of sources that never end
   elseif not self.is_enlisted then
     self.is_hungry = true
     run.room:notify()

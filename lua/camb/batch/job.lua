@@ -568,6 +568,9 @@ end
 
 local function give_up(self, err)
   self.error = err
+  if err.kind == "file" and core.says_full(err.message) then
+    self.run:stop_sending()
+  end
   if self.keeps_row or put_off(self, err) then
     return
   elseif self.state then

@@ -69,6 +69,7 @@ function run.new(client, options, given)
     minutes = 0,
     counts_minutes = nil, -- the store limits them
     is_spent = false, -- a limit is reached: nothing more is sent
+    is_full = nil, -- the disk is, which is such a limit
     remaining = 0, -- sources that were not sent for that
     active = {},   -- jobs that are under way
     busy = 0,      -- how many they are
@@ -236,6 +237,11 @@ end
 function Run:not_sent(wanted)
   self.sent = self.sent - 1
   self.minutes = self.minutes - (wanted.duration or 0) / 60
+end
+
+--- The disk is full: no stems of what is sent from now on could be kept.
+function Run:stop_sending()
+  self.is_spent, self.is_full = true, true
 end
 
 --- Add an item to those that wait to be taken; it has a place.

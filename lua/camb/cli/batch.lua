@@ -247,7 +247,7 @@ local function follow(client, arguments, found, report, more)
   end)
   is_done = true
   more.told:finish()
-  report.remaining = running:remaining()
+  report.remaining, report.is_full = running:remaining()
   if ok then
     say_added(arguments, report, running:added())
   end

@@ -511,6 +511,11 @@ end
 -- Say what kept files from being sent.
 local function say_limit(self)
   local given, names_of = self.arguments, {}
+  if self.is_full then
+    self:say("a full disk stopped the sending: free space, then run the same "
+      .. "line again")
+    return
+  end
   for _, option in ipairs({ { "max_jobs", "--max-jobs" },
     { "max_minutes", "--max-minutes" }, { "send_until", "--until" } })
   do
