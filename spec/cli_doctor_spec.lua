@@ -114,6 +114,17 @@ describe("camb doctor", function()
     assert.equal(2, status, output)
   end)
 
+  it("notes a base URL without the path of the service", function()
+    local run = start()
+    local words = "note  service .* does not end with /apis, as the URL of the "
+      .. "service does; check %-%-base%-url and CAMB_BASE_URL\n"
+    local said = run("COLUMNS=999 camb doctor --base-url %s",
+      (server.base_url:gsub("/apis$", "/api")))
+    assert.matches(words, said)
+    said = run("COLUMNS=999 camb doctor")
+    assert.is_nil(said:find(words))
+  end)
+
   it("says how far the clock is from that of the service", function()
     if os.getenv("SANITIZER") then
       pending("a sanitizer wants to be loaded first, and so does faketime")

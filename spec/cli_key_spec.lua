@@ -250,6 +250,17 @@ describe("the key of camb", function()
       cat screen]], text)
   end
 
+  it("is taken from the environment without the blanks around it", function()
+    local line = ("CAMB_BASE_URL=%s CAMB_API_KEY='%%s' camb status nobody")
+      :format(server.base_url)
+    assert.equal(7, select(2, run(line, KEY .. " ")))
+    assert.equal(7, select(2, run(line, " " .. KEY .. "\r\n")))
+    local output, status = run(line, "a b")
+    assert.equal(4, status)
+    assert.matches("camb: the key from the environment variable CAMB_API_KEY "
+      .. "contains a space or a control character\n", output, 1, true)
+  end)
+
   it("is typed on a terminal unseen", function()
     local screen = type_at_login(KEY .. "\\n")
     assert.matches("camb: get the key in CAMB.AI Studio", screen, 1, true)

@@ -230,7 +230,8 @@ describe("the command camb", function()
       ["separate x.wav --deadline 0"] = "--deadline must be more than 0",
       ["separate x.wav --output-dir ''"] = "--output-dir is empty",
       ["separate x.wav --api-key 'a b'"] =
-        "--api-key contains a space or a control character",
+        "the key from --api-key contains a space or a control character",
+      ["status '' --api-key k"] = "the id of the task is empty",
       ["separate x.wav --api-key k --base-url foo"] = "--base-url is "
         .. "invalid: it is not an absolute http or https URL",
       ["separate x.wav --api-key k --ca-file /nowhere"] =
@@ -257,6 +258,15 @@ describe("the command camb", function()
     assert.equal(("camb: cannot read the faults: %s/faults.lua raises a table\n"
       .. "camb: to see what it takes, run: camb help serve\n"):format(folder),
       output)
+  end)
+
+  it("says of a fault with a misspelt field what fields there are", function()
+    workspace.write(folder .. "/faults.lua", "return {{ step = 'submit', "
+      .. "delay = 2 }}")
+    local output, status = camb("serve --faults %s/faults.lua", folder)
+    assert.equal(2, status)
+    assert.matches("faults[1]: unknown 'delay'; a fault takes step, path, "
+      .. "skip, times, at, after, status, ", output, 1, true)
   end)
 
   it("serves until it is told to stop, and leaves nothing behind", function()

@@ -164,6 +164,19 @@ describe("an error", function()
       message = "the API key lacks permission (HTTP 403)" }, client:submit(MIX))
   end)
 
+  it("of another path than the service's names the base URL", function()
+    for _, path in ipairs({ "", "/api" }) do
+      local other = camb.client({ api_key = server.api_key, retries = 0,
+        base_url = server.base_url:gsub("/apis$", path) })
+      local _, err = other:submit(MIX)
+      assert.matches("; the base URL does not end with /apis, as that of the "
+        .. "service does", err.message, 1, true)
+      other:close()
+    end
+    local _, err = client:task("t"):status()
+    assert.is_nil(err.message:find("base URL", 1, true))
+  end)
+
   it("429: rate_limited once the retries are used up, and when to come back",
     function()
       local impatient = stage.client(server, { retries = 1 })

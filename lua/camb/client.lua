@@ -8,6 +8,7 @@ local connection = require "camb.connection"
 local core = require "camb.core"
 local download = require "camb.download"
 local json = require "camb.json"
+local key_file = require "camb.key_file"
 local options = require "camb.options"
 local redact = require "camb.redact"
 local result = require "camb.result"
@@ -53,7 +54,7 @@ local function header_lines(headers, level)
 end
 
 local function read_key(path, level)
-  local key, problem = require("camb.key_file").read(path)
+  local key, problem = key_file.read(path)
   if not key then
     error("option 'api_key_file': " .. problem, level + 1)
   end
@@ -66,14 +67,16 @@ local function find_key(checked, level)
   end
   local key = checked.api_key
     or checked.api_key_file and read_key(checked.api_key_file, level + 1)
-    or os.getenv("CAMB_API_KEY")
+    or key_file.of_environment()
   if not key or key == "" then
     error("no API key: pass api_key or api_key_file, or set CAMB_API_KEY",
       level + 1)
   end
   check.value("api_key", key, check.filled, level + 1)
-  if key:find("[%z\1-\32\127]") then
-    error("option 'api_key' contains a space or a control character", level + 1)
+  local problem = key_file.problem(key)
+  if problem then
+    error((checked.api_key and "option 'api_key' " or checked.api_key_file
+      and "the key in api_key_file " or "CAMB_API_KEY ") .. problem, level + 1)
   end
   return key
 end

@@ -79,6 +79,15 @@ local function reply_words(status, said, url)
   return (" (HTTP %d%s)"):format(status, place)
 end
 
+-- Answers of another path of the service's host, or of another host.
+local HINTS = { not_found = true, forbidden = true, protocol = true }
+
+local function hint(kind, step, url)
+  return HINTS[kind] and not HOST[step] and not url:find("/apis/", 1, true)
+    and "; the base URL does not end with /apis, as that of the service does"
+    or ""
+end
+
 local function subject(step, operation)
   if step == "poll" or step == "status" then
     return operation.task_id and (' (task "%s")'):format(operation.task_id)
@@ -118,7 +127,7 @@ local function of_http(step, transfer, operation, failed)
   local said, detail = api.read_error(transfer:body())
   local url = (TELLS_URL[kind] or IS_GONE[status]) and transfer:url() or nil
   local message = sentence .. subject(step, operation)
-    .. reply_words(status, said, url)
+    .. reply_words(status, said, url) .. hint(kind, step, transfer:url())
   if retry_after then
     message = message .. ("; retry in %d s"):format(retry_after)
   end

@@ -1,4 +1,4 @@
---- A file that holds an API key: only its owner may read it.
+--- An API key of the environment, or of a file that only its owner may read.
 
 local core = require "camb.core"
 
@@ -13,6 +13,21 @@ function key_file.exposure(path)
     return ('"%s" may be read by others: run chmod 600 \'%s\''):format(path,
       (path:gsub("'", "'\\''")))
   end
+end
+
+--- The key of CAMB_API_KEY, without blanks around it; nil if there is none.
+---@return string?
+function key_file.of_environment()
+  local key = (os.getenv("CAMB_API_KEY") or ""):match("^%s*(.-)%s*$")
+  return key ~= "" and key or nil
+end
+
+--- What is wrong with a key that no header can hold.
+---@param key string
+---@return string? problem
+function key_file.problem(key)
+  return key:find("[%z\1-\32\127]")
+    and "contains a space or a control character" or nil
 end
 
 --- The first line of the file.

@@ -31,12 +31,12 @@ function answers.object(fields)
   return "{" .. table.concat(parts, ",") .. "}\n"
 end
 
---- Do `ask(client, one, listener, place, report)` for each of `list`; it returns
---- lines, or nil and an error.
+--- Do `ask(client, one, listener, place, report)` for each of `list`; it
+--- returns lines, or nil and an error.
 ---@param arguments table
 ---@param list string[]
 ---@param ask fun(client: camb.Client, id: string, listener: function,
----  place: integer, report: camb.Progress): string?, camb.Error?
+---  place: integer, report: table): string?, camb.Error?
 ---@return integer status
 function answers.run(arguments, list, ask)
   arguments.jobs = arguments.jobs or JOBS

@@ -239,6 +239,11 @@ function Doctor:service(found)
       ('"%s" is not the URL of a service: %s'):format(base_url, problem),
       "check --base-url and CAMB_BASE_URL")
   end
+  if not base_url:find("/apis$") then
+    self:tell("note", "service", ('"%s" does not end with /apis, as the URL of '
+      .. "the service does"):format(redact.urls(base_url)),
+      "check --base-url and CAMB_BASE_URL")
+  end
   local ok, ca_file = pcall(connection.ca_file, arguments, 1)
   if not ok then
     return self:fail(status.FILE, "tls", (ca_file:gsub("^option 'ca_file'",

@@ -122,16 +122,12 @@ local function has_sandbox(command)
   return false
 end
 
---- The key for a run of the command.
----@param arguments table
----@return camb.FoundKey? found
----@return camb.Error? err
-function keys.find(arguments)
+local function find(arguments)
   local found, err = from_options(arguments)
-  local value = os.getenv("CAMB_API_KEY")
+  local value = key_file.of_environment()
   if found or err then
     return found, err
-  elseif value and value ~= "" then
+  elseif value then
     return { key = value, from = "the environment variable CAMB_API_KEY" }
   end
   local profiles
@@ -146,6 +142,19 @@ function keys.find(arguments)
   return fail("no API key: get one in %s, and store it, or set "
     .. "CAMB_API_KEY%s", keys.ORIGIN, has_sandbox(arguments.command)
     and "; --sandbox needs none, and separates on this machine" or "")
+end
+
+--- The key for a run of the command.
+---@param arguments table
+---@return camb.FoundKey? found
+---@return camb.Error? err
+function keys.find(arguments)
+  local found, err = find(arguments)
+  local problem = found and found.key ~= "" and key_file.problem(found.key)
+  if problem then
+    return fail_with("fixed", "the key from %s %s", found.from, problem)
+  end
+  return found, err
 end
 
 return keys

@@ -3,6 +3,7 @@
 
 local config = require "camb.cli.config"
 local core = require "camb.core"
+local key_file = require "camb.key_file"
 local keys = require "camb.cli.keys"
 local redact = require "camb.redact"
 local session = require "camb.cli.session"
@@ -26,9 +27,9 @@ end
 local function key_problem(key)
   if not key or key == "" then
     return "no key was given: type it, or pipe it in"
-  elseif key:find("[%z\1-\32\127]") then
-    return "this is not an API key: it contains a space or a control character"
   end
+  local problem = key_file.problem(key)
+  return problem and "this is not an API key: it " .. problem or nil
 end
 
 local function store(name, key, arguments)

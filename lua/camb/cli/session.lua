@@ -30,13 +30,16 @@ function session.given(arguments, call)
   return given
 end
 
+-- Options that the shell calls otherwise.
+local NAMES = { source = "the source", stem_name = "--name",
+  task_id = "the id of the task" }
+
 -- An error's message without the position in camb's sources, and with an
 -- option's name as it is in the shell.
 local function plain(problem)
   return (tostring(problem):gsub("^[^ ]+:%d+: ", "")
     :gsub("option '([%l_]+)'", function(name)
-      return name == "source" and "the source"
-        or name == "stem_name" and "--name" or "--" .. name:gsub("_", "-")
+      return NAMES[name] or "--" .. name:gsub("_", "-")
     end))
 end
 

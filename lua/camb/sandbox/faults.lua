@@ -8,6 +8,10 @@ local options = require "camb.sandbox.options"
 local faults = {}
 
 local SCHEMA = check.schema(options.FAULT)
+local NAMES = {}
+for i, option in ipairs(options.FAULT) do
+  NAMES[i] = option.name
+end
 
 local ALTERATIONS = { "cut", "etag", "changed", "corrupt" }
 local ENDINGS = { close = "close", reset = "reset", silence = "hang" }
@@ -186,6 +190,13 @@ function faults.compile(given, level)
   return compiled
 end
 
+-- `problem` of a fault in a list, which may stand in a file of the command.
+local function in_list(problem)
+  local words = problem:gsub("^[^:]+:%d+: ", ""):gsub("option '", "'")
+  return words:find("^unknown ") and ("%s; a fault takes %s"):format(words,
+    table.concat(NAMES, ", ")) or words
+end
+
 --- Check a list of faults.
 ---@param list camb.SandboxFault[]
 ---@return table[]? compiled
@@ -202,7 +213,7 @@ function faults.compile_all(list)
     local ok, result = pcall(faults.compile, fault, 1)
     if not ok then
       return nil, ("faults[%d]: %s"):format(i,
-        (tostring(result):gsub("^[^:]+:%d+: ", "")))
+        in_list(tostring(result)))
     end
     compiled[i] = result
   end

@@ -136,7 +136,8 @@ options.START = {
   { name = "faults", rule = check.table, flag = "--faults FILE",
     commands = "serve",
     help = "Faults as for server:fault: a list in Lua; on the command line, a "
-      .. "Lua file that returns one." },
+      .. "Lua file that returns one.  A wrong name in one is answered with the "
+      .. "names that there are." },
 }
 
 -- Of the command alone.
