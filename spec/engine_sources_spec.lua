@@ -334,6 +334,36 @@ describe("a source that was written to a pipe", function()
   end
 end)
 
+describe("a WAV whose samples have room for more bits than they have", function()
+  -- WAVE_FORMAT_EXTENSIBLE: 'valid' bits in 'width'.
+  local function extensible(width, valid)
+    local raw = make("raw.bin", ("-i CUT -f s%dle -c:a pcm_s%dle")
+      :format(width, width))
+    local samples, bytes = workspace.read(raw), width / 8
+    local form = luas.pack("<I2I2I4I4I2I2I2I2I4", 0xFFFE, 2, 44100,
+      44100 * 2 * bytes, 2 * bytes, width, 22, valid, 3)
+      .. "\1\0\0\0\0\0\16\0\128\0\0\170\0\56\155\113"
+    return write("extensible.wav", luas.pack("<c4I4c8I4", "RIFF",
+      4 + 8 + #form + 8 + #samples, "WAVEfmt ", #form) .. form
+      .. luas.pack("<c4I4", "data", #samples) .. samples)
+  end
+
+  for _, case in ipairs{ { 32, 24 }, { 32, 20 }, { 32, 16 }, { 24, 20 },
+    { 24, 16 }, { 16, 12 } } do
+    local width, valid = luas.unpack(case)
+    local title = ("is read by their room: %d in %d"):format(valid, width)
+    it(title, function()
+      local figures = assert(separate(extensible(width, valid)))
+      assert.equal("", figures.message)
+      assert.equal(132300, figures.samples)
+      local bits = width == 16 and 16 or 24
+      local plain = make("plain.wav", ("-i CUT -c:a pcm_s%dle"):format(bits))
+      local foreground, background = stems()
+      assert.is_nil((audio.compare(plain, foreground, background, bits)))
+    end)
+  end
+end)
+
 describe("a source that changes its rate on the way", function()
   it("keeps its first rate, and loses nothing of its length", function()
     local parts = {}

@@ -76,17 +76,28 @@ static int unknown (const Demuxer *d, const char *path, Fault *fault) {
 
 /* A program that writes to a pipe cannot fill in the length afterwards: RIFF
 ** then has an impossible one, and CAF -1. */
-static int is_open_ended (AVIOContext *io, int64_t from) {
+static int is_open_ended (const uint8_t *head, size_t n) {
   static const char open_caf[] = "data\xff\xff\xff\xff\xff\xff\xff\xff";
-  uint8_t head[4096];
-  avio_seek(io, from, SEEK_SET);
-  int n = avio_read(io, head, sizeof head);
-  if (n < 8)
-    return 0;
   if (memcmp(head, "RIFF", 4) == 0)
     return AV_RL32(head + 4) == 0 || AV_RL32(head + 4) >= 0x7FFFF000;
   return memcmp(head, "caff", 4) == 0 &&
-         memmem(head, (size_t)n, open_caf, sizeof open_caf - 1) != NULL;
+         memmem(head, n, open_caf, sizeof open_caf - 1) != NULL;
+}
+
+static int is_extensible (const uint8_t *head, size_t n) {
+  const uint8_t *format = memmem(head, n, "fmt ", 4);
+  return format != NULL && memcmp(head + 8, "WAVE", 4) == 0 &&
+         head + n - format >= 10 && AV_RL16(format + 8) == 0xFFFE;
+}
+
+static void look_at_head (Demuxer *d, AVIOContext *io, int64_t from) {
+  uint8_t head[4096];
+  avio_seek(io, from, SEEK_SET);
+  int n = avio_read(io, head, sizeof head);
+  if (n < 12)
+    return;
+  d->open_ended = is_open_ended(head, (size_t)n);
+  d->extensible = is_extensible(head, (size_t)n);
 }
 
 /* The content alone decides what a file is: its name may be anything.  Tags in
@@ -97,7 +108,7 @@ static int recognise (Demuxer *d, const char *path, Fault *fault) {
   const char *name = NULL;
   int64_t from = tags_end(io, &name);
   int code = 0;
-  d->open_ended = is_open_ended(io, from);
+  look_at_head(d, io, from);
   avio_seek(io, from, SEEK_SET);
   if (from > 0)
     format = av_find_input_format(name);
@@ -117,6 +128,26 @@ static int recognise (Demuxer *d, const char *path, Fault *fault) {
     return fault_code(fault, FAULT_DATA, "the source cannot be opened", code);
   }
   return 0;
+}
+
+/* FFmpeg takes the bits that count for the width of samples: 16 or 24 in 32 are
+** noise to it. */
+static const AVCodec *correct_width (Demuxer *d, const AVCodec *codec) {
+  static const enum AVCodecID widths[] = {
+    0, AV_CODEC_ID_PCM_U8, AV_CODEC_ID_PCM_S16LE, AV_CODEC_ID_PCM_S24LE,
+    AV_CODEC_ID_PCM_S32LE};
+  AVCodecParameters *p = d->stream->codecpar;
+  int channels = p->ch_layout.nb_channels;
+  int bytes = channels > 0 ? p->block_align / channels : 0;
+  int taken = (p->bits_per_coded_sample + 7) / 8;
+  if (!d->extensible || p->codec_tag != 1 || bytes < 1 || bytes > 4 ||
+      p->codec_id == widths[bytes])
+    return codec;
+  if (d->stream->duration > 0)
+    d->stream->duration = d->stream->duration * taken / bytes;
+  p->codec_id = widths[bytes];
+  p->bits_per_coded_sample = 8 * bytes;
+  return avcodec_find_decoder(p->codec_id);
 }
 
 static int open_codec (Demuxer *d, const AVCodec *codec, Fault *fault) {
@@ -152,7 +183,7 @@ static int choose_track (Demuxer *d, const char *path, Fault *fault) {
     d->container->streams[i]->discard = AVDISCARD_ALL;
   d->stream = d->container->streams[track];
   d->stream->discard = AVDISCARD_DEFAULT;
-  return open_codec(d, codec, fault);
+  return open_codec(d, correct_width(d, codec), fault);
 }
 
 int demuxer_open (Demuxer *d, const char *path, Fault *fault) {

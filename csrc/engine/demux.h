@@ -15,6 +15,8 @@ typedef struct Demuxer {
   AVCodecContext *codec; /* of the chosen track, open */
   AVStream *stream;      /* the chosen track; owned by 'container' */
   int open_ended;        /* the file does not say how long it is */
+  int extensible;        /* a WAV that says how wide samples are, and how many
+                         ** of their bits count */
   const atomic_bool *cancel;
 } Demuxer;
 
