@@ -186,7 +186,8 @@ describe("a source that was cut off", function()
   it("has nothing to say when it is whole", function()
     for name, arguments in pairs{ ["whole.mp3"] = "-i CUT",
       ["whole.m4a"] = "-i CUT -c:a aac", ["whole.aac"] = "-i CUT",
-      ["whole.flac"] = "-i CUT", ["whole.wav"] = "-i CUT" } do
+      ["whole.flac"] = "-i CUT", ["whole.wav"] = "-i CUT",
+      ["whole.caf"] = "-i CUT -c:a alac" } do
       assert.equal("", assert(separate(make(name, arguments))).message)
     end
   end)

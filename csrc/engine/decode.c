@@ -293,10 +293,16 @@ static double seconds_so_far (const Decoder *d) {
   return (double)d->count / d->format.rate;
 }
 
-/* A coded length is one in whole packets. */
+/* A coded length is one in whole packets; CAF counts them whatever the codec. */
+static int counts_packets (const Decoder *d) {
+  enum AVCodecID id = d->demuxer.codec->codec_id;
+  return is_lossy(id) ||
+         (strcmp(d->demuxer.container->iformat->name, "caf") == 0 &&
+          av_get_exact_bits_per_sample(id) == 0);
+}
+
 static double slack (const Decoder *d) {
-  int lossy = is_lossy(d->demuxer.codec->codec_id);
-  return (lossy ? 8192 : 0.5) / d->format.rate;
+  return (counts_packets(d) ? 8192 : 0.5) / d->format.rate;
 }
 
 static int check_length (const Decoder *d, double seconds, Fault *fault) {
@@ -350,8 +356,8 @@ static double missing_seconds (const Decoder *d) {
 ** frame is not audio. */
 static int is_complete (const Decoder *d) {
   double declared = declared_seconds(d);
-  return declared > 0 && !is_lossy(d->demuxer.codec->codec_id) &&
-         !d->demuxer.open_ended && seconds_so_far(d) >= declared - slack(d);
+  return declared > 0 && !counts_packets(d) && !d->demuxer.open_ended &&
+         seconds_so_far(d) >= declared - slack(d);
 }
 
 static void remark_clipping (const Decoder *d, char *message, size_t size) {
