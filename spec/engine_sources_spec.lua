@@ -378,6 +378,23 @@ describe("a source that changes its rate on the way", function()
     local seconds = figures.samples / figures.rate
     assert.is_true(seconds > 9 and seconds < 9.3, seconds .. " seconds")
   end)
+
+  it("keeps each sound at its time", function()
+    local parts = {}
+    for i, sound in ipairs{ "0:s=48000", "0:s=44100", "0.5:s=48000" } do
+      parts[i] = workspace.read(make("part.ogg", ("-f lavfi -i 'aevalsrc=%s:d=1' "
+        .. "-sample_fmt s16 -c:a flac"):format(sound)))
+    end
+    assert(separate(write("joined.ogg", table.concat(parts))))
+    local a, b = luas.unpack(audio.decode{ stems() })
+    assert.equal(144000, #a.samples)
+    for i = 1, #a.samples do
+      local wanted = i <= 96000 and 0 or 16384
+      if a.samples[i] + b.samples[i] ~= wanted then
+        error(("sample %d is %d"):format(i, a.samples[i] + b.samples[i]))
+      end
+    end
+  end)
 end)
 
 describe("the length of the stems", function()

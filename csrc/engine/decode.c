@@ -179,43 +179,39 @@ static int empty_adapted (Decoder *d) {
   return av_channel_layout_copy(&out->ch_layout, &d->format.layout);
 }
 
-/* Some streams change their rate or channels on the way (broadcast AAC, joined
-** MP3): the stems keep the format of the first frame. */
-static int adapt_frame (Decoder *d, AVFrame **frame, Fault *fault) {
+/* What the resampler still holds of the frames before; it is empty then. */
+static AVFrame *adapt_rest (Decoder *d) {
   AVFrame *out = d->adapted;
-  *frame = d->frame;
-  if (fits_format(d, d->frame))
-    return 0;
-  if (empty_adapted(d) < 0)
-    return fault_memory(fault);
-  *frame = out;
-  /* Without a layout each frame would count as changed, and what is inside the
-  ** resampler get lost. */
-  if (d->frame->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC)
-    av_channel_layout_default(&d->frame->ch_layout,
-                              d->frame->ch_layout.nb_channels);
-  int code = swr_convert_frame(d->adapter, out, d->frame);
-  if (code & AVERROR_INPUT_CHANGED && code < 0) {
-    swr_close(d->adapter);
-    code = swr_config_frame(d->adapter, out, d->frame);
-    if (code >= 0)
-      code = swr_convert_frame(d->adapter, out, d->frame);
-  }
-  if (code < 0)
-    return fault_code(fault, FAULT_DATA, "the source changes its format midway",
-                      code);
-  return 0;
-}
-
-/* What the resampler still holds when there are no more frames.  Returns 1, or
-** 0 if that is nothing. */
-static int adapt_rest (Decoder *d, AVFrame **frame) {
-  AVFrame *out = d->adapted;
-  *frame = out;
   if (!swr_is_initialized(d->adapter) || empty_adapted(d) < 0 ||
       swr_convert_frame(d->adapter, out, NULL) < 0)
-    return 0;
-  return out->nb_samples > 0;
+    out->nb_samples = 0;
+  swr_close(d->adapter);
+  return out;
+}
+
+/* Some streams change their rate or channels on the way (broadcast AAC, joined
+** MP3): the stems keep the format of the first frame.  NULL: a fault. */
+static AVFrame *adapt_frame (Decoder *d, Fault *fault) {
+  AVFrame *in = d->frame, *out = d->adapted;
+  int code, fits = fits_format(d, in);
+  if (fits && !swr_is_initialized(d->adapter))
+    return in;
+  if (empty_adapted(d) < 0) {
+    fault_memory(fault);
+    return NULL;
+  }
+  /* Without a layout each frame would count as changed. */
+  if (in->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC)
+    av_channel_layout_default(&in->ch_layout, in->ch_layout.nb_channels);
+  code = fits ? AVERROR_INPUT_CHANGED : swr_convert_frame(d->adapter, out, in);
+  if (code == AVERROR_INPUT_CHANGED) {
+    d->pending = 1; /* it comes after the rest of what was before */
+    return adapt_rest(d);
+  }
+  if (code >= 0)
+    return out;
+  fault_code(fault, FAULT_DATA, "the source changes its format midway", code);
+  return NULL;
 }
 
 /* --- integers ------------------------------------------------------------- */
@@ -234,6 +230,8 @@ static int make_room (Decoder *d, int n, Fault *fault) {
 }
 
 static int hand_out (Decoder *d, const AVFrame *f, Fault *fault) {
+  if (f->nb_samples == 0)
+    return 0;
   if (make_room(d, f->nb_samples, fault) < 0)
     return -1;
   d->clipped += samples_of_frame(f, d->format.bits, d->samples);
@@ -328,17 +326,14 @@ void decoder_convert (Decoder *d, int rate, int bits) {
 }
 
 int decoder_read (Decoder *d, const int32_t **samples, Fault *fault) {
-  int n = 0;
-  while (n == 0) { /* an adapted frame may still be inside the resampler */
-    AVFrame *f = NULL;
-    int got = d->pending ? 1 : next_frame(d, fault);
-    if (got > 0)
-      got = adapt_frame(d, &f, fault) < 0 ? -1 : 1;
-    else if (got == 0)
-      got = adapt_rest(d, &f);
-    if (got <= 0)
-      return got;
+  int n = 0, got = 1;
+  while (n == 0 && got > 0) { /* a frame may still be inside the resampler */
+    AVFrame *f;
+    got = d->pending ? 1 : next_frame(d, fault);
     d->pending = 0;
+    f = got > 0 ? adapt_frame(d, fault) : got == 0 ? adapt_rest(d) : NULL;
+    if (f == NULL)
+      return -1;
     n = hand_out(d, f, fault);
   }
   *samples = d->samples;
