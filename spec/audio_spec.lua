@@ -6,6 +6,7 @@ local sandbox = require "camb.sandbox"
 local make = require("spec.support.audio").make
 local decode = require("spec.support.audio").decode
 local is_same = require("spec.support.audio").is_same
+local luas = require "spec.support.luas"
 local traced = require "spec.support.traced"
 local workspace = require "spec.support.workspace"
 
@@ -249,6 +250,18 @@ describe("camb.audio.convert", function()
       local output = folder .. "/surround." .. format
       assert(audio.convert(source, output))
       assert.equal(channels, audio.probe(output).channels)
+    end
+  end)
+
+  it("clips nothing where it mixes down", function()
+    local source = sound("aevalsrc='0.8*sin(900*t)" .. ("|0.8*sin(900*t)"):rep(5)
+      .. "':c=5.1:s=48000:d=1", "loud.wav")
+    for _, format in ipairs{ "mp3", "opus" } do
+      local output = folder .. "/loud." .. format
+      assert(audio.convert(source, output))
+      local most = math.max(luas.unpack(assert(audio.peaks(output,
+        { columns = 20 })).high))
+      assert.is_true(most > 0.7 and most < 0.9, format .. ": " .. most)
     end
   end)
 

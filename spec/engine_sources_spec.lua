@@ -395,6 +395,17 @@ describe("a source that changes its rate on the way", function()
       end
     end
   end)
+
+  it("clips nothing where it has more channels on the way", function()
+    local parts = {}
+    for i, layout in ipairs{ "stereo", "5.1", "stereo" } do
+      parts[i] = workspace.read(make("part.ac3", ("-f lavfi -i "
+        .. "'aevalsrc=0.8*sin(1000*t)%s:c=%s:s=48000:d=1' -c:a ac3"):format(
+        ("|0.8*sin(1000*t)"):rep(layout == "5.1" and 5 or 1), layout)))
+    end
+    local path = write("joined.ac3", table.concat(parts))
+    assert.equal("", assert(separate(path)).message)
+  end)
 end)
 
 describe("the length of the stems", function()

@@ -10,6 +10,7 @@
 #include <libavutil/base64.h>
 #include <libavutil/intreadwrite.h>
 #include <libavutil/mem.h>
+#include <libavutil/opt.h>
 #include <libswresample/swresample.h>
 
 #include "engine/probe.h"
@@ -117,6 +118,8 @@ static int open_resampler (Output *o, const Format *format) {
   int code = swr_alloc_set_opts2(
     &o->resampler, &o->codec->ch_layout, o->codec->sample_fmt,
     o->codec->sample_rate, &layout, AV_SAMPLE_FMT_S32, format->rate, 0, NULL);
+  if (code >= 0) /* otherwise channels that go down to fewer would clip */
+    code = av_opt_set_double(o->resampler, "rematrix_maxval", 1, 0);
   return code < 0 ? code : swr_init(o->resampler);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <libavutil/mem.h>
+#include <libavutil/opt.h>
 #include <libswresample/swresample.h>
 
 #include "engine/demux.h"
@@ -247,6 +248,9 @@ static int prepare (Decoder *d, const char *path, Fault *fault) {
   d->adapted = av_frame_alloc();
   d->adapter = swr_alloc();
   if (!d->packet || !d->frame || !d->adapted || !d->adapter)
+    return fault_memory(fault);
+  /* Otherwise channels that go down to fewer would clip. */
+  if (av_opt_set_double(d->adapter, "rematrix_maxval", 1, 0) < 0)
     return fault_memory(fault);
   if (demuxer_open(&d->demuxer, path, fault) < 0)
     return -1;
