@@ -57,12 +57,32 @@ describe("of one step, the command", function()
       assert.equal(0, status, output)
       assert.matches("./take001.foreground.wav\n", output, 1, true)
       assert.equal(1, server:stats().uploads)
-      run("rm *.foreground.wav *.background.wav")
-      assert.not_equal(id, submit())
-      assert.equal(2, server:stats().uploads)
       run("touch in/take001.wav; echo other >>in/take001.wav")
       assert.not_equal(id, submit())
-      assert.equal(3, server:stats().uploads)
+      assert.equal(2, server:stats().uploads)
+    end)
+
+  it("does not pay again for a file whose stems were downloaded, or are gone",
+    function()
+      local id = submit()
+      assert.equal(0, select(2, run("timeout 60 camb download")))
+      for _ = 1, 2 do
+        assert.equal(id, submit())
+        local words = workspace.read(folder .. "/words")
+        assert.matches("camb: in/take001.wav: its task is already paid for, and "
+          .. "its stems were downloaded (noted in ./.camb-journal)\n", words, 1,
+          true)
+        local line = words:match(
+          "to download the stems again, run: (camb download [^\n]+)\n")
+        run("rm *.foreground.wav *.background.wav")
+        assert.equal(0, select(2, run("timeout 60 " .. line)))
+        assert.is_string(workspace.read(folder .. "/take001.background.wav"))
+      end
+      local output = run("timeout 60 camb separate in/take001.wav -n")
+      assert.matches("^done ", output)
+      assert.equal(1, server:stats().uploads)
+      assert.equal(0, select(2, run("camb submit in/take001.wav -o other")))
+      assert.equal(2, server:stats().uploads)
     end)
 
   it("says once that a file may have been sent by a run that was killed",

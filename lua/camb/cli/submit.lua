@@ -46,7 +46,7 @@ local function each_once(files)
   return list
 end
 
-local function say_what_next(arguments, ids)
+local function say_what_next(arguments, ids, waits)
   local words = { "camb", "download", "-o", arguments.output_dir }
   for _, name in ipairs({ "profile", "api_key_file", "base_url" }) do
     if arguments[name] then
@@ -54,25 +54,29 @@ local function say_what_next(arguments, ids)
       words[#words + 1] = arguments[name]
     end
   end
-  io.stderr:write("camb: to wait for the stems and download them, run: ",
-    shell.line(shell.with_ids(words, #ids <= MOST_IDS and ids or {})), "\n")
+  io.stderr:write("camb: to ", waits and "wait for the stems and download them"
+    or "download the stems again", ", run: ", shell.line(
+    shell.with_ids(words, (#ids <= MOST_IDS or not waits) and ids or {})), "\n")
 end
 
 -- The task of `file`, and what is wrong if there is none.  One that is paid for
--- and not fetched yet is not paid for again.  `doubts` gets what is noted of a
--- file that may have been sent.
-local function task_of(client, find, file, arguments, listener, doubts)
+-- is not paid for again.  `noted` gets `doubts`: what is noted of a file that
+-- may have been sent; and `waits`: stems are yet to be downloaded.
+local function task_of(client, find, file, arguments, listener, noted)
   local problem = source.name_problem(file)
   if problem then
     return nil, Error.new(problem)
   end
   local entry = find(file)
   if entry and entry.task_id then
-    io.stderr:write(("camb: %s: its task is already paid for (noted in %s)\n")
-      :format(file, client.journal))
+    local is_fetched = entry.state == "fetched"
+    io.stderr:write(("camb: %s: its task is already paid for%s (noted in %s)\n")
+      :format(file, is_fetched and ", and its stems were downloaded" or "",
+      client.journal))
+    noted.waits = noted.waits or not is_fetched
     return entry.task_id
   elseif entry then
-    doubts[#doubts + 1] = entry
+    noted.doubts[#noted.doubts + 1] = entry
     return nil, journal.doubt(entry)
   end
   local task, err = client:submit(file, {
@@ -82,6 +86,7 @@ local function task_of(client, find, file, arguments, listener, doubts)
     deadline = arguments.deadline,
     on_event = listener,
   })
+  noted.waits = noted.waits or task ~= nil
   return task and task.id, err
 end
 
@@ -106,23 +111,23 @@ function submit.run(arguments)
   if not ok then
     return session.complain(problem, status.FILE)
   end
-  local ids, doubts, find, used = {}, {}, nil, nil
+  local ids, noted, find, used = {}, { doubts = {} }, nil, nil
   local print_next = in_order()
   local number = answers.run(arguments, each_once(arguments.file),
     function(client, file, listener, place, report)
-      used, find = client, find or journal.finder(client)
-      local id, err = task_of(client, find, file, arguments, listener, doubts)
+      used, find = client, find or journal.finder(client, true)
+      local id, err = task_of(client, find, file, arguments, listener, noted)
       ids[#ids + 1] = id
       print_next(report, place, not id and "" or arguments.json
         and answers.object({ { "source", file }, { "task_id", id } })
         or id .. "\n")
       return id and "", err
     end)
-  for _, entry in ipairs(doubts) do
+  for _, entry in ipairs(noted.doubts) do
     journal.forget(used, entry)
   end
   if #ids > 0 and not core.caught_signal() then
-    say_what_next(arguments, ids)
+    say_what_next(arguments, ids, noted.waits)
   end
   return number
 end

@@ -337,8 +337,8 @@ local function of_another(task_id, row)
     row.archived == 1 and " in the archive" or "", row.source) })
 end
 
---- Give a job the task that it has at the service, as the dashboard shows it, or
---- another one than it has, unless its stems are there.  The task of a job
+--- Give a job the task that it has at the service, as the dashboard shows it,
+--- or another one than it has, unless its stems are there.  The task of a job
 --- of another content is refused: its stems are not those of this one.
 ---@param key string
 ---@param task_id string

@@ -359,7 +359,7 @@ statements.assign = [[UPDATE camb_jobs SET state = 'submitted', task_id = ?,
   run_id = NULL, task_ended = NULL, error_kind = NULL, error = NULL,
   retryable = NULL, not_before = NULL, updated = {clock}
   WHERE key = ? AND owner IS NULL AND state <> 'downloaded'
-  AND NOT (state = 'finished' AND COALESCE(foreground, background) IS NOT NULL)]]
+  AND (state <> 'finished' OR COALESCE(foreground, background) IS NULL)]]
 
 -- What was done before a time moves into the archive.
 statements.time_before = "SELECT CAST({clock} - ? AS TEXT) AS time"
