@@ -62,6 +62,27 @@ describe("a file that a signal leaves unfinished", function()
     end)
   end
 
+  for name, words in pairs({ ["with a store"] = "batch in",
+    ["without one"] = "batch --no-store in" })
+  do
+    it(("stays unsent, and is not waited for, if nothing could be sent, %s")
+      :format(name), function()
+      local typed = ("camb %s -o out -j 1 --interval 0.05"):format(words)
+      local said = interrupt(typed .. " --base-url http://127.0.0.1:1/apis",
+        "retrying")
+      server:fault({ step = "submit", status = 503, retry_after = 60 })
+      said = said .. interrupt(typed, "retrying")
+      assert.is_nil(said:find("finishing uploads", 1, true), said)
+      assert.is_nil(said:find("charge", 1, true), said)
+      if name == "with a store" then
+        assert.equal("intended        2\n", (run("camb batch -o out --status")))
+      end
+      local output, status = run("timeout 60 " .. typed)
+      assert.equal(0, status, output)
+      assert.equal(2, server:stats().uploads)
+    end)
+  end
+
   it("is an event of its own, and counted in the summary", function()
     hang()
     local words = interrupt("camb batch in -o out --interval 0.05 --json",

@@ -243,6 +243,12 @@ static int l_is_sent (lua_State *L) {
   return 1;
 }
 
+/* has_begun() -> whether anything of the upload may be on its way, or it ended */
+static int l_has_begun (lua_State *L) {
+  lua_pushboolean(L, upload_has_begun(checkkind(L, KIND_UPLOAD)));
+  return 1;
+}
+
 /* named() -> the headers Location and Task-Id of the reply to an upload, ""
 ** without one */
 static int l_named (lua_State *L) {
@@ -291,6 +297,7 @@ static const luaL_Reg methods[] = {{"id", l_id},
                                    {"head", l_head},
                                    {"feed", l_feed},
                                    {"is_sent", l_is_sent},
+                                   {"has_begun", l_has_begun},
                                    {"named", l_named},
                                    {"close", l_close},
                                    {NULL, NULL}};

@@ -543,3 +543,7 @@ bool upload_is_sent (const Transfer *t) {
   const Upload *u = (const Upload *)t;
   return t->exchange != NULL ? may_be_accepted(u, t->exchange) : u->whole;
 }
+
+bool upload_has_begun (const Transfer *t) {
+  return t->done || (t->exchange != NULL && transfer_has_begun(t));
+}

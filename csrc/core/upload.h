@@ -47,6 +47,10 @@ int upload_feed (Transfer *t, const char *data, size_t size);
 ** have been sent. */
 bool upload_is_sent (const Transfer *t);
 
+/* True when anything of it may be on its way: not while it waits for its turn, a
+** connection or the next attempt. */
+bool upload_has_begun (const Transfer *t);
+
 /* The SHA-256 of what was sent, in digits; NULL before the last byte, or if
 ** 'hash' was not set.  Owned by 't'. */
 const char *upload_sha256 (const Transfer *t);

@@ -122,11 +122,12 @@ end
 --- Begin nothing more, let uploads under way get their reply, and then close:
 --- what is paid for is known, and waits for the next run.
 ---@param seconds number? # to wait for uploads (20)
----@return integer uploads # that are under way
+---@return integer uploads # that are under way: what no connection has taken
+---  yet is not sent
 function Batch:drain(seconds)
   check.value("seconds", seconds or 0, check.number(0), 2)
   self.run:drain(seconds or 20)
-  return self.run.sending
+  return self.run:under_way()
 end
 
 --- With a store: how many jobs were new to it so far, and how many others got

@@ -78,16 +78,33 @@ function Inbox:next()
   return event
 end
 
---- Whether the service may have the source of an upload in this inbox.
-function Inbox:may_be_sent()
-  local may_be = false
+-- Whether the method `name` of any upload in this inbox returns `answer`.
+local function is_any(self, name, answer)
   for id, transfer in pairs(self) do
     if type(id) == "number" then
-      local ok, is_sent = pcall(transfer.is_sent, transfer)
-      may_be = may_be or ok and is_sent
+      local ok, said = pcall(transfer[name], transfer)
+      if ok and said == answer then
+        return true
+      end
     end
   end
-  return may_be
+  return false
+end
+
+--- Whether the service may have the source of an upload in this inbox.
+function Inbox:may_be_sent()
+  return is_any(self, "is_sent", true)
+end
+
+--- End the wait for an upload of which nothing is on its way; false if there is
+--- none.
+---@return boolean
+function Inbox:call_off()
+  local is_idle = is_any(self, "has_begun", false)
+  if is_idle then
+    self:cancel()
+  end
+  return is_idle
 end
 
 local function drop_all(self)

@@ -338,8 +338,8 @@ local function send(self)
   run.breaker.under_way = run.breaker.under_way - 1
   self.sha256 = sha256
   run.journal:settle(self, err)
-  local is_kept = not reply and run.breaker:failed(self, err)
-    and run.journal:unsent(self)
+  local is_kept = not reply and (run.breaker:failed(self, err)
+    or run.is_draining and err.kind == "cancelled") and run.journal:unsent(self)
   if not is_kept then
     if not self.options.format then -- its tags are for the stems
       self:forget_source()

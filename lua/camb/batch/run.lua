@@ -340,11 +340,23 @@ end
 -- Seconds between two looks whether all uploads have ended.
 local LOOK = 0.05
 
+--- Call off uploads of which nothing is on its way: how many there are besides.
+---@return integer
+function Run:under_way()
+  local idle = 0
+  for active in pairs(self.active) do
+    idle = idle + (active.inbox:call_off() and 1 or 0)
+  end
+  return math.max(0, self.sending - idle)
+end
+
 -- The body of a coroutine.
 local function drain(self, give_up)
   while self.sending > 0 and not self.closed and core.now() < give_up
     and scheduler.sleep_for(self.client, LOOK)
-  do end
+  do
+    self:under_way()
+  end
   self:stop()
 end
 
