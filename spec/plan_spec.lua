@@ -3,6 +3,7 @@
 
 local cjson = require "cjson"
 local command = require "spec.support.command"
+local core = require "camb.core"
 local luas = require "spec.support.luas"
 local takes = require "spec.support.takes"
 local workspace = require "spec.support.workspace"
@@ -99,6 +100,13 @@ describe("before money is spent, camb", function()
     assert.equal(0, uploads())
     assert.is_nil(workspace.read(folder .. "/out/.camb.db"))
     assert.equal("", (run("ls out 2>/dev/null")))
+  end)
+
+  it("makes no folder with --dry-run", function()
+    for _, verb in ipairs({ "separate", "batch" }) do
+      assert.equal(0, select(2, run("camb %s in -o new/deep -n", verb)))
+      assert.is_nil(core.stat(folder .. "/new"))
+    end
   end)
 
   it("lists with --dry-run in columns, whatever the rate and the codec",

@@ -349,10 +349,13 @@ local function separate(arguments)
   if told then
     found, err = plan.of(arguments)
   end
-  local number
-  if found and arguments.dry_run then
+  local number, is_prepared
+  if found and not arguments.dry_run then
+    is_prepared, err = own_store.prepare(arguments, found)
+  elseif found then
     number, err = rehearsal.run(arguments, found)
-  elseif found and own_store.prepare(arguments, found) then
+  end
+  if is_prepared then
     local more, port_path = sandbox_of(arguments)
     number = session.run(arguments, function(client)
       keep_port(port_path, client)
@@ -361,7 +364,6 @@ local function separate(arguments)
   end
   if found then
     plan.clear(found)
-    err = err or select(2, own_store.prepare(arguments, found))
   end
   return number or session.complain(err, err.kind == "cancelled"
     and status.of_signal(core.caught_signal()) or nil)
