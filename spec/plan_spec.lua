@@ -196,6 +196,8 @@ describe("before money is spent, camb", function()
     end
     assert.same({ ["notes.wav"] = "failed", ["take001.wav"] = "new",
       ["take002.wav"] = "done", ["take003.wav"] = "done" }, states)
+    assert.matches("new [^\n]*/take001.wav: its stems replace those that are "
+      .. "there\n", (run("camb batch in -o out -n")))
     run("cp out/take002.foreground.wav out/take001.foreground.wav")
     assert.matches("refused [^\n]*/take001.wav: ", (run("camb batch in -o out -n")))
     assert.equal(3, uploads())

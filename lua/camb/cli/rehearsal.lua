@@ -141,6 +141,7 @@ local function absolute(arguments, folder)
     and names.absolute(folder) or folder
 end
 
+-- Why it is not sent; nil, and whether its stems take the place of others.
 local function refusal_of(arguments, entry)
   local origin = entry.origin
   local ok, problem = true, nil
@@ -167,6 +168,7 @@ local function refusal_of(arguments, entry)
   then
     return ('"%s" already exists: use --overwrite to replace it'):format(taken)
   end
+  return nil, taken ~= nil
 end
 
 -- What a run does with a file whose content its store has of another one.
@@ -230,10 +232,11 @@ local function state_of(arguments, entry, known)
     entry.earlier = row
   end
   local own = known.find(entry.origin.path)
-  local refusal = refusal_of(arguments, entry)
+  local refusal, replaces = refusal_of(arguments, entry)
   if not own and not refusal then
     local state, reason = copy_in_store(arguments, entry, known)
-    return state or "new", reason
+    return state or "new", reason or replaces
+      and "its stems replace those that are there" or nil
   elseif not own or refusal and arguments.store and not own.task_id then
     return "refused", refusal
   elseif not own.task_id then
@@ -272,7 +275,7 @@ local function limit(arguments, planned, sum, first)
     or arguments.max_minutes
     and sum.seconds + seconds > 60 * arguments.max_minutes
   then
-    sum.is_spent, planned.state = true, "remains"
+    sum.is_spent, planned.state, planned.reason = true, "remains", nil
     return
   elseif first then
     planned.state, planned.reason = "resumes", "its content is that of "
