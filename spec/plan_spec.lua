@@ -109,6 +109,23 @@ describe("before money is spent, camb", function()
     end
   end)
 
+  it("inspects with --dry-run what it would send, as a run does", function()
+    run("rm -r in; mkdir in")
+    tone(8000, "-c:a aac in/cut.m4a")
+    tone(8000, "in/whole.wav")
+    tone(8000, "-f lavfi -i color=s=16x16:d=1 -map 1:v in/mute.mp4")
+    workspace.write(folder .. "/in/cut.m4a",
+      workspace.read(folder .. "/in/cut.m4a"):sub(1, 400))
+    local said = run("camb batch in -o out -n")
+    assert.matches("refused [^\n]*in/cut.m4a[^\n]*Invalid data", said)
+    assert.matches("refused [^\n]*in/mute.mp4[^\n]*audio track", said)
+    assert.matches(" 1 would be sent", said, 1, true)
+    said = run("camb batch in -o out --interval 0.05")
+    assert.matches("camb: [^\n]*in/cut.m4a[^\n]*Invalid data", said)
+    assert.matches("camb: [^\n]*in/mute.mp4[^\n]*audio track", said)
+    assert.equal(1, uploads())
+  end)
+
   it("lists with --dry-run in columns, whatever the rate and the codec",
     function()
       run("rm -r in; mkdir in")

@@ -250,7 +250,11 @@ end
 local function probe_of(entry)
   local found, audio = pcall(require, "camb.audio")
   local path = entry.origin and entry.origin.path
-  return found and path and not source.is_url(path) and audio.probe(path) or {}
+  if not found or not path or source.is_url(path) then
+    return {}
+  end
+  local probed, err = audio.probe(path)
+  return probed or {}, err
 end
 
 local CHANNELS = { "mono", "stereo" }
@@ -301,8 +305,11 @@ local function show(arguments, found, entries, known)
   local report = progress.new(#entries, arguments)
   local sum = { new = 0, seconds = 0, all = 0 }
   for _, entry in ipairs(entries) do
-    local probed = probe_of(entry)
+    local probed, problem = probe_of(entry)
     local state, reason = state_of(arguments, entry, known)
+    if state == "new" and problem then
+      state, reason = "refused", problem.message
+    end
     local planned = { name = "planned", time = core.time(),
       source = redact.visible(entry.label), state = state,
       reason = reason and redact.visible(reason), duration = probed.duration,
