@@ -262,6 +262,24 @@ describe("before money is spent, camb", function()
     assert.equal(0, uploads())
   end)
 
+  it("tells with --dry-run what is in the way of a task's stems", function()
+    assert.equal(0, select(2, run("camb separate in/take001.wav -o out "
+      .. "--interval 0.05")))
+    run("mkdir copy; cp in/take001.wav copy/x.wav; echo X >out/x.foreground.wav")
+    run("ln -s out link")
+    for _, place in ipairs({ "out", "./out/", "link" }) do
+      assert.matches("^done ", (run("camb batch in/take001.wav -o %s -n", place)))
+    end
+    for _, verb in ipairs({ "separate", "batch" }) do
+      local line = ("camb %s copy -o out "):format(verb)
+      assert.matches("^refused [^\n]*x.foreground.wav\" already exists",
+        (run(line .. "-n")))
+      assert.matches("already exists", (run(line .. "--interval 0.05")))
+      run("sed -i '/copy.x.wav/d' out/.camb-journal")
+    end
+    assert.equal(1, uploads())
+  end)
+
   it("tells with --dry-run what else its store has to do", function()
     run("camb batch in -o out --store jobs.db --add-only")
     local said = run("camb batch --store jobs.db --dry-run")

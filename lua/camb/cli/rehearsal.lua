@@ -206,6 +206,16 @@ local function copy_in_run(entry, known, planned)
   others[#others + 1], known.new[now.size] = one, others
 end
 
+local function real(folder)
+  return core.real_path(folder) or names.absolute(folder)
+end
+
+-- Whether what is in the way of `entry` may be the stems of the task `own`.
+local function has_place(own, entry)
+  return entry.takes_name or own.name == entry.name
+    and real(own.output_dir or "") == real(entry.folder)
+end
+
 local function state_of(arguments, entry, known)
   if entry.problem then
     return "refused", entry.problem.message
@@ -237,7 +247,9 @@ local function state_of(arguments, entry, known)
     local state, reason = copy_in_store(arguments, entry, known)
     return state or "new", reason or replaces
       and "its stems replace those that are there" or nil
-  elseif not own or refusal and arguments.store and not own.task_id then
+  elseif not own or refusal and (arguments.store and not own.task_id
+    or own.task_id and not has_place(own, entry))
+  then
     return "refused", refusal
   elseif not own.task_id then
     return "failed", own.is_under_way and "another run is sending it"
