@@ -481,6 +481,19 @@ describe("the store that camb batch keeps by itself", function()
       assert.is_nil(said:find(line, 1, true))
     end)
 
+  it("has its dry run and its run agree after its folder was moved", function()
+    run("mkdir out; touch out/take001.foreground.flac")
+    local line = "camb batch in/take001.wav -o %s --interval 0.05 "
+    assert.equal(3, select(2, run(line:format("out"))))
+    run("mv out moved")
+    local said = run(line:format("moved") .. "-n")
+    assert.matches(("new [^\n]*: its stems go to %s/out, as its job was made for "
+      .. "that folder\n1 file, [^\n]*; 1 would be sent"):format(folder), said)
+    said = run(line:format("moved"))
+    assert.matches(folder .. "/out/take001.foreground.wav\n", said, 1, true)
+    assert.equal(1, uploads())
+  end)
+
   it("is left as it was by a key that is wrong, and says how to resume",
     function()
       for _, sources in ipairs({ "in/take001.wav", "in" }) do

@@ -287,7 +287,8 @@ describe("before money is spent, camb", function()
     assert.matches("3 files, 0:05 in total; 3 would be sent, 0:05\n", said, 1,
       true)
     said = run("camb batch in/deep --store jobs.db --dry-run --max-jobs 2")
-    assert.matches("^new [^\n]* in/deep/take003.wav\n", said)
+    assert.matches("^new [^\n]* in/deep/take003.wav: its stems go to [^\n]*"
+      .. "/out/deep, as its job was made for that folder\n", said)
     assert.matches("3 files, 0:05 in total; 2 would be sent", said, 1, true)
     said = run("camb batch in/deep --store jobs.db --add-only --dry-run")
     assert.matches("1 file, ", said, 1, true)

@@ -206,6 +206,15 @@ local function copy_in_run(entry, known, planned)
   others[#others + 1], known.new[now.size] = one, others
 end
 
+-- A job of a store keeps the place that its stems were to have at first;
+-- where that is, unless the command line says so, too.
+local function keep_place(entry, row)
+  local folder = names.absolute(entry.folder)
+  entry.folder, entry.name = row.output_dir, row.name
+  return folder ~= row.output_dir and ("its stems go to %s, as its job was "
+    .. "made for that folder"):format(row.output_dir) or nil
+end
+
 local function real(folder)
   return core.real_path(folder) or names.absolute(folder)
 end
@@ -220,7 +229,7 @@ local function state_of(arguments, entry, known)
   if entry.problem then
     return "refused", entry.problem.message
   end
-  local row = known.rows[entry.key or false]
+  local row, elsewhere = known.rows[entry.key or false], nil
   if row and recordings.is_same(NO_CLIENT, row, now_of(entry)) then
     local words = STATES[row.state] or { "failed", "its row is damaged" }
     if is_under_way(known.jobs, row) then
@@ -238,6 +247,7 @@ local function state_of(arguments, entry, known)
     if words[1] ~= "new" then
       return words[1], words[2] or row.task_id and "task " .. row.task_id
     end
+    elsewhere = keep_place(entry, row)
   elseif row and row.state ~= "failed" and row.state ~= "intended" then
     entry.earlier = row
   end
@@ -245,7 +255,7 @@ local function state_of(arguments, entry, known)
   local refusal, replaces = refusal_of(arguments, entry)
   if not own and not refusal then
     local state, reason = copy_in_store(arguments, entry, known)
-    return state or "new", reason or replaces
+    return state or "new", reason or elsewhere or replaces
       and "its stems replace those that are there" or nil
   elseif not own or refusal and (arguments.store and not own.task_id
     or own.task_id and not has_place(own, entry))
