@@ -254,8 +254,8 @@ describe("of one step, the command", function()
     run("mkdir out; touch out/take001.foreground.wav")
     local output, status = run("timeout 60 camb separate in/take001.wav -o out")
     assert.equal(3, status)
-    local line = output:match("to separate it anyway, and replace that file, "
-      .. "run: (camb [^\n]+)\n$")
+    local line = output:match("to separate it anyway %(may be charged%), "
+      .. "and replace that file, run: (camb [^\n]+)\n$")
     assert.equal("camb separate in/take001.wav -o out --overwrite", line)
     assert.equal(0, server:stats().uploads)
     assert.equal(0, select(2, run("timeout 60 " .. line)))

@@ -102,6 +102,36 @@ describe("the line that an error ends with", function()
       .. "/out/take001.foreground.wav"))
   end)
 
+  it("says that it may be charged only where it may", function()
+    local charged = "to separate it anyway (may be charged), and replace"
+    run("mkdir out; echo other > out/take001.foreground.wav")
+    for _, verb in ipairs({ "batch in", "separate in/take001.wav" }) do
+      local said = fail(3, ("camb %s -o out --interval 0.05"):format(verb))
+      assert.matches(charged, said, 1, true)
+    end
+    local said = fail(3, "camb separate in/take001.wav -o out --sandbox")
+    assert.matches("to separate it anyway, and replace", said, 1, true)
+    run("rm -r out")
+    server:fault({ step = "status", reply = { status = "PENDING" },
+      times = math.huge })
+    run("timeout 60 camb batch in -o out --interval 0.05 --deadline 1")
+    server:clear_faults()
+    run("echo other > out/take001.foreground.wav")
+    said = fail(3, "camb batch in -o out --interval 0.05")
+    assert.matches("to separate it anyway, and replace", said, 1, true)
+    assert.equal(1, server:stats().uploads)
+  end)
+
+  it("does not replace a file for what the service does not take", function()
+    workspace.write(folder .. "/a.aif", "FORM\0\0\0\0AIFFCOMM")
+    run("mkdir out; echo other > out/a.foreground.wav")
+    for _, verb in ipairs({ "batch", "separate" }) do
+      local said = fail(3, ("camb %s a.aif -o out"):format(verb))
+      assert.matches("--convert", said, 1, true)
+      assert.is_nil(said:find("overwrite", 1, true), said)
+    end
+  end)
+
   it("sends a file elsewhere whose task the service does not know any more",
     function()
       server:fault({ step = "status", status = 404, times = 20 })

@@ -246,6 +246,21 @@ local function is_noted(self)
   return self.noted ~= nil
 end
 
+-- The stems cannot be reserved; what the service does not take comes first.
+local function fail_reserve(self, err)
+  local origin, options = self.origin, self.options
+  if err.exists and origin.path and not source.is_url(origin.path)
+    and options.check and not options.convert
+  then
+    local prepared, problem = source.prepare(origin)
+    if not prepared then
+      problem.step = "submit"
+      return self:fail(problem)
+    end
+  end
+  return nil, err
+end
+
 --- Every mistake that can be found is found before money is spent.
 function Job:prepare()
   if self.run.is_spent then
@@ -257,6 +272,8 @@ function Job:prepare()
   local ok, err = reserve(self)
   if ok or err.path and is_noted(self) then
     ok, err = look_at(self)
+  else
+    ok, err = fail_reserve(self, err)
   end
   if ok and source.is_url(self.origin.path) then
     ok, err = fetch_source(self)

@@ -138,11 +138,13 @@ local LINES = {
   fixed = function()
     return "once that is fixed, run", cure.again()
   end,
-  overwrite = function()
+  overwrite = function(problem)
     local is_retry = arguments.command == "batch" and arguments.store
       and #arguments.source == 0 -- a line that names files retries these
+    local is_paid = problem.task_id and not problem.task_ended
     return arguments.command == "download" and "to replace it, run"
-      or "to separate it anyway, and replace that file, run",
+      or ("to separate it anyway%s, and replace that file, run"):format(
+      (is_paid or arguments.sandbox) and "" or " (may be charged)"),
       cure.again("--overwrite", is_retry and "--retry-failed" or nil)
   end,
   doctor = doctor_line,
