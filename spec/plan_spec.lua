@@ -50,6 +50,24 @@ describe("before money is spent, camb", function()
       .. "sed 's/.foreground.*//'"))
   end
 
+  it("says how many files of earlier batches a line resumes besides its own",
+    function()
+      run("camb batch in -o out --add-only")
+      local said = run("camb batch in -o out -n")
+      assert.is_nil(said:find("also resumes", 1, true), said)
+      run("cp in/take001.wav other.wav; echo >>other.wav")
+      for _, words in ipairs({ "-n", "--interval 0.05" }) do
+        said = run("timeout 60 camb batch other.wav in/take002.wav -o out "
+          .. words)
+        local line = said:match("^camb: also resumes 2 files of earlier batches; "
+          .. "to drop one, run: (camb [^\n]+) JOB\n")
+        assert.equal("camb jobs --store out/.camb.db --forget", line, said)
+      end
+      assert.equal(4, uploads())
+      said = run("timeout 60 camb batch other.wav -o out")
+      assert.is_nil(said:find("also resumes", 1, true), said)
+    end)
+
   it("separates files, folders, patterns and standard input into one folder",
     function()
       workspace.run(("mkdir %s/other; mv %s/in/deep/take003.wav %s/other/a.wav; "
@@ -287,7 +305,7 @@ describe("before money is spent, camb", function()
     assert.matches("3 files, 0:05 in total; 3 would be sent, 0:05\n", said, 1,
       true)
     said = run("camb batch in/deep --store jobs.db --dry-run --max-jobs 2")
-    assert.matches("^new [^\n]* in/deep/take003.wav: its stems go to [^\n]*"
+    assert.matches("\nnew [^\n]* in/deep/take003.wav: its stems go to [^\n]*"
       .. "/out/deep, as its job was made for that folder\n", said)
     assert.matches("3 files, 0:05 in total; 2 would be sent", said, 1, true)
     said = run("camb batch in/deep --store jobs.db --add-only --dry-run")

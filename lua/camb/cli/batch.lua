@@ -349,6 +349,9 @@ local function separate(arguments)
   if told then
     found, err = plan.of(arguments)
   end
+  if found then
+    plan.say_waiting(arguments, found)
+  end
   local number, is_prepared
   if found and not arguments.dry_run then
     is_prepared, err = own_store.prepare(arguments, found)

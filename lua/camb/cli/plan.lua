@@ -4,11 +4,15 @@
 local appearing = require "camb.cli.folder"
 local audio = require "camb.batch.audio"
 local core = require "camb.core"
+local cure = require "camb.cli.cure"
 local Error = require "camb.error"
 local names = require "camb.batch.names"
+local recordings = require "camb.batch.recordings"
 local redact = require "camb.redact"
 local source = require "camb.source"
 local sources = require "camb.batch.sources"
+local store = require "camb.store"
+local need = Error.need
 
 local plan = {}
 
@@ -129,6 +133,61 @@ function plan.of(arguments)
         label = "standard input" } })
   end
   return found
+end
+
+--- The entries of its sources, as a batch makes them.
+---@param arguments table
+---@param found camb.Plan # whose list is none that is awaited
+---@return camb.BatchEntry[]
+function plan.entries(arguments, found)
+  local given = sources.new(found.list, { base_dir = found.base ~= ""
+    and found.base or nil, output_dir = arguments.output_dir:gsub("(.)/+$",
+    "%1"), store = arguments.store, stem_name = arguments.stem_name }, 2)
+  local entries = {}
+  for i = 1, #found.list do
+    local _, entry = given:next()
+    entries[i] = entry
+  end
+  return entries
+end
+
+local WAITS = { intended = true, submitted = true, finished = true }
+
+-- How many of `jobs` a run takes up besides its sources.
+local function count_waiting(jobs, arguments, found)
+  local waiting, keys = 0, {}
+  for state, count in pairs(need(jobs:count())) do
+    waiting = waiting + (WAITS[state] and count or 0)
+  end
+  for _, entry in ipairs(waiting > 0 and plan.entries(arguments, found) or {})
+  do
+    keys[#keys + 1] = entry.key
+  end
+  for _, row in pairs(need(recordings.latest(jobs, keys))) do
+    waiting = waiting - (WAITS[row.state] and 1 or 0)
+  end
+  return waiting
+end
+
+--- Say which files of earlier batches a run takes up of its store.
+---@param arguments table
+---@param found camb.Plan
+function plan.say_waiting(arguments, found)
+  local place = arguments.store
+  local jobs = place and #arguments.source > 0 and type(found.list) == "table"
+    and not (arguments.add_only or arguments.quiet or arguments.json)
+    and (store.is_url(place) or core.stat(place))
+    and store.open(place, { read_only = true, store_timeout = 0 })
+  if not jobs then
+    return
+  end
+  local ok, count = pcall(count_waiting, jobs, arguments, found)
+  jobs:close()
+  if ok and count > 0 then -- else the run tells what is wrong
+    io.stderr:write(("camb: also resumes %d file%s of earlier batches; to drop "
+      .. "one, run: "):format(count, count == 1 and "" or "s"),
+      cure.jobs_line(nil, "--forget"), "\n")
+  end
 end
 
 --- Remove what it made.

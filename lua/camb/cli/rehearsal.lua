@@ -311,18 +311,6 @@ local function limit(arguments, planned, sum, first)
   sum.new, sum.seconds = sum.new + 1, sum.seconds + seconds
 end
 
-local function entries_of(arguments, found)
-  local given = sources.new(found.list, { base_dir = found.base ~= ""
-    and found.base or nil, output_dir = arguments.output_dir:gsub("(.)/+$",
-    "%1"), store = arguments.store, stem_name = arguments.stem_name }, 2)
-  local entries = {}
-  for i = 1, #found.list do
-    local _, entry = given:next()
-    entries[i] = entry
-  end
-  return entries
-end
-
 local function show(arguments, found, entries, known)
   local report = progress.new(#entries, arguments)
   local sum = { new = 0, seconds = 0, all = 0 }
@@ -369,7 +357,7 @@ function rehearsal.run(arguments, found)
     end
     io.stderr:write("camb: durations need the rock camb-sandbox\n")
   end
-  local ok, entries = pcall(entries_of, arguments, found)
+  local ok, entries = pcall(plan.entries, arguments, found)
   if not ok then
     return nil, entries
   end
