@@ -81,7 +81,8 @@ options.START = {
   { name = "data_dir", rule = check.filled,
     flag = "--data-dir DIR", commands = "serve",
     help = "Folder for tasks and stems, kept across restarts and created if "
-      .. "missing.  Default: a temporary folder." },
+      .. "missing.  Each upload that the service would charge is a folder in "
+      .. "its tasks/.  Default: a temporary folder." },
   { name = "public_url", rule = url,
     help = "Beginning of stem URLs in place of stem_url, for a sandbox "
       .. "behind a reverse proxy." },
