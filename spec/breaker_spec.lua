@@ -185,6 +185,24 @@ describe("a batch whose service", function()
     assert.same({ intended = 8, downloaded = 4 }, stage.counts(path))
   end)
 
+  it("is away says when it is given up", function()
+    client:close()
+    local first = {}
+    client = camb.client({ base_url = "http://127.0.0.1:1/apis", api_key = "k",
+      retries = 0 })
+    local kinds = all_of(takes.make(folder .. "/in", 3), { outage_timeout = 3,
+      on_event = function(event)
+        if event.source == "the service" and event.next_in then
+          first[#first + 1] = event
+        end
+      end })
+    assert.same({ network = 3 }, kinds)
+    assert.is_true(first[1].gives_up_in <= 3 and first[1].gives_up_in > 0)
+    for _, event in ipairs(first) do
+      assert.is_nil(event.reason:find("polling", 1, true), event.reason)
+    end
+  end)
+
   it("refuses one worker is left alone by the others of the store", function()
     server:fault({ step = "submit", status = 402, skip = 6, times = 6 })
     local other = stage.client(server, { retries = 0 })

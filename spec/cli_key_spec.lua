@@ -98,6 +98,10 @@ describe("the key of camb", function()
         .. "--api-key %s", line, server.base_url, KEY)
       assert.is_true(status == 5 or status == 10, said)
       assert.equal(1, count("out of credit", said), said)
+      said = run("CAMB_API_KEY=%s timeout 60 camb %s in -o out --base-url %s",
+        KEY, line, server.base_url)
+      assert.equal(1, count("camb: once you have bought credit, run: camb", said),
+        said)
     end
   end)
 

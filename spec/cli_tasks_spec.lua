@@ -290,11 +290,11 @@ describe("of one step, the command", function()
     local output, status = run("timeout 60 camb separate 'in/take001.wav' -o "
       .. "'an out'")
     assert.equal(5, status)
-    assert.matches("to try again, run: camb separate in/take001.wav -o "
-      .. "'an out'\n", output, 1, true)
+    assert.matches("once you have bought credit, run: camb separate "
+      .. "in/take001.wav -o 'an out'\n", output, 1, true)
     server:fault({ step = "submit", status = 402 })
     output = run("timeout 60 camb separate in/take001.wav --api-key %s",
       server.api_key)
-    assert.is_nil(output:find("to try again", 1, true))
+    assert.is_nil(output:find("bought credit", 1, true))
   end)
 end)

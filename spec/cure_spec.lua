@@ -67,6 +67,28 @@ describe("the line that an error ends with", function()
     assert.equal("camb help report", select(2, fail(3, "camb report nowhere")))
   end)
 
+  it("names a file that looks like an option so that it is none", function()
+    run("cp in/take001.wav ./-dash.wav")
+    local said, status = run("camb separate -dash.wav")
+    assert.equal(2, status)
+    assert.matches("camb: to name the file, write ./-dash.wav\n", said, 1, true)
+  end)
+
+  it("sends nobody to the doctor for a source that is no file", function()
+    run("mkfifo pipe.wav")
+    local said = run("camb separate pipe.wav -o out")
+    assert.matches("it is not a regular file\ncamb: once that is fixed, run: camb "
+      .. "separate pipe.wav -o out\n", said, 1, true)
+  end)
+
+  it("mends files before it retries them", function()
+    run("echo Dear diary >in/notes.wav")
+    local said = run("camb batch in -o out --interval 0.05")
+    assert.matches("see failures with --status; once their files are mended, "
+      .. "retry them with: camb batch in -o out --interval 0.05 --retry-failed\n",
+      said, 1, true)
+  end)
+
   it("is the one that was typed where the sandbox met a local fault", function()
     run("touch file")
     for words, number in pairs({ ["-o file"] = 3,

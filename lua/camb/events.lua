@@ -53,9 +53,11 @@ return {
   { name = "downloaded", fields = "stem path bytes",
     sentence = "Downloaded the {stem}.", step = "download", share = 1,
     when = "A stem is complete under its final name." },
-  { name = "retrying", fields = "step reason attempt next_in stem",
+  { name = "retrying", fields = "step reason attempt next_in gives_up_in stem",
     sentence = "Retrying[ in {next_in} s]: {reason}.",
-    when = "An attempt failed; the next one starts in next_in seconds.  step: "
+    when = "An attempt failed; the next one starts in next_in seconds.  "
+      .. "gives_up_in: seconds after which a batch no longer waits for a "
+      .. "service that refuses all or is away.  step: "
       .. '"submit", "poll", "result", "download", "deliver" (to S3), '
       .. '"confirm", "source" or "store".' },
   { name = "warning", fields = "message", sentence = "Warning: {message}.",

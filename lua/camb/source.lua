@@ -161,6 +161,7 @@ local function unreadable(origin, reason)
   local label = source.label(origin)
   return nil, {
     kind = "file",
+    shell = "fixed",
     path = label,
     message = ('the source "%s" cannot be read: %s'):format(label, reason),
   }

@@ -80,8 +80,11 @@ end
 local function tell(self, step, reason, seconds)
   self.reason, self.told = reason, core.now()
   local who = self.halted and "the store" or "the service"
-  job.new(self.run, { source = who }):emit("retrying",
-    { step = step, reason = reason, next_in = seconds })
+  local since = step == "poll" and self.refused or self.began
+  local left = since and self.run.options.outage_timeout + since - self.told
+  job.new(self.run, { source = who }):emit("retrying", { step = step,
+    reason = reason, next_in = seconds, gives_up_in = seconds and left
+    and left < math.huge and math.max(0, left) or nil })
 end
 
 -- Nothing stands still for long without a word.
@@ -169,7 +172,7 @@ local function is_away(self, candidate)
   local request = operations.request("status", self.run.client.base_url,
     { task_id = NO_TASK })
   request.is_unpaid, request.retries = true, 0 -- the pauses are ours
-  local _, err = candidate:request("poll", api.read_status, request)
+  local _, err = candidate:request("status", api.read_status, request)
   if not err or not (AWAY[err.kind] or AWAY[err.http_status])
     or self.probe ~= candidate or candidate:is_over()
     or candidate:is_late()

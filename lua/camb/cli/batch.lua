@@ -113,9 +113,11 @@ local function count(arguments, report)
 end
 
 -- Print only what helps.
-local function say_how_to_retry(arguments, counts)
+local function say_how_to_retry(arguments, counts, report)
   if counts and counts.failed then
-    cure.say_flag("see failures with --status; retry them with",
+    cure.say_flag(report.failures > 0 and report.failures == report.odd
+      and "see failures with --status; once their files are mended, retry them "
+      .. "with" or "see failures with --status; retry them with",
       "--retry-failed")
   elseif counts and counts.unknown_outcome then
     cure.say_flag("see unknown outcomes with --status; resubmit them"
@@ -294,9 +296,9 @@ local function work(client, arguments, found, more)
     return session.complain(signal and "interrupted by " .. signal or problem,
       signal and status.of_signal(signal))
   end
-  say_how_to_retry(arguments, counts)
+  say_how_to_retry(arguments, counts, report)
   if whole and whole.kind ~= "store" and whole.kind ~= "file" then
-    cure.say_resume()
+    cure.say_resume(whole)
   end
   local number = status_of(counts, report, found.problems, whole)
   return number == status.OK and more.told.failures > 0 and status.GENERAL

@@ -10,6 +10,8 @@ local cure = {}
 local arguments, typed = {}, {}
 local said = {}
 
+local BUY = "once you have bought credit, run"
+
 --- From now on it is about the command that was typed so.
 ---@param parsed table # its arguments
 ---@param words string[]
@@ -61,13 +63,16 @@ local function has_input()
   return false
 end
 
---- Say what takes up whatever a signal has left unfinished.
-function cure.say_resume()
+--- Say what takes up whatever a signal, or `err`, has left unfinished.
+---@param err camb.Error?
+function cure.say_resume(err)
   local line = cure.again()
   if not has_input() and not paid.has_lost_store(arguments)
     and not said[line or false]
   then
-    say(line and "to resume, run" or "to resume, run the same line again", line)
+    local words = err and err.kind == "payment_required" and BUY
+      or "to resume, run"
+    say(line and words or words .. " the same line again", line)
   end
 end
 
@@ -132,8 +137,9 @@ end
 
 -- By the word of camb.error's table: what the line does, and the line.
 local LINES = {
-  again = function()
-    return "to try again, run", cure.again()
+  again = function(err)
+    return err.kind == "payment_required" and BUY or "to try again, run",
+      cure.again()
   end,
   fixed = function()
     return "once that is fixed, run", cure.again()

@@ -95,6 +95,15 @@ local function suggest(parser, word)
   return ""
 end
 
+-- A word that was typed, and that is a file with a dash at its beginning.
+local function dashed_file()
+  for _, word in ipairs(arg or {}) do
+    if word:find("^%-.") and core.stat(word) then
+      return word
+    end
+  end
+end
+
 -- In place of argparse's own, which ends with 1 and begins with all flags.
 local function refuse(parser, problem)
   local option = problem:match("^unknown option '(%S+)'$")
@@ -106,7 +115,9 @@ local function refuse(parser, problem)
     io.stderr:write("camb: to separate it, run: ",
       shell.line({ "camb", "separate", file }), "\n")
   else
-    io.stderr:write("camb: to see what it takes, run: camb help",
+    local dashed = problem:find("^unknown option") and dashed_file()
+    io.stderr:write(dashed and "camb: to name the file, write "
+      .. shell.quote("./" .. dashed) .. "\n" or "", "camb: to see what it takes, run: camb help",
       parser._parent and " " .. parser._name or "", "\n")
   end
   os.exit(status.USAGE)

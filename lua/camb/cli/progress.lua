@@ -68,6 +68,7 @@ function progress.new(total, arguments)
     failures = 0,
     cut = 0,          -- by a signal
     left_out = 0,
+    odd = 0, -- failures that are the file's own
     remaining = 0,
     elsewhere = 0,    -- that other workers have brought to an end
     doubts = {},      -- sources that may have been sent, by jobs' numbers
@@ -117,7 +118,9 @@ local WORDS = {
   end,
   retrying = function(event)
     if event.next_in then
-      return ("%s: retrying in %.1f s"):format(event.reason, event.next_in)
+      return ("%s: retrying in %.1f s%s"):format(event.reason, event.next_in,
+        event.gives_up_in and ("; giving up in %s (--outage-timeout), or at "
+        .. "Ctrl-C"):format(phases.clock(event.gives_up_in)) or "")
     end -- a first refusal by the service, which the error repeats if it stays
     return event.source ~= "the service" and event.reason or nil
   end,
@@ -444,6 +447,7 @@ function Progress:failed(source, err, job)
   take_back(self, job)
   self.ended = self.ended + 1
   self.failures = self.failures + 1
+  self.odd = self.odd + (err.kind == "source" and 1 or 0)
   if job and err.kind == "unknown_outcome" then
     self.doubts[job] = source
   end
