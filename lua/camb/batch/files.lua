@@ -43,8 +43,8 @@ local function add_file(path, found, is_listed)
   if kind == "file" or (kind == nil and is_listed) then
     found[#found + 1] = path
   elseif kind == "other" then
-    table.insert(found.odd, { path = path,
-      reason = "is not a regular file", is_odd = true })
+    table.insert(found.no_files, { path = path,
+      reason = "is not a regular file", is_no_file = true })
   end
 end
 
@@ -60,8 +60,8 @@ local function pass_over(folder, names, is_folder, found)
       table.insert(found.hidden, { path = path, reason = "is hidden",
         is_hidden = true })
     elseif not is_folder[name] and core.stat(path) == "folder" then
-      table.insert(found.odd, { path = path, reason = "is a link to a folder: "
-        .. "name it to take its recordings", is_odd = true })
+      table.insert(found.no_files, { path = path, is_no_file = true,
+        reason = "is a link to a folder: name it to take its recordings" })
     end
   end
 end
@@ -132,10 +132,10 @@ local function fixed_part(root, segments)
 end
 
 local function recordings_below(folder, with_others)
-  local found = { unlisted = {}, odd = {}, hidden = {} }
+  local found = { unlisted = {}, no_files = {}, hidden = {} }
   walk_deep(folder, { "**", "*" }, 1, found)
   local kept = { unlisted = found.unlisted, others = {}, unknown = {},
-    odd = found.odd, hidden = found.hidden }
+    no_files = found.no_files, hidden = found.hidden }
   for _, path in ipairs(found) do
     local is_other = source.other(path) ~= nil
     if files.is_recording(path) or with_others and is_other then
@@ -153,8 +153,8 @@ end
 ---@param with_others boolean? # also what the service does not take
 ---@return string[] paths # and in `unlisted` the fields of errors of folders,
 ---  in `others` a folder's recordings that the service does not take, in
----  `unknown` its files that are not named like recordings, in `odd` links to
----  folders and what is no file, in `hidden` what is hidden
+---  `unknown` its files that are not named like recordings, in `no_files` links
+---  to folders and what is no file, in `hidden` what is hidden
 ---@return string base
 function files.find(pattern, with_others)
   local kind = core.stat(pattern)
@@ -166,7 +166,7 @@ function files.find(pattern, with_others)
   end
   local root = core.root(pattern)
   local segments = split(pattern, root)
-  local found = { unlisted = {}, odd = {}, hidden = {} }
+  local found = { unlisted = {}, no_files = {}, hidden = {} }
   walk(root, segments, 1, found)
   found.hidden = nil -- as in the shell
   return found, fixed_part(root, segments)

@@ -276,8 +276,8 @@ end
 ---@param folder string
 ---@param is_own function # of written.filter
 ---@return { path: string, reason: string?, is_own: boolean?,
----  is_unnamed: boolean?, is_hidden: boolean?, is_odd: boolean? }[]
----  # is_own: camb wrote it; is_odd: it is no file
+---  is_unnamed: boolean?, is_hidden: boolean?, is_no_file: boolean? }[]
+---  # is_own: camb wrote it; is_no_file: it is no file
 function sources.left_out(found, folder, is_own)
   local list = {}
   for _, path in ipairs(found.others or {}) do
@@ -289,7 +289,7 @@ function sources.left_out(found, folder, is_own)
     list[#list + 1] = not is_own(path, folder, false) and { path = path,
       reason = "is not named like a recording", is_unnamed = true } or nil
   end
-  for _, kind in ipairs({ "odd", "hidden" }) do
+  for _, kind in ipairs({ "no_files", "hidden" }) do
     for _, file in ipairs(found[kind] or {}) do
       list[#list + 1] = not is_own(file.path, folder, false) and file or nil
     end

@@ -115,7 +115,7 @@ end
 -- Print only what helps.
 local function say_how_to_retry(arguments, counts, report)
   if counts and counts.failed then
-    cure.say_flag(report.failures > 0 and report.failures == report.odd
+    cure.say_flag(report.failures > 0 and report.failures == report.of_files
       and "see failures with --status; once their files are mended, retry them "
       .. "with" or "see failures with --status; retry them with",
       "--retry-failed")

@@ -55,7 +55,7 @@ local function look(state)
   for _, file in ipairs(sources.left_out(paths, state.path, is_own)) do
     is_there[file.path] = true
     if not file.is_own and not state.said[file.path]
-      and (file.is_odd or is_complete(state, file.path, now))
+      and (file.is_no_file or is_complete(state, file.path, now))
     then
       state.said[file.path] = true
       table.insert(state.left_out, file)

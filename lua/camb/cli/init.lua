@@ -117,7 +117,8 @@ local function refuse(parser, problem)
   else
     local dashed = problem:find("^unknown option") and dashed_file()
     io.stderr:write(dashed and "camb: to name the file, write "
-      .. shell.quote("./" .. dashed) .. "\n" or "", "camb: to see what it takes, run: camb help",
+      .. shell.quote("./" .. dashed) .. "\n" or "",
+      "camb: to see what it takes, run: camb help",
       parser._parent and " " .. parser._name or "", "\n")
   end
   os.exit(status.USAGE)

@@ -68,7 +68,7 @@ function progress.new(total, arguments)
     failures = 0,
     cut = 0,          -- by a signal
     left_out = 0,
-    odd = 0, -- failures that are the file's own
+    of_files = 0, -- failures that are the file's own
     remaining = 0,
     elsewhere = 0,    -- that other workers have brought to an end
     doubts = {},      -- sources that may have been sent, by jobs' numbers
@@ -447,7 +447,7 @@ function Progress:failed(source, err, job)
   take_back(self, job)
   self.ended = self.ended + 1
   self.failures = self.failures + 1
-  self.odd = self.odd + (err.kind == "source" and 1 or 0)
+  self.of_files = self.of_files + (err.kind == "source" and 1 or 0)
   if job and err.kind == "unknown_outcome" then
     self.doubts[job] = source
   end
