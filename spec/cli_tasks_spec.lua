@@ -132,6 +132,16 @@ describe("of one step, the command", function()
       assert.equal(2, server:stats().uploads)
     end)
 
+  it("says of a URL that comes again nothing that opens it", function()
+    local URL = "'http://tom:hidden@127.0.0.1:9/a.wav?key=hidden'"
+    for _, line in ipairs({ "submit", "separate --json" }) do
+      local said = run("timeout 60 camb %s %s %s --deadline 1", line, URL, URL)
+      assert.matches(line == "submit" and "is the same file as"
+        or '"reason":"is named twice"', said, 1, true)
+      assert.is_nil(said:find("hidden", 1, true), said)
+    end
+  end)
+
   it("waits, then tells the state and the URLs, in lines or in JSON", function()
     local id = submit()
     local run_id, status = run("timeout 60 camb wait %s --interval 0.1 "

@@ -217,7 +217,7 @@ function plan.tell_left_out(found, report)
     else
       report.left_out = report.left_out + 1
       report:record({ name = "left_out", time = core.time(),
-        source = file.path, reason = file.reason })
+        source = redact.urls(file.path), reason = file.reason })
     end
     if file.is_unnamed then
       unnamed = unnamed + 1

@@ -36,8 +36,8 @@ local function each_once(files)
   for _, file in ipairs(files) do
     local key = key_of(file, sizes)
     if seen[key] then
-      io.stderr:write(("camb: %s is the same file as %s\n"):format(file,
-        seen[key]))
+      io.stderr:write(("camb: %s is the same file as %s\n"):format(
+        source.label({ path = file }), source.label({ path = seen[key] })))
     else
       list[#list + 1] = file
     end
@@ -71,8 +71,8 @@ local function task_of(client, find, file, arguments, listener, noted)
   if entry and entry.task_id then
     local is_fetched = entry.state == "fetched"
     io.stderr:write(("camb: %s: its task is already paid for%s (noted in %s)\n")
-      :format(file, is_fetched and ", and its stems were downloaded" or "",
-      client.journal))
+      :format(source.label({ path = file }), is_fetched
+      and ", and its stems were downloaded" or "", client.journal))
     noted.waits = noted.waits or not is_fetched
     return entry.task_id
   elseif entry then
@@ -119,8 +119,8 @@ function submit.run(arguments)
       local id, err = task_of(client, find, file, arguments, listener, noted)
       ids[#ids + 1] = id
       print_next(report, place, not id and "" or arguments.json
-        and answers.object({ { "source", file }, { "task_id", id } })
-        or id .. "\n")
+        and answers.object({ { "source", source.label({ path = file }) },
+        { "task_id", id } }) or id .. "\n")
       return id and "", err
     end)
   for _, entry in ipairs(noted.doubts) do
