@@ -45,6 +45,21 @@ describe("camb watch", function()
       assert.equal(3, server:stats().uploads)
     end)
 
+  it("takes no stems for sources, however they are called", function()
+    begin("-o in --foreground-dir in/voices --name '{name} ({stem})' "
+      .. "--settle 0.3 --interval 0.1")
+    run("cp made/take001.wav in")
+    wait_for("paths", "/in/take001 (background).wav\n")
+    run("cp made/take002.wav in")
+    wait_for("paths", "/in/take002 (background).wav\n")
+    core.wait(2.5) -- longer than it takes to see them, and to settle
+    assert.equal("in/take001 (background).wav\nin/take001.wav\n"
+      .. "in/take002 (background).wav\nin/take002.wav\n"
+      .. "in/voices/take001 (foreground).wav\n"
+      .. "in/voices/take002 (foreground).wav\n",
+      (run("find in -name '*.wav' | LC_ALL=C sort")))
+  end)
+
   it("leaves a file alone while somebody writes to it", function()
     start()
     run("{ head -c 300 made/take001.wav; while ! [ -e go ]; do sleep 0.05; done; "

@@ -28,7 +28,7 @@ local function is_complete(state, path, now)
   elseif not known or known.size ~= size or known.changed ~= changed then
     state.known[path] = { size = size, changed = changed, since = now }
     return false
-  elseif known.is_taken or now - known.since < state.settle
+  elseif known.is_taken or now - known.since < state.arguments.settle
     or core.has_writer(path)
   then
     return false
@@ -39,11 +39,11 @@ end
 
 local function look(state)
   local now = core.now()
-  local paths = files.find(state.path, state.convert)
+  local paths = files.find(state.path, state.arguments.convert)
   for _, problem in ipairs(paths.unlisted) do
     complain(state, problem.message)
   end
-  local is_own = written.filter(state)
+  local is_own = written.filter(state.arguments)
   local is_there = {}
   for _, path in ipairs(paths) do
     is_there[path] = true
@@ -68,14 +68,12 @@ end
 
 --- For a batch: the next file that is complete, false if there is none now.
 ---@param path string # of the folder
----@param arguments table # output_dir, store, settle, convert
+---@param arguments table # settle, convert, store and where stems go
 ---@param left_out table[] # gets what is left out, of sources.left_out
 ---@return fun(): string|false
 function folder.watch(path, arguments, left_out)
-  local state = { path = path, output_dir = arguments.output_dir,
-    store = arguments.store, settle = arguments.settle,
-    convert = arguments.convert, left_out = left_out, known = {}, ready = {},
-    said = {} }
+  local state = { path = path, arguments = arguments, left_out = left_out,
+    known = {}, ready = {}, said = {} }
   local next_look = -math.huge
   return function()
     if #state.ready == 0 and core.now() >= next_look then
