@@ -27,6 +27,14 @@ describe("camb batch --metrics", function()
     return text
   end
 
+  it("makes no store where one was removed, which would hide that", function()
+    local metrics = require "camb.cli.metrics"
+    local path = folder .. "/removed.db"
+    local told = assert(metrics.new({ metrics = address, store = path }))
+    told:close()
+    assert.equal("", (run("ls | grep removed")))
+  end)
+
   it("tells of jobs by state while they are under way", function()
     server:fault({ step = "status", reply = { status = "PENDING" },
       times = math.huge })

@@ -153,7 +153,7 @@ end
 local function look_into_store(self)
   self.looked = core.now()
   local place = self.arguments.store
-  local jobs = place and store.open(place, { store_timeout = 0 })
+  local jobs = place and store.open(place, { read_only = true })
   local counts = jobs and jobs:count()
   if jobs then
     jobs:close()
