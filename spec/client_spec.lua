@@ -307,6 +307,27 @@ describe("a client", function()
       assert.equal(task.id, err.task_id)
     end)
 
+  it("stops all who wait for a task that is cancelled", function()
+    server:fault({ step = "status", reply = { status = "PENDING" },
+      times = math.huge })
+    local task, polled = assert(client:submit(MIX)), 0
+    local function wait()
+      local _, err = task:wait({ interval = 0.1, deadline = 30,
+        on_event = function(event)
+          polled = polled + (event.name == "polled" and 1 or 0)
+          if polled == 2 then
+            task:cancel()
+          end
+        end })
+      return err.kind
+    end
+    camb.run(function()
+      local first, second = camb.spawn(wait), camb.spawn(wait)
+      assert.equal("cancelled", first:join())
+      assert.equal("cancelled", second:join())
+    end)
+  end)
+
   it("is closed at the end of its block", function()
     local scope = (loadstring or load)("local one <close> = ...; return one")
     if not scope then

@@ -26,7 +26,7 @@ end
 --- For the client: the task `id`; with the `source` that it has just sent.
 function task.new(client, id, source)
   return setmetatable({ client = client, id = id, source = source,
-    is_accepted = source ~= nil or nil }, Task)
+    is_accepted = source ~= nil or nil, waits = {} }, Task)
 end
 
 local function begin(self, checked)
@@ -62,17 +62,17 @@ function Task:wait(given)
   local checked = check.options(given, options.of("wait"), 2)
   local operation = begin(self, checked)
   operation.is_accepted = self.is_accepted
-  self.waiting = operation
+  self.waits[operation] = true
   local run, err = operation:run(wait.run, checked)
-  self.waiting = nil
+  self.waits[operation] = nil
   return run, err
 end
 
 --- Cancel the waits for this task.  The service cannot cancel it: the task
 --- continues there and is charged, as the error of each wait says.
 function Task:cancel()
-  if self.waiting then
-    self.waiting:cancel()
+  for operation in pairs(self.waits) do
+    operation:cancel()
   end
 end
 
