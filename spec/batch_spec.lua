@@ -633,6 +633,31 @@ describe("client:batch", function()
     end
   end)
 
+  it("names what failed after it was paid for, and nobody has taken yet",
+    function()
+      open()
+      server:fault({ step = "status", reply = { status = "PENDING" },
+        times = math.huge })
+      local paths, failed = takes.make(folder .. "/in", 2), 0
+      local batch = client:batch(paths, options({ max_attempts = 1,
+        on_event = function(event)
+          failed = failed + (event.name == "failed" and 1 or 0)
+        end }))
+      local first = batch()
+      while failed < 2 do
+        camb.sleep(0.01)
+      end
+      for _ = 1, 2 do -- also once it is closed
+        local left = batch:unfetched()
+        assert.equal(1, #left)
+        assert.equal(3 - first.index, left[1].index)
+        assert.is_string(left[1].task_id)
+        batch:close()
+      end
+      assert.equal(3 - first.index, batch().index)
+      assert.same({}, batch:unfetched())
+    end)
+
   it("stops by close, and when it is forgotten", function()
     open({ processing = math.huge })
     local paths = takes.make(folder .. "/in", 3)

@@ -76,7 +76,7 @@ function run.new(client, options, given)
     sending = 0,   -- how many of them are sent, recorded as sent, or confirmed
     is_draining = nil, -- by `drain`
     ends = nil,    -- from when on nothing more is sent
-    left = {},     -- what was unfetched when it stopped
+    left = nil,    -- what was under way when it stopped
     places = semaphore.new(client, options.concurrency), -- until an item is
     -- taken
     pending = semaphore.new(client, options.pending),
@@ -307,18 +307,36 @@ function Run:next(level)
   end
 end
 
---- What is paid for, or may be, and was not fetched: an item for each.
----@return camb.BatchItem[]
-function Run:unfetched()
-  if self.closed then
-    return self.left
-  end
+-- Those that are under way.
+local function left_of(self)
   local items = {}
   for active in pairs(self.active) do
     local err = active:unfetched()
     items[#items + 1] = err and { index = active.index, job = active:number(),
       source = active.source, error = err, task_id = active.task_id,
       run_id = active.run_id } or nil
+  end
+  return items
+end
+
+-- Whether it may have been paid for, and the stems may still come.
+local function is_unfetched(item)
+  local err = item.error
+  return err and not err.task_ended
+    and (item.task_id or err.kind == "unknown_outcome")
+end
+
+--- What is paid for, or may be, and was not fetched: an item for each, also of
+--- those that have ended and were not taken.
+---@return camb.BatchItem[]
+function Run:unfetched()
+  local items = {}
+  for _, item in ipairs(self.left or left_of(self)) do
+    items[#items + 1] = item
+  end
+  for i = self.first_item, self.last_item do
+    local item = self.items[i]
+    items[#items + 1] = is_unfetched(item) and item or nil
   end
   table.sort(items, function(a, b)
     return (a.index or 0) < (b.index or 0)
@@ -378,7 +396,7 @@ function Run:stop()
   if self.closed then
     return
   end
-  self.left = self:unfetched()
+  self.left = left_of(self)
   self.closed = true
   self.journal:close()
   for active in pairs(self.active) do
