@@ -73,6 +73,20 @@ describe("the workers of a store", function()
       assert.equal(1, server:stats().uploads)
     end)
 
+  it("begin no upload of a file that was being read when they stop", function()
+    local paths, running = takes.make(folder .. "/in", 1, 5e5), nil
+    running = client:batch(paths, options({ probe = true,
+      on_event = function(event)
+        if event.name == "probed" then -- its content is read next
+          camb.spawn(running.drain, running, 60)
+        end
+      end }))
+    assert.is_nil(running())
+    assert.equal(0, server:stats().requests.submit or 0)
+    assert.same({ intended = 1 }, jobs:count())
+    assert.same({ stems = 1 }, work(client, {}))
+  end)
+
   it("send no more uploads at once than all of them may", function()
     assert(jobs:limit("uploads", 2))
     local paths, most = takes.make(folder .. "/in", 10), 0

@@ -376,6 +376,16 @@ local function send(self)
   return run.journal:submitted(self)
 end
 
+-- It was to be sent, and nothing more is.
+local function take_back(self)
+  local run = self.run
+  run.journal:settle(self)
+  run.journal:unsent(self)
+  run.uploaded:notify()
+  run:not_sent(self)
+  return self:fail_cancelled("submit")
+end
+
 -- One attempt; false: it was not sent, and may be tried again.
 local function try_upload(self)
   local run = self.run
@@ -399,6 +409,8 @@ local function try_upload(self)
     self:forget_source()
     run:not_sent(self)
     return recorded, err
+  elseif is_held_back(self) then
+    return take_back(self)
   end
   return send(self)
 end
