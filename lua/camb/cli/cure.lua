@@ -184,7 +184,7 @@ local LINES = {
         "--task", "TASK")
     end
     return "if the dashboard shows its task, run",
-      shell.line(same_service("download")) .. " TASK"
+      paid.line(arguments, { task_id = "TASK" })
   end,
 }
 
