@@ -220,6 +220,7 @@ describe("in Lua 5.1, where a job cannot wait inside of C #build", function()
     assert.matches("^false\t%S+program.lua:%d+: pcall cannot wait inside a "
       .. "job in Lua 5.1: call the function directly: failures come back "
       .. "as nil and an error\n0\n$", text)
+    assert.equal(1, server:stats().uploads) -- of what went on
   end)
 
   it("a for loop over a batch says to call it", function()
@@ -230,6 +231,7 @@ describe("in Lua 5.1, where a job cannot wait inside of C #build", function()
     assert.matches("program.lua:%d+: a for loop cannot wait inside a job in "
       .. "Lua 5.1: call the iterator instead, as in `local item = batch%(%)`"
       .. "\n0\n$", text)
+    assert.equal(1, server:stats().uploads)
   end)
 
   it("a batch that is called works", function()

@@ -7,6 +7,7 @@ local failure = require "camb.failure"
 local inbox = require "camb.async.inbox"
 local journal = require "camb.journal"
 local redact = require "camb.redact"
+local scheduler = require "camb.async.scheduler"
 
 --- What `on_event` is called with; further fields depend on its name.
 ---@class camb.Event
@@ -319,10 +320,12 @@ end
 
 --- Do `fn(self, a, b, c)` and pass its outcome on; the operation ends with it.
 --- Lua 5.4 closes the loop's fourth value also when the loop is left by an
---- error, or by the end of its coroutine.
+--- error, or by the end of its coroutine.  Others would send what was opened
+--- before a wait that raises: whether it can wait is asked first.
 ---@param fn fun(self: camb.Operation, ...): any, camb.Error?
 function Operation:run(fn, a, b, c)
   for _ in once, nil, nil, self do -- luacheck: ignore 512
+    scheduler.waiter(scheduler.host(self.client))
     return conclude(self, fn(self, a, b, c))
   end
 end

@@ -92,12 +92,17 @@ local HINTS = {
 
 --- Raise if the running coroutine cannot wait, before anything is noted of
 --- its waiting: the error of a yield would come too late for that.
-function own.check()
+---@param give_up fun(object: any)? # called before with `object`
+---@param object any
+function own.check(give_up, object)
   if is_yieldable and is_yieldable() then
     return
   end
   local name, level = find_boundary()
   if name or is_yieldable then
+    if give_up then
+      give_up(object)
+    end
     local what = name == "(for generator)" and "a for loop" or name
     error(("%s cannot wait inside a job%s: %s"):format(
       what or "this function", own.has_pcall and "" or " in " .. _VERSION,

@@ -300,7 +300,9 @@ function Run:next(level)
     elseif self.closed then
       note_told(self)
       return nil
-    elseif not self.news:wait() then
+    end
+    scheduler.waiter(self.news.host, self.stop, self)
+    if not self.news:wait() then
       self:stop()
       return nil
     end
