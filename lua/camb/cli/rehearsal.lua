@@ -219,9 +219,10 @@ local function real(folder)
   return core.real_path(folder) or names.absolute(folder)
 end
 
--- Whether what is in the way of `entry` may be the stems of the task `own`.
+-- Whether what is in the way of `entry` may be the stems of the task `own`; of
+-- one that camb submit has sent, no place is noted.
 local function has_place(own, entry)
-  return entry.takes_name or own.name == entry.name
+  return entry.takes_name or not own.name or own.name == entry.name
     and real(own.output_dir or "") == real(entry.folder)
 end
 
