@@ -75,8 +75,9 @@ return {
       .. '(beyond a limit).' },
   { name = "left_out", fields = "reason", sentence = "Left out: {reason}.",
     when = "A file of a folder is not a source of the batch: the service does "
-      .. "not accept it, it is hidden, no file or not named like a recording, or "
-      .. "it is a link to a folder.  From the command, also of a file that is named twice." },
+      .. "not accept it, it is hidden, no file or not named like a recording, "
+      .. "or it is a link to a folder.  From the command, also of a file that "
+      .. "is named twice." },
   { name = "unfinished", is_of_command = true, sentence = "Unfinished.",
     when = "A signal ended the command before the file was done: the same line "
       .. "resumes it." },
