@@ -47,22 +47,23 @@ describe("a batch of URLs", function()
       end
     end)
 
-  it("is told once that its content may have been sent by a run that was killed",
+  it("is not sent while its content may have been sent by a run that was killed",
     function()
       local noted = folder .. "/journal"
       local other = stage.client(server, { journal = noted })
       assert(other:submit(take[1]))
       workspace.write(noted, workspace.read(noted):match("[^\n]+\n"))
       local kinds = {}
-      for i = 1, 2 do
+      for i = 1, 3 do
         for item in other:batch({ urls.foreground_audio_url }, {
-          output_dir = folder .. "/out", interval = 0.05, deadline = 60 })
+          output_dir = folder .. "/out", interval = 0.05, deadline = 60,
+          resubmit_unknown = i == 3 })
         do
           kinds[i] = item.stems and "stems" or item.error.kind
         end
       end
       other:close()
-      assert.same({ "unknown_outcome", "stems" }, kinds)
+      assert.same({ "unknown_outcome", "unknown_outcome", "stems" }, kinds)
     end)
 
   for where, concurrency in pairs({ ["all at once"] = 8,

@@ -85,7 +85,7 @@ describe("of one step, the command", function()
       assert.equal(2, server:stats().uploads)
     end)
 
-  it("says once that a file may have been sent by a run that was killed",
+  it("says each time that a file may have been sent by a run that was killed",
     function()
       server:fault({ step = "submit", silence = true })
       local pid = run("camb submit in/take001.wav >out 2>words & echo $!")
@@ -94,11 +94,15 @@ describe("of one step, the command", function()
       end)
       run("kill -KILL " .. pid:match("%d+"))
       server:clear_faults()
-      local output, status = run("timeout 60 camb submit in/take001.wav")
-      assert.equal(9, status, output)
-      assert.matches("an earlier run was killed while sending this file", output)
+      local line = "timeout 60 camb submit in/take001.wav"
+      for _ = 1, 2 do
+        local output, status = run(line)
+        assert.equal(9, status, output)
+        assert.matches("an earlier run was killed while sending this file",
+          output)
+      end
       assert.equal(0, server:stats().uploads)
-      submit()
+      assert.equal(0, select(2, run(line .. " --resubmit-unknown")))
       assert.equal(1, server:stats().uploads)
     end)
 

@@ -41,12 +41,12 @@ describe("the line that an error ends with", function()
       server:fault({ step = "submit", status = 502 })
       local said = fail(9, "camb separate in/take001.wav -o out --only background")
       assert.matches("if the dashboard shows its task, run: camb download "
-        .. "-o out --only background TASK\n", said, 1, true)
+        .. "-o out --only background --name take001 TASK\n", said, 1, true)
       server:clear_faults()
       local task = run("timeout 60 camb submit in/take001.wav -o . 2>words")
       assert.equal(0, select(2, run("timeout 60 "
         .. said:match("task, run: (camb [^\n]+)TASK") .. task:match("%S+"))))
-      assert.matches("^out/run%-%d+.background.wav\n$", (run("ls out/*.wav")))
+      assert.equal("out/take001.background.wav\n", (run("ls out/*.wav")))
     end)
 
   it("replaces nothing because a file's name speaks of --overwrite", function()

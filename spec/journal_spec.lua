@@ -149,35 +149,43 @@ describe("a client's journal", function()
   end
 
   -- The kinds of errors of a whole batch of `count` takes, in one line.
-  local function batch_of(count)
+  local function batch_of(count, resubmit)
     local kinds = {}
     for item in client:batch({ luas.unpack(take, 1, count) }, {
-      output_dir = folder .. "/out", interval = 0.05 })
+      output_dir = folder .. "/out", interval = 0.05,
+      resubmit_unknown = resubmit })
     do
       kinds[#kinds + 1] = item.error and item.error.kind or "done"
     end
     return table.concat(kinds, " ")
   end
 
-  it("notes a doubt once it was told, so that a kill before that hides none",
+  it("keeps a doubt until the file is sent again on request, through kills",
     function()
       server:fault({ step = "submit", silence = true, times = math.huge })
       killed_host(3, "started")
       server:clear_faults()
       assert.matches("^unknown_outcome\n", killed_host(3, "told"))
-      assert.equal("unknown_outcome unknown_outcome unknown_outcome",
-        batch_of(3))
+      for _ = 1, 2 do
+        assert.equal("unknown_outcome unknown_outcome unknown_outcome",
+          batch_of(3))
+      end
       assert.equal(0, server:stats().uploads)
+      assert.equal("done done done", batch_of(3, true))
       assert.equal("done done done", batch_of(3))
       assert.equal(3, server:stats().uploads)
     end)
 
-  it("notes a lost reply once it was told, too", function()
+  it("keeps the doubt of a lost reply, too", function()
     server:fault({ step = "submit", at = "accepted", close = true })
     assert.matches("^unknown_outcome\n", killed_host(1, "told"))
-    assert.equal("unknown_outcome", batch_of(1))
+    for _ = 1, 2 do
+      assert.equal("unknown_outcome", batch_of(1))
+    end
     assert.equal("submitting unknown_outcome", states())
-    assert.equal("done", batch_of(1))
+    assert.equal("unknown_outcome",
+      journal.open_entries(path)[1].state)
+    assert.equal("done", batch_of(1, true))
     assert.equal(2, server:stats().uploads)
   end)
 

@@ -302,7 +302,7 @@ describe("for a task that is paid for, camb", function()
       end)
   end
 
-  it("says once that a file may have been sent by a run that was killed",
+  it("says each time that a file may have been sent by a run that was killed",
     function()
       server:fault({ step = "submit", silence = true, times = math.huge })
       run_there([[
@@ -310,16 +310,20 @@ describe("for a task that is paid for, camb", function()
         for i in $(seq 1000); do
           grep -q submitting out/.camb-journal && break; sleep 0.02
         done; kill -KILL $pid; wait $pid]])
-      local output, status = run("camb separate in/take001.wav -o out "
-        .. "--interval 0.05")
-      assert.equal(9, status)
-      assert.matches("an earlier run was killed while sending this file", output)
-      assert.equal(0, server:stats().uploads)
       server:clear_faults()
-      output, status = run("camb separate in/take001.wav -o out "
-        .. "--interval 0.05")
+      local line = "camb separate in/take001.wav -o out --interval 0.05"
+      for _ = 1, 2 do
+        local output, status = run(line)
+        assert.equal(9, status)
+        assert.matches("an earlier run was killed while sending this file",
+          output)
+      end
+      assert.equal(0, server:stats().uploads)
+      local output, status = run(line .. " --resubmit-unknown")
       assert.equal(0, status, output)
       is_whole("take001")
+      assert.equal(0, select(2, run(line .. " --overwrite")))
+      assert.equal(1, server:stats().uploads)
     end)
 
   it("fetches the stems of a run by its digits", function()
@@ -474,16 +478,19 @@ describe("for a task that is paid for, camb", function()
       assert.equal(3, server:stats().uploads)
     end)
 
-  it("says once that a batch may have sent a file when it was killed",
+  it("says each time that a batch may have sent a file when it was killed",
     function()
       server:fault({ step = "submit", silence = true, times = math.huge })
       interrupt("camb batch in/take001.wav -o out", "KILL", "uploading")
       server:clear_faults()
       local line = "camb separate in/take001.wav -o out --interval 0.05"
-      local output, status = run(line)
-      assert.equal(9, status, output)
-      assert.matches("an earlier run was killed while sending this file", output)
-      assert.equal(0, select(2, run(line)))
+      for _ = 1, 2 do
+        local output, status = run(line)
+        assert.equal(9, status, output)
+        assert.matches("an earlier run was killed while sending this file",
+          output)
+      end
+      assert.equal(0, select(2, run(line .. " --resubmit-unknown")))
       is_whole("take001")
     end)
 

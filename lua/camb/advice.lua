@@ -13,6 +13,7 @@ local LUA = {
   format = "use FLAC, MP3, WAV or AAC",
   unknown = "",
   service = "pass its base_url, or use another store",
+  resubmit = "with resubmit_unknown = true",
 }
 
 local SHELL = {
@@ -24,6 +25,7 @@ local SHELL = {
   unknown = "",
   service = "use its --base-url, or another --store (by default it is in the "
     .. "--output-dir)",
+  resubmit = "with --resubmit-unknown",
 }
 
 local texts = LUA
@@ -42,7 +44,7 @@ end
 
 --- The advice `name`.
 ---@param name "overwrite" | "names" | "stem" | "doubt" | "format"
----  | "unknown" | "service"
+---  | "unknown" | "service" | "resubmit"
 ---@return string
 function advice.on(name)
   return texts[name]

@@ -398,6 +398,7 @@ end
 ---@return table? stems
 ---@return camb.Error? err
 function download.of_run(operation, urls, options, name)
+  operation.asked = name
   operation:be_patient(options)
   local ok, err = download.hold(operation, options, name)
   if ok and not urls then

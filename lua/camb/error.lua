@@ -14,8 +14,9 @@
 ---@field exception_reason string? # the service's word for a task that failed
 ---@field status string?           # the task's last status
 ---@field task_ended boolean?      # the task is over: nothing comes of it
----@field place { output_dir: string, name: string }? # where the stems of the
----  task were to go
+---@field place table? # output_dir, name, source: where the stems of the task
+---  were to go
+---@field row { store: string, id: integer }? # whose outcome is unknown
 ---@field attempts integer?     # of the request or poll that failed
 ---@field path string?             # of the file that it is about
 local Error = {}

@@ -14,9 +14,14 @@
 --- is "submitting" was being sent when its process ended: a task may exist.  To
 --- resume a task, call client:task(task_id) or run `camb download task_id`.
 ---
+--- A job that is "submitting" or "unknown_outcome" keeps its file from being
+--- sent until the stems of a task were downloaded under its names, or the file
+--- was sent again on request (`resubmit_unknown`).
+---
 --- A recording is known by its content, wherever it lies: of one that is being
 --- sent, by its size and a piece.
 
+local advice = require "camb.advice"
 local api = require "camb.api"
 local core = require "camb.core"
 local Error = require "camb.error"
@@ -28,7 +33,8 @@ local journal = {}
 
 --- What the lines of one job say together.
 ---@class camb.JournalEntry
----@field state "submitting"|"submitted" # the last that is known
+---@field state "submitting"|"submitted"|"unknown_outcome" # the last that is
+---  known
 ---@field task_id string?    # the task to resume; nil: it may exist
 ---@field base_url string?   # of the service
 ---@field source string?     # path of the file, or its URL without secrets
@@ -43,7 +49,8 @@ local journal = {}
 ---@field only string?       # the one stem that was downloaded
 ---@field time string        # of the last line, in UTC: 2026-01-31T12:00:00Z
 ---@field job string?        # what its lines are known by
----@field is_under_way boolean? # a worker of another store is sending it
+---@field row { store: string, id: integer }? # of a store that knows it
+---@field is_under_way boolean? # a worker of that store is sending it
 
 -- In the order in which a line has them.
 local FIELDS = { "time", "job", "state", "task_id", "base_url", "source",
@@ -51,8 +58,8 @@ local FIELDS = { "time", "job", "state", "task_id", "base_url", "source",
   "only" }
 
 local count = 0
--- Jobs of this process that are being sent, or whose doubt is yet to be told:
--- the run of a batch that does so, or true.
+-- Jobs of this process that are being sent: the run of a batch that does so, or
+-- true.
 local sending = {}
 
 -- The run of the batch that `operation` is a job of.
@@ -145,6 +152,17 @@ local function begin(operation, origin, state)
   return fields
 end
 
+-- Why `prepared` is not sent.
+local function doubt_of(operation, prepared)
+  local find = journal.finder(operation.client)
+  for _, path in pairs({ prepared.url, prepared.path }) do
+    local doubt = journal.doubt(find(path, operation), operation.options)
+    if doubt then
+      return doubt
+    end
+  end
+end
+
 --- Note that `operation` is going to send `prepared`.
 ---@package
 ---@return boolean? ok
@@ -153,6 +171,10 @@ function journal.begin(operation, prepared)
   local client = operation.client
   if not client.journal or client.has_rows then
     return true
+  end
+  local doubt = not run_of(operation) and doubt_of(operation, prepared)
+  if doubt then -- a batch has looked for it before
+    return nil, doubt
   end
   local fields = begin(operation, prepared, "submitting")
   local ok, reason = add(client, fields)
@@ -186,16 +208,11 @@ function journal.share(operation)
 end
 
 --- Note the outcome of the last upload.  A task that a doubtful reply names can
---- be resumed, too.  A batch tells of a doubt before it is noted.
+--- be resumed, too.
 ---@package
 function journal.settle(operation, err)
   local task_id = operation.task_id or err and err.task_id
-  local run = run_of(operation)
-  if operation.entry and run and not run.closed and not task_id
-    and err.kind == "unknown_outcome"
-  then
-    operation.noted, operation.entry = { job = operation.entry }, nil
-  elseif operation.entry then
+  if operation.entry then
     add_or_warn(operation, { job = operation.entry, task_id = task_id,
       sha256 = task_id and not operation.original and operation.sent_sha256
         or nil,
@@ -210,27 +227,6 @@ end
 ---@package
 function journal.leave(operation)
   sending[operation.entry or false] = nil
-end
-
--- The service has forgotten a task whose stems were downloaded before.
-local function is_forgotten(operation, err)
-  local noted = operation.noted
-  return noted and noted.state == "fetched" and err.kind == "not_found"
-end
-
---- Note how the task of `operation` has ended, if it has: `is_fetched`, or
---- `err`.
----@package
-function journal.finish(operation, is_fetched, err)
-  local client = operation.client
-  if client.journal and operation.task_id
-    and (operation.noted or not client.has_rows)
-    and (is_fetched or err and (err.task_ended or is_forgotten(operation, err)))
-  then
-    add_or_warn(operation, { task_id = operation.task_id,
-      state = is_fetched and "fetched" or "failed",
-      only = is_fetched and operation.options.only or nil })
-  end
 end
 
 -- The fields of a line; nil for one that is cut short, or no line of ours.
@@ -328,55 +324,69 @@ function journal.entries(path)
   return self.entries
 end
 
-local OPEN = { submitting = true, submitted = true }
-local PAID = { submitting = true, submitted = true, fetched = true }
+local DOUBTFUL = { submitting = true, unknown_outcome = true }
+local OPEN = { submitted = true }
+local PAID = { submitted = true, fetched = true }
 
---- What is open in the journal at `path`: jobs that were being sent, and tasks
---- whose stems were not downloaded.  Empty if there is no such file.
+--- What is open in the journal at `path`: jobs that may have been sent, and
+--- tasks whose stems were not downloaded.  Empty if there is no such file.
 ---@param path string
 ---@return camb.JournalEntry[] entries
 function journal.open_entries(path)
-  local open = {}
-  for _, entry in ipairs(journal.entries(path)) do
-    if OPEN[entry.state] then
-      open[#open + 1] = entry
-    end
+  local open, entries, has_task, is_open = {}, journal.entries(path), {}, {}
+  for i = #entries, 1, -1 do
+    local entry = entries[i]
+    local file = entry.piece or entry.url or entry
+    has_task[file] = has_task[file] or entry.task_id
+    is_open[entry] = OPEN[entry.state]
+      or DOUBTFUL[entry.state] and not has_task[file]
+  end
+  for _, entry in ipairs(entries) do
+    open[#open + 1] = is_open[entry] and entry or nil
   end
   return open
 end
 
---- Note that the user was told that the file of `entry` may have been sent: it
---- is the user's now to decide whether it is sent again.
----@package
-function journal.forget(client, entry)
-  if entry.is_under_way then
-    return -- that run notes what becomes of it
-  end
-  add(client, { job = entry.job, state = "unknown_outcome" })
-  sending[entry.job] = nil
+-- What the stems of the file of `entry` were to be called.
+local function name_of(entry)
+  return entry.name or entry.source
+    and source.stem_name({ path = entry.source })
 end
 
---- What to tell of the file of `entry`, which another run is sending, or was
---- when it was killed; then comes `forget`.
+local HAPPENED = {
+  submitting = "an earlier run was killed while sending this file: ",
+  unknown_outcome = "an earlier run sent this file with an unknown outcome: ",
+}
+
+--- Why the file of `entry` is not sent: another run is sending it, or it may
+--- have been sent.  Nil if there is no such reason, or with `resubmit_unknown`.
 ---@package
----@param entry camb.JournalEntry
----@return camb.Error
-function journal.doubt(entry)
-  if entry.is_under_way then
+---@param entry camb.JournalEntry?
+---@param options { resubmit_unknown: boolean? }
+---@return camb.Error?
+function journal.doubt(entry, options)
+  if not entry or entry.task_id then
+    return nil
+  elseif entry.is_under_way then
     return Error.new({ kind = "store", step = "submit",
       message = "another run is sending this file: run this again once it has "
         .. "ended" })
+  elseif options.resubmit_unknown then
+    return nil
   end
   return Error.new({ kind = "unknown_outcome", step = "submit",
-    message = "an earlier run was killed while sending this file: a task may "
-      .. "exist and be charged; check the dashboard, then run this again to "
-      .. "resend the file" })
+    message = HAPPENED[entry.state] .. advice.on("doubt") .. " "
+      .. advice.on("resubmit"),
+    row = entry.row, place = { output_dir = entry.output_dir,
+      name = name_of(entry), source = entry.source } })
 end
 
--- Whether the run that noted `entry` is still at work.
-local function is_at_work(entry)
+-- Whether the run that noted `entry` is still at work, and is not `operation`.
+local function is_at_work(entry, operation)
   local part, _, is_busy
-  if entry.part then
+  if entry.part and not (operation and operation.first_base
+    and entry.part == real_of(operation.first_base))
+  then
     part, _, is_busy = core.part(entry.part)
   end
   if part then
@@ -426,6 +436,55 @@ local function look(self, words)
   return found
 end
 
+-- The newest file in doubt whose stems `operation` has downloaded: its task, if
+-- no job has it yet, is that file's.
+local function find_named(operation)
+  local client, base = operation.client, real_of(operation.first_base)
+  local self = reader(client.journal)
+  for _, entry in ipairs(look(self, '"task_id":'
+    .. json.quote(operation.task_id)).entries)
+  do
+    if entry.job then
+      return nil
+    end
+  end
+  local folder = core.real_path(operation.options.output_dir)
+  read_all(self)
+  for i = #self.entries, 1, -1 do
+    local entry = self.entries[i]
+    if DOUBTFUL[entry.state] and not entry.task_id and not is_sending(entry.job)
+      and entry.base_url == api.service(client.base_url)
+      and (entry.part == base or name_of(entry) == operation.asked
+      and (entry.output_dir or folder) == folder)
+    then
+      return entry
+    end
+  end
+end
+
+-- The service has forgotten a task whose stems were downloaded before.
+local function is_forgotten(operation, err)
+  local noted = operation.noted
+  return noted and noted.state == "fetched" and err.kind == "not_found"
+end
+
+--- Note how the task of `operation` has ended, if it has: `is_fetched`, or
+--- `err`.
+---@package
+function journal.finish(operation, is_fetched, err)
+  local client = operation.client
+  if client.journal and operation.task_id
+    and (operation.noted or not client.has_rows)
+    and (is_fetched or err and (err.task_ended or is_forgotten(operation, err)))
+  then
+    local named = is_fetched and operation.asked and find_named(operation)
+    add_or_warn(operation, { job = named and named.job or nil,
+      task_id = operation.task_id,
+      state = is_fetched and "fetched" or "failed",
+      only = is_fetched and operation.options.only or nil })
+  end
+end
+
 -- The entries of files of a size, or of a URL.
 local function candidates(self, known)
   local field = known.size and "size" or "url"
@@ -442,7 +501,6 @@ local function candidates(self, known)
 end
 
 -- Whether what is `known` of the file at `path` is the recording of `entry`.
--- What a URL leads to may be another one by now.
 local function is_same(client, entry, known, path)
   if entry.sha256 and known.size then
     known.sha256 = known.sha256
@@ -450,54 +508,63 @@ local function is_same(client, entry, known, path)
     return entry.sha256 == known.sha256
   end
   return entry.piece == known.piece and entry.url == known.url
-    and (known.size ~= nil or OPEN[entry.state])
 end
 
--- The newest of the `list` that is paid for, or else may be.
-local function choose(self, list, known, path)
-  local client, doubtful = self.client, nil
+-- Whether its task is to be taken: a URL may lead to another recording by now.
+local function is_to_be_taken(self, entry, known)
+  return self.states[entry.state] and (known.size or OPEN[entry.state])
+end
+
+-- The newest of the `list` that is paid for, or else may be; a task that came
+-- later, wanted or not, has decided the doubt.
+local function choose(self, list, known, path, operation)
+  local client, doubtful, is_decided = self.client, nil, false
   local service = client.base_url and api.service(client.base_url)
   for i = #list, 1, -1 do
     local entry = list[i]
-    if self.states[entry.state]
+    if (entry.task_id or DOUBTFUL[entry.state])
       and (not service or api.service(entry.base_url or "") == service)
       and is_same(client, entry, known, path)
       and not (self.is_each and entry.source ~= known.source)
     then
-      if entry.task_id then
+      if entry.task_id and is_to_be_taken(self, entry, known) then
         return entry
+      elseif entry.task_id then
+        is_decided = true
+      elseif not is_decided and not doubtful and not is_sending(entry.job)
+        and not is_at_work(entry, operation)
+      then
+        doubtful = entry
       end
-      doubtful = doubtful or not is_sending(entry.job) and not is_at_work(entry)
-        and entry or nil
     end
   end
-  return doubtful
+  return doubtful, is_decided
 end
 
 -- What runs with a store know, unless one without has come to another end.
-local function recall(self, known, path)
+local function recall(self, known, path, is_decided)
   local client = self.client
   if known.size and not known.sha256 then
     known.sha256 = require("camb.batch.hash").of_file(client, path)
   end
   local entry = client.recall(known, path)
-  if not entry then
-    return nil
+  if not entry or not entry.task_id then
+    return entry and (entry.is_under_way or not is_decided) and entry or nil
   end
-  local noted = look(self, '"job":' .. json.quote(entry.job)).entries[1]
-    or entry.task_id and look(self, '"task_id":' .. json.quote(entry.task_id))
-    .entries[1] or entry
+  local noted = look(self, '"task_id":' .. json.quote(entry.task_id)).entries[1]
+    or entry
   return self.states[noted.state] and self.states[entry.state] and entry or nil
 end
 
 --- What earlier runs have left open of files, known by their content: a
---- function that finds a file's entry.  One without a task_id was being sent
---- when its run was killed.  Other runs may write meanwhile.
+--- function that finds a file's entry.  One without a task_id may have been
+--- sent.  Other runs may write meanwhile.
 ---@param client camb.Client # or its journal and base_url
 ---@param with_fetched boolean? # files whose stems were downloaded, too
 ---@param is_each boolean? # copies are sent, too: what was noted of one says
 ---  nothing of another, nor of the same file in this run
----@return fun(path: string?): camb.JournalEntry?
+---@return fun(path: string?, operation: table?): camb.JournalEntry? # that is
+---  about to send it
 ---@package
 function journal.finder(client, with_fetched, is_each)
   local self = reader(client.journal)
@@ -507,12 +574,17 @@ function journal.finder(client, with_fetched, is_each)
   if is_each and client.journal then
     read_all(self)
   end
-  return function(path)
+  return function(path, operation)
     local known = client.journal and journal.identity(path) or {}
-    if known.size or known.url then
-      return choose(self, candidates(self, known), known, path)
-        or client.recall and recall(self, known, path)
+    if not known.size and not known.url then
+      return nil
     end
+    local entry, is_decided = choose(self, candidates(self, known), known, path,
+      operation)
+    local other = not (entry and entry.task_id) and client.recall
+      and recall(self, known, path, is_decided)
+    return other and (other.task_id or other.is_under_way) and other
+      or entry or other or nil
   end
 end
 

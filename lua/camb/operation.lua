@@ -103,8 +103,9 @@ end
 function Operation:fail(fields, url)
   fields.task_id = fields.task_id or self.task_id
   fields.run_id = fields.run_id or self.run_id
-  fields.place = fields.task_id and self.name
-    and { output_dir = self.output_dir, name = self.name } or nil
+  fields.place = (fields.task_id or fields.kind == "unknown_outcome")
+    and self.name and { output_dir = self.output_dir, name = self.name,
+    source = self.source } or nil
   return nil, failure.make(fields, self.client.secret(), url)
 end
 

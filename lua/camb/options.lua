@@ -367,7 +367,8 @@ local TABLE = {
       .. "named files are retried, if that costs nothing and the service has "
       .. "not refused them." },
   { name = "resubmit_unknown", rule = check.boolean, default = false,
-    calls = "batch", flag = "--resubmit-unknown", commands = "batch jobs",
+    calls = "submit", flag = "--resubmit-unknown",
+    commands = "separate batch submit jobs",
     help = "Resubmit files whose upload outcome is unknown (may be charged "
       .. "twice)." },
 

@@ -20,7 +20,8 @@ local dedupe = {}
 --- What becomes of `job`, as `same` was sent before it: "adopted" (its task is
 --- the job's, too), "parked" (its upload is under way), or nil and an error.
 ---@param job camb.BatchJob
----@param same { source: string, task_id: string?, is_unknown: boolean? }
+---@param same { source: string, task_id: string?, is_unknown: boolean?,
+---  place: table? }
 ---@return string? outcome
 ---@return camb.Error?
 function dedupe.outcome(job, same)
@@ -31,7 +32,7 @@ function dedupe.outcome(job, same)
     return "parked"
   end
   return nil, failure.make({ kind = "unknown_outcome", step = "submit",
-    path = job.origin.path,
+    path = job.origin.path, place = same.place,
     message = ('the same content was sent as "%s" with an unknown outcome: %s')
       :format(same.source, advice.on("doubt")) })
 end
@@ -121,7 +122,9 @@ function Dedupe:find(job)
     return nil
   end
   local known = { path = job.origin.path, size = job.size, mtime = job.mtime,
-    source = job.source, options_text = job.options_text or "" }
+    source = job.source, options_text = job.options_text or "",
+    place = { output_dir = job.output_dir, name = job.name,
+      source = job.source } }
   known.piece = hash.of_piece(known.path, known.size)
   if job.fetched then -- it is gone once it was sent
     known.sum = hash.of_file(self.client, known.path)

@@ -639,7 +639,7 @@ local function resume(self)
 end
 
 local function live(_, self)
-  if self.state == "unknown_outcome" then -- told once, as it is
+  if self.state == "unknown_outcome" then -- told as it is
     leave_places(self)
     remove_parts(self)
     self.run.journal:release(self)

@@ -519,12 +519,12 @@ function Journal:submitting(job)
   if job.size and not job.sha256 then
     job.sha256 = hash.of_file(self.run.client, path)
   end
-  if not job.noted then
-    job.noted = self.find(path)
+  local noted = job.noted or self.find(path, job)
+  local doubt = client_journal.doubt(noted, self.run.options)
+  if doubt then
+    return nil, doubt
   end
-  if job.noted and not job.noted.task_id then
-    return nil, client_journal.doubt(job.noted)
-  end
+  job.noted = noted and noted.task_id and noted or nil
   return record(self, job, "submitting", write_submitting)
 end
 

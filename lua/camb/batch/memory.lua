@@ -75,8 +75,8 @@ function Memory:next()
     next.noted = noted
     next.name = next.takes_name and noted.name or next.name
   elseif noted then
-    next.state, next.noted = "unknown_outcome", noted
-    next.error = journal.doubt(noted)
+    next.error = journal.doubt(noted, self.run.options)
+    next.state = next.error and "unknown_outcome"
   end
   return next
 end
@@ -84,13 +84,15 @@ end
 --- As the journal of a store has it: "adopted" and "parked" are of a job whose
 --- content was sent before.
 function Memory:submitting(of)
-  local same
+  local same, doubt
   if of.fetched and not of.original then -- what its URL leads to is known now
-    of.noted = self.find(of.origin.path)
-    same = of.noted
+    same = self.find(of.origin.path, of)
+    doubt = journal.doubt(same, self.run.options)
+    same = same and same.task_id and same or nil
+    of.noted = same
   end
-  if same and not same.task_id then
-    return nil, journal.doubt(same)
+  if doubt then
+    return nil, doubt
   end
   if not same and self.known and of.size and not self.run.closed then
     same = self.known:find(of)

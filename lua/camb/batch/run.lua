@@ -4,7 +4,6 @@
 
 local Operation = require "camb.operation"
 local breaker = require "camb.batch.breaker"
-local client_journal = require "camb.journal"
 local condition = require "camb.async.condition"
 local core = require "camb.core"
 local failure = require "camb.failure"
@@ -83,9 +82,6 @@ function run.new(client, options, given)
     uploads = semaphore.new(client, options.uploads),
     downloads = semaphore.new(client, options.downloads),
     items = {},
-    doubts = {},   -- by items that say that a file may have been sent: what
-    -- the client's journal has noted of it
-    told = {},     -- of these, those of items that were taken
     first_item = 1,
     last_item = 0,
     room = condition.new(client),     -- something ended, or is new
@@ -209,9 +205,7 @@ function Run:remove(ended)
   if ended.is_lost or ended.is_left or ended.is_put_off then
     self.places:release()
   else
-    local item, noted = ended:item(), ended.noted
-    self.doubts[item] = noted and not noted.task_id and noted or nil
-    self:push(item)
+    self:push(ended:item())
   end
   self.room:notify()
 end
@@ -266,22 +260,11 @@ end
 local function take_item(self)
   local item = self.items[self.first_item]
   if item then
-    self.told[#self.told + 1] = self.doubts[item]
-    self.doubts[item] = nil
     self.items[self.first_item] = nil
     self.first_item = self.first_item + 1
     self.places:release()
   end
   return item
-end
-
--- The doubts of items that were taken: whoever took them has told of them.
-local function note_told(self)
-  local told = self.told
-  self.told = {}
-  for _, noted in ipairs(told) do
-    client_journal.forget(self.client, noted)
-  end
 end
 
 --- The next item; nil at the end.
@@ -298,7 +281,6 @@ function Run:next(level)
     if item then
       return item
     elseif self.closed then
-      note_told(self)
       return nil
     end
     scheduler.waiter(self.news.host, self.stop, self)
@@ -394,7 +376,6 @@ end
 --- Stop everything on this side and free what is held.  A second call does
 --- nothing.
 function Run:stop()
-  note_told(self)
   if self.closed then
     return
   end

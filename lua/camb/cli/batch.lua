@@ -376,7 +376,7 @@ end
 
 local function run_batch(arguments)
   local needs_store = arguments.status or arguments.retry_failed
-    or arguments.resubmit_unknown
+    or arguments.resubmit_unknown and #arguments.source == 0
   local is_s3 = source.is_s3(arguments.output_dir)
   if is_s3 and (not arguments.store or arguments.page) then
     return session.complain("an --output-dir in S3 needs --store, a file or a "

@@ -125,14 +125,18 @@ local function doctor_line()
   return "to see what is wrong, run", shell.line(words)
 end
 
+local function jobs_line(store, job, ...)
+  return shell.line({ "camb", "jobs", "--store",
+    (require("camb.store").address(store)), ... }) .. " "
+    .. (type(job) == "number" and ("%d"):format(job) or "JOB")
+end
+
 --- The line of `camb jobs` for one job of the store.
 ---@param job integer|true|nil # its number; else "JOB" stands for it
 ---@param ... string # flags
 ---@return string
 function cure.jobs_line(job, ...)
-  return shell.line({ "camb", "jobs", "--store",
-    (require("camb.store").address(arguments.store)), ... }) .. " "
-    .. (type(job) == "number" and ("%d"):format(job) or "JOB")
+  return jobs_line(arguments.store, job, ...)
 end
 
 -- By the word of camb.error's table: what the line does, and the line.
@@ -178,13 +182,12 @@ local LINES = {
     return err.task_id and "to go on waiting, run" or "to try again, run",
       err.task_id and about_task("wait", err.task_id) or cure.again()
   end,
-  task = function(_, job)
-    if arguments.store then
-      return "if the dashboard shows its task, run", cure.jobs_line(job,
-        "--task", "TASK")
-    end
-    return "if the dashboard shows its task, run",
-      paid.line(arguments, { task_id = "TASK" })
+  task = function(err, job)
+    local row = arguments.store and { store = arguments.store, id = job }
+      or err.row
+    return "if the dashboard shows its task, run", row
+      and jobs_line(row.store, row.id, "--task", "TASK")
+      or paid.doubt_line(arguments, err)
   end,
 }
 
@@ -262,6 +265,19 @@ local function line_of(problem, job, is_lost)
   return what, line
 end
 
+-- A batch with a store says it at its end.
+local function say_resubmit(problem)
+  local line = cure.again("--resubmit-unknown")
+  if problem.kind == "unknown_outcome" and not problem.task_id
+    and not arguments.store and not arguments.sandbox
+    and not said[line or false]
+  then
+    cure.say_flag("if not, to resubmit it (may be charged twice), run",
+      "--resubmit-unknown")
+    said[line or false] = true
+  end
+end
+
 --- Say it, on standard error; the same line once.
 ---@param problem camb.Error|string # a string: wrong usage
 ---@param job integer|true|nil # one of several: its number in the store, if
@@ -276,6 +292,7 @@ function cure.say(problem, job)
   if is_lost then
     cure.say_lost(job)
   end
+  say_resubmit(problem)
 end
 
 return cure

@@ -70,7 +70,7 @@ function own_store.choose(arguments, needs_rows)
 end
 
 -- By the state of a row, that of an entry in a journal.
-local NOTED = { submitting = "submitting", unknown_outcome = "submitting",
+local NOTED = { submitting = "submitting", unknown_outcome = "unknown_outcome",
   submitted = "submitted", finished = "submitted", failed = "submitted",
   downloaded = "fetched" }
 
@@ -140,7 +140,7 @@ function own_store.owners(jobs)
 end
 
 -- What a store has of a file or a URL, as the entry of a journal.
-local function entry_of(jobs, known, path)
+local function entry_of(jobs, place, known, path)
   local row, err
   if known.sha256 then
     row, err = jobs:find_content(known.sha256)
@@ -152,7 +152,8 @@ local function entry_of(jobs, known, path)
   end
   local state = row and NOTED[row.state]
   return state and (known.sha256 or row.state ~= "downloaded") and {
-    job = row.key, state = state, task_id = row.task_id, name = row.name,
+    row = { store = place, id = tonumber(row.id) },
+    state = state, task_id = row.task_id, name = row.name,
     is_under_way = not row.task_id and row.owner ~= nil
       and own_store.owners(jobs)[row.owner] or nil,
     output_dir = row.output_dir, sha256 = row.sha256 } or nil
@@ -167,7 +168,7 @@ end
 ---@return (fun(known: table, path: string): camb.JournalEntry?)?
 ---@return camb.Error? err
 function own_store.finder(arguments, base_url)
-  local asked = {}
+  local asked, stores = {}, {}
   for _, place in ipairs(others(arguments)) do
     local jobs, err = open(arguments, place)
     if err then
@@ -175,13 +176,13 @@ function own_store.finder(arguments, base_url)
     elseif jobs and base_url and jobs:service() ~= api.service(base_url) then
       jobs:close()
     else
-      asked[#asked + 1] = jobs
+      asked[#asked + 1], stores[#stores + 1] = jobs, jobs and place
     end
   end
   return #asked > 0 and function(known, path)
     local doubtful
-    for _, jobs in ipairs(asked) do
-      local entry = entry_of(jobs, known, path)
+    for i, jobs in ipairs(asked) do
+      local entry = entry_of(jobs, stores[i], known, path)
       if entry and entry.task_id then
         return entry
       end

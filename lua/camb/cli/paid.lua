@@ -42,6 +42,30 @@ function paid.has_lost_store(arguments)
     and not core.stat(arguments.store)
 end
 
+-- The line that downloads the stems of the task `id`, which go to `place`, into
+-- what the flags `folder` say.
+local function download_line(arguments, place, folder, id, is_replaced)
+  local words = { "camb download", folder }
+  for _, option in ipairs(WHOSE) do
+    local value = arguments[option]
+    if value then
+      words[#words + 1] = "--" .. option:gsub("_", "-") .. " "
+        .. quote(option:find("file") and value or without_password(value))
+    end
+  end
+  for _, flag in ipairs(paid.layout(arguments)) do
+    words[#words + 1] = flag
+  end
+  words[#words + 1] = is_replaced and "--overwrite" or nil
+  local name = arguments.stem_name or arguments.name or place.name
+  if name then
+    words[#words + 1] = "--name " .. quote(name)
+  end
+  words[#words + 1] = id:find("^%-") and "--" or nil
+  words[#words + 1] = quote(id)
+  return table.concat(words, " ")
+end
+
 --- The line that fetches the stems of what failed with `err`; nil if there
 --- is nothing to fetch.
 ---@param arguments table # of the command
@@ -56,26 +80,30 @@ function paid.line(arguments, err)
     return nil
   end
   local place = err.place or {}
-  local words = { "camb download",
-    "-o " .. quote(place.output_dir or arguments.output_dir) }
-  for _, option in ipairs(WHOSE) do
-    local value = arguments[option]
-    if value then
-      words[#words + 1] = "--" .. option:gsub("_", "-") .. " "
-        .. quote(option:find("file") and value or without_password(value))
-    end
+  return download_line(arguments, place,
+    "-o " .. quote(place.output_dir or arguments.output_dir), err.task_id,
+    err.exists)
+end
+
+--- The line that fetches the stems of TASK, and so decides the doubt in `err`:
+--- it speaks to the journal that has the doubt.
+---@param arguments table # of the command
+---@param err camb.Error
+---@return string
+function paid.doubt_line(arguments, err)
+  local place, given = err.place or {}, arguments.output_dir
+  local folder = "-o " .. quote(given)
+  local other = place.output_dir
+  if other and not arguments.foreground_dir and not arguments.background_dir
+    and core.real_path(other) ~= core.real_path(given)
+  then
+    folder = ("%s --foreground-dir %s --background-dir %s"):format(folder,
+      quote(other), quote(other))
   end
-  for _, flag in ipairs(paid.layout(arguments)) do
-    words[#words + 1] = flag
+  if arguments.stem_name and core.stat(place.source or "") then
+    folder = folder .. " --mixture " .. quote(place.source)
   end
-  words[#words + 1] = err.exists and "--overwrite" or nil
-  local name = arguments.stem_name or arguments.name or place.name
-  if name then
-    words[#words + 1] = "--name " .. quote(name)
-  end
-  words[#words + 1] = err.task_id:find("^%-") and "--" or nil
-  words[#words + 1] = quote(err.task_id)
-  return table.concat(words, " ")
+  return download_line(arguments, place, folder, "TASK")
 end
 
 --- Where the journal of the stems in `output_dir` is.

@@ -23,13 +23,13 @@ local rehearsal = {}
 -- By the state of a row: what a run would do with it.
 local STATES = {
   intended = { "new" },
-  submitting = { "failed", "a run was killed while sending it: camb batch "
+  submitting = { "failed", "a run was killed while sending it: "
     .. "--resubmit-unknown sends it again" },
   submitted = { "resumes" },
   finished = { "resumes" },
   downloaded = { "done" },
   failed = { "failed", "it failed before: camb batch --retry-failed" },
-  unknown_outcome = { "failed", "its outcome is unknown: camb batch "
+  unknown_outcome = { "failed", "its outcome is unknown: "
     .. "--resubmit-unknown sends it again" },
 }
 
@@ -253,6 +253,9 @@ local function state_of(arguments, entry, known)
     entry.earlier = row
   end
   local own = known.find(entry.origin.path)
+  if own and not own.is_under_way and is_retried(arguments, own.state) then
+    own = nil
+  end
   local refusal, replaces = refusal_of(arguments, entry)
   if not own and not refusal then
     local state, reason = copy_in_store(arguments, entry, known)
@@ -262,9 +265,10 @@ local function state_of(arguments, entry, known)
     or own.task_id and not has_place(own, entry))
   then
     return "refused", refusal
+  elseif own.is_under_way then
+    return "failed", "another run is sending it"
   elseif not own.task_id then
-    return "failed", own.is_under_way and "another run is sending it"
-      or "a run was killed while sending it"
+    return "failed", STATES[own.state][2]
   end
   return own.state == "fetched" and refusal and "done" or "resumes",
     "task " .. own.task_id

@@ -60,8 +60,7 @@ local function say_what_next(arguments, ids, waits)
 end
 
 -- The task of `file`, and what is wrong if there is none.  One that is paid for
--- is not paid for again.  `noted` gets `doubts`: what is noted of a file that
--- may have been sent; and `waits`: stems are yet to be downloaded.
+-- is not paid for again.  `noted.waits`: stems are yet to be downloaded.
 local function task_of(client, find, file, arguments, listener, noted)
   local problem = source.name_problem(file)
   if problem then
@@ -75,17 +74,18 @@ local function task_of(client, find, file, arguments, listener, noted)
       and ", and its stems were downloaded" or "", client.journal))
     noted.waits = noted.waits or not is_fetched
     return entry.task_id
-  elseif entry then
-    noted.doubts[#noted.doubts + 1] = entry
-    return nil, journal.doubt(entry)
   end
   local task, err = client:submit(file, {
     project_name = arguments.project_name,
     project_description = arguments.project_description,
     folder_id = arguments.folder_id,
+    resubmit_unknown = arguments.resubmit_unknown,
     deadline = arguments.deadline,
     on_event = listener,
   })
+  if err and err.kind == "unknown_outcome" and not err.place then
+    err.place = { name = source.stem_name({ path = file }), source = file }
+  end
   noted.waits = noted.waits or task ~= nil
   return task and task.id, err
 end
@@ -111,11 +111,11 @@ function submit.run(arguments)
   if not ok then
     return session.complain(problem, status.FILE)
   end
-  local ids, noted, find, used = {}, { doubts = {} }, nil, nil
+  local ids, noted, find = {}, {}, nil
   local print_next = in_order()
   local number = answers.run(arguments, each_once(arguments.file),
     function(client, file, listener, place, report)
-      used, find = client, find or journal.finder(client, true)
+      find = find or journal.finder(client, true)
       local id, err = task_of(client, find, file, arguments, listener, noted)
       ids[#ids + 1] = id
       print_next(report, place, not id and "" or arguments.json
@@ -123,9 +123,6 @@ function submit.run(arguments)
         { "task_id", id } }) or id .. "\n")
       return id and "", err
     end)
-  for _, entry in ipairs(noted.doubts) do
-    journal.forget(used, entry)
-  end
   if #ids > 0 and not core.caught_signal() then
     say_what_next(arguments, ids, noted.waits)
   end

@@ -1,0 +1,287 @@
+-- A file that may have been sent stays so until someone decides: no later run
+-- sends it again by itself.
+
+local command = require "spec.support.command"
+local stage = require "spec.support.stage"
+local takes = require "spec.support.takes"
+local workspace = require "spec.support.workspace"
+
+describe("a file in doubt", function()
+  local server, folder, run
+
+  command.for_each(1, nil, function(...)
+    server, folder, run = ...
+  end)
+
+  -- The next upload is accepted, and its reply is lost.
+  local function lose()
+    server:fault({ step = "submit", at = "accepted", close = true })
+  end
+
+  local function task_id()
+    return assert(run("cat %s/tasks/*/task.json", server.data_dir):match(
+      '"task_id": ?"([^"]+)"'))
+  end
+
+  local function uploads()
+    return server:stats().uploads
+  end
+
+  local function camb(number, words)
+    local said, status = run("timeout 60 camb " .. words)
+    assert.equal(number, status, said)
+    return said
+  end
+
+  local function camb_is_told(words)
+    local said = camb(9, words)
+    assert.matches("an earlier run sent this file with an unknown outcome: a "
+      .. "task may exist and be charged", said, 1, true)
+    return said
+  end
+
+  local LINES = { separate = "separate in/take001.wav -o out --interval 0.05",
+    batch = "batch in --no-store -o out --interval 0.05",
+    submit = "submit in/take001.wav -o out" }
+
+  for name, line in pairs(LINES) do
+    it("is not sent again by the same line until it says so: " .. name,
+      function()
+        lose()
+        local said = camb(9, line)
+        local again = said:match("\ncamb: if not, to resubmit it %(may be "
+          .. "charged twice%), run: camb ([^\n]+)\n$")
+        assert.equal(line .. " --resubmit-unknown", again)
+        for _ = 1, 3 do
+          camb_is_told(line)
+        end
+        for _, other in pairs(LINES) do
+          camb_is_told(other)
+        end
+        assert.equal(1, uploads())
+        lose()
+        camb(9, again)
+        camb_is_told(line)
+        assert.equal(2, uploads())
+        camb(0, again)
+        camb(0, LINES.separate)
+        camb(0, LINES.separate .. " --overwrite")
+        assert.equal(3, uploads())
+      end)
+  end
+
+  it("is listed as one", function()
+    lose()
+    camb(9, LINES.separate)
+    for _, words in ipairs({ LINES.separate, LINES.batch,
+      "batch in -o out" })
+    do
+      local said = camb(0, words .. " -n")
+      assert.matches("^failed .* its outcome is unknown: %-%-resubmit%-unknown "
+        .. "sends it again\n.* 0 would be sent", said)
+      assert.matches("^new ", (camb(0, words .. " -n --resubmit-unknown")))
+    end
+  end)
+
+  for _, more in ipairs({ "", " --only background",
+    " --name '{stem} of {name}'" })
+  do
+    it("has the task that is downloaded by the line it says:" .. more,
+      function()
+        lose()
+        local line = LINES.separate .. more
+        local words = "its task, run: camb ([^\n]+)\n"
+        local advised = camb(9, line):match(words)
+        assert.equal(advised, (camb_is_told(line):match(words):gsub(
+          "%-%-mixture %S+", "--mixture in/take001.wav")))
+        camb(0, (advised:gsub("TASK", task_id())))
+        camb(0, line)
+        assert.equal(1, uploads())
+      end)
+  end
+
+  it("has the task that is downloaded for a file below a folder", function()
+    run("mkdir in/sub; mv in/*.wav in/sub")
+    lose()
+    local line = camb(9, LINES.batch):match("its task, run: camb ([^\n]+)\n")
+    camb(0, (line:gsub("TASK", task_id())))
+    assert.is_string(workspace.read(folder
+      .. "/out/sub/take001.background.wav"))
+    camb(0, LINES.batch)
+    assert.equal(1, uploads())
+  end)
+
+  it("has the task that is downloaded after camb submit", function()
+    lose()
+    local said = camb(9, LINES.submit)
+    assert.matches("camb download -o out --name take001 TASK\n", said, 1, true)
+    camb(0, "download -o out --name other " .. task_id())
+    camb_is_told(LINES.separate)
+    camb(0, "download -o out --name take001 " .. task_id())
+    camb(0, LINES.separate)
+    assert.equal(1, uploads())
+  end)
+
+  it("is one with its copies, which have one line", function()
+    run("cp in/take001.wav in/take002.wav")
+    lose()
+    local line = "separate in/take001.wav in/take002.wav -o out "
+      .. "--interval 0.05"
+    for _ = 1, 2 do
+      local said = camb(10, line)
+      local _, lines = said:gsub("camb download ", "")
+      assert.equal(1, lines, said)
+      assert.matches("camb download -o out --name take001 TASK\n", said, 1,
+        true)
+    end
+    assert.equal(1, uploads())
+    camb(0, "download -o out --name take001 " .. task_id())
+    camb(0, line)
+    assert.equal(1, uploads())
+  end)
+
+  it("that is a URL is not sent again, nor is its secret told", function()
+    camb(0, LINES.separate)
+    local client = stage.client(server)
+    local done = assert(client:task(task_id()):wait({ interval = 0.05 }))
+    local stem = assert(client:result(done.id)).foreground_audio_url
+    client:close()
+    lose()
+    local line = ("separate '%s' -o other --interval 0.05"):format(stem)
+    for _ = 1, 2 do
+      local said = camb(9, line)
+      assert.matches("\ncamb: if not, to resubmit it (may be charged twice), "
+        .. "run the same line and --resubmit-unknown\n", said, 1, true)
+      assert.is_nil(said:find(stem:match("%?.+"), 1, true))
+    end
+    assert.equal(2, uploads())
+    camb(0, line .. " --resubmit-unknown")
+    camb(3, line)
+    assert.equal(3, uploads())
+  end)
+
+  it("stays one if another file's stems are downloaded", function()
+    run("cp in/take001.wav in/take002.wav; echo more >>in/take002.wav")
+    lose()
+    camb(9, LINES.separate)
+    camb(0, LINES.separate:gsub("take001", "take002"))
+    camb(0, LINES.separate:gsub("take001", "take002") .. " --overwrite")
+    camb_is_told(LINES.separate)
+    assert.equal(2, uploads())
+  end)
+
+  it("of a batch with a store is one for the folder's other lines", function()
+    lose()
+    camb(9, "batch in -o out")
+    for _ = 1, 2 do
+      local said = camb_is_told(LINES.separate)
+      assert.matches("run: camb jobs --store out/.camb.db --task TASK 1\n", said,
+        1, true)
+      camb_is_told(LINES.batch)
+      camb_is_told(LINES.submit)
+    end
+    assert.matches("^failed .* its outcome is unknown", camb(0, LINES.separate
+      .. " -n"))
+    assert.equal(1, uploads())
+    camb(0, "jobs --store out/.camb.db --task " .. task_id() .. " 1")
+    camb(0, LINES.separate)
+    assert.equal(1, uploads())
+  end)
+
+  it("of a batch with a store is sent again by another line that says so",
+    function()
+      lose()
+      camb(9, "batch in -o out")
+      camb(0, LINES.separate .. " --resubmit-unknown")
+      camb(0, LINES.separate .. " --overwrite")
+      camb(0, "batch in -o out --resubmit-unknown")
+      assert.equal(2, uploads())
+    end)
+
+  it("is one for a batch with a store, which sends it again on request",
+    function()
+      lose()
+      camb(9, LINES.separate)
+      for _ = 1, 2 do
+        camb(9, "batch in -o out --interval 0.05")
+      end
+      assert.equal(1, uploads())
+      camb(0, "batch in -o out --interval 0.05 --resubmit-unknown")
+      assert.equal(2, uploads())
+    end)
+
+  it("that was being sent when its run was killed is one for a batch with a "
+    .. "store", function()
+    server:fault({ step = "submit", silence = true, times = math.huge })
+    command.begin(run, "camb %s >words 2>&1", LINES.separate)
+    workspace.wait_for("the upload", function()
+      return (server:stats().requests.submit or 0) == 1
+    end)
+    command.stop("KILL")
+    server:clear_faults()
+    for _ = 1, 2 do
+      assert.matches("an earlier run was killed while sending this file",
+        camb(9, "batch in -o out --interval 0.05"))
+    end
+    assert.equal(0, uploads())
+  end)
+
+  describe("in Lua", function()
+    local client, take, out
+
+    before_each(function()
+      client = stage.client(server, { journal = folder .. "/journal" })
+      take, out = folder .. "/in/take001.wav", folder .. "/stems"
+    end)
+
+    after_each(function()
+      client:close()
+    end)
+
+    local CALLS = {
+      submit = function(options)
+        return client:submit(take, options)
+      end,
+      separate = function(options)
+        return client:separate(take, stage.with({ output_dir = out,
+          interval = 0.05 }, options))
+      end,
+      batch = function(options)
+        local stems, err
+        for item in client:batch({ take }, stage.with({ output_dir = out,
+          interval = 0.05 }, options))
+        do
+          stems, err = item.stems, item.error
+        end
+        return stems, err
+      end,
+    }
+
+    for name, call in pairs(CALLS) do
+      it("is not sent again unless resubmit_unknown says so: " .. name,
+        function()
+          lose()
+          for number = 1, 3 do
+            local _, err = call()
+            assert.equal("unknown_outcome", err.kind)
+            assert.equal(number > 1, err.message:find(
+              "before you send it again with resubmit_unknown = true", 1, true)
+              ~= nil)
+          end
+          assert.equal(1, uploads())
+          assert(call({ resubmit_unknown = true }))
+          assert.equal(2, uploads())
+        end)
+    end
+
+    it("has the task whose stems are downloaded under its names", function()
+      lose()
+      CALLS.separate()
+      local found = assert(client:task(task_id()):wait({ interval = 0.05 }))
+      assert(client:download(found, { output_dir = out, name = "take001" }))
+      assert(CALLS.batch())
+      assert.equal(takes.wav(1), workspace.read(out .. "/take001.foreground.wav"))
+      assert.equal(1, uploads())
+    end)
+  end)
+end)
