@@ -9,7 +9,7 @@ local RATE, SECONDS = 44100, 6
 local SPEECH = "examples/ingredients/speech.flac"
 local MUSIC = "examples/ingredients/music.flac"
 -- dB: what may be left where nothing should be
-local NOISE, MUSIC_LEFT, SPEECH_LEFT = -40, -40, -22
+local NOISE, MUSIC_LEFT, SPEECH_LEFT = -40, -40, -20
 
 local energy = audio.energy
 
@@ -113,7 +113,7 @@ describe("a bass in the middle", function()
   end
 
   -- The lowest note in Hz, and how much of the bass may be in the foreground.
-  for low, most in pairs{ [55] = 0.12, [70] = 0.18 } do
+  for low, most in pairs{ [55] = 0.11, [70] = 0.14 } do
     it("stays in the background of speech from " .. low .. " Hz on", function()
       local speech = audio.decode{ cut(SPEECH, "speech") }[1].samples
       local _, notes = write("bass", function(t)
