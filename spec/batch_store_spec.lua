@@ -978,7 +978,8 @@ describe("a batch with a store", function()
       workspace.write(folder .. "/in/notes.wav", "not audio")
       for _ = 1, 2 do
         local said = camb_batch("%s/in --store %s", folder, path)
-        assert.matches("see failures with --status; retry them with: "
+        assert.matches("see failures with --status; once their "
+          .. "files are mended, retry them with: "
           .. ("camb batch --interval 0.05 -o %s %s/in --store %s "
           .. "--retry-failed\n"):format(out, folder, path), said, 1, true)
       end
