@@ -102,8 +102,8 @@ COMMAND_SPECS = $(patsubst %,spec/%_spec.lua,archive book cli cli_% confirm \
 # Specs of the C that all others call: what valgrind and a collector that never
 # rests, which take minutes, have time for.
 C_SPECS = $(wildcard $(patsubst %,spec/%_spec.lua,api cancel condition deadline \
-  download fault_matrix fork gathering hostile inherit journal json misuse pace \
-  partfile parts proxy resources sandbox sandbox_* stems tls wait watchdog))
+  fault_matrix fork gathering hostile inherit json misuse partfile parts proxy \
+  resources sandbox sandbox_* stems tls wait watchdog))
 SANITIZERS = sanitize-asan sanitize-valgrind sanitize-tsan
 SLOW_LIMIT ?= 2700
 VALGRIND_SPECS ?= $(C_SPECS)
