@@ -98,7 +98,7 @@ endef
 # Specs of programs that they start.
 COMMAND_SPECS = $(patsubst %,spec/%_spec.lua,archive book cli cli_% confirm \
   cure deploy examples layout live_page look own_store paid plan progress roles s3 \
-  unfinished)
+  source unfinished)
 # Specs of the C that all others call: what valgrind and a collector that never
 # rests, which take minutes, have time for.
 C_SPECS = $(wildcard $(patsubst %,spec/%_spec.lua,api cancel condition deadline \
