@@ -102,7 +102,7 @@ COMMAND_SPECS = $(patsubst %,spec/%_spec.lua,archive book cli cli_% confirm \
 # Specs of the C that all others call: what valgrind and a collector that never
 # rests, which take minutes, have time for.
 C_SPECS = $(wildcard $(patsubst %,spec/%_spec.lua,api cancel condition deadline \
-  fault_matrix fork gathering hostile inherit json misuse partfile parts proxy \
+  fault_matrix fork gathering hostile inherit json misuse partfile parts \
   resources sandbox sandbox_* stems tls wait watchdog))
 SANITIZERS = sanitize-asan sanitize-valgrind sanitize-tsan
 SLOW_LIMIT ?= 2700
