@@ -55,7 +55,9 @@ describe("a hostile reply", function()
       fault.step = "status"
       local err = fails("protocol", fault, wait)
       assert.equal("t", err.task_id)
-      assert.is_true(err.attempts > 1) -- 3, if replies are quick
+      if not os.getenv("SANITIZER") then -- with which three take too long
+        assert.equal(3, err.attempts)
+      end
     end
     for _, fault in ipairs({ { reset = true }, { close = true },
       { status = 500 }, { status = 200, empty = true } }) do

@@ -43,6 +43,9 @@ local function fail_stopped(operation, transfer)
   local is_open, is_sent = pcall(transfer.is_sent, transfer)
   local reply = is_open and read_reply(operation, transfer)
   operation.task_id = reply and reply.task_id
+  if is_open and not is_sent then
+    operation.inbox:drop(transfer) -- now, as its operation may go on
+  end
   return operation:fail(failure.of_cancel("submit", operation,
     is_open and is_sent))
 end

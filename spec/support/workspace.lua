@@ -69,7 +69,7 @@ end
 local PATIENCE = os.getenv("SANITIZER") and 300 or 60
 
 --- What `condition` gives once it gives anything; an error after `seconds`
---- (60).
+--- (60, or 300 under a sanitizer).
 ---@param what string # for the error
 ---@param condition fun(): any
 ---@param seconds number?
