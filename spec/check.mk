@@ -95,10 +95,6 @@ endef
 # #slow, #kill, #page, and #timed, which holds an upper bound of time.  TSan runs
 # what has threads.
 
-# Specs of programs that they start.
-COMMAND_SPECS = $(patsubst %,spec/%_spec.lua,archive book cli cli_% confirm \
-  cure deploy examples layout live_page look own_store paid plan progress roles s3 \
-  source unfinished)
 # Specs of the C that all others call: what valgrind and a collector that never
 # rests, which take minutes, have time for.
 C_SPECS = $(wildcard $(patsubst %,spec/%_spec.lua,api cancel condition deadline \
@@ -128,18 +124,13 @@ checked = $(AGAIN) -k --output-sync=target BUILD=$(1) LUA=$(notdir $(LUA)) \
 # ASan leaves out what only measures how stems sound.
 ASAN_SPECS = $(if $(filter spec,$(SPECS)),$(filter-out \
   spec/engine_net_spec.lua,$(FILES)),$(SPECS))
-# $(call with_asan,LEAKS,FILES): LeakSanitizer breaks where a process ends with
-# threads, as those that specs start do: it looks at the specs' own alone.
-with_asan = $(if $(strip $(2)),SANITIZER=asan \
-  ASAN_OPTIONS=detect_leaks=$(1):strict_string_checks=1 \
-  UBSAN_OPTIONS=print_stacktrace=1 $(COVERING) $(call checked,$(ASAN),$(2)),true)
 sanitize-asan: $(PRELOAD) $(COVERAGE_SO)
 	$(call interpreter,$(ASAN),$(ASAN_RUN))
 	$(call step,$(call sanitized,$(ASAN),-O1 -g -fno-omit-frame-pointer,\
-	  $(ASAN_FLAGS) --coverage) && find $(ASAN) -name '*.gcda' -delete && { \
-	  $(call with_asan,1,$(filter-out $(COMMAND_SPECS),$(ASAN_SPECS))); one=$$?; \
-	  $(call with_asan,0,$(filter $(COMMAND_SPECS),$(ASAN_SPECS))) && \
-	  [ $$one = 0 ]; })
+	  $(ASAN_FLAGS) --coverage) && find $(ASAN) -name '*.gcda' -delete && \
+	  SANITIZER=asan ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 \
+	  UBSAN_OPTIONS=print_stacktrace=1 $(COVERING) $(call checked,$(ASAN),\
+	  $(ASAN_SPECS)))
 
 sanitize-tsan: $(PRELOAD)
 	$(call interpreter,$(TSAN),$(TSAN_RUN))

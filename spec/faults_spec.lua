@@ -599,9 +599,8 @@ describe("camb serve --faults", function()
   } do
     it("says what is wrong with a file: " .. text, function()
       workspace.write(work .. "/faults.lua", text)
-      -- LeakSanitizer breaks where a process ends with threads
-      local said, code = run("ASAN_OPTIONS=detect_leaks=0 timeout 100 camb "
-        .. "serve --port 0 --faults " .. work .. "/faults.lua")
+      local said, code = run("timeout 100 camb serve --port 0 --faults "
+        .. work .. "/faults.lua")
       assert.equal(wanted:find("faults must", 1, true)
         and 2 or wanted:find("effect", 1, true) and 2 or 3, code)
       assert.matches("^camb: [^\n]*" .. wanted .. "[^\n]*\ncamb: to see what "

@@ -90,19 +90,20 @@ local HINTS = {
     .. "batch()`",
 }
 
+--- Whether the running coroutine can wait.
+function own.can_wait()
+  return is_yieldable and is_yieldable()
+    or not is_yieldable and not find_boundary()
+end
+
 --- Raise if the running coroutine cannot wait, before anything is noted of
 --- its waiting: the error of a yield would come too late for that.
----@param give_up fun(object: any)? # called before with `object`
----@param object any
-function own.check(give_up, object)
+function own.check()
   if is_yieldable and is_yieldable() then
     return
   end
   local name, level = find_boundary()
   if name or is_yieldable then
-    if give_up then
-      give_up(object)
-    end
     local what = name == "(for generator)" and "a for loop" or name
     error(("%s cannot wait inside a job%s: %s"):format(
       what or "this function", own.has_pcall and "" or " in " .. _VERSION,

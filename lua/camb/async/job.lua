@@ -41,11 +41,11 @@ function job.parent()
 end
 
 --- The running coroutine of `host`, which is about to wait; nil outside of
---- them.  Raises if it cannot, after `give_up(object)`.
-function job.waiter(host, give_up, object)
+--- them.  Raises if it cannot.
+function job.waiter(host)
   local thread = host.running()
   if thread then
-    coroutine.check(give_up, object)
+    coroutine.check()
   end
   return thread
 end

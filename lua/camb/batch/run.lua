@@ -6,6 +6,7 @@ local Operation = require "camb.operation"
 local breaker = require "camb.batch.breaker"
 local condition = require "camb.async.condition"
 local core = require "camb.core"
+local coroutine = require "camb.async.coroutine"
 local failure = require "camb.failure"
 local gathering = require "camb.async.gathering"
 local job = require "camb.batch.job"
@@ -283,7 +284,9 @@ function Run:next(level)
     elseif self.closed then
       return nil
     end
-    scheduler.waiter(self.news.host, self.stop, self)
+    if self.news.host.running() and not coroutine.can_wait() then
+      self:stop() -- before the wait raises
+    end
     if not self.news:wait() then
       self:stop()
       return nil
