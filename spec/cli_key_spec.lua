@@ -90,19 +90,52 @@ describe("the key of camb", function()
     assert.equal(3, count('"name":"failed"', said), said)
   end)
 
-  it("has no credit for any file, which is said once", function()
-    takes.make(folder .. "/in", 3)
-    server:fault({ step = "submit", status = 402, times = math.huge })
-    for _, line in ipairs({ "separate", "batch --no-store", "batch" }) do
-      local said, status = run("timeout 60 camb %s in -o out --base-url %s "
-        .. "--api-key %s", line, server.base_url, KEY)
-      assert.is_true(status == 5 or status == 10, said)
-      assert.equal(1, count("out of credit", said), said)
-      said = run("CAMB_API_KEY=%s timeout 60 camb %s in -o out --base-url %s",
-        KEY, line, server.base_url)
-      assert.equal(1, count("camb: once you have bought credit, run: camb", said),
-        said)
-    end
+  it("has no credit for any file, which is said once, and how to go on",
+    function()
+      takes.make(folder .. "/in", 3)
+      server:fault({ step = "submit", status = 402, times = math.huge })
+      for _, line in ipairs({ "separate in", "batch --no-store in", "batch in",
+        "submit in/*" })
+      do
+        local said, status = run("timeout 60 camb %s -o out --base-url %s "
+          .. "--api-key %s", line, server.base_url, KEY)
+        assert.equal(5, status, said)
+        assert.equal(1, count("out of credit", said), said)
+        assert.equal(1, count("camb: a refused file is not charged; once you "
+          .. "have bought credit, run the same line again\n", said), said)
+        said = run("CAMB_API_KEY=%s timeout 60 camb %s -o out --base-url %s",
+          KEY, line, server.base_url)
+        assert.equal(1, count("camb: a refused file is not charged; once you "
+          .. "have bought credit, run: camb", said), said)
+        assert.equal(line:find("^submit") and 0 or 1, count("camb: 0 done, 3 "
+          .. "unfinished in", said), said)
+        assert.equal(5, select(2, run("CAMB_API_KEY=%s timeout 60 camb %s "
+          .. "nowhere.wav -o out --base-url %s", KEY, line, server.base_url)))
+      end
+    end)
+
+  it("that is refused leaves all files unfinished, with its own status",
+    function()
+      takes.make(folder .. "/in", 3)
+      for _, line in ipairs({ "separate in", "batch --no-store in", "batch in",
+        "submit in/*" })
+      do
+        local said, status = run("timeout 60 camb %s -o out --base-url %s "
+          .. "--api-key wrong", line, server.base_url)
+        assert.equal(4, status, said)
+        assert.equal(line:find("^submit") and 0 or 1, count("camb: 0 done, 3 "
+          .. "unfinished in", said), said)
+      end
+    end)
+
+  it("lets nothing more be submitted once it is refused", function()
+    takes.make(folder .. "/in", 5)
+    server:fault({ step = "submit", status = 402, skip = 1, times = math.huge })
+    local said, status = run("timeout 60 camb submit in/* -j 1 -o out "
+      .. "--base-url %s --api-key %s", server.base_url, KEY)
+    assert.equal(5, status, said)
+    assert.equal(1, server:stats().uploads)
+    assert.equal(2, count(": uploading\n", said), said)
   end)
 
   it("is read from a file that only its owner may read", function()

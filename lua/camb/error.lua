@@ -123,6 +123,20 @@ function error_module.kind(kind)
   end
 end
 
+--- Kinds that concern the key or the account, and so all jobs.
+---@type table<string, true>
+error_module.REFUSALS = { authentication = true, payment_required = true,
+  forbidden = true }
+
+--- Whether the service has refused the file as it would any other: it was not
+--- accepted, and is to be sent again.
+---@param err camb.Error
+---@return boolean
+function error_module.refuses_all(err)
+  return error_module.REFUSALS[err.kind] and err.step == "submit"
+    and not err.task_id or false
+end
+
 --- Make an error of `fields`; kind and message have to be there.
 ---@param fields table
 ---@return camb.Error

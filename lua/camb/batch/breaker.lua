@@ -28,9 +28,7 @@ local REMINDER = 10
 -- This many unknown outcomes in a row are the service's fault, not a job's.
 local MOST_DOUBTS = 3
 
--- Errors of the key or the account concern all jobs.
-local REFUSALS = { authentication = true, payment_required = true,
-  forbidden = true }
+local REFUSALS = Error.REFUSALS
 local DOUBTFUL = { rate_limited = true, server = true, network = true,
   timeout = true, unknown_outcome = true }
 

@@ -300,7 +300,8 @@ local function work(client, arguments, found, more)
   if whole and whole.kind ~= "store" and whole.kind ~= "file" then
     cure.say_resume(whole)
   end
-  local number = status_of(counts, report, found.problems, whole)
+  local number = status_of(counts, report, found.problems,
+    whole or report.refusal)
   return number == status.OK and more.told.failures > 0 and status.GENERAL
     or number
 end

@@ -11,6 +11,7 @@ local arguments, typed = {}, {}
 local said = {}
 
 local BUY = "once you have bought credit, run"
+local BUY_FIRST = "a refused file is not charged; " .. BUY
 
 --- From now on it is about the command that was typed so.
 ---@param parsed table # its arguments
@@ -68,11 +69,12 @@ end
 function cure.say_resume(err)
   local line = cure.again()
   if not has_input() and not paid.has_lost_store(arguments)
-    and not said[line or false]
+    and not said[line or "resume"]
   then
-    local words = err and err.kind == "payment_required" and BUY
+    local words = err and err.kind == "payment_required" and BUY_FIRST
       or "to resume, run"
     say(line and words or words .. " the same line again", line)
+    said[line or "resume"] = true
   end
 end
 
@@ -283,6 +285,10 @@ end
 ---@param job integer|true|nil # one of several: its number in the store, if
 ---  there is one
 function cure.say(problem, job)
+  if problem.kind == "payment_required" and errors.refuses_all(problem) then
+    cure.say_resume(problem)
+    return
+  end
   local is_lost = job and cure.is_lost(problem.kind, problem.task_id)
   local words, line = line_of(problem, job, is_lost)
   if line and not said[line] then

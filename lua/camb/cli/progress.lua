@@ -66,7 +66,8 @@ function progress.new(total, arguments)
     total = total,
     ended = 0,
     failures = 0,
-    cut = 0,          -- by a signal
+    cut = 0,          -- by a signal, or not sent as all were refused
+    refusal = nil,    -- of the key or the account, with which nothing is sent
     left_out = 0,
     of_files = 0, -- failures that are the file's own
     remaining = 0,
@@ -407,8 +408,8 @@ end
 -- Whether it was said of another file: the key is wrong for all, and what ends
 -- a batch is the one error of all that it had not sent.
 local function was_told(self, err)
-  local what = err.kind == "authentication" and err.step ~= "download"
-    and err.kind or err
+  local what = (Error.refuses_all(err) or err.kind == "authentication"
+    and err.step ~= "download") and err.kind or err
   local was = self.told[what]
   self.told[what] = true
   return was
@@ -445,6 +446,11 @@ function Progress:failed(source, err, job)
     return
   end
   take_back(self, job)
+  if Error.refuses_all(err) then
+    self.cut, self.refusal = self.cut + 1, err
+    self:complain(source, err, job or true)
+    return
+  end
   self.ended = self.ended + 1
   self.failures = self.failures + 1
   self.of_files = self.of_files + (err.kind == "source" and 1 or 0)
@@ -562,7 +568,9 @@ end
 --- several.
 ---@return integer
 function Progress:status()
-  if self.failures == 0 then
+  if self.refusal then
+    return status.of(self.refusal)
+  elseif self.failures == 0 then
     return self.is_unwritten and status.FILE or status.OK
   end
   return self.total == 1 and status.of(self.last) or status.SOME_FAILED

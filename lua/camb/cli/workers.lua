@@ -33,7 +33,8 @@ local function run_all(arguments, list, report, work)
   local next_one, running = 1, {}
   local alive = math.min(arguments.jobs, #list)
   local function take()
-    while list[next_one] and not core.caught_signal() do
+    while list[next_one] and not core.caught_signal() and not report.refusal
+    do
       local place, one = next_one, list[next_one]
       next_one = next_one + 1
       local stems, err, label = work(one, report:listener(one), place, report)
