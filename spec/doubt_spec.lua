@@ -198,6 +198,19 @@ describe("a file in doubt", function()
       assert.equal(2, uploads())
     end)
 
+  it("of a batch with a store is not decided by a task that failed before",
+    function()
+      server:fault({ step = "status", status = 200,
+        body = '{"status":"ERROR","run_id":null}' })
+      camb(7, LINES.separate)
+      lose()
+      camb(9, "batch in -o out --interval 0.05")
+      for _, line in pairs(LINES) do
+        camb_is_told(line)
+      end
+      assert.equal(2, uploads())
+    end)
+
   it("is one for a batch with a store, which sends it again on request",
     function()
       lose()
@@ -273,6 +286,19 @@ describe("a file in doubt", function()
           assert.equal(2, uploads())
         end)
     end
+
+    it("stays one whatever task its file has from before", function()
+      assert(CALLS.submit())
+      lose()
+      for _ = 1, 2 do
+        assert.equal("unknown_outcome", select(2, CALLS.submit()).kind)
+        assert.equal("unknown_outcome", select(2, CALLS.separate()).kind)
+      end
+      assert.equal(2, uploads())
+      assert(CALLS.submit({ resubmit_unknown = true }))
+      assert(CALLS.submit()) -- decided: it is paid for on request, as ever
+      assert.equal(4, uploads())
+    end)
 
     it("has the task whose stems are downloaded under its names", function()
       lose()

@@ -515,7 +515,7 @@ local function is_to_be_taken(self, entry, known)
   return self.states[entry.state] and (known.size or OPEN[entry.state])
 end
 
--- The newest of the `list` that is paid for, or else may be; a task that came
+-- The newest of the `list` that is paid for, or else may be: a task that came
 -- later, wanted or not, has decided the doubt.
 local function choose(self, list, known, path, operation)
   local client, doubtful, is_decided = self.client, nil, false
@@ -538,18 +538,19 @@ local function choose(self, list, known, path, operation)
       end
     end
   end
-  return doubtful, is_decided
+  return doubtful
 end
 
--- What runs with a store know, unless one without has come to another end.
-local function recall(self, known, path, is_decided)
+-- What runs with a store know, unless one without has brought its task to
+-- another end.
+local function recall(self, known, path)
   local client = self.client
   if known.size and not known.sha256 then
     known.sha256 = require("camb.batch.hash").of_file(client, path)
   end
   local entry = client.recall(known, path)
   if not entry or not entry.task_id then
-    return entry and (entry.is_under_way or not is_decided) and entry or nil
+    return entry
   end
   local noted = look(self, '"task_id":' .. json.quote(entry.task_id)).entries[1]
     or entry
@@ -560,16 +561,17 @@ end
 --- function that finds a file's entry.  One without a task_id may have been
 --- sent.  Other runs may write meanwhile.
 ---@param client camb.Client # or its journal and base_url
----@param with_fetched boolean? # files whose stems were downloaded, too
+---@param with_tasks boolean? # else only what may have been sent, whatever task
+---  there is from before
 ---@param is_each boolean? # copies are sent, too: what was noted of one says
 ---  nothing of another, nor of the same file in this run
 ---@return fun(path: string?, operation: table?): camb.JournalEntry? # that is
 ---  about to send it
 ---@package
-function journal.finder(client, with_fetched, is_each)
+function journal.finder(client, with_tasks, is_each)
   local self = reader(client.journal)
   self.client, self.is_each = client, is_each
-  self.states = with_fetched and PAID or OPEN
+  self.states = with_tasks and PAID or {}
   self.looks = 0
   if is_each and client.journal then
     read_all(self)
@@ -579,10 +581,9 @@ function journal.finder(client, with_fetched, is_each)
     if not known.size and not known.url then
       return nil
     end
-    local entry, is_decided = choose(self, candidates(self, known), known, path,
-      operation)
+    local entry = choose(self, candidates(self, known), known, path, operation)
     local other = not (entry and entry.task_id) and client.recall
-      and recall(self, known, path, is_decided)
+      and recall(self, known, path)
     return other and (other.task_id or other.is_under_way) and other
       or entry or other or nil
   end
