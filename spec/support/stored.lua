@@ -739,6 +739,37 @@ return function(place)
     assert.matches("has no version", err.message)
   end)
 
+  it("gives a job the task of its content, and of no other recording", function()
+    local jobs = open()
+    add(jobs, "done", "a", "copy", "b")
+    assert.equal(4, #jobs:claim(4))
+    for key, sum in pairs({ done = "1", a = "2", copy = "2", b = "3" }) do
+      assert.is_true(jobs:submitting(key, { sha256 = sum:rep(64) }))
+    end
+    assert.is_true(jobs:submitted("done", "t-done"))
+    for _, key in ipairs({ "a", "copy", "b" }) do
+      assert.is_true(jobs:unknown(key, { message = "x" }))
+    end
+    assert.equal(1, jobs:assign("a", "t-a"))
+    assert.equal(1, jobs:assign("copy", "t-a"))
+    assert.equal(0, jobs:assign("done", "t-new")) -- this worker has it
+    local function refuses(task, words)
+      local changed, err = jobs:assign("b", task)
+      assert.is_nil(changed)
+      assert.matches(words, err.message, 1, true)
+      assert.equal("unknown_outcome", jobs:get("b").state)
+    end
+    refuses("t-a", 'task "t-a" is that of job ')
+    refuses("t-done", 'task "t-done" is that of job 1, "done.wav"')
+    assert.is_true(jobs:finished("done", 7))
+    assert.is_true(jobs:downloaded("done", STEMS))
+    assert.equal(1, jobs:archive(0))
+    refuses("t-done", 'task "t-done" is that of job 1 in the archive')
+    assert.equal(1, jobs:assign("b", "t-b"))
+    assert.equal(1, jobs:assign("b", "t-other"))
+    assert.equal("t-other", jobs:get("b").task_id)
+  end)
+
   local ONE = { base_url = "https://a.example" }
   local OTHER = { base_url = "https://b.example" }
 
