@@ -5,6 +5,7 @@ local command = require "spec.support.command"
 local core = require "camb.core"
 local hooks = require "camb.cli.hooks"
 local scripted = require "spec.support.scripted"
+local takes = require "spec.support.takes"
 local workspace = require "spec.support.workspace"
 
 describe("camb watch", function()
@@ -15,8 +16,8 @@ describe("camb watch", function()
     run("mv in made; mkdir in")
   end)
 
-  local function begin(words)
-    command.begin(run, "camb watch in %s >paths 2>words", words)
+  local function begin(words, ...)
+    command.begin(run, "camb watch in %s >paths 2>words", words:format(...))
   end
 
   local function start(words)
@@ -113,6 +114,60 @@ describe("camb watch", function()
     workspace.wait_for("the second upload", function()
       return server:stats().uploads == 2
     end)
+  end)
+
+  it("sends again with --resubmit-unknown what may have been sent, and with "
+    .. "--retry-failed what failed", function()
+    run("cp made/take001.wav in")
+    server:fault({ step = "submit", at = "accepted", close = true })
+    start("--retry-failed") -- also where nothing has failed so far
+    wait_for("words", "may exist and be charged")
+    command.stop()
+    run("rm words")
+    start("--resubmit-unknown")
+    wait_for("paths", "/out/take001.background.wav\n")
+    command.stop()
+    server:fault({ step = "submit", status = 422 })
+    run("cp made/take002.wav in; rm words")
+    start()
+    wait_for("words", "rejected the request")
+    command.stop()
+    run("rm words")
+    start("--retry-failed")
+    wait_for("paths", "/out/take002.background.wav\n")
+    assert.equal(3, server:stats().uploads)
+  end)
+
+  it("prints events with --json, and nothing else", function()
+    run("cp made/take001.wav in")
+    begin("-o out --settle 0.3 --interval 0.1 --json")
+    wait_for("paths", '"name":"finished"')
+    command.stop()
+    local last
+    for line in workspace.read(folder .. "/paths"):gmatch("[^\n]+") do
+      last = cjson.decode(line)
+    end
+    assert.equal("summary", last.name)
+    assert.equal(1, last.done)
+    assert.is_nil(workspace.read(folder .. "/words"):find("watching", 1, true))
+  end)
+
+  it("ends when the service has refused all for --outage-timeout", function()
+    run("cp made/take00[12].wav in")
+    server:fault({ step = "submit", status = 402, skip = 1, times = math.huge })
+    local said, status = run("timeout 60 camb watch in -o out --settle 0.3 "
+      .. "--interval 0.1 --outage-timeout 0.1 --drain 1")
+    assert.equal(5, status, said)
+    assert.matches("camb: 1 done, 1 unfinished", said, 1, true)
+    assert.equal(1, server:stats().uploads)
+  end)
+
+  it("separates with another engine in the sandbox", function()
+    run("cp made/take001.wav in")
+    begin("-o out --settle 0.3 --sandbox --engine 'sh -c \"echo >%s/ran; "
+      .. "%s {input} {output_dir}\"'", folder, takes.engine(folder))
+    wait_for("paths", "/out/take001.background.wav\n")
+    assert.equal("\n", workspace.read(folder .. "/ran"))
   end)
 
   it("lists with --dry-run what it would send now, and ends", function()

@@ -83,6 +83,22 @@ describe("a file that a signal leaves unfinished", function()
     end)
   end
 
+  it("gets the reply to its upload where one Ctrl-C comes as two signals, as "
+    .. "from a terminal and a parent", function()
+    server:fault({ step = "submit", reply = { task_id = "T-1" },
+      slow = "headers", pace = 0.01 })
+    local words = run([[
+      env --default-signal camb batch in -o out -j 1 --interval 0.05 \
+        >paths 2>words & pid=$!
+      for i in $(seq 1500); do
+        grep -q uploading words && break; sleep 0.02; done
+      kill -INT $pid; kill -INT $pid; wait $pid; echo status=$?; cat words]])
+    assert.matches("status=130\n", words, 1, true)
+    assert.matches("unfinished; its task T-1 is paid for\n", words, 1, true)
+    assert.equal("intended        1\nsubmitted       1\n",
+      (run("camb batch -o out --status")))
+  end)
+
   it("is an event of its own, and counted in the summary", function()
     hang()
     local words = interrupt("camb batch in -o out --interval 0.05 --json",

@@ -169,6 +169,8 @@ static const struct {
 #define ENDINGS (sizeof endings / sizeof *endings)
 
 static volatile sig_atomic_t caught = 0;
+static volatile sig_atomic_t is_noticed = 0;  /* by Lua */
+static volatile sig_atomic_t is_repeated = 0; /* before that */
 
 const volatile sig_atomic_t *caught_signal (void) {
   return &caught;
@@ -187,8 +189,16 @@ static void handle (int number, void (*handler)(int)) {
   sigaction(number, &new, NULL);
 }
 
+/* A terminal and a parent process may both send what was one Ctrl-C: what
+** comes before the first is noticed is a part of it, but only once, as what is
+** stuck will never notice. */
 static void on_second (int number) {
   const char *words = last_words[latest_words];
+  if (!is_noticed && !is_repeated) {
+    is_repeated = 1;
+    handle(number, on_second);
+    return;
+  }
   if (write(STDERR_FILENO, words, strlen(words)) < 0)
     (void)0; /* nobody is left to be told */
   raise(number);
@@ -218,10 +228,11 @@ static int l_last_words (lua_State *L) {
 }
 
 /* catch_signals(is_server): caught_signal reports the first signal of each
-** kind; a second one says the last words and ends the process as usual.  A
-** shell starts background programs with SIGINT and SIGQUIT ignored: a server
-** catches them all the same.  Writing to a closed pipe, or beyond the limit of
-** file sizes, is an error and does not end the process. */
+** kind; a second one, once the first was reported, says the last words and ends
+** the process as usual.  A shell starts background programs with SIGINT and
+** SIGQUIT ignored: a server catches them all the same.  Writing to a closed
+** pipe, or beyond the limit of file sizes, is an error and does not end the
+** process. */
 static int l_catch_signals (lua_State *L) {
   bool is_server = lua_toboolean(L, 1);
   signal(SIGPIPE, SIG_IGN);
@@ -263,6 +274,7 @@ static int l_is_written (lua_State *L) {
 static int l_caught_signal (lua_State *L) {
   for (size_t i = 0; i < ENDINGS; i++)
     if (endings[i].number == caught) {
+      is_noticed = 1;
       lua_pushstring(L, endings[i].name);
       return 1;
     }

@@ -346,7 +346,7 @@ local TABLE = {
     help = "How long to wait for a PostgreSQL server that is unreachable." },
   { name = "outage_timeout", rule = check.number(0), default = 3600,
     unit = "s", calls = "batch", flag = "--outage-timeout SECONDS",
-    commands = "batch",
+    commands = SEPARATING,
     help = "How long to wait while the service refuses or fails all uploads, "
       .. "before giving up on what is not sent yet." },
   { name = "attempts", rule = check.whole(1), default = 1, calls = "batch",
@@ -362,13 +362,13 @@ local TABLE = {
       .. "it is retried as attempts says, without another upload or download.  "
       .. "With a store it is called again after a crash amid it." },
   { name = "retry_failed", rule = check.boolean, default = false,
-    calls = "batch", flag = "--retry-failed", commands = "batch",
+    calls = "batch", flag = "--retry-failed", commands = "batch watch",
     help = "Retry all failed jobs, resuming if possible.  Without it, only "
       .. "named files are retried, if that costs nothing and the service has "
       .. "not refused them." },
   { name = "resubmit_unknown", rule = check.boolean, default = false,
     calls = "submit", flag = "--resubmit-unknown",
-    commands = "separate batch submit jobs",
+    commands = "separate batch watch submit jobs",
     help = "Resubmit files whose upload outcome is unknown (may be charged "
       .. "twice)." },
 
@@ -410,7 +410,7 @@ local TABLE = {
     flag = "-j --jobs N", commands = UPLOADING, flag_default = 4,
     help = "Number of concurrent uploads and downloads." },
   { name = "drain", rule = check.number(0), calls = "", unit = "s",
-    flag = "--drain SECONDS", commands = "batch", flag_default = 20,
+    flag = "--drain SECONDS", commands = SEPARATING, flag_default = 20,
     help = "After a signal: how long uploads under way may take to get their "
       .. "reply.  The same signal again stops at once." },
   { name = "no_store", rule = check.boolean, calls = "",
@@ -456,10 +456,9 @@ local TABLE = {
     help = "Store the key in the keyring of the desktop, through secret-tool, "
       .. "and not in a file." },
   { name = "json", rule = check.boolean, calls = "", flag = "--json",
-    commands = "separate batch download submit status wait result jobs "
-      .. "doctor",
+    commands = FETCHING .. " submit status wait result jobs doctor",
     help = "Print JSON to standard output, one object per line.  separate, "
-      .. "batch and download print events, and no paths." },
+      .. "batch, watch and download print events, and no paths." },
   { name = "quiet", rule = check.boolean, calls = "", flag = "-q --quiet",
     commands = FETCHING,
     help = "Print nothing but errors, and the paths of stems." },

@@ -211,12 +211,14 @@ local function say_added(arguments, report, added, moved)
   end
 end
 
--- What a second signal says.
+-- What a second signal says; `sending` is nil before the first, when a store
+-- may not be there yet.
 local function last_words(arguments, found, sending)
-  return ("stopped at once%s%s"):format(sending > 0 and not arguments.sandbox
+  local is_charged = sending and sending > 0 and not arguments.sandbox
+  return ("stopped at once%s%s"):format(is_charged
     and (": %d upload%s under way may be charged"):format(sending,
     sending == 1 and "" or "s") or "", (found.temporary
-    or paid.has_lost_store(arguments)) and ""
+    or sending and paid.has_lost_store(arguments)) and ""
     or "; to resume, run the same line again")
 end
 
@@ -226,7 +228,7 @@ local function follow(client, arguments, found, report, more)
   local whole
   local running = begin(client, arguments, found, report, more)
   local is_done = false
-  report:last_words(last_words(arguments, found, 0))
+  report:last_words(last_words(arguments, found))
   camb.spawn(workers.watch, function(is_first)
     local sending = running:drain(arguments.drain)
     report:last_words(last_words(arguments, found, sending))
@@ -376,8 +378,9 @@ local function separate(arguments)
 end
 
 local function run_batch(arguments)
-  local needs_store = arguments.status or arguments.retry_failed
-    or arguments.resubmit_unknown and #arguments.source == 0
+  local needs_store = arguments.command ~= "watch" -- which makes one
+    and (arguments.status or arguments.retry_failed
+    or arguments.resubmit_unknown and #arguments.source == 0)
   local is_s3 = source.is_s3(arguments.output_dir)
   if is_s3 and (not arguments.store or arguments.page) then
     return session.complain("an --output-dir in S3 needs --store, a file or a "

@@ -87,7 +87,7 @@ options.START = {
     help = "Beginning of stem URLs in place of stem_url, for a sandbox "
       .. "behind a reverse proxy." },
   { name = "engine", rule = engine, default = "builtin",
-    flag = "--engine COMMAND", commands = "serve separate batch",
+    flag = "--engine COMMAND", commands = "serve separate batch watch",
     help = "What separates: builtin, or a command with {input} and "
       .. "{output_dir}; if it has neither, both are appended.  Words and "
       .. "quotes work as in a shell, but no shell runs.  The command writes "
