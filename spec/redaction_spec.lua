@@ -432,15 +432,17 @@ describe("the password of a URL on the command line", function()
       workspace.remove(folder)
     end)
     server:fault({ step = "status", status = 404, times = math.huge })
-    for _, user in ipairs({ "me:S3CRET@", "me:a%2FS3CRET@" }) do
-      local text, status = workspace.run(("CAMB_API_KEY=%s %s/bin/camb separate "
-        .. "%s -o %s --base-url %s"):format(server.api_key,
-        os.getenv("BUILD") or "build", MIX, folder,
-        (server.base_url:gsub("://", "%0" .. user:gsub("%%", "%%%%")))))
-      assert.equal(7, status)
-      assert.is_truthy(text:find("--base-url " .. server.base_url, 1, true),
-        text)
-      assert.is_nil(text:find("S3CRET", 1, true), text)
+    for command, number in pairs({ submit = 0, separate = 7 }) do
+      for _, user in ipairs({ "me:S3CRET@", "me:a%2FS3CRET@" }) do
+        local text, status = workspace.run(("CAMB_API_KEY=%s %s/bin/camb %s "
+          .. "%s -o %s --base-url %s"):format(server.api_key,
+          os.getenv("BUILD") or "build", command, MIX, folder,
+          (server.base_url:gsub("://", "%0" .. user:gsub("%%", "%%%%")))))
+        assert.equal(number, status, text)
+        assert.is_truthy(text:find("--base-url " .. server.base_url, 1, true),
+          text)
+        assert.is_nil(text:find("S3CRET", 1, true), text)
+      end
     end
   end)
 end)

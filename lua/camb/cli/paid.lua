@@ -33,6 +33,22 @@ local function without_password(url)
   return (url:gsub("^([%w+.-]+://).*@", "%1"):gsub("^[^/]*@", ""))
 end
 
+--- The flags of `arguments` that say whose tasks they are, fit for a log.
+---@param arguments table
+---@return string[] words
+function paid.whose(arguments)
+  local words = {}
+  for _, option in ipairs(WHOSE) do
+    local value = arguments[option]
+    if value then
+      words[#words + 1] = "--" .. option:gsub("_", "-")
+      words[#words + 1] = option:find("file") and value
+        or without_password(value)
+    end
+  end
+  return words
+end
+
 --- Whether the store of the command was removed while it ran: the same line
 --- would pay again.
 ---@param arguments table
@@ -46,12 +62,8 @@ end
 -- what the flags `folder` say.
 local function download_line(arguments, place, folder, id, is_replaced)
   local words = { "camb download", folder }
-  for _, option in ipairs(WHOSE) do
-    local value = arguments[option]
-    if value then
-      words[#words + 1] = "--" .. option:gsub("_", "-") .. " "
-        .. quote(option:find("file") and value or without_password(value))
-    end
+  for _, word in ipairs(paid.whose(arguments)) do
+    words[#words + 1] = quote(word)
   end
   for _, flag in ipairs(paid.layout(arguments)) do
     words[#words + 1] = flag

@@ -7,6 +7,7 @@ local Error = require "camb.error"
 local hash = require "camb.batch.hash"
 local journal = require "camb.journal"
 local names = require "camb.batch.names"
+local paid = require "camb.cli.paid"
 local session = require "camb.cli.session"
 local shell = require "camb.cli.shell"
 local source = require "camb.source"
@@ -48,11 +49,8 @@ end
 
 local function say_what_next(arguments, ids, waits)
   local words = { "camb", "download", "-o", arguments.output_dir }
-  for _, name in ipairs({ "profile", "api_key_file", "base_url" }) do
-    if arguments[name] then
-      words[#words + 1] = "--" .. name:gsub("_", "-")
-      words[#words + 1] = arguments[name]
-    end
+  for _, word in ipairs(paid.whose(arguments)) do
+    words[#words + 1] = word
   end
   io.stderr:write("camb: to ", waits and "wait for the stems and download them"
     or "download the stems again", ", run: ", shell.line(
