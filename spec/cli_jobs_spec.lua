@@ -234,6 +234,26 @@ describe("camb jobs", function()
     assert.equal(0, status, output)
   end)
 
+  it("gives the task of a doubt to its copies, which were never sent", function()
+    run("mkdir twice; cp in/take001.wav twice/a.wav; "
+      .. "cp in/take001.wav twice/b.wav")
+    server:fault({ step = "submit", at = "accepted", close = true })
+    local said = run("timeout 60 camb batch twice -o out -j 1")
+    local id = run("cat %s/tasks/*/task.json", server.data_dir)
+      :match('"task_id": ?"([^"]+)"')
+    local lines = 0
+    for line in said:gmatch("dashboard shows its task, run: ([^\n]+)\n") do
+      local output, status = run((line:gsub("TASK", id)))
+      assert.equal(0, status, output)
+      lines = lines + 1
+    end
+    assert.equal(2, lines, said)
+    local output, status = run("timeout 60 camb batch twice -o out "
+      .. "--interval 0.05")
+    assert.equal(0, status, output)
+    assert.equal(1, server:stats().uploads)
+  end)
+
   it("retries the job that is named, or all that failed, and no other",
     function()
       make_three()

@@ -741,18 +741,21 @@ return function(place)
 
   it("gives a job the task of its content, and of no other recording", function()
     local jobs = open()
-    add(jobs, "done", "a", "copy", "b")
-    assert.equal(4, #jobs:claim(4))
+    add(jobs, "done", "a", "copy", "b", "unsent")
+    assert.equal(5, #jobs:claim(5))
     for key, sum in pairs({ done = "1", a = "2", copy = "2", b = "3" }) do
       assert.is_true(jobs:submitting(key, { sha256 = sum:rep(64) }))
     end
     assert.is_true(jobs:submitted("done", "t-done"))
-    for _, key in ipairs({ "a", "copy", "b" }) do
+    for _, key in ipairs({ "a", "copy", "b", "unsent" }) do
       assert.is_true(jobs:unknown(key, { message = "x" }))
     end
     assert.equal(1, jobs:assign("a", "t-a"))
     assert.equal(1, jobs:assign("copy", "t-a"))
     assert.equal(0, jobs:assign("done", "t-new")) -- this worker has it
+    assert.is_nil((jobs:assign("unsent", "t-a")))
+    assert.is_nil((jobs:assign("unsent", "t-a", ("3"):rep(64))))
+    assert.equal(1, jobs:assign("unsent", "t-a", ("2"):rep(64)))
     local function refuses(task, words)
       local changed, err = jobs:assign("b", task)
       assert.is_nil(changed)

@@ -4,6 +4,7 @@ local answers = require "camb.cli.answers"
 local core = require "camb.core"
 local cure = require "camb.cli.cure"
 local Error = require "camb.error"
+local hash = require "camb.batch.hash"
 local json = require "camb.json"
 local names = require "camb.batch.names"
 local own_store = require "camb.cli.own_store"
@@ -278,7 +279,8 @@ function ACTIONS.task(all, arguments, rows)
   if not row then
     return session.complain("--task needs exactly one job: name its number")
   end
-  local count = need(all:assign(row.key, arguments.task))
+  local count = need(all:assign(row.key, arguments.task,
+    row.sha256 or hash.of_file({}, row.source)))
   if count == 0 then
     return session.complain(("job %s is %s, or a batch is using it: it cannot "
       .. "take another task"):format(row.id, row.state))

@@ -342,16 +342,18 @@ end
 --- of another content is refused: its stems are not those of this one.
 ---@param key string
 ---@param task_id string
+---@param sha256 string? # of its file, if its row does not say
 ---@return integer? jobs # 0: its stems are there, or a worker has it
 ---@return camb.Error?
-function Changes:assign(key, task_id)
+function Changes:assign(key, task_id, sha256)
   local problem = self.session:text_problem(task_id)
   if problem then
     return nil, Error.new({ kind = "store",
       message = "the id of the task " .. problem })
   end
   return self.session:write(function(conn)
-    local others = conn:rows(statements.task_of_another, task_id, key, key)
+    local others = conn:rows(statements.task_of_another, task_id, key, key,
+      sha256 or "")
     if not others then
       return nil, conn.failed
     elseif others[1] then

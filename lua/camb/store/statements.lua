@@ -351,10 +351,11 @@ statements.put_off = AGAIN .. [[attempts = attempts + 1,
 statements.prioritize = "UPDATE camb_jobs SET priority = ? "
   .. "WHERE priority <> ? AND state = 'intended' AND " .. OF_KEYS
 
--- Other jobs of a task, but for those of the content of this one.
+-- Other jobs of a task, but for those of the content of this one; a copy that
+-- was declined has none in its row.
 statements.task_of_another = "SELECT " .. COLUMNS .. [[, archived FROM camb_all
   WHERE task_id = ? AND key <> ? AND NOT EXISTS (SELECT 1 FROM camb_jobs AS own
-  WHERE own.key = ? AND own.sha256 = camb_all.sha256) LIMIT 1]]
+  WHERE own.key = ? AND COALESCE(own.sha256, ?) = camb_all.sha256) LIMIT 1]]
 statements.assign = [[UPDATE camb_jobs SET state = 'submitted', task_id = ?,
   run_id = NULL, task_ended = NULL, error_kind = NULL, error = NULL,
   retryable = NULL, not_before = NULL, updated = {clock}
