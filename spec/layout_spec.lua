@@ -289,6 +289,25 @@ describe("stems", function()
     assert.equal(0, uploads())
   end)
 
+  it("are refused if they would get too long a name, and come with --name",
+    function()
+      local long = ("x"):rep(240)
+      run("mkdir long; mv in/take001.wav long/%s.wav", long)
+      for _, verb in ipairs({ "separate", "batch" }) do
+        local line = ("camb %s long -o %s --interval 0.05"):format(verb, verb)
+        for _, words in ipairs({ line .. " -n", line }) do
+          local said = run(words)
+          assert.matches('the name "' .. long .. '.foreground" is too long: '
+            .. "give its stems a shorter name, such as --name 'take.{stem}'\n",
+            said, 1, true)
+          assert.is_nil(said:find("camb doctor", 1, true), said)
+        end
+        assert.equal(verb == "batch" and 1 or 0, uploads())
+        local said, status = run(line .. " --name 'take.{stem}'")
+        assert.equal(0, status, said)
+      end
+    end)
+
   it("go into a folder each, which mirror those of the sources", function()
     run("mkdir in/deep; mv in/take002.wav in/deep")
     local line = "camb batch in -o out --foreground-dir voice "
@@ -429,7 +448,7 @@ describe("stems", function()
     assert.equal(("%s/in song foreground %s.wav"):format(out, result.run_id),
       result.foreground)
     local _, err = client:separate(song, { output_dir = out,
-      stem_name = ("x"):rep(240) .. "{stem}" })
+      stem_name = ("x"):rep(241) .. "{stem}" })
     assert.equal("file", err.kind)
     assert.matches("is too long", err.message)
     local stems = assert(client:download(result.run_id, { output_dir = out,

@@ -24,13 +24,15 @@ describe("before anything is paid for, a separation", function()
   local function refused(words, options)
     local stems, err = client:separate(options.source or take[1],
       { output_dir = options.output_dir, name = options.name,
-        overwrite = options.overwrite, interval = 0.05 })
+        format = options.format, overwrite = options.overwrite,
+        interval = 0.05 })
     assert.is_nil(stems)
     assert.equal("file", err.kind)
     assert.matches(words, err.message)
     for item in client:batch({ { source = options.source or take[1],
       output_dir = options.output_dir, name = options.name } },
-      { overwrite = options.overwrite, interval = 0.05 })
+      { format = options.format, overwrite = options.overwrite,
+        interval = 0.05 })
     do
       assert.equal("file", item.error.kind)
     end
@@ -85,15 +87,26 @@ describe("before anything is paid for, a separation", function()
     end)
 
   it("refuses a name to which nothing can be added", function()
-    refused("cannot be written: File name too long", { output_dir = folder,
-      name = ("n"):rep(245) })
+    refused("is too long: give its stems a shorter name with name or stem_name",
+      { output_dir = folder, name = ("n"):rep(245) })
+  end)
+
+  it("refuses a name to which no other format can be added", function()
+    local MOST = { mp3 = 230, opus = 229 }
+    for format, most in pairs(MOST) do
+      refused("is too long: ", { output_dir = folder, format = format,
+        name = ("n"):rep(most + 1) })
+    end
+    for format, most in pairs(MOST) do
+      assert(client:separate(take[1], { output_dir = folder, format = format,
+        name = ("n"):rep(most), interval = 0.05 }))
+    end
   end)
 
   it("refuses a name to which nothing can be added, in bytes #posix", function()
     local long = folder .. "/" .. ("音"):rep(80) .. ".wav"
     workspace.write(long, workspace.read(take[1]))
-    refused("cannot be written: File name too long", { output_dir = folder,
-      source = long })
+    refused("is too long: ", { output_dir = folder, source = long })
   end)
 
   it("refuses a stem's name that a broken link has #posix", function()

@@ -14,6 +14,7 @@ local LUA = {
   unknown = "",
   service = "pass its base_url, or use another store",
   resubmit = "with resubmit_unknown = true",
+  length = "give its stems a shorter name with name or stem_name",
 }
 
 local SHELL = {
@@ -26,6 +27,7 @@ local SHELL = {
   service = "use its --base-url, or another --store (by default it is in the "
     .. "--output-dir)",
   resubmit = "with --resubmit-unknown",
+  length = "give its stems a shorter name, such as --name 'take.{stem}'",
 }
 
 local texts = LUA
@@ -44,7 +46,7 @@ end
 
 --- The advice `name`.
 ---@param name "overwrite" | "names" | "stem" | "doubt" | "format"
----  | "unknown" | "service" | "resubmit"
+---  | "unknown" | "service" | "resubmit" | "length"
 ---@return string
 function advice.on(name)
   return texts[name]

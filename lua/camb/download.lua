@@ -72,6 +72,39 @@ function download.make_folders(path)
   return true
 end
 
+-- What a system says of a name that is too long for it.
+local TOO_LONG = select(2, core.stat(("x"):rep(65536)))
+
+-- Whether the file system of `folder`, or until it is there of this one, takes
+-- no file of this name.
+local function is_too_long(folder, file)
+  if core.stat(folder) ~= "folder" then
+    folder = "."
+  end
+  return select(2, core.stat(folder .. "/" .. file)) == TOO_LONG
+end
+
+--- What is wrong with the length of the stems' names, also while they are
+--- written; nil if nothing is.
+---@param place table # as for `download.base`, and format
+---@param name string
+---@return string? problem
+function download.length_problem(place, name)
+  local layout = require "camb.layout"
+  local more = place.format and "." .. layout.extension(place.format)
+    .. ".part.part" or ".part"
+  for _, stem in ipairs(download.stems(place)) do
+    local files = { download.base(place, name, stem):match("[^/]*$") }
+    files[2] = place.stem_name and layout.longest(place.stem_name, place.values)
+    for _, file in ipairs(files) do
+      if is_too_long(folder_of(place, stem), file .. more) then
+        return ('the name "%s" is too long: %s'):format(file,
+          advice.on("length"))
+      end
+    end
+  end
+end
+
 -- What is in the way of `base`: with `overwrite` a folder, or the source, which
 -- would be lost with whatever the stem replaces; else anything.
 local function in_the_way(base, overwrite, source, format)
@@ -129,6 +162,11 @@ function download.hold(operation, options, name)
       return fail_file(operation, folder_of(options, stem), problem)
     end
   end
+  local too_long = download.length_problem(options, name)
+  if too_long then
+    return operation:fail({ kind = "file", step = "download", shell = "help",
+      message = too_long })
+  end
   local folder = folder_of(options, stems[1])
   if not operation:claim((core.real_path(folder) or folder) .. "/" .. name)
   then
@@ -169,12 +207,6 @@ end
 ---@return boolean? ok
 ---@return camb.Error? err
 function download.reserve(operation, options, name, source)
-  local too_long = options.stem_name and require("camb.layout").length_problem(
-    options.stem_name, options.values)
-  if too_long then
-    return operation:fail({ kind = "file", step = "submit",
-      message = too_long })
-  end
   source = source and core.real_path(source)
   local ok, err = refuse_existing(operation, options, name, source)
   if ok then

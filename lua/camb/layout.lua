@@ -15,7 +15,6 @@ local EXTENSIONS = { aac = "m4a" }
 
 -- As long as an id of the service's may be.
 local ID = ("x"):rep(64)
-local MOST_BYTES = 255 -- of a file's name
 
 --- What is wrong with `pattern`; nil if nothing is.
 ---@param pattern string
@@ -72,18 +71,16 @@ function layout.values(name, path)
     date = os.date("%Y-%m-%d", kind and math.floor(changed) or nil) }
 end
 
---- What is wrong with the name of a stem of a source; nil if nothing is.
+--- The longest name that a stem may get by `pattern`.
 ---@param pattern string
 ---@param values table<string, string>
----@return string?
-function layout.length_problem(pattern, values)
+---@return string
+function layout.longest(pattern, values)
   local all = { stem = "foreground", task = ID, run = ID }
   for name, value in pairs(values) do
     all[name] = value
   end
-  local name = layout.fill(pattern, all)
-  return #name + #".flac.part" > MOST_BYTES and ('the name "%s" is too long')
-    :format(name) or nil
+  return layout.fill(pattern, all)
 end
 
 --- The extension of `format`.

@@ -154,14 +154,15 @@ local function refusal_of(arguments, entry)
     only = arguments.only,
     foreground_dir = absolute(arguments, arguments.foreground_dir),
     background_dir = absolute(arguments, arguments.background_dir),
-    stem_name = arguments.stem_name }
+    stem_name = arguments.stem_name, format = arguments.format }
   place.values = place.stem_name and layout.values(entry.name, origin.path)
   local taken, earlier = nil, entry.earlier
   for _, stem in ipairs(download.stems(place)) do
     taken = taken or core.existing(download.base(place, entry.name, stem))
   end
-  if not ok then
-    return problem.message
+  local too_long = download.length_problem(place, entry.name)
+  if not ok or too_long then
+    return too_long or problem.message
   elseif taken and not arguments.overwrite
     and not (earlier and earlier.state == "downloaded"
     and recordings.are_own(NO_CLIENT, earlier, place, entry.name))
