@@ -97,6 +97,18 @@ describe("the store that camb batch keeps by itself", function()
     assert.same({}, (journal.open_entries(folder .. "/out/.camb-journal")))
   end)
 
+  it("knows by its content what a run without it has paid for", function()
+    run("camb separate in/take001.wav -o out --interval 0.05")
+    run("camb batch in -o out --interval 0.05; rm out/.camb-journal")
+    run("mv in/take001.wav in/moved.wav")
+    for _, line in ipairs({ "submit", "separate --overwrite" }) do
+      local said, status = run("timeout 60 camb " .. line
+        .. " in/moved.wav -o out")
+      assert.equal(0, status, said)
+    end
+    assert.equal(2, uploads())
+  end)
+
   it("takes up what a run without it has downloaded, if the stems are gone",
     function()
       assert.equal(0, select(2, run("camb separate in/take001.wav -o out "

@@ -66,7 +66,7 @@ end
 local function write_submitting(jobs, job)
   local same, stem, err
   if job.noted then -- a run without a store has paid for it
-    local ok, problem = jobs:submitted(job.key, job.noted.task_id)
+    local ok, problem = jobs:submitted(job.key, job.noted.task_id, job)
     job.task_id = ok and job.noted.task_id or nil
     return ok and "adopted", problem
   end
