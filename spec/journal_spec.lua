@@ -265,6 +265,26 @@ describe("a client's journal", function()
       assert.is_true(collectgarbage("count") - before < 100)
     end)
 
+  it("reads nothing of other files of one size before it sends one", function()
+    local file = assert(io.open(path, "w"))
+    local size = #assert(workspace.read(take[1]))
+    for i = 1, 5000 do
+      file:write(('{"job":"%d","state":"submitting","size":"%d",'
+        .. '"piece":"%064d"}\n{"job":"%d","state":"submitted","task_id":"T-%d",'
+        .. '"sha256":"%064d"}\n'):format(i, size, i, i, i, i))
+    end
+    local length = file:seek()
+    file:close()
+    collectgarbage()
+    collectgarbage("stop")
+    local before = collectgarbage("count")
+    local task = client:submit(take[1])
+    local taken = collectgarbage("count") - before
+    collectgarbage("restart")
+    assert(task)
+    assert.is_true(1024 * taken < 4 * length + 2 ^ 20, taken)
+  end)
+
   it("takes the lines of a hundred jobs at once", function()
     local paths = takes.make(folder .. "/many", 100)
     camb.run(function()

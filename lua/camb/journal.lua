@@ -419,7 +419,7 @@ local function read_all(self)
   read_on(self, function(entry)
     if not entry.is_listed then
       entry.is_listed = true
-      for _, key in pairs({ entry.size, entry.url }) do
+      for _, key in pairs({ entry.size, entry.url, entry.piece }) do
         self.by_key[key] = self.by_key[key] or {}
         table.insert(self.by_key[key], entry)
       end
@@ -485,9 +485,10 @@ function journal.finish(operation, is_fetched, err)
   end
 end
 
--- The entries of files of a size, or of a URL.
+-- The entries of files of a size, or of a URL.  A doubt is about a piece; a task
+-- may be that of a URL's file, of which none was noted.
 local function candidates(self, known)
-  local field = known.size and "size" or "url"
+  local field = known.url and "url" or self.states == PAID and "size" or "piece"
   self.looks = self.looks + 1
   if self.is_each then
     return self.by_key[known[field]] or {}
@@ -496,7 +497,7 @@ local function candidates(self, known)
     read_all(self)
   end
   local found = self.looks > MOST_LOOKS and self or look(self,
-    ('"%s":"%s"'):format(field, known[field]))
+    ('"%s":"%s"'):format(field, tostring(known[field])))
   return found.by_key[known[field]] or {}
 end
 
