@@ -2,6 +2,7 @@
 
 local journal = require "camb.journal"
 local command = require "spec.support.command"
+local sandbox = require "camb.sandbox"
 local workspace = require "spec.support.workspace"
 
 describe("of one step, the command", function()
@@ -46,6 +47,18 @@ describe("of one step, the command", function()
     assert.is_string(workspace.read(folder .. "/take001.foreground.wav"))
     assert.same({}, (journal.open_entries(folder .. "/.camb-journal")))
   end)
+
+  it("downloads without ids nothing that was submitted to another service",
+    function()
+      local other = assert(sandbox.start())
+      run("CAMB_BASE_URL=%s CAMB_API_KEY=%s timeout 60 camb submit in/*",
+        other.base_url, other.api_key)
+      other:stop()
+      assert.matches("no task: name one", (run("timeout 60 camb download")))
+      submit()
+      local output, status = run("timeout 60 camb download")
+      assert.equal(0, status, output)
+    end)
 
   it("does not pay again for a file whose stems are yet to be downloaded",
     function()

@@ -5,6 +5,7 @@ local cjson = require "cjson"
 local command = require "spec.support.command"
 local core = require "camb.core"
 local luas = require "spec.support.luas"
+local sandbox = require "camb.sandbox"
 local takes = require "spec.support.takes"
 local workspace = require "spec.support.workspace"
 
@@ -279,6 +280,26 @@ describe("before money is spent, camb", function()
     assert.matches("^refused ", (run("camb separate in/take001.wav -o out -n")))
     assert.equal(0, uploads())
   end)
+
+  it("takes with --dry-run nothing that another service has separated for done",
+    function()
+      local other = assert(sandbox.start({ engine = takes.engine(folder) }))
+      local there = ("CAMB_BASE_URL=%s CAMB_API_KEY=%s timeout 60 "):format(
+        other.base_url, other.api_key)
+      for _, line in ipairs({ "camb separate in -o out1 ",
+        "camb batch in -o out2 --no-store ", "camb batch in -o out3 " })
+      do
+        run(there .. line .. "--interval 0.05")
+        local said = run(line .. "-n")
+        local refusal = line:find("out3", 1, true) and "belongs to the service "
+          .. "at " .. other.base_url or "\" already exists: use --overwrite"
+        assert.matches(refusal, said, 1, true)
+        assert.is_nil(said:find("done", 1, true), said)
+        assert.matches(refusal, run("timeout 60 " .. line), 1, true)
+      end
+      other:stop()
+      assert.equal(0, uploads())
+    end)
 
   it("tells with --dry-run what is in the way of a task's stems", function()
     assert.equal(0, select(2, run("camb separate in/take001.wav -o out "

@@ -67,6 +67,15 @@ function store.address(spec)
   return spec, false
 end
 
+-- The service of a store that has, or may have, tasks there, if it is not that
+-- of `base_url`.
+local function other_service(self, base_url)
+  local service = self:service()
+  local is_other = service and service ~= api.service(base_url)
+  local paid = is_other and self.session:read(statements.paid)
+  return paid and #paid > 0 and service or nil
+end
+
 --- Open a store; its tables are created if missing.
 ---
 --- `owner` names this worker (default: a unique name, by which others on the
@@ -101,6 +110,12 @@ function store.open(spec, given)
     return nil, err
   end
   if checked.read_only then
+    local other = checked.base_url and other_service(self, checked.base_url)
+    if other then
+      self.session:close()
+      return nil, schema.other_service(backend.label(spec), other,
+        checked.base_url)
+    end
     return self
   end
   local ok

@@ -1,6 +1,7 @@
 --- `camb download`: the stems of tasks that are paid for, from whatever run or
 --- machine.
 
+local api = require "camb.api"
 local core = require "camb.core"
 local journal = require "camb.journal"
 local layout = require "camb.layout"
@@ -12,16 +13,17 @@ local workers = require "camb.cli.workers"
 
 local download = {}
 
--- By its id, what the journal in the folder knows of a task, and the tasks
--- whose stems it waits for.
+-- By its id, what the journal in the folder knows of a task, and the tasks of
+-- this service whose stems it waits for.
 local function known_tasks(client)
   local known, is_listed, list = {}, {}, {}
+  local service = api.service(client.base_url)
   for _, entry in ipairs(journal.entries(client.journal)) do
     known[entry.task_id or false] = known[entry.task_id or false] or entry
   end
   for _, entry in ipairs(journal.open_entries(client.journal)) do
     local id = entry.task_id
-    if id and not is_listed[id] then
+    if id and not is_listed[id] and (entry.base_url or service) == service then
       is_listed[id], list[#list + 1] = true, id
     end
   end

@@ -1,6 +1,7 @@
 --- Where the command finds its key: --api-key, --api-key-file, --profile, the
 --- environment, or what `camb login` stored as the profile "default".
 
+local api = require "camb.api"
 local config = require "camb.cli.config"
 local Error = require "camb.error"
 local key_file = require "camb.key_file"
@@ -155,6 +156,19 @@ function keys.find(arguments)
     return fail_with("fixed", "the key from %s %s", found.from, problem)
   end
   return found, err
+end
+
+--- The URL of the service that a run would speak to, for what needs no key.
+---@param arguments table
+---@return string
+function keys.base_url(arguments)
+  local is_named = arguments.api_key or arguments.api_key_file
+    or key_file.of_environment()
+  local profile = (config.read() or {})[arguments.profile
+    or not is_named and "default"]
+  local url = arguments.base_url or profile and profile.base_url
+    or os.getenv("CAMB_BASE_URL") or ""
+  return (url == "" and api.BASE_URL or url):gsub("/+$", "") .. ""
 end
 
 return keys

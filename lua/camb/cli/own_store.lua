@@ -164,7 +164,7 @@ end
 --- as that of a journal, and raises what is wrong with a store.  Nil if there
 --- is no such store of the service, or it is not asked.
 ---@param arguments table # of the command
----@param base_url string? # nil: whatever it is
+---@param base_url string
 ---@return (fun(known: table, path: string): camb.JournalEntry?)?
 ---@return camb.Error? err
 function own_store.finder(arguments, base_url)
@@ -173,7 +173,7 @@ function own_store.finder(arguments, base_url)
     local jobs, err = open(arguments, place)
     if err then
       return nil, err
-    elseif jobs and base_url and jobs:service() ~= api.service(base_url) then
+    elseif jobs and jobs:service() ~= api.service(base_url) then
       jobs:close()
     else
       asked[#asked + 1], stores[#stores + 1] = jobs, jobs and place

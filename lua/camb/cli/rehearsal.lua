@@ -4,6 +4,7 @@ local core = require "camb.core"
 local download = require "camb.download"
 local hash = require "camb.batch.hash"
 local journal = require "camb.journal"
+local keys = require "camb.cli.keys"
 local layout = require "camb.layout"
 local names = require "camb.batch.names"
 local own_store = require "camb.cli.own_store"
@@ -94,14 +95,15 @@ local function rows_of(arguments, entries)
   then
     return rows
   end
-  local jobs, err = store.open(arguments.store, { read_only = true })
+  local jobs, err = store.open(arguments.store, { read_only = true,
+    base_url = not arguments.sandbox and keys.base_url(arguments) or nil })
   for first = 1, jobs and #entries or 0, CHUNK do
-    local keys = {}
+    local wanted = {}
     for i = first, math.min(first + CHUNK - 1, #entries) do
-      keys[#keys + 1] = entries[i].key
+      wanted[#wanted + 1] = entries[i].key
     end
     local found
-    found, err = recordings.latest(jobs, keys)
+    found, err = recordings.latest(jobs, wanted)
     for key, row in pairs(found or {}) do
       rows[key] = row
     end
@@ -119,11 +121,13 @@ local function rows_of(arguments, entries)
   return rows, jobs
 end
 
--- What earlier runs have paid for in the folder, at whatever service.
+-- What earlier runs have paid for in the folder, at the service of this one.
 local function finder(arguments)
-  local client, err = { journal = paid.journal(arguments.output_dir) }, nil
+  local client, err = { base_url = keys.base_url(arguments) }, nil
+  client.journal = not arguments.sandbox
+    and paid.journal(arguments.output_dir) or nil
   if client.journal then
-    client.recall, err = own_store.finder(arguments)
+    client.recall, err = own_store.finder(arguments, client.base_url)
   end
   return not err and journal.finder(client, true), err
 end

@@ -203,6 +203,17 @@ local function is_unsent(conn, own)
   return is_free
 end
 
+--- What is wrong with a store of another service.
+---@param label string # names the store in messages
+---@param known string # its service
+---@param base_url string
+---@return camb.Error
+function schema.other_service(label, known, base_url)
+  return Error.new({ kind = "store", shell = "help",
+    message = ("the store %s belongs to the service at %s, not to %s: %s")
+      :format(label, known, api.service(base_url), advice.on("service")) })
+end
+
 --- A store belongs to the service that its tasks are at; before there are any,
 --- to that of the last one who opened it: what failed at another is retried.
 ---@param conn table # in a transaction, in which the worker is registered
@@ -220,12 +231,7 @@ function schema.heed_service(conn, label, base_url, own)
   if known == nil or known == base_url then
     return known, err
   elseif known and not is_unsent(conn, own) then
-    return nil, conn.failed or Error.new({
-      kind = "store",
-      shell = "help",
-      message = ("the store %s belongs to the service at %s, not to %s: %s")
-        :format(label, known, base_url, advice.on("service")),
-    })
+    return nil, conn.failed or schema.other_service(label, known, base_url)
   end
   return (not known or conn:run(statements.retry, "failed")
     and conn:run(statements.resume))
