@@ -62,7 +62,8 @@ return {
       .. '"confirm", "source" or "store".' },
   { name = "warning", fields = "message", sentence = "Warning: {message}.",
     when = "A guarantee is weaker than usual, such as on a file system "
-      .. "without fsync.  Sent once." },
+      .. "without fsync, or stems go elsewhere than the call says, as their "
+      .. "store has it.  Sent once." },
   { name = "finished", fields = "stems", sentence = "The stems are ready.",
     when = "A call of separate, or a job of a batch, succeeded." },
   { name = "failed", fields = "error", sentence = "Failed: {error}.",

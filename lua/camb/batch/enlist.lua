@@ -187,6 +187,26 @@ local function identify(run, journal, row, now, entry)
   return key
 end
 
+local function real(folder)
+  return core.real_path(folder) or folder
+end
+
+-- A job keeps the folder of its stems, whatever this run wants: say so, once.
+local function tell_place(run, row, now, entry)
+  if run.has_told_place or row.output_dir == now.output_dir
+    or real(row.output_dir) == real(now.output_dir)
+    or row.state == "downloaded"
+    and core.stat(row.foreground or row.background or "") ~= nil
+  then
+    return
+  end
+  run.has_told_place = true
+  local known = job.new(run, { source = entry.label })
+  known:emit("warning", { message = known:clean(("stems of files that the "
+    .. "store knows go to the folders that their jobs were made for: those of "
+    .. "%s to %s"):format(entry.label, row.output_dir)) })
+end
+
 -- Add the next sources; the keys of those that may have been there before, nil
 -- at the end.
 local function add_some(run, journal)
@@ -206,6 +226,9 @@ local function add_some(run, journal)
     local key = row and identify(run, journal, row, rows[i], entries[i])
     if row and (not key or run.closed) then
       return nil
+    end
+    if key and key == row.key then
+      tell_place(run, row, rows[i], entries[i])
     end
     keys[#keys + 1] = key or nil
   end

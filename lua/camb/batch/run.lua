@@ -64,6 +64,7 @@ function run.new(client, options, given)
     problem = nil, -- what the iteration raises
     asking = nil,  -- the operation that asks for the URLs of many
     asks_singly = nil, -- for a service that does not know of that
+    has_told_place = false, -- that stems go elsewhere than this run says
     has_listener = Operation.has_listener(client, options),
     sent = 0,      -- files, and their minutes, that the limits count
     minutes = 0,

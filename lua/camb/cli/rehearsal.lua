@@ -211,17 +211,17 @@ local function copy_in_run(entry, known, planned)
   others[#others + 1], known.new[now.size] = one, others
 end
 
+local function real(folder)
+  return core.real_path(folder) or names.absolute(folder)
+end
+
 -- A job of a store keeps the place that its stems were to have at first;
 -- where that is, unless the command line says so, too.
 local function keep_place(entry, row)
   local folder = names.absolute(entry.folder)
   entry.folder, entry.name = row.output_dir, row.name
-  return folder ~= row.output_dir and ("its stems go to %s, as its job was "
-    .. "made for that folder"):format(row.output_dir) or nil
-end
-
-local function real(folder)
-  return core.real_path(folder) or names.absolute(folder)
+  return real(folder) ~= real(row.output_dir) and ("its stems go to %s, as its "
+    .. "job was made for that folder"):format(row.output_dir) or nil
 end
 
 -- Whether what is in the way of `entry` may be the stems of the task `own`; of
@@ -250,10 +250,12 @@ local function state_of(arguments, entry, known)
     then
       words = STATES.finished
     end
-    if words[1] ~= "new" then
-      return words[1], words[2] or row.task_id and "task " .. row.task_id
-    end
     elsewhere = keep_place(entry, row)
+    if words[1] ~= "new" then
+      local reason = words[2] or row.task_id and "task " .. row.task_id
+      return words[1], words[1] == "resumes" and reason and elsewhere
+        and reason .. "; " .. elsewhere or reason
+    end
   elseif row and row.state ~= "failed" and row.state ~= "intended" then
     entry.earlier = row
   end
