@@ -86,6 +86,23 @@ describe("camb jobs", function()
     assert.equal(2, select(2, run("camb jobs -o out --csv --json")))
   end)
 
+  it("tells in JSON which file it is, also of a name that is not UTF-8 #posix",
+    function()
+      run("mkdir odd; cp in/take001.wav odd/a$(printf '\\351').wav")
+      for line, words in pairs({
+        ["camb submit odd/* -o sent --json"] = '{"source":"odd/a\\u005cxe9.wav"',
+        ["camb batch odd -o told --interval 0.05 --on-done 'cat >hook.txt' "
+          .. ">told.txt; cat hook.txt"] =
+          '{"source":"odd/a\\u005cxe9.wav".*/a\\u005cxe9.foreground.wav"',
+        ["camb batch odd -o seen --interval 0.05 >seen.txt; camb jobs -o seen "
+          .. "--json"] = '"source":"[^"]*/odd/a\\u005cxe9.wav"' })
+      do
+        local said, status = run(line .. " 2>words")
+        assert.equal(0, status, said)
+        assert.matches(words, said)
+      end
+    end)
+
   it("gives a job the task that the dashboard shows, and nothing is paid again",
     function()
       local id = assert(make_three())

@@ -2,6 +2,7 @@
 --- once, each answered in lines on standard output.
 
 local json = require "camb.json"
+local record = require "camb.cli.record"
 local session = require "camb.cli.session"
 local workers = require "camb.cli.workers"
 
@@ -15,7 +16,7 @@ local function quote(value)
     return type(value) == "number" and json.integer(value)
       and json.digits(json.integer(value)) or tostring(value)
   end
-  return json.quote(tostring(value))
+  return record.quote(tostring(value))
 end
 
 --- An object of JSON, in a line.

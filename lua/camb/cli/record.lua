@@ -20,6 +20,17 @@ local OF_ERROR = { "kind", "message", "retryable", "step", "http_status",
 
 local encode
 
+--- `value` as a string of JSON, which is UTF-8: in a name that is not, "\xe9"
+--- stands for a byte.
+---@param value string
+---@return string
+function record.quote(value)
+  return (json.quote(text.is_utf8(value) and value or text.escape(value))
+    :gsub("\194([\128-\159])", function(control)
+      return ("\\u%04x"):format(control:byte())
+    end))
+end
+
 local function member(parts, name, value)
   if value ~= nil then
     parts[#parts + 1] = json.quote(name) .. ":" .. encode(value)
@@ -73,11 +84,7 @@ function encode(value)
   elseif type(value) == "boolean" then
     return tostring(value)
   end
-  value = tostring(value)
-  return (json.quote(text.is_utf8(value) and value or text.escape(value))
-    :gsub("\194([\128-\159])", function(control)
-      return ("\\u%04x"):format(control:byte())
-    end))
+  return record.quote(tostring(value))
 end
 
 --- The event in one line.  Events and errors hold neither keys nor what opens a
