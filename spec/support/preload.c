@@ -21,7 +21,8 @@ int dlclose (void *handle) {
 ** that specs start looks for leaks, as LeakSanitizer breaks where threads end
 ** together with the process.  The specs' own has read its options by now. */
 __attribute__((constructor)) static void spare_children (void) {
-  const char *preloaded = getenv("LD_PRELOAD"), *options = getenv("ASAN_OPTIONS");
+  const char *preloaded = getenv("LD_PRELOAD"),
+             *options = getenv("ASAN_OPTIONS");
   char without[256];
   is_tsan = preloaded != NULL && strstr(preloaded, "tsan") != NULL;
   if (preloaded != NULL && strstr(preloaded, "san.so") != NULL)
