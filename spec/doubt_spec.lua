@@ -239,6 +239,41 @@ describe("a file in doubt", function()
     assert.equal(0, uploads())
   end)
 
+  it("is not sent by another line while a run sends it", function()
+    server:fault({ step = "submit", silence = true, times = math.huge })
+    command.begin(run, "camb %s >words 2>&1", LINES.separate)
+    workspace.wait_for("the upload", function()
+      return (server:stats().requests.submit or 0) == 1
+    end)
+    server:clear_faults()
+    run("cp in/take001.wav copy.wav")
+    for _, line in ipairs({ LINES.submit, "separate copy.wav -o out",
+      "batch copy.wav -o out", "batch copy.wav -o out",
+      "separate copy.wav -o out --resubmit-unknown" })
+    do
+      assert.matches("another run is sending this file: run this again once it "
+        .. "has ended\n", camb(1, line), 1, true)
+    end
+    assert.equal(0, uploads())
+    command.stop("KILL")
+    assert.matches("an earlier run was killed while sending this file",
+      camb(9, "batch copy.wav -o out"), 1, true)
+    assert.equal(0, uploads())
+  end)
+
+  it("is sent once with its copies on request", function()
+    run("cp in/take001.wav in/take002.wav")
+    server:fault({ step = "submit", silence = true, times = math.huge })
+    command.begin(run, "camb %s >words 2>&1", LINES.separate)
+    workspace.wait_for("the upload", function()
+      return (server:stats().requests.submit or 0) == 1
+    end)
+    command.stop("KILL")
+    server:clear_faults()
+    camb(0, LINES.batch .. " --resubmit-unknown")
+    assert.equal(1, uploads())
+  end)
+
   describe("in Lua", function()
     local client, take, out
 

@@ -279,6 +279,10 @@ describe("the store that camb batch keeps by itself", function()
       said = run("camb separate in/take001.wav -o out")
       assert.matches("an earlier run was killed while sending this file", said)
       assert.equal(1, server:stats().requests.submit)
+      assert.equal(0, select(2, run("camb jobs --store a.db --task T 1")))
+      said = run("timeout 60 camb batch in/take001.wav -o out --interval 0.05")
+      assert.matches("resuming task T, already paid for\n", said, 1, true)
+      assert.equal(1, server:stats().requests.submit)
     end)
 
   it("names the tasks and their lines if it is removed while it is in use",

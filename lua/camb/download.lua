@@ -168,12 +168,13 @@ function download.hold(operation, options, name)
       message = too_long })
   end
   local folder = folder_of(options, stems[1])
-  if not operation:claim((core.real_path(folder) or folder) .. "/" .. name)
-  then
+  local real = (core.real_path(folder) or folder):gsub("/$", "")
+  if not operation:claim(real .. "/" .. name) then
     return fail_busy(operation, folder .. "/" .. name)
   end
   operation.parts = {}
-  operation.first_base = download.base(options, name, stems[1])
+  operation.first_base = real
+    .. download.base(options, name, stems[1]):sub(#folder + 1)
   for _, stem in ipairs(stems) do
     local err
     operation.parts[stem], err = open_part(operation,

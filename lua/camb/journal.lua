@@ -50,7 +50,7 @@ local journal = {}
 ---@field time string        # of the last line, in UTC: 2026-01-31T12:00:00Z
 ---@field job string?        # what its lines are known by
 ---@field row { store: string, id: integer }? # of a store that knows it
----@field is_under_way boolean? # a worker of that store is sending it
+---@field is_under_way boolean? # another process is sending it
 
 -- In the order in which a line has them.
 local FIELDS = { "time", "job", "state", "task_id", "base_url", "source",
@@ -123,13 +123,6 @@ function journal.identity(path)
     piece = require("camb.batch.hash").of_piece(path, size) or nil }
 end
 
--- `path` by the real path of its folder.
-local function real_of(path)
-  local folder, file = path:match("^(.*)/([^/]*)$")
-  local real = folder and core.real_path(folder)
-  return real and real:gsub("/$", "") .. "/" .. file or path
-end
-
 -- What the first line says of `operation`, whose source is `origin`.
 local function begin(operation, origin, state)
   count = count + 1
@@ -148,7 +141,7 @@ local function begin(operation, origin, state)
     and (core.real_path(operation.output_dir)
     or operation.output_dir)
   fields.name = operation.name
-  fields.part = operation.first_base and real_of(operation.first_base)
+  fields.part = operation.first_base
   return fields
 end
 
@@ -156,7 +149,7 @@ end
 local function doubt_of(operation, prepared)
   local find = journal.finder(operation.client)
   for _, path in pairs({ prepared.url, prepared.path }) do
-    local doubt = journal.doubt(find(path, operation), operation.options)
+    local doubt = journal.doubt(find(path), operation.options)
     if doubt then
       return doubt
     end
@@ -368,7 +361,7 @@ function journal.doubt(entry, options)
   if not entry or entry.task_id then
     return nil
   elseif entry.is_under_way then
-    return Error.new({ kind = "store", step = "submit",
+    return Error.new({ kind = "store", step = "submit", retryable = true,
       message = "another run is sending this file: run this again once it has "
         .. "ended" })
   elseif options.resubmit_unknown then
@@ -381,11 +374,11 @@ function journal.doubt(entry, options)
       name = name_of(entry), source = entry.source } })
 end
 
--- Whether the run that noted `entry` is still at work, and is not `operation`.
-local function is_at_work(entry, operation)
+-- Whether another process is still sending the file of `entry`.
+local function is_at_work(entry)
   local part, _, is_busy
-  if entry.part and not (operation and operation.first_base
-    and entry.part == real_of(operation.first_base))
+  if entry.state == "submitting" and entry.part
+    and not require("camb.operation").has_parts(entry.part)
   then
     part, _, is_busy = core.part(entry.part)
   end
@@ -439,7 +432,7 @@ end
 -- The newest file in doubt whose stems `operation` has downloaded: its task, if
 -- no job has it yet, is that file's.
 local function find_named(operation)
-  local client, base = operation.client, real_of(operation.first_base)
+  local client, base = operation.client, operation.first_base
   local self = reader(client.journal)
   for _, entry in ipairs(look(self, '"task_id":'
     .. json.quote(operation.task_id)).entries)
@@ -485,10 +478,11 @@ function journal.finish(operation, is_fetched, err)
   end
 end
 
--- The entries of files of a size, or of a URL.  A doubt is about a piece; a task
--- may be that of a URL's file, of which none was noted.
+-- The entries of files of a size, or of a URL.  A doubt is about a piece; a
+-- task may be that of a URL's file, of which none was noted.
 local function candidates(self, known)
-  local field = known.url and "url" or self.states == PAID and "size" or "piece"
+  local field = known.url and "url"
+    or self.states == PAID and "size" or "piece"
   self.looks = self.looks + 1
   if self.is_each then
     return self.by_key[known[field]] or {}
@@ -518,7 +512,7 @@ end
 
 -- The newest of the `list` that is paid for, or else may be: a task that came
 -- later, wanted or not, has decided the doubt.
-local function choose(self, list, known, path, operation)
+local function choose(self, list, known, path)
   local client, doubtful, is_decided = self.client, nil, false
   local service = client.base_url and api.service(client.base_url)
   for i = #list, 1, -1 do
@@ -533,8 +527,8 @@ local function choose(self, list, known, path, operation)
       elseif entry.task_id then
         is_decided = true
       elseif not is_decided and not doubtful and not is_sending(entry.job)
-        and not is_at_work(entry, operation)
       then
+        entry.is_under_way = is_at_work(entry)
         doubtful = entry
       end
     end
@@ -566,8 +560,7 @@ end
 ---  there is from before
 ---@param is_each boolean? # copies are sent, too: what was noted of one says
 ---  nothing of another, nor of the same file in this run
----@return fun(path: string?, operation: table?): camb.JournalEntry? # that is
----  about to send it
+---@return fun(path: string?): camb.JournalEntry?
 ---@package
 function journal.finder(client, with_tasks, is_each)
   local self = reader(client.journal)
@@ -577,12 +570,12 @@ function journal.finder(client, with_tasks, is_each)
   if is_each and client.journal then
     read_all(self)
   end
-  return function(path, operation)
+  return function(path)
     local known = client.journal and journal.identity(path) or {}
     if not known.size and not known.url then
       return nil
     end
-    local entry = choose(self, candidates(self, known), known, path, operation)
+    local entry = choose(self, candidates(self, known), known, path)
     local other = not (entry and entry.task_id) and client.recall
       and recall(self, known, path)
     return other and (other.task_id or other.is_under_way) and other

@@ -261,6 +261,18 @@ function Operation:claim(path)
   return true
 end
 
+--- Whether an operation of this process has the parts of stems at `base`.
+---@param base string # of the first stem
+---@return boolean
+function Operation.has_parts(base)
+  for _, one in pairs(claimed) do
+    if one.parts and one.first_base == base then
+      return true
+    end
+  end
+  return false
+end
+
 --- The source was sent, or is not going to be.
 function Operation:forget_source()
   if self.fetched then

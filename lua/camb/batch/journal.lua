@@ -519,7 +519,7 @@ function Journal:submitting(job)
   if job.size and not job.sha256 then
     job.sha256 = hash.of_file(self.run.client, path)
   end
-  local noted = job.noted or self.find(path, job)
+  local noted = job.noted or self.find(path)
   local doubt = client_journal.doubt(noted, self.run.options)
   if doubt then
     return nil, doubt

@@ -86,7 +86,7 @@ end
 function Memory:submitting(of)
   local same, doubt
   if of.fetched and not of.original then -- what its URL leads to is known now
-    same = self.find(of.origin.path, of)
+    same = self.find(of.origin.path)
     doubt = journal.doubt(same, self.run.options)
     same = same and same.task_id and same or nil
     of.noted = same
