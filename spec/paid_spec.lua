@@ -532,9 +532,13 @@ describe("for a task that is paid for, camb", function()
       takes.make(folder .. "/in", 12)
       server:fault({ step = "submit", reply = { task_id = "T-1" },
         slow = "headers", pace = 0.01, times = math.huge })
-      local words = interrupt("camb batch in -j 4 -v -o out --interval 0.05 "
-        .. place, "TERM", "upload")
-      assert.matches("status=143\n", words)
+      shell.begin(run_there, "exec camb batch in -j 4 -o out --interval 0.05 "
+        .. "%s >words 2>&1", place)
+      workspace.wait_for("the uploads", function()
+        return server:stats().requests.submit == 4
+      end)
+      shell.stop("TERM")
+      local words = workspace.read(folder .. "/words")
       assert.matches("finishing uploads under way", words)
       assert.is_nil(words:find("unknown", 1, true), words)
       if place == "" then
