@@ -447,6 +447,17 @@ describe("the password of a URL on the command line", function()
   end)
 end)
 
+describe("the password of a service", function()
+  it("is not in the line of camb doctor, which asks the same one", function()
+    local said = workspace.run(("CAMB_API_KEY=k %s/bin/camb status xx "
+      .. "--base-url http://me:S3CRET@127.0.0.1:1/apis"):format(
+      os.getenv("BUILD") or "build"))
+    assert.matches("run: camb doctor --base-url http://127.0.0.1:1/apis\n", said,
+      1, true)
+    assert.is_nil(said:find("S3CRET", 1, true), said)
+  end)
+end)
+
 describe("the password of a store", function()
   local CLI = os.getenv("BUILD") or "build"
 

@@ -94,14 +94,8 @@ end
 -- What makes another command speak to the same service.
 local function same_service(verb)
   local words = { "camb", verb }
-  for _, name in ipairs({ "profile", "api_key_file", "base_url", "proxy",
-    "ca_file" })
-  do
-    local value = arguments[name]
-    if value and redact.urls(value) == value then
-      words[#words + 1] = "--" .. name:gsub("_", "-")
-      words[#words + 1] = value
-    end
+  for _, word in ipairs(paid.whose(arguments)) do
+    words[#words + 1] = word
   end
   return words
 end
