@@ -91,7 +91,7 @@ describe("before anything is paid for, a separation", function()
       { output_dir = folder, name = ("n"):rep(245) })
   end)
 
-  it("refuses a name to which no other format can be added", function()
+  it("refuses a name to which no other format can be added #posix", function()
     local MOST = { mp3 = 230, opus = 229 }
     for format, most in pairs(MOST) do
       refused("is too long: ", { output_dir = folder, format = format,
