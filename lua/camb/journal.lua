@@ -340,8 +340,12 @@ function journal.open_entries(path)
   return open
 end
 
--- What the stems of the file of `entry` were to be called.
-local function name_of(entry)
+--- What the stems of the file of `entry` were to be called.  A task that was
+--- submitted alone knows its source.
+---@param entry camb.JournalEntry
+---@return string?
+---@package
+function journal.stem_name(entry)
   return entry.name or entry.source
     and source.stem_name({ path = entry.source })
 end
@@ -371,7 +375,7 @@ function journal.doubt(entry, options)
     message = HAPPENED[entry.state] .. advice.on("doubt") .. " "
       .. advice.on("resubmit"),
     row = entry.row, place = { output_dir = entry.output_dir,
-      name = name_of(entry), source = entry.source } })
+      name = journal.stem_name(entry), source = entry.source } })
 end
 
 -- Whether another process is still sending the file of `entry`.
@@ -447,7 +451,7 @@ local function find_named(operation)
     local entry = self.entries[i]
     if DOUBTFUL[entry.state] and not entry.task_id and not is_sending(entry.job)
       and entry.base_url == api.service(client.base_url)
-      and (entry.part == base or name_of(entry) == operation.asked
+      and (entry.part == base or journal.stem_name(entry) == operation.asked
       and (entry.output_dir or folder) == folder)
     then
       return entry

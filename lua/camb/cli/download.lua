@@ -6,7 +6,6 @@ local core = require "camb.core"
 local journal = require "camb.journal"
 local layout = require "camb.layout"
 local paid = require "camb.cli.paid"
-local source = require "camb.source"
 local session = require "camb.cli.session"
 local status = require "camb.cli.status"
 local workers = require "camb.cli.workers"
@@ -30,12 +29,6 @@ local function known_tasks(client)
   return known, list
 end
 
--- A task that was submitted alone knows its source.
-local function name_of(entry)
-  return entry.name or entry.source
-    and source.stem_name({ path = entry.source })
-end
-
 -- The recording of a task, if it is as it was.
 local function mixture_of(entry)
   local now = journal.identity(entry.source)
@@ -49,7 +42,7 @@ local function options_of(arguments, listener, entry)
   options.mixture = arguments.mixture or mixture_of(entry)
   options.stem_name = arguments.stem_name
   options.name = arguments.name
-    or not arguments.mixture and name_of(entry) or nil
+    or not arguments.mixture and journal.stem_name(entry) or nil
   return options
 end
 
