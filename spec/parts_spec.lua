@@ -179,7 +179,7 @@ describe("before anything is paid for, a separation", function()
         end
       ]]):format(take[2], folder, take[2], folder))
       local output = workspace.run(("CAMB_API_KEY=%s CAMB_BASE_URL=%s "
-        .. "timeout 60 %s %s/other.lua"):format(server.api_key,
+        .. "timeout 300 %s %s/other.lua"):format(server.api_key,
         server.base_url, LUA, folder))
       local _, count = output:gsub("is being written by another job or process",
         "")
@@ -207,7 +207,7 @@ describe("before anything is paid for, a separation", function()
       print(count)
     ]]):format(take[1], folder))
     local output = workspace.run(("ulimit -n 150; CAMB_API_KEY=%s "
-      .. "CAMB_BASE_URL=%s timeout 60 %s %s/many.lua"):format(server.api_key,
+      .. "CAMB_BASE_URL=%s timeout 300 %s %s/many.lua"):format(server.api_key,
       server.base_url, LUA, folder))
     assert.equal("60\n", output)
   end)
