@@ -60,9 +60,11 @@ describe("camb jobs", function()
     batch("--add-only")
     local jobs = require("DBI").Connect("SQLite3", folder .. "/out/.camb.db")
     jobs:autocommit(true)
+    local change = jobs:prepare("UPDATE camb_jobs SET id = ? WHERE id = ?")
     for i, number in ipairs({ 12345, 234567, 3456789 }) do
-      jobs:prepare("UPDATE camb_jobs SET id = ? WHERE id = ?"):execute(number, i)
+      change:execute(number, i)
     end
+    change:close()
     jobs:close()
     assert.matches("^12345   intended        /%S+\n"
       .. "234567  intended        /%S+\n3456789 intended        /%S+\n$",
