@@ -44,6 +44,16 @@ describe("a file in doubt", function()
     batch = "batch in --no-store -o out --interval 0.05",
     submit = "submit in/take001.wav -o out" }
 
+  -- A run whose upload gets no reply; what others send later does.
+  local function begin_upload()
+    server:fault({ step = "submit", silence = true, times = math.huge })
+    command.begin(run, "camb %s >words 2>&1", LINES.separate)
+    workspace.wait_for("the upload", function()
+      return (server:stats().requests.submit or 0) == 1
+    end)
+    server:clear_faults()
+  end
+
   for name, line in pairs(LINES) do
     it("is not sent again by the same line until it says so: " .. name,
       function()
@@ -225,13 +235,8 @@ describe("a file in doubt", function()
 
   it("that was being sent when its run was killed is one for a batch with a "
     .. "store", function()
-    server:fault({ step = "submit", silence = true, times = math.huge })
-    command.begin(run, "camb %s >words 2>&1", LINES.separate)
-    workspace.wait_for("the upload", function()
-      return (server:stats().requests.submit or 0) == 1
-    end)
+    begin_upload()
     command.stop("KILL")
-    server:clear_faults()
     for _ = 1, 2 do
       assert.matches("an earlier run was killed while sending this file",
         camb(9, "batch in -o out --interval 0.05"))
@@ -240,12 +245,7 @@ describe("a file in doubt", function()
   end)
 
   it("is not sent by another line while a run sends it", function()
-    server:fault({ step = "submit", silence = true, times = math.huge })
-    command.begin(run, "camb %s >words 2>&1", LINES.separate)
-    workspace.wait_for("the upload", function()
-      return (server:stats().requests.submit or 0) == 1
-    end)
-    server:clear_faults()
+    begin_upload()
     run("cp in/take001.wav copy.wav")
     for _, line in ipairs({ LINES.submit, "separate copy.wav -o out",
       "batch copy.wav -o out", "batch copy.wav -o out",
@@ -263,13 +263,8 @@ describe("a file in doubt", function()
 
   it("is sent once with its copies on request", function()
     run("cp in/take001.wav in/take002.wav")
-    server:fault({ step = "submit", silence = true, times = math.huge })
-    command.begin(run, "camb %s >words 2>&1", LINES.separate)
-    workspace.wait_for("the upload", function()
-      return (server:stats().requests.submit or 0) == 1
-    end)
+    begin_upload()
     command.stop("KILL")
-    server:clear_faults()
     camb(0, LINES.batch .. " --resubmit-unknown")
     assert.equal(1, uploads())
   end)

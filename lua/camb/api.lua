@@ -10,6 +10,15 @@ local api = {}
 --- Where the service lives unless CAMB_BASE_URL or `base_url` says otherwise.
 api.BASE_URL = "https://client.camb.ai/apis"
 
+--- Where the service is: at `given`, else where CAMB_BASE_URL or BASE_URL says.
+---@param given string?
+---@return string
+function api.base_url(given)
+  local from_environment = os.getenv("CAMB_BASE_URL")
+  return ((given or (from_environment ~= "" and from_environment)
+    or api.BASE_URL):gsub("/+$", ""))
+end
+
 --- What the service at `base_url` is known by: a name and a password in the URL
 --- say who asks.
 ---@param base_url string

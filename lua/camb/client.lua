@@ -82,17 +82,14 @@ local function find_key(checked, level)
 end
 
 local function find_base_url(checked, level)
-  local from_environment = os.getenv("CAMB_BASE_URL")
-  local url = checked.base_url
-    or (from_environment ~= "" and from_environment)
-    or api.BASE_URL
+  local url = api.base_url(checked.base_url)
   local problem = core.url_problem(url)
     or url:find("[?#]") and "it has a query or a fragment"
     or url:find(" ", 1, true) and "it contains a space"
   if problem then
     error(("option 'base_url' is invalid: %s"):format(problem), level + 1)
   end
-  return (url:gsub("/+$", ""))
+  return url
 end
 
 -- Clients that were dropped without close hold descriptors until they are

@@ -27,7 +27,7 @@ __attribute__((constructor)) static void spare_children (void) {
   is_tsan = preloaded != NULL && strstr(preloaded, "tsan") != NULL;
   if (preloaded != NULL && strstr(preloaded, "san.so") != NULL)
     unsetenv("LD_PRELOAD");
-  if (options != NULL) {
+  if (options != NULL && strstr(options, "detect_leaks=0") == NULL) {
     snprintf(without, sizeof(without), "%s:detect_leaks=0", options);
     setenv("ASAN_OPTIONS", without, 1);
   }

@@ -166,9 +166,7 @@ function keys.base_url(arguments)
     or key_file.of_environment()
   local profile = (config.read() or {})[arguments.profile
     or not is_named and "default"]
-  local url = arguments.base_url or profile and profile.base_url
-    or os.getenv("CAMB_BASE_URL") or ""
-  return (url == "" and api.BASE_URL or url):gsub("/+$", "") .. ""
+  return api.base_url(arguments.base_url or profile and profile.base_url)
 end
 
 return keys
