@@ -99,6 +99,20 @@ describe("a file that a signal leaves unfinished", function()
       (run("camb batch -o out --status")))
   end)
 
+  it("is not lost to a second signal that comes before the first is noticed",
+    function()
+      workspace.write(folder .. "/twice.lua", [[
+        local core = require "camb.core"
+        core.catch_signals()
+        os.execute("kill -TERM $PPID; " -- which is held up meanwhile
+          .. "until grep -q '^ShdPnd:.0*$' /proc/$PPID/status; do :; done; "
+          .. "kill -TERM $PPID")
+        print(core.caught_signal())
+      ]])
+      assert.equal("SIGTERM\n", (workspace.run(("timeout 60 %s %s/twice.lua"):format(
+        os.getenv("LUA") or "lua5.4", folder))))
+    end)
+
   it("is an event of its own, and counted in the summary", function()
     hang()
     local words = interrupt("camb batch in -o out --interval 0.05 --json",
