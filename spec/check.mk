@@ -116,12 +116,14 @@ $(PRELOAD): spec/support/preload.c
 # $(call sanitized,FOLDER,CFLAGS,FLAGS): build everything there.
 sanitized = $(AGAIN) all bench-programs BUILD=$(1) CC=gcc CFLAGS="$(2)" \
   EXTRA_CFLAGS="$(3)"
-# $(call checked,FOLDER,FILES): run specs in that build.
-checked = $(AGAIN) -k --output-sync=target BUILD=$(1) LUA=$(notdir $(LUA)) \
-  FILE_LIMIT=$(SLOW_LIMIT) \
-  EXCEPT="build timed slow kill page" $(patsubst spec/%_spec.lua,each-%,$(2))
+# $(call checked,FOLDER,FILES,JOBS): run specs in that build, JOBS at a time.
+checked = $(MAKE) --no-print-directory -j$(3) -k --output-sync=target BUILD=$(1) \
+  LUA=$(notdir $(LUA)) FILE_LIMIT=$(SLOW_LIMIT) \
+  EXCEPT="build timed slow kill page" \
+  $(addprefix each-,$(call long-first,$(LONG),$(2)))
 
-# ASan leaves out what only measures how stems sound.
+# ASan leaves out what only measures how stems sound.  It has the most to do, and
+# much of that is to wait: `check` ends with it.
 ASAN_SPECS = $(if $(filter spec,$(SPECS)),$(filter-out \
   spec/engine_net_spec.lua,$(FILES)),$(SPECS))
 sanitize-asan: $(PRELOAD) $(COVERAGE_SO)
@@ -130,18 +132,18 @@ sanitize-asan: $(PRELOAD) $(COVERAGE_SO)
 	  $(ASAN_FLAGS) --coverage) && find $(ASAN) -name '*.gcda' -delete && \
 	  SANITIZER=asan ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 \
 	  UBSAN_OPTIONS=print_stacktrace=1 $(COVERING) $(call checked,$(ASAN),\
-	  $(ASAN_SPECS)))
+	  $(ASAN_SPECS),$$((2 * $(CORES)))))
 
 sanitize-tsan: $(PRELOAD)
 	$(call interpreter,$(TSAN),$(TSAN_RUN))
 	$(call step,$(call sanitized,$(TSAN),-O1 -g,-fsanitize=thread) && \
 	  SANITIZER=tsan TSAN_OPTIONS=halt_on_error=1:io_sync=0 \
-	  $(call checked,$(TSAN),$(TSAN_SPECS)))
+	  $(call checked,$(TSAN),$(TSAN_SPECS),$(CORES)))
 
 sanitize-valgrind: $(PRELOAD)
 	$(call interpreter,$(VALGRIND),$(VALGRIND_RUN))
 	$(call step,$(call sanitized,$(VALGRIND),-O2 -g) && SANITIZER=valgrind \
-	  $(call checked,$(VALGRIND),$(VALGRIND_SPECS)))
+	  $(call checked,$(VALGRIND),$(VALGRIND_SPECS),$(CORES)))
 
 COVERAGES = coverage-csrc coverage-lua
 .PHONY: coverage $(COVERAGES)
@@ -167,7 +169,7 @@ CHECKS = $(SANITIZERS) test-luas $(LINTS) $(TORTURES) $(FUZZES:%=fuzz-%) \
 .PHONY: check
 check: check-deps ## All of these, and test-luas, side by side.
 	@$(AGAIN) all bench-programs $(SUPPORT_SO)
-	@$(MAKE) --no-print-directory -k -j$$(($(CORES) + 3)) --output-sync=target \
+	@$(MAKE) --no-print-directory -k -j$$(($(CORES) + 2)) --output-sync=target \
 	  $(CHECKS)
 
 # Memory is refused: to a Lua state, to C and libcurl, to the sandbox; and the
