@@ -76,7 +76,8 @@ describe("what is cancelled", function()
   -- number is soon that of another descriptor, which has to be watched.
   it("while it connects leaves nothing that a download would wait for",
     function()
-      local run = assert(assert(client:submit(MIX)):wait{ interval = 0.02 })
+      local run = assert(assert(client:submit(MIX)):wait{ interval = 0.02,
+        max_attempts = 1000 })
       for _ = 1, 5 do
         local one = camb.client{ base_url = server.base_url,
           api_key = server.api_key, max_connections = 32 }

@@ -290,7 +290,7 @@ describe("a step", function()
         local client = camb.client({ base_url = "%s", api_key = "%s" })
         local host = arg[1] and client:pollfd()
         assert(client:separate("%s", { output_dir = "%s", overwrite = true,
-          interval = 0.01 }))
+          interval = 0.01, max_attempts = 1000 }))
       ]]):format(server.base_url, server.api_key, MIX, folder))
       local function alarms(word)
         local log = folder .. "/trace"
