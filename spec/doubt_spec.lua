@@ -261,6 +261,62 @@ describe("a file in doubt", function()
     assert.equal(0, uploads())
   end)
 
+  -- Two processes that have looked into the journal, and are about to note that
+  -- they send the file: it is locked until both are.
+  local function race(one, other)
+    run("mkdir -p out; touch out/.camb-journal; flock out/.camb-journal sh -c "
+      .. "'until [ -e go ]; do sleep 0.01; done' >held 2>&1 & true")
+    local inode = run("stat -c %i out/.camb-journal"):match("%d+")
+    local function wait_for(mark, count)
+      workspace.wait_for(mark, function()
+        local _, found = workspace.read("/proc/locks"):gsub("%f[%-%w]" .. mark
+          .. "%s[^\n]*:" .. inode .. " ", "")
+        return found == count
+      end)
+    end
+    wait_for("FLOCK", 1)
+    run("for line in '%s' '%s'; do (timeout 60 camb $line; echo status=$?) "
+      .. ">>words 2>&1 & done; true", one, other)
+    wait_for("-> FLOCK", 2)
+    run("touch go")
+    return workspace.wait_for("both", function()
+      local words = workspace.read(folder .. "/words") or ""
+      return select(2, words:gsub("status=", "")) == 2 and words
+    end)
+  end
+
+  for name, line in pairs(LINES) do
+    it("is sent by one of two processes that begin at once: " .. name,
+      function()
+        run("mkdir copies; cp in/take001.wav copies/copy.wav")
+        local words = race(line, (line:gsub("in/take001.wav", "copies/copy.wav")
+          :gsub("batch in ", "batch copies ")))
+        assert.matches("another run is sending this file: run this again once "
+          .. "it has ended\n", words, 1, true)
+        assert.matches("status=0\n", words, 1, true)
+        assert.matches("status=1\n", words, 1, true)
+        camb(0, (line:gsub("in/take001.wav", "copies/copy.wav")))
+        assert.equal(1, uploads())
+      end)
+  end
+
+  it("is sent once by camb submit, which another run waits for", function()
+    server:fault({ step = "submit", silence = true, times = math.huge })
+    command.begin(run, "camb %s >words 2>&1", LINES.submit)
+    workspace.wait_for("the upload", function()
+      return (server:stats().requests.submit or 0) == 1
+    end)
+    server:clear_faults()
+    for _, line in pairs(LINES) do
+      assert.matches("another run is sending this file: run this again once it "
+        .. "has ended\n", camb(1, line .. " --resubmit-unknown"), 1, true)
+    end
+    command.stop("KILL")
+    assert.matches("an earlier run was killed while sending this file",
+      camb(9, LINES.submit), 1, true)
+    assert.equal(0, uploads())
+  end)
+
   it("is sent once with its copies on request", function()
     run("cp in/take001.wav in/take002.wav")
     begin_upload()
@@ -316,6 +372,40 @@ describe("a file in doubt", function()
           assert.equal(2, uploads())
         end)
     end
+
+    it("takes the task that another process got while it was looked at",
+      function()
+        local said, status = run("ffmpeg -v error -i %s in/a.aiff; "
+          .. "cp in/a.aiff copy.aiff; cp in/a.aiff other.aiff", take)
+        assert.equal(0, status, said)
+        client:close()
+        client = stage.client(server, { journal = out .. "/.camb-journal" })
+        local tasks = {}
+        for item in client:batch({ folder .. "/in/a.aiff" }, { output_dir = out,
+          convert = true, probe = true, interval = 0.05, on_event = function(event)
+            if event.name == "probed" then
+              camb(0, "separate copy.aiff -o stems --convert --interval 0.05")
+            end
+            tasks[#tasks + 1] = event.name == "resumed" and event.task_id or nil
+          end })
+        do
+          assert.is_nil(item.error)
+        end
+        assert.same({ task_id() }, tasks)
+      end)
+
+    it("is one once a listener has raised", function()
+      client:close()
+      client = stage.client(server, { journal = out .. "/.camb-journal" })
+      run("mkdir stems")
+      assert.has_error(function()
+        client:submit(take, { on_event = function()
+          error("no", 0)
+        end })
+      end, "no")
+      assert.matches("an earlier run sent this file with an unknown outcome",
+        camb(9, "submit in/take001.wav -o stems"), 1, true)
+    end)
 
     it("stays one whatever task its file has from before", function()
       assert(CALLS.submit())

@@ -19,13 +19,15 @@
 --- was sent again on request (`resubmit_unknown`).
 ---
 --- A recording is known by its content, wherever it lies: of one that is being
---- sent, by its size and a piece.
+--- sent, by its size and a piece.  Of two processes that begin to send it at
+--- once, the one whose line is first does.
 
 local advice = require "camb.advice"
 local api = require "camb.api"
 local core = require "camb.core"
 local Error = require "camb.error"
 local json = require "camb.json"
+local owner = require "camb.store.owner"
 local redact = require "camb.redact"
 local source = require "camb.source"
 
@@ -47,6 +49,7 @@ local journal = {}
 ---@field name string?       # of the stems, without extension
 ---@field part string?       # locked while the run is at work, without ".part"
 ---@field only string?       # the one stem that was downloaded
+---@field process string?    # that sends it, or has
 ---@field time string        # of the last line, in UTC: 2026-01-31T12:00:00Z
 ---@field job string?        # what its lines are known by
 ---@field row { store: string, id: integer }? # of a store that knows it
@@ -55,9 +58,11 @@ local journal = {}
 -- In the order in which a line has them.
 local FIELDS = { "time", "job", "state", "task_id", "base_url", "source",
   "url", "size", "changed", "piece", "sha256", "output_dir", "name", "part",
-  "only" }
+  "only", "process" }
 
 local count = 0
+-- What this process is called, by its number: a fork has another one.
+local own_names = {}
 -- Jobs of this process that are being sent: the run of a batch that does so, or
 -- true.
 local sending = {}
@@ -70,6 +75,20 @@ end
 local function is_sending(job)
   local run = sending[job]
   return run and (run == true or not run.closed)
+end
+
+local function own_name()
+  local number = core.process()
+  own_names[number] = own_names[number] or owner.name()
+  return own_names[number]
+end
+
+--- Whether `entry` is of a job of this process.
+---@param entry camb.JournalEntry
+---@return boolean
+---@package
+function journal.is_own(entry)
+  return entry.process == own_name()
 end
 
 local function line_of(fields)
@@ -135,6 +154,7 @@ local function begin(operation, origin, state)
     operation.client, operation.original) or nil
   fields.job = ("%.0f-%s-%d"):format(core.time() * 1e6,
     tostring(operation):match("0x(%x+)") or "0", count)
+  fields.process = own_name()
   fields.state, fields.task_id = state, operation.task_id
   fields.base_url = api.service(operation.client.base_url)
   fields.output_dir = operation.output_dir
@@ -143,83 +163,6 @@ local function begin(operation, origin, state)
   fields.name = operation.name
   fields.part = operation.first_base
   return fields
-end
-
--- Why `prepared` is not sent.
-local function doubt_of(operation, prepared)
-  local find = journal.finder(operation.client)
-  for _, path in pairs({ prepared.url, prepared.path }) do
-    local doubt = journal.doubt(find(path), operation.options)
-    if doubt then
-      return doubt
-    end
-  end
-end
-
---- Note that `operation` is going to send `prepared`.
----@package
----@return boolean? ok
----@return camb.Error? err
-function journal.begin(operation, prepared)
-  local client = operation.client
-  if not client.journal or client.has_rows then
-    return true
-  end
-  local doubt = not run_of(operation) and doubt_of(operation, prepared)
-  if doubt then -- a batch has looked for it before
-    return nil, doubt
-  end
-  local fields = begin(operation, prepared, "submitting")
-  local ok, reason = add(client, fields)
-  if not ok then
-    return operation:fail({ kind = "file", step = "submit",
-      path = client.journal,
-      message = ('the journal "%s" cannot be written: %s'):format(
-        client.journal, reason) })
-  end
-  operation.entry, sending[fields.job] = fields.job,
-    run_of(operation) or true
-  return true
-end
-
---- Note that the task of `operation` is one that was sent for other stems of
---- the same content.
----@package
-function journal.share(operation)
-  local client, noted = operation.client, operation.noted
-  if not client.journal or client.has_rows then
-    return
-  end
-  local fields = begin(operation, operation.origin, "submitted")
-  if not noted or noted.output_dir ~= fields.output_dir
-    or noted.name ~= fields.name
-  then
-    fields.sha256 = fields.sha256 or operation.sent_sha256
-      or noted and noted.sha256
-    add_or_warn(operation, fields)
-  end
-end
-
---- Note the outcome of the last upload.  A task that a doubtful reply names can
---- be resumed, too.
----@package
-function journal.settle(operation, err)
-  local task_id = operation.task_id or err and err.task_id
-  if operation.entry then
-    add_or_warn(operation, { job = operation.entry, task_id = task_id,
-      sha256 = task_id and not operation.original and operation.sent_sha256
-        or nil,
-      state = task_id and "submitted"
-        or err.kind == "unknown_outcome" and err.kind or "refused" })
-    sending[operation.entry], operation.entry = nil, nil
-  end
-end
-
---- `operation` is over: if it did not settle what it was sending, as a listener
---- raised, that is in doubt.
----@package
-function journal.leave(operation)
-  sending[operation.entry or false] = nil
 end
 
 -- The fields of a line; nil for one that is cut short, or no line of ours.
@@ -300,6 +243,153 @@ local function read_on(self, on_line)
   file:close()
 end
 
+local BLOCK = 2 ^ 16
+
+-- Where the last whole line of the journal at `path` ends.
+local function ending(path)
+  local file = core.stat(path) == "file" and io.open(path, "rb")
+  if not file then
+    return 0
+  end
+  local from = math.max(0, file:seek("end") - BLOCK)
+  file:seek("set", from)
+  local last = file:read(BLOCK) or ""
+  file:close()
+  return from + #(last:match("^.*\n") or "")
+end
+
+local OVER = { refused = true, failed = true }
+
+-- Whether another process has begun to send what `fields` are of, in a line
+-- between `from` and theirs: who is first in the journal sends it.
+local function is_taken(operation, fields, from)
+  local words, is_noted = fields.piece or fields.url, false
+  local self = reader(operation.client.journal, words)
+  self.at = from
+  read_on(self, function(entry)
+    is_noted = is_noted or entry.job == fields.job
+    entry.is_first = entry.is_first
+      or not is_noted and entry.state == "submitting"
+  end)
+  for _, entry in ipairs(words and self.entries or {}) do
+    if entry.is_first and not OVER[entry.state] and not journal.is_own(entry)
+      and entry.piece == fields.piece and entry.url == fields.url
+      and entry.base_url == fields.base_url
+      and (operation.options.dedupe ~= false or entry.source == fields.source)
+    then
+      return true
+    end
+  end
+  return false
+end
+
+local function being_sent()
+  return Error.new({ kind = "store", step = "submit", retryable = true,
+    message = "another run is sending this file: run this again once it has "
+      .. "ended" })
+end
+
+-- Why `prepared` is not sent.  A task that is found now, and was not before, is
+-- that of another process.
+local function doubt_of(operation, prepared)
+  local client, run = operation.client, run_of(operation)
+  local known = run and run.journal.find or client.find
+  local find = known or journal.finder(client)
+  for _, path in pairs({ prepared.url or false,
+    operation.original or prepared.path or false })
+  do
+    local entry = path and find(path)
+    local is_own = run and entry and journal.is_own(entry)
+    local doubt = not is_own and (known and entry and entry.task_id
+      and being_sent() or journal.doubt(entry or nil, operation.options))
+    if doubt then
+      return doubt
+    end
+  end
+end
+
+--- Note that `operation` is going to send `prepared`, unless another process
+--- has noted that first.
+---@package
+---@return boolean? ok
+---@return camb.Error? err
+function journal.begin(operation, prepared)
+  local client = operation.client
+  if not client.journal or client.has_rows then
+    return true
+  end
+  local from = ending(client.journal)
+  local doubt = doubt_of(operation, prepared)
+  if doubt then
+    return nil, doubt
+  end
+  local fields = begin(operation, prepared, "submitting")
+  local ok, reason = add(client, fields)
+  if not ok then
+    return operation:fail({ kind = "file", step = "submit",
+      path = client.journal,
+      message = ('the journal "%s" cannot be written: %s'):format(
+        client.journal, reason) })
+  end
+  operation.entry, sending[fields.job] = fields.job,
+    run_of(operation) or true
+  if is_taken(operation, fields, from) then
+    return nil, being_sent()
+  end
+  return true
+end
+
+--- Note that the task of `operation` is one that was sent for other stems of
+--- the same content.
+---@package
+function journal.share(operation)
+  local client, noted = operation.client, operation.noted
+  if not client.journal or client.has_rows then
+    return
+  end
+  local fields = begin(operation, operation.origin, "submitted")
+  if not noted or noted.output_dir ~= fields.output_dir
+    or noted.name ~= fields.name
+  then
+    fields.sha256 = fields.sha256 or operation.sent_sha256
+      or noted and noted.sha256
+    add_or_warn(operation, fields)
+  end
+end
+
+--- Note the outcome of the last upload.  A task that a doubtful reply names can
+--- be resumed, too.
+---@package
+function journal.settle(operation, err)
+  local task_id = operation.task_id or err and err.task_id
+  if operation.entry then
+    add_or_warn(operation, { job = operation.entry, task_id = task_id,
+      sha256 = task_id and not operation.original and operation.sent_sha256
+        or nil,
+      state = task_id and "submitted"
+        or err.kind == "unknown_outcome" and err.kind or "refused" })
+    sending[operation.entry], operation.entry = nil, nil
+  end
+end
+
+-- In a fork, it is the other process that still sends it.
+local function give_up(client, job)
+  if client.session:is_own() then
+    add(client, { job = job, state = "unknown_outcome" })
+  end
+end
+
+--- `operation` is over: if it did not settle what it was sending, as a listener
+--- raised, that is in doubt.
+---@package
+function journal.leave(operation)
+  local job = operation.entry
+  if job then
+    operation.entry, sending[job] = nil, nil
+    pcall(give_up, operation.client, job)
+  end
+end
+
 --- All jobs in the journal at `path`, in the order of their last lines.  Empty
 --- if there is no such file.
 ---@param path string
@@ -365,9 +455,7 @@ function journal.doubt(entry, options)
   if not entry or entry.task_id then
     return nil
   elseif entry.is_under_way then
-    return Error.new({ kind = "store", step = "submit", retryable = true,
-      message = "another run is sending this file: run this again once it has "
-        .. "ended" })
+    return being_sent()
   elseif options.resubmit_unknown then
     return nil
   end
@@ -378,12 +466,15 @@ function journal.doubt(entry, options)
       name = journal.stem_name(entry), source = entry.source } })
 end
 
--- Whether another process is still sending the file of `entry`.
+-- Whether another process is still sending the file of `entry`: it holds the
+-- parts of its stems, if there are to be any.
 local function is_at_work(entry)
   local part, _, is_busy
-  if entry.state == "submitting" and entry.part
-    and not require("camb.operation").has_parts(entry.part)
-  then
+  if entry.state ~= "submitting" then
+    return false
+  elseif not entry.part then
+    return not journal.is_own(entry) and owner.is_alive(entry.process or "")
+  elseif not require("camb.operation").has_parts(entry.part) then
     part, _, is_busy = core.part(entry.part)
   end
   if part then
@@ -391,8 +482,6 @@ local function is_at_work(entry)
   end
   return is_busy
 end
-
-local BLOCK = 2 ^ 16
 
 -- Whether the file at `path` holds `words`, a few, whatever its size.
 local function has_words(path, words)

@@ -84,12 +84,14 @@ end
 --- As the journal of a store has it: "adopted" and "parked" are of a job whose
 --- content was sent before.
 function Memory:submitting(of)
-  local same, doubt
-  if of.fetched and not of.original then -- what its URL leads to is known now
-    same = self.find(of.origin.path)
+  local same, doubt = self.find(of.original or of.origin.path), nil
+  -- what its URL leads to is known now, and others may have sent it meanwhile
+  if same and (of.fetched and not of.original or not journal.is_own(same)) then
     doubt = journal.doubt(same, self.run.options)
-    same = same and same.task_id and same or nil
+    same = same.task_id and same or nil
     of.noted = same
+  else
+    same = nil
   end
   if doubt then
     return nil, doubt

@@ -59,12 +59,12 @@ end
 
 -- The task of `file`, and what is wrong if there is none.  One that is paid for
 -- is not paid for again.  `noted.waits`: stems are yet to be downloaded.
-local function task_of(client, find, file, arguments, listener, noted)
+local function task_of(client, file, arguments, listener, noted)
   local problem = source.name_problem(file)
   if problem then
     return nil, Error.new(problem)
   end
-  local entry = find(file)
+  local entry = client.find(file)
   if entry and entry.task_id then
     local is_fetched = entry.state == "fetched"
     io.stderr:write(("camb: %s: its task is already paid for%s (noted in %s)\n")
@@ -109,12 +109,12 @@ function submit.run(arguments)
   if not ok then
     return session.complain(problem, status.FILE)
   end
-  local ids, noted, find = {}, {}, nil
+  local ids, noted = {}, {}
   local print_next = in_order()
   local number = answers.run(arguments, each_once(arguments.file),
     function(client, file, listener, place, report)
-      find = find or journal.finder(client, true)
-      local id, err = task_of(client, find, file, arguments, listener, noted)
+      client.find = client.find or journal.finder(client, true)
+      local id, err = task_of(client, file, arguments, listener, noted)
       ids[#ids + 1] = id
       print_next(report, place, not id and "" or arguments.json
         and answers.object({ { "source", source.label({ path = file }) },

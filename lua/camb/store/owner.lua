@@ -118,4 +118,12 @@ function owner.is_dead(name)
   return its_start ~= nil and (has_ended or its_start ~= start)
 end
 
+--- True if the process behind `name` is known to run.
+---@param name string # of `owner.name`
+---@return boolean
+function owner.is_alive(name)
+  return name:match("^(.*):%d+:%d+:%x+$") == (counted_by() or false)
+    and not owner.is_dead(name)
+end
+
 return owner
