@@ -103,11 +103,6 @@ local function open_client(arguments, server)
   if given.journal and (arguments.source or arguments.file) then
     client.recall, err = own_store.finder(arguments, client.base_url)
   end
-  if arguments.store and not client.recall and client.journal
-    and not core.stat(client.journal)
-  then
-    client.journal = nil -- no other run has paid for anything
-  end
   if err then
     client:close()
     return nil, err
