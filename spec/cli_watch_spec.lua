@@ -20,19 +20,21 @@ describe("camb watch", function()
     command.begin(run, "camb watch in %s >paths 2>words", words:format(...))
   end
 
-  local function start(words)
-    begin("-o out --settle 0.3 --interval 0.1 " .. (words or ""))
-    workspace.wait_for("the watching", function()
-      return (workspace.read(folder .. "/words") or ""):find("watching in")
-    end)
+  local function words()
+    return workspace.read(folder .. "/words") or ""
   end
 
-  -- How often `mark` stands in a file, once it does at all.
+  -- What is in a file once `mark` stands there.
   local function wait_for(path, mark)
-    return workspace.wait_for(mark, function()
+    return command.wait_for(mark, function()
       local text = workspace.read(folder .. "/" .. path)
       return text and text:find(mark, 1, true) and text
-    end)
+    end, words)
+  end
+
+  local function start(more)
+    begin("-o out --settle 0.3 --interval 0.1 " .. (more or ""))
+    wait_for("words", "watching in")
   end
 
   it("separates what is there, and what appears, in folders below, too",
@@ -137,6 +139,17 @@ describe("camb watch", function()
     wait_for("paths", "/out/take002.background.wav\n")
     assert.equal(3, server:stats().uploads)
   end)
+
+  it("does not pay again for what another command has sent meanwhile",
+    function()
+      start()
+      local said, status = run("camb separate made/take001.wav -o out "
+        .. "--interval 0.1")
+      assert.equal(0, status, said)
+      run("cp made/take001.wav in/copy.wav")
+      wait_for("paths", "/out/copy.background.wav\n")
+      assert.equal(1, server:stats().uploads)
+    end)
 
   it("prints events with --json, and nothing else", function()
     run("cp made/take001.wav in")

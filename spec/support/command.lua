@@ -51,6 +51,27 @@ function command.begin(run, line, ...)
   begun = assert(run(line .. " & echo pid=$!", ...):match("^pid=(%d+)\n$"))
 end
 
+--- What `condition` gives once it gives anything.  Where the line in the
+--- background has ended without it, or time is up, the error has what it said.
+---@param what string
+---@param condition fun(): any
+---@param said fun(): string
+function command.wait_for(what, condition, said)
+  local is_over
+  local ok, value = pcall(workspace.wait_for, what, function()
+    local is_running = not begun or workspace.is_running(begun)
+    local value = condition()
+    is_over = not value and not is_running
+    return value or is_over
+  end)
+  if not ok or is_over then
+    error(("%s: waited in vain for %s; it said: %s"):format(
+      is_over and "the command has ended" or "the command runs", what,
+      said()), 2)
+  end
+  return value
+end
+
 --- End it by `signal` (TERM), and wait for that.
 function command.stop(signal)
   if begun then
