@@ -2,6 +2,8 @@
 -- sends it again by itself.
 
 local command = require "spec.support.command"
+local core = require "camb.core"
+local scripted = require "spec.support.scripted"
 local stage = require "spec.support.stage"
 local takes = require "spec.support.takes"
 local workspace = require "spec.support.workspace"
@@ -261,9 +263,9 @@ describe("a file in doubt", function()
     assert.equal(0, uploads())
   end)
 
-  -- Two processes that have looked into the journal, and are about to note that
-  -- they send the file: it is locked until both are.
-  local function race(one, other)
+  -- Processes that have looked into the journal, and are about to note that they
+  -- send the file: it is locked until all are, and `meanwhile` was called.
+  local function race(lines, meanwhile)
     run("mkdir -p out; touch out/.camb-journal; flock out/.camb-journal sh -c "
       .. "'until [ -e go ]; do sleep 0.01; done' >held 2>&1 & true")
     local inode = run("stat -c %i out/.camb-journal"):match("%d+")
@@ -275,13 +277,17 @@ describe("a file in doubt", function()
       end)
     end
     wait_for("FLOCK", 1)
-    run("for line in '%s' '%s'; do (timeout 60 camb $line; echo status=$?) "
-      .. ">>words 2>&1 & done; true", one, other)
-    wait_for("-> FLOCK", 2)
+    for _, line in ipairs(lines) do
+      run("(timeout 60 camb %s; echo status=$?) >>words 2>&1 & true", line)
+    end
+    wait_for("-> FLOCK", #lines)
+    if meanwhile then
+      meanwhile()
+    end
     run("touch go")
-    return workspace.wait_for("both", function()
+    return workspace.wait_for("the end", function()
       local words = workspace.read(folder .. "/words") or ""
-      return select(2, words:gsub("status=", "")) == 2 and words
+      return select(2, words:gsub("status=", "")) == #lines and words
     end)
   end
 
@@ -289,8 +295,8 @@ describe("a file in doubt", function()
     it("is sent by one of two processes that begin at once: " .. name,
       function()
         run("mkdir copies; cp in/take001.wav copies/copy.wav")
-        local words = race(line, (line:gsub("in/take001.wav", "copies/copy.wav")
-          :gsub("batch in ", "batch copies ")))
+        local words = race({ line, (line:gsub("in/take001.wav",
+          "copies/copy.wav"):gsub("batch in ", "batch copies ")) })
         assert.matches("another run is sending this file: run this again once "
           .. "it has ended\n", words, 1, true)
         assert.matches("status=0\n", words, 1, true)
@@ -299,6 +305,55 @@ describe("a file in doubt", function()
         assert.equal(1, uploads())
       end)
   end
+
+  for _, before in ipairs({ "true", "camb batch other.wav -o out" }) do
+    it("is not sent by a line that has looked before a batch did: " .. before,
+      function()
+        run("cp in/take001.wav copy.wav; { cat copy.wav; echo; } >other.wav; "
+          .. before)
+        local had = uploads()
+        local words = race({ "separate copy.wav -o out" }, function()
+          camb(0, "batch in -o out --interval 0.05")
+        end)
+        assert.matches("another run is sending this file: run this again once "
+          .. "it has ended\n", words, 1, true)
+        camb(0, "separate copy.wav -o out")
+        assert.equal(had + 1, uploads())
+      end)
+  end
+
+  it("is not sent by a batch with a store that has looked before", function()
+    local peer = scripted.start(([[
+      local connection = ...
+      connection:head()
+      print("asked")
+      while not io.open(%q) do
+        os.execute("sleep 0.01")
+      end
+      connection:reply(200, io.open(%q, "rb"):read("*a"), "Connection: close")
+    ]]):format(folder .. "/give", folder .. "/in/take001.wav"))
+    command.begin(run, "camb batch http://127.0.0.1:%d/take.wav -o out "
+      .. "--interval 0.05 >words 2>&1", peer.port)
+    workspace.wait_for("the request", function()
+      return peer.log():find("asked", 1, true)
+    end)
+    run("({ echo 'BEGIN IMMEDIATE;'; echo '.shell touch held'; "
+      .. "until [ -e go ]; do sleep 0.01; done; } "
+      .. "| sqlite3 out/.camb.db) >/dev/null 2>&1 & true")
+    workspace.wait_for("the lock", function()
+      return workspace.read(folder .. "/held")
+    end)
+    run("touch give")
+    core.wait(1) -- longer than the batch takes to look
+    camb(0, "submit in/take001.wav -o out")
+    run("touch go")
+    workspace.wait_for("the stems", function()
+      return workspace.read(folder .. "/words"):find("take.background.wav", 1,
+        true)
+    end)
+    peer.stop()
+    assert.equal(1, uploads())
+  end)
 
   it("is sent once by camb submit, which another run waits for", function()
     server:fault({ step = "submit", silence = true, times = math.huge })

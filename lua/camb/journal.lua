@@ -290,15 +290,15 @@ local function being_sent()
 end
 
 -- Why `prepared` is not sent.  A task that is found now, and was not before, is
--- that of another process.
-local function doubt_of(operation, prepared)
+-- that of another process.  `in_stores`: only what stores know.
+local function doubt_of(operation, prepared, in_stores)
   local client, run = operation.client, run_of(operation)
   local known = run and run.journal.find or client.find
   local find = known or journal.finder(client)
   for _, path in pairs({ prepared.url or false,
     operation.original or prepared.path or false })
   do
-    local entry = path and find(path)
+    local entry = path and find(path, in_stores)
     local is_own = run and entry and journal.is_own(entry)
     local doubt = not is_own and (known and entry and entry.task_id
       and being_sent() or journal.doubt(entry or nil, operation.options))
@@ -336,7 +336,9 @@ function journal.begin(operation, prepared)
   if is_taken(operation, fields, from) then
     return nil, being_sent()
   end
-  return true
+  -- a batch that has not seen this line has recorded its own before
+  doubt = client.recall and doubt_of(operation, prepared, true)
+  return not doubt or nil, doubt or nil
 end
 
 --- Note that the task of `operation` is one that was sent for other stems of
@@ -588,11 +590,28 @@ local function candidates(self, known)
   return found.by_key[known[field]] or {}
 end
 
+-- Sums that are kept, as each file is looked for some times.
+local MOST_SUMS = 100
+
+-- Add the sum of the file at `path` to what is `known` of it.
+local function add_sum(self, known, path)
+  if not known.size or known.sha256 then
+    return
+  end
+  local key = ("%s %s %s"):format(known.size, known.changed, path)
+  known.sha256 = self.sums[key]
+    or require("camb.batch.hash").of_file(self.client, path)
+  if not self.sums[key] then
+    self.summed = self.summed % MOST_SUMS + 1
+    self.sums = self.summed == 1 and {} or self.sums
+    self.sums[key] = known.sha256
+  end
+end
+
 -- Whether what is `known` of the file at `path` is the recording of `entry`.
-local function is_same(client, entry, known, path)
+local function is_same(self, entry, known, path)
   if entry.sha256 and known.size then
-    known.sha256 = known.sha256
-      or require("camb.batch.hash").of_file(client, path)
+    add_sum(self, known, path)
     return entry.sha256 == known.sha256
   end
   return entry.piece == known.piece and entry.url == known.url
@@ -612,7 +631,7 @@ local function choose(self, list, known, path)
     local entry = list[i]
     if (entry.task_id or DOUBTFUL[entry.state])
       and (not service or api.service(entry.base_url or "") == service)
-      and is_same(client, entry, known, path)
+      and is_same(self, entry, known, path)
       and not (self.is_each and entry.source ~= known.source)
     then
       if entry.task_id and is_to_be_taken(self, entry, known) then
@@ -633,10 +652,9 @@ end
 -- another end.
 local function recall(self, known, path)
   local client = self.client
-  if known.size and not known.sha256 then
-    known.sha256 = require("camb.batch.hash").of_file(client, path)
-  end
-  local entry = client.recall(known, path)
+  local entry = client.recall(known, path, function()
+    add_sum(self, known, path)
+  end)
   if not entry or not entry.task_id then
     return entry
   end
@@ -653,22 +671,23 @@ end
 ---  there is from before
 ---@param is_each boolean? # copies are sent, too: what was noted of one says
 ---  nothing of another, nor of the same file in this run
----@return fun(path: string?): camb.JournalEntry?
+---@return fun(path: string?, in_stores: boolean?): camb.JournalEntry?
 ---@package
 function journal.finder(client, with_tasks, is_each)
   local self = reader(client.journal)
   self.client, self.is_each = client, is_each
   self.states = with_tasks and PAID or {}
-  self.looks = 0
+  self.looks, self.sums, self.summed = 0, {}, 0
   if is_each and client.journal then
     read_all(self)
   end
-  return function(path)
+  return function(path, in_stores)
     local known = client.journal and journal.identity(path) or {}
     if not known.size and not known.url then
       return nil
     end
-    local entry = choose(self, candidates(self, known), known, path)
+    local entry = not in_stores
+      and choose(self, candidates(self, known), known, path) or nil
     local other = not (entry and entry.task_id) and client.recall
       and recall(self, known, path)
     return other and (other.task_id or other.is_under_way) and other

@@ -507,6 +507,24 @@ local function record(self, job, state, write_state)
   return note.outcome
 end
 
+-- What is recorded now, runs without a store see; what they have noted before
+-- is seen here.
+local function look_again(self, job, path)
+  local noted = self.find(path)
+  local doubt = client_journal.doubt(noted, self.run.options)
+  if not noted or not doubt and not noted.task_id
+    or client_journal.is_own(noted)
+  then
+    return true
+  end
+  local ok, err = self:unsent(job)
+  if ok and noted.task_id then
+    job.noted = noted
+    return record(self, job, "submitting", write_submitting)
+  end
+  return nil, ok and doubt or err
+end
+
 --- The upload of `job` may begin, once this is durable; unless its content was
 --- sent before.
 ---@param job camb.BatchJob
@@ -525,7 +543,11 @@ function Journal:submitting(job)
     return nil, doubt
   end
   job.noted = noted and noted.task_id and noted or nil
-  return record(self, job, "submitting", write_submitting)
+  local outcome, err = record(self, job, "submitting", write_submitting)
+  if outcome == true and not job.noted then
+    return look_again(self, job, path)
+  end
+  return outcome, err
 end
 
 --- The service has refused the upload for a while: the job is as it was, and

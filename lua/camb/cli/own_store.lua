@@ -159,37 +159,68 @@ local function entry_of(jobs, place, known, path)
     output_dir = row.output_dir, sha256 = row.sha256 } or nil
 end
 
---- What batches have paid for in the folder of the stems, with other stores
---- than that of this run: a function that finds the entry of a file or a URL,
---- as that of a journal, and raises what is wrong with a store.  Nil if there
---- is no such store of the service, or it is not asked.
----@param arguments table # of the command
----@param base_url string
----@return (fun(known: table, path: string): camb.JournalEntry?)?
----@return camb.Error? err
-function own_store.finder(arguments, base_url)
-  local asked, stores = {}, {}
+-- What changes with a store that is a file.
+local function mark_of(place)
+  local path = not store.is_url(place) and (core.real_path(place) or place)
+  local _, size, changed = core.stat(path or "")
+  local _, log_size, log_changed = core.stat(path and path .. "-wal" or "")
+  return table.concat({ tostring(size), tostring(changed), tostring(log_size),
+    tostring(log_changed) }, " ")
+end
+
+-- Open anew what has changed: without a log, a store is read as one that never
+-- does.  One that was removed is asked as it was.
+local function open_others(arguments, base_url, asked)
   for _, place in ipairs(others(arguments)) do
-    local jobs, err = open(arguments, place)
-    if err then
-      return nil, err
-    elseif jobs and jobs:service() ~= api.service(base_url) then
-      jobs:close()
-    else
-      asked[#asked + 1], stores[#stores + 1] = jobs, jobs and place
+    local known, mark = asked[place], mark_of(place)
+    if not known or known.mark ~= mark then
+      local jobs, err = open(arguments, place)
+      if err then
+        return nil, err
+      elseif jobs and jobs:service() ~= api.service(base_url) then
+        jobs:close()
+        jobs = nil
+      end
+      if not known then
+        known = { place = place }
+        asked[place], asked[#asked + 1] = known, known
+      elseif known.jobs then
+        known.jobs:close()
+      end
+      known.mark, known.jobs = mark, jobs
     end
   end
-  return #asked > 0 and function(known, path)
+  return true
+end
+
+--- What batches have paid for in the folder of the stems, with other stores
+--- than that of this run, also with new ones: a function that finds the entry
+--- of a file or a URL, as that of a journal, and raises what is wrong with a
+--- store.
+---@param arguments table # of the command
+---@param base_url string
+---@return (fun(known: table, path: string, add_sum: fun()):
+---  camb.JournalEntry?)? recall # `add_sum` adds it to what is known of a file
+---@return camb.Error? err
+function own_store.finder(arguments, base_url)
+  local asked = {}
+  local ok, err = open_others(arguments, base_url, asked)
+  return ok and function(known, path, add_sum)
+    need(open_others(arguments, base_url, asked))
     local doubtful
-    for i, jobs in ipairs(asked) do
-      local entry = entry_of(jobs, stores[i], known, path)
+    for _, one in ipairs(asked) do
+      local entry
+      if one.jobs then
+        add_sum()
+        entry = entry_of(one.jobs, one.place, known, path)
+      end
       if entry and entry.task_id then
         return entry
       end
       doubtful = doubtful or entry
     end
     return doubtful
-  end or nil
+  end or nil, err
 end
 
 -- Can be opened; what cannot has paid for nothing, whatever it is called.
