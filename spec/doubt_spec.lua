@@ -322,6 +322,18 @@ describe("a file in doubt", function()
       end)
   end
 
+  it("is in none where a store that cannot be read has come meanwhile",
+    function()
+      local words = race({ "separate in/take001.wav -o out" }, function()
+        run("echo damaged >out/.camb.db")
+      end)
+      assert.matches("what was paid for in this folder is unknown", words, 1,
+        true)
+      assert.equal(0, uploads())
+      run("rm out/.camb.db")
+      camb(0, LINES.separate)
+    end)
+
   it("is not sent by a batch with a store that has looked before", function()
     local peer = scripted.start(([[
       local connection = ...

@@ -336,9 +336,16 @@ function journal.begin(operation, prepared)
   if is_taken(operation, fields, from) then
     return nil, being_sent()
   end
-  -- a batch that has not seen this line has recorded its own before
-  doubt = client.recall and doubt_of(operation, prepared, true)
-  return not doubt or nil, doubt or nil
+  if client.recall then
+    -- a batch that has not seen this line has recorded its own before
+    ok, doubt = require("camb.async.scheduler").protect(doubt_of, operation,
+      prepared, true)
+    if not ok then
+      journal.settle(operation, { kind = "store" })
+      error(doubt, 0)
+    end
+  end
+  return not doubt or nil, doubt
 end
 
 --- Note that the task of `operation` is one that was sent for other stems of
