@@ -22,8 +22,10 @@ KINDS = ("speech", "sung", "wet", "music", "ambience", "noise", "pairs",
 
 # speech over music, speech over ambience, singing, lead, only one of the two,
 # speech over a bass
-CHANCES = dict(sm=.19, sa=.17, si=.115, le=.37, fg=.02, bg=.08, ba=.055)
+CHANCES = dict(sm=.18, sa=.165, si=.105, le=.355, fg=.03, bg=.12, ba=.045)
 SOLO = .45  # of leads: over music that they do not belong to
+ALONE = .35  # of music alone: a band without its lead
+SHARE = -9  # dB: music in which solos.py finds more of a lead is left out
 BASS = .12  # of music: with one more bass in the middle
 MONO, RECORDED = .35, .4  # of all, and of leads
 LEVELS = (-8, 8), (-7, 9)  # dB: of the foreground; of a lead
@@ -80,21 +82,27 @@ def arrays(mixtures, frames, per_bin):
 
 
 class Pool:
-    """The arrays of each kind, mapped, one after the other."""
+    """The clips of each kind, mapped."""
 
     def __init__(self, part):
-        self.arrays = {k: [np.load(f, mmap_mode="r") for f in sorted(
-            glob.glob(f"{DATA}/pool/{k}-{part}*.npy"))] for k in KINDS}
+        self.clips = {kind: [clip for path in sorted(
+            glob.glob(f"{DATA}/pool/{kind}-{part}*.npy"))
+            for clip in self.read(path, kind)] for kind in KINDS}
+
+    @staticmethod
+    def read(path, kind):
+        clips = np.load(path, mmap_mode="r")
+        shares = path.replace("/music-", "/share-")
+        if kind != "music" or not os.path.exists(shares):
+            return list(clips)
+        return [clip for clip, share in zip(clips, np.load(shares))
+                if share < SHARE]
 
     def count(self, kind):
-        return sum(map(len, self.arrays[kind]))
+        return len(self.clips[kind])
 
     def clip(self, rng, kind):
-        i = rng.randrange(self.count(kind))
-        for array in self.arrays[kind]:
-            if i < len(array):
-                return array[i]
-            i -= len(array)
+        return self.clips[kind][rng.randrange(self.count(kind))]
 
 
 def tone(rng):
@@ -212,16 +220,16 @@ class Mixer:
             return leads, self.rest(rng, "sm")
         return leads, parts(clip[2:], tone(rng) if chance < .72 else shape)
 
-    def mixture(self, rng, kind, planes, bands, i):
-        mono = rng.random() < MONO
-        if kind == "le":
-            leads, rest = self.pair(rng)
-        else:
-            leads = self.lead(rng, kind) if kind != "bg" else []
-            rest = []
-            if kind != "fg":
-                rest = self.rest(rng, rng.choice(["sm"] * 6 + ["sa", "no"])
-                                 if kind == "bg" else kind)
+    def alone(self, rng):
+        """No lead: a band without its own, else music, ambience or noise."""
+        if rng.random() >= ALONE:
+            return self.rest(rng, rng.choice(["sm"] * 6 + ["sa", "no"]))
+        recorded = rng.random() < .5 and self.pool.count("bands")
+        clip = self.pool.clip(rng, "bands" if recorded else "pairs")
+        return self.sources(rng, clip[2:], swap=rng.random() < .5)
+
+    def put(self, leads, rest, mono, decibel, planes, bands, i):
+        """A mixture as the i-th: its planes and features."""
         parts = (Part * 8)()
         keep = leads + rest
         for part, (bins, shape, left, right, pause, resume) in zip(parts, keep):
@@ -232,11 +240,22 @@ class Mixer:
             part.pause, part.resume = pause, resume
         assert self.library.mix(
             self.frames, 1 if mono else 2, parts, len(leads), len(keep),
-            ctypes.c_float(rng.uniform(*LEVELS[kind == "le"])),
-            output(planes, i),
+            ctypes.c_float(decibel), output(planes, i),
             ctypes.c_void_p(self.mean.data_ptr()),
             ctypes.c_void_p(self.scale.data_ptr()),
             ctypes.byref(Bands(bands, i)))
+
+    def mixture(self, rng, kind, planes, bands, i):
+        mono = rng.random() < MONO
+        if kind == "le":
+            leads, rest = self.pair(rng)
+        elif kind == "bg":
+            leads, rest = [], self.alone(rng)
+        else:
+            leads = self.lead(rng, kind)
+            rest = self.rest(rng, kind) if kind != "fg" else []
+        self.put(leads, rest, mono, rng.uniform(*LEVELS[kind == "le"]), planes,
+                 bands, i)
         return kind, "mono" if mono else "stereo"
 
     def batch(self, rng, count, kinds=None):

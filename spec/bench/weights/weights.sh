@@ -33,6 +33,7 @@ export MALLOC_TOP_PAD_=200000000 GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 "${python[@]}" "$here/pool.py" v $(seq 0 2 $((parts - 1))) &
 "${python[@]}" "$here/pool.py" $(seq 1 2 $((parts - 1)))
 wait $!
+[ -z "${FROM:-}" ] || "${python[@]}" "$here/solos.py" "$FROM"
 "${python[@]}" "$here/train.py" weights "$steps" 2
 "${python[@]}" "$here/export.py" weights "$WEIGHTS_DATA/weights.bin"
 echo "Copied to csrc/engine/weights.bin, they are worth what"
