@@ -27,7 +27,6 @@ local api = require "camb.api"
 local core = require "camb.core"
 local Error = require "camb.error"
 local json = require "camb.json"
-local owner = require "camb.store.owner"
 local redact = require "camb.redact"
 local source = require "camb.source"
 
@@ -79,7 +78,7 @@ end
 
 local function own_name()
   local number = core.process()
-  own_names[number] = own_names[number] or owner.name()
+  own_names[number] = own_names[number] or require("camb.store.owner").name()
   return own_names[number]
 end
 
@@ -482,7 +481,8 @@ local function is_at_work(entry)
   if entry.state ~= "submitting" then
     return false
   elseif not entry.part then
-    return not journal.is_own(entry) and owner.is_alive(entry.process or "")
+    return not journal.is_own(entry)
+      and require("camb.store.owner").is_alive(entry.process or "")
   elseif not require("camb.operation").has_parts(entry.part) then
     part, _, is_busy = core.part(entry.part)
   end
