@@ -123,8 +123,8 @@ checked = $(MAKE) --no-print-directory -j$(3) -k --output-sync=target BUILD=$(1)
   EXCEPT="build timed slow kill page" \
   $(addprefix each-,$(call long-first,$(LONG),$(2)))
 
-# ASan leaves out what only measures how stems sound.  It has the most to do, and
-# much of that is to wait: `check` ends with it.
+# ASan leaves out what only measures how stems sound.  It has the most files, which
+# mostly wait, so it runs more at a time than the others.
 ASAN_SPECS = $(if $(filter spec,$(SPECS)),$(filter-out \
   spec/engine_net_spec.lua,$(FILES)),$(SPECS))
 sanitize-asan: $(PRELOAD) $(COVERAGE_SO)
