@@ -16,9 +16,9 @@ PACKAGES = gcc libc6-dev pkg-config lua5.4 liblua5.4-dev lua-cjson \
   lua-argparse libcurl4-openssl-dev ca-certificates libmicrohttpd-dev \
   libjansson-dev libgnutls28-dev zlib1g-dev libavformat-dev libavcodec-dev \
   libavutil-dev libswresample-dev lua-dbi-sqlite3
-TEST_PACKAGES = lua-busted lua-cqueues lua-luv luarocks curl ffmpeg procps \
-  lua-dbi-postgresql sqlite3 postgresql-15 pgbouncer lua-http \
-  strace faketime tinyproxy-bin microsocks lua-luaossl $(LUA_PACKAGES) luajit \
+TEST_PACKAGES = lua-busted lua-cqueues lua-luv luarocks lua-posix lua-md5 \
+  curl ffmpeg procps lua-dbi-postgresql sqlite3 postgresql-15 pgbouncer \
+  lua-http strace faketime tinyproxy-bin microsocks lua-luaossl $(LUA_PACKAGES) luajit \
   libluajit-5.1-dev lua-compat53 locales chromium chromium-driver zsh fish \
   libsecret-tools gnome-keyring dbus-daemon \
   $(DOCS_PACKAGES)
@@ -255,9 +255,9 @@ picture: demo
 
 # The suite, in this build.  Specs find LUA and BUILD in their environment.
 SPECS ?= spec
-BUSTED = env --default-signal $(ENV_LUA) $(ENV_C) $(ENV_PATH) LUA=$(LUA) BUILD=$(BUILD) \
-  POLLER=$(POLLER) $(LUA) spec/support/busted.lua --helper=spec/support/slowest.lua \
-  --pattern=_spec --output=plainTerminal
+BUSTED = env --default-signal SHELL=/bin/sh $(ENV_LUA) $(ENV_C) $(ENV_PATH) \
+  LUA=$(LUA) BUILD=$(BUILD) POLLER=$(POLLER) $(LUA) spec/support/busted.lua \
+  --helper=spec/support/slowest.lua --pattern=_spec --output=plainTerminal
 
 # How many seconds a file of specs may take: one that hangs is killed with what
 # it started, and named with the spec that ran.
@@ -276,7 +276,8 @@ endef
 # a processor for each.
 FILES = $(wildcard spec/*_spec.lua)
 LONG  = $(patsubst %,spec/%_spec.lua,breaker build page progress paid \
-  store_postgres live_page redaction download batch_gone engine_sources)
+  store_postgres live_page redaction download batch_gone engine_sources \
+  sandbox_tasks tls stems)
 SLOW_TIMED = $(patsubst %,spec/%_spec.lua,store_silence deadline)
 # $(call long-first,LONG,FILES): a target's stem for each.
 long-first = $(patsubst spec/%_spec.lua,%,$(filter $(2),$(1)) \
@@ -324,7 +325,7 @@ SHORT = api batch batch_url cancel client condition errors events gathering json
 each-lua = @failed=; for lua in $(OTHER_LUAS); do \
     on="--no-print-directory LUA=$$lua BUILD=$(BUILD)/$$lua"; \
     echo "== $$lua"; ( \
-    $(AGAIN) $$on EXTRA_CFLAGS=-Werror all bench-programs && \
+    $(AGAIN) $$on CFLAGS="-O1 -g" EXTRA_CFLAGS=-Werror all bench-programs && \
     eval "$$($(MAKE) -s $$on env)" && \
     $$lua spec/support/load.lua $(LUA_FILES) $(FILES) && \
     $(MAKE) $$on FILES="$(1)" $(2) run-all ) || failed="$$failed $$lua"; done; \
@@ -348,11 +349,12 @@ $(SUPPORT_SO): spec/support/system.c
 -include spec/ports/ports.mk
 
 DOCS = $(BUILD)/docs
-# What is generated: chapters of the book, man page, definitions for editors.
+# $(call generate,DIR): chapters of the book, man page, definitions for editors.
+generate = $(ENV_LUA) $(ENV_C) $(LUA) spec/support/docs.lua $(1) $(LUA_FILES)
 .PHONY: generated
 generated: all
 	@rm -rf $(DOCS)/library && mkdir -p $(DOCS)
-	@$(ENV_LUA) $(ENV_C) $(LUA) spec/support/docs.lua $(DOCS) $(LUA_FILES)
+	@$(call generate,$(DOCS))
 
 # The book is made from a copy in which everything that it links to has its
 # place.  A warning, such as for a dead link, is an error.
@@ -440,10 +442,13 @@ install-core: core
 install-sandbox: sandbox
 	$(call install-modules,$(SANDBOX_LUA),camb/sandbox/core.so)
 
-install-docs: generated
+# Elsewhere than in the build, in which root's files would be in the way.
+install-docs: all
 	@mkdir -p "$(DESTDIR)$(MAN)" "$(DESTDIR)$(LIBRARY)/camb/loop"
-	install -m 644 $(BUILD)/docs/camb.1 "$(DESTDIR)$(MAN)/camb.1"
-	@cd $(BUILD)/docs/library && for f in *.lua */*.lua */*/*.lua; do \
+	@made=$$(mktemp -d) && trap 'rm -rf $$made' EXIT && \
+	  $(call generate,$$made) && \
+	  install -m 644 $$made/camb.1 "$(DESTDIR)$(MAN)/camb.1" && \
+	  cd $$made/library && for f in *.lua */*.lua */*/*.lua; do \
 	  install -m 644 $$f "$(DESTDIR)$(LIBRARY)/$$f" || exit 1; done
 
 # Where each shell looks for completions.

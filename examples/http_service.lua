@@ -1,8 +1,8 @@
 -- An HTTP service in front of camb: programs that have no key post a recording,
--- and get its stems.  Needs lua-http (Debian's is for Lua 5.1 to 5.3; LuaRocks'
--- http is for all).
+-- and get its stems.  Needs lua-http (Debian's is for Lua 5.1, 5.2 and LuaJIT;
+-- LuaRocks' http is for all).
 --
---   lua5.3 examples/http_service.lua [PORT [FOLDER]]
+--   luajit examples/http_service.lua [PORT [FOLDER]]
 --   curl --data-binary @mix.wav http://127.0.0.1:8000/mix.wav
 --   curl -O http://127.0.0.1:8000/stems/1-mix.foreground.flac
 --

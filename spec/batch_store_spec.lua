@@ -2,8 +2,9 @@
 -- whatever goes wrong with the store, nothing is sent that it does not know of.
 
 local camb = require "camb"
+local command = require "spec.support.command"
 local core = require "camb.core"
-local hash = require "camb.batch.hash"
+local hash = require "camb.hash"
 local ports = require "spec.support.ports"
 local sandbox = require "camb.sandbox"
 local stage = require "spec.support.stage"
@@ -269,6 +270,23 @@ describe("a batch with a store", function()
       assert.equal(takes.wav(1), workspace.read(stem))
       assert.equal(1, server:stats().uploads)
     end)
+
+  it("makes a stem anew that was emptied, also in another format", function()
+    local paths = takes.make(folder .. "/in", 1)
+    for _, more in ipairs({ {}, { format = "mp3" } }) do
+      local stems = assert(all_of(paths, more)[1].stems)
+      local before = workspace.read(stems.foreground)
+      for _ = 1, 2 do
+        workspace.write(stems.foreground, "")
+        local item = all_of(paths, more)[1]
+        assert(item.stems, item.error)
+        assert.equal(stems.foreground, item.stems.foreground)
+        assert.equal(before, workspace.read(stems.foreground))
+        workspace.write(stems.background, "")
+      end
+    end
+    assert.equal(1, server:stats().uploads)
+  end)
 
   it("replaces an edited stem of the same size, too, for overwrite", function()
     local paths = takes.make(folder .. "/in", 1)
@@ -636,13 +654,13 @@ describe("a batch with a store", function()
       end
       os.exit(bad > 0 and 1 or 0)
     ]]):format(folder, path, out))
-    local command = ("CAMB_API_KEY=%s CAMB_BASE_URL=%s %s %s/batch.lua"):format(
+    local line = ("CAMB_API_KEY=%s CAMB_BASE_URL=%s %s %s/batch.lua"):format(
       server.api_key, server.base_url, LUA, folder)
     local words, status = workspace.run(
-      "(trap '' XFSZ; ulimit -f 320; " .. command .. ")")
+      "(trap '' XFSZ; ulimit -f 320; " .. line .. ")")
     assert.equal(1, status, words)
     assert.matches("the store %S+ ", words)
-    words, status = workspace.run(command)
+    words, status = workspace.run(line)
     local lost = counts().unknown_outcome or 0
     assert.equal(lost > 0 and 1 or 0, status, words)
     assert.equal(30, (counts().downloaded or 0) + lost)
@@ -754,10 +772,10 @@ describe("a batch with a store", function()
   end
 
   -- What becomes of `count` jobs where `listen` buries the worker, and waits.
-  -- `bury_some` runs beside it; a listener in `more` may wait.
+  -- `bury_some` runs beside it; it and a listener in `more` may wait.
   local function survive(count, more, bury_some)
-    if more.on_event and not luas.has_pcall then
-      return pending("a listener cannot wait on this Lua")
+    if not luas.has_pcall then
+      return pending("nothing can wait within pcall on this Lua")
     end
     more.lease = 1
     local list = client:batch(takes.make(folder .. "/in", count),
@@ -995,8 +1013,8 @@ describe("a batch with a store", function()
       assert.is_nil(said:find("--retry-failed", 1, true), said)
     end)
 
-    it("advises --resubmit-unknown, and what it may cost, where nothing else "
-      .. "failed", function()
+    it("advises --resubmit-unknown, and what it may cost, and no --retry-failed "
+      .. "where nothing else failed", function()
       takes.make(folder .. "/in", 1)
       server:fault({ step = "submit", at = "accepted", close = true })
       local said = camb_batch("%s/in --store %s", folder, path)
@@ -1006,17 +1024,32 @@ describe("a batch with a store", function()
         said, 1, true)
     end)
 
+    it("advises --resubmit-unknown also beside what failed", function()
+      takes.make(folder .. "/in", 1)
+      workspace.write(folder .. "/in/notes.wav", "not audio")
+      server:fault({ step = "submit", at = "accepted", close = true })
+      local said = camb_batch("%s/in --store %s", folder, path)
+      for _, flag in ipairs({ "--retry-failed", "--resubmit-unknown" }) do
+        assert.matches(("with: camb batch --interval 0.05 -o %s %s/in --store %s "
+          .. "%s\n"):format(out, folder, path, flag), said, 1, true)
+      end
+    end)
+
     it("advises nothing that needs a store which was removed", function()
       takes.make(folder .. "/in", 3)
       server:fault({ step = "status", reply = { status = "PENDING" },
         times = 20 })
-      local said = workspace.run(([[
-        CAMB_API_KEY=%s CAMB_BASE_URL=%s %s/bin/camb batch %s/in -j 1 \
-          --interval 0.05 -o %s --store %s > %s/words 2>&1 & pid=$!
-        for i in $(seq 1000); do
-          grep -q 'submitted as' %s/words && break; sleep 0.02; done
-        rm -f %s*; wait $pid; cat %s/words]]):format(server.api_key,
-        server.base_url, BUILD, folder, out, path, folder, folder, path, folder))
+      local function said_words()
+        return workspace.read(folder .. "/words")
+      end
+      local pid = command.begin(command.runner(folder, server), "exec camb batch "
+        .. "in -j 1 --interval 0.05 -o %s --store %s >words 2>&1", out, path)
+      command.wait_for("a task", function()
+        return said_words():find("submitted as", 1, true)
+      end, said_words)
+      workspace.run("rm -f " .. path .. "*")
+      workspace.wait_for_end(pid)
+      local said = said_words()
       assert.matches("was removed", said)
       assert.is_nil(said:find("with: camb batch", 1, true), said)
     end)
@@ -1040,13 +1073,11 @@ describe("a batch with a store", function()
       -- so many polls are not enough for all of them
       server:fault({ step = "status", reply = { status = "PENDING" },
         skip = 30, times = math.huge })
-      local words = workspace.run(([[
-        CAMB_API_KEY=%s CAMB_BASE_URL=%s %s/bin/camb batch %s/in -j 1 \
-          --interval 0.05 -o %s --store %s > %s/paths 2> %s/words & pid=$!
-        for i in $(seq 1000); do [ -s %s/paths ] && break; sleep 0.02; done
-        kill -INT $pid; wait $pid; echo status=$?; cat %s/words]]):format(
-        server.api_key, server.base_url, BUILD, folder, out, path, folder,
-        folder, folder, folder))
+      local words = command.interrupt(command.runner(folder, server), folder,
+        ("camb batch %s/in -j 1 --interval 0.05 -o %s --store %s"):format(folder,
+        out, path), function(line)
+          return line:find(out, 1, true) == 1
+        end)
       server:clear_faults()
       assert.matches("status=130\n", words)
       assert.matches("camb: interrupted", words)

@@ -153,6 +153,12 @@ describe("make install #build", function()
     assert.falsy(command:find(here .. "/build", 1, true))
   end)
 
+  it("generates the documentation elsewhere than in the build", function()
+    make(("install DESTDIR='%s/as_root' DOCS='%s/docs'"):format(folder, folder))
+    assert.equal(0, select(2, workspace.run(("test ! -e '%s/docs'"):format(
+      folder))))
+  end)
+
   it("leaves nothing behind after make uninstall", function()
     local other = folder .. "/other"
     make(("install PREFIX='%s'"):format(other))

@@ -267,12 +267,7 @@ describe("what is cancelled", function()
     assert.is_false(ok)
     assert.equal("the job failed", problem)
     assert.same({ "unknown_outcome", "unknown_outcome" }, kinds)
-    -- the sandbox closes its ends when it notices
-    local deadline = core.now() + 10
-    while workspace.descriptors() > descriptors and core.now() < deadline do
-      core.wait(0.01)
-    end
-    assert.equal(descriptors, workspace.descriptors())
+    workspace.expect_descriptors(descriptors)
   end)
 
   it("is what a scope leaves that holds the job in a <close> variable",

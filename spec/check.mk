@@ -57,11 +57,12 @@ messages: ## Print every text that camb says, with its place, for reading.
 	@$(LUA) spec/support/messages.lua $(LUA_FILES) \
 	  $(wildcard csrc/*/*.c csrc/*/*/*.c)
 
-# Which lines of Lua run is written down by specs under ASan, where the lines of
-# C are counted as well.
-COVERED     = $(abspath $(BUILD))/coverage
-COVERAGE_SO = $(abspath $(BUILD))/coverage.so
-COVERING    = COVERAGE=$(COVERED) \
+# For `make coverage`, which lines of Lua run is written down by specs under ASan,
+# where the lines of C are counted as well.
+COUNTS_LINES = $(filter coverage%,$(MAKECMDGOALS))
+COVERED      = $(abspath $(BUILD))/coverage
+COVERAGE_SO  = $(abspath $(BUILD))/coverage.so
+COVERING     = COVERAGE=$(COVERED) \
   LUA_INIT_5_4="package.loadlib('$(COVERAGE_SO)', 'luaopen_coverage')()"
 
 $(COVERAGE_SO): spec/support/coverage.c
@@ -71,7 +72,7 @@ $(COVERAGE_SO): spec/support/coverage.c
 
 # The sanitizers: an interpreter first in PATH that begins under one of them,
 # so that Lua processes which specs start are checked as well.
-ASAN     = $(BUILD)/sanitize
+ASAN     = $(BUILD)/sanitize$(if $(COUNTS_LINES),-coverage)
 VALGRIND = $(BUILD)/valgrind
 PRELOAD  = $(abspath $(BUILD)/preload.so)
 TSAN     = $(BUILD)/tsan
@@ -102,8 +103,7 @@ C_SPECS = $(wildcard $(patsubst %,spec/%_spec.lua,api cancel condition deadline 
   resources sandbox sandbox_* stems tls wait watchdog))
 SANITIZERS = sanitize-asan sanitize-valgrind sanitize-tsan
 SLOW_LIMIT ?= 2700
-# Under valgrind each separation takes a minute, and these make three.
-VALGRIND_SPECS ?= $(filter-out spec/sandbox_tasks_spec.lua,$(C_SPECS))
+VALGRIND_SPECS ?= $(C_SPECS)
 TSAN_SPECS ?= $(wildcard spec/sandbox*_spec.lua) spec/faults_spec.lua \
   spec/live_page_spec.lua spec/step_spec.lua
 .PHONY: sanitize $(SANITIZERS)
@@ -123,17 +123,18 @@ checked = $(MAKE) --no-print-directory -j$(3) -k --output-sync=target BUILD=$(1)
   EXCEPT="build timed slow kill page" \
   $(addprefix each-,$(call long-first,$(LONG),$(2)))
 
-# ASan leaves out what only measures how stems sound.  It has the most files, which
-# mostly wait, so it runs more at a time than the others.
-ASAN_SPECS = $(if $(filter spec,$(SPECS)),$(filter-out \
-  spec/engine_net_spec.lua,$(FILES)),$(SPECS))
+# ASan leaves out what only measures how stems sound, and what other Luas run.  It
+# has the most files, which mostly wait, so it runs more at a time than the others.
+NOT_ASAN   = $(patsubst %,spec/%_spec.lua,engine_net other_luas)
+ASAN_SPECS = $(if $(filter spec,$(SPECS)),$(filter-out $(NOT_ASAN),$(FILES)),$(SPECS))
 sanitize-asan: $(PRELOAD) $(COVERAGE_SO)
 	$(call interpreter,$(ASAN),$(ASAN_RUN))
 	$(call step,$(call sanitized,$(ASAN),-O1 -g -fno-omit-frame-pointer,\
-	  $(ASAN_FLAGS) --coverage) && find $(ASAN) -name '*.gcda' -delete && \
+	  $(ASAN_FLAGS) $(if $(COUNTS_LINES),--coverage)) && \
+	  find $(ASAN) -name '*.gcda' -delete && \
 	  SANITIZER=asan ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 \
-	  UBSAN_OPTIONS=print_stacktrace=1 $(COVERING) $(call checked,$(ASAN),\
-	  $(ASAN_SPECS),$$((2 * $(CORES)))))
+	  UBSAN_OPTIONS=print_stacktrace=1 $(if $(COUNTS_LINES),$(COVERING)) \
+	  $(call checked,$(ASAN),$(ASAN_SPECS),$$((3 * $(CORES)))))
 
 sanitize-tsan: $(PRELOAD)
 	$(call interpreter,$(TSAN),$(TSAN_RUN))
@@ -143,7 +144,8 @@ sanitize-tsan: $(PRELOAD)
 
 sanitize-valgrind: $(PRELOAD)
 	$(call interpreter,$(VALGRIND),$(VALGRIND_RUN))
-	$(call step,$(call sanitized,$(VALGRIND),-O2 -g) && SANITIZER=valgrind \
+	$(call step,$(call sanitized,$(VALGRIND),-O2 -g,-DCAMB_WITHOUT_AVX2) && \
+	  SANITIZER=valgrind \
 	  $(call checked,$(VALGRIND),$(VALGRIND_SPECS),$(CORES)))
 
 COVERAGES = coverage-csrc coverage-lua
@@ -159,19 +161,23 @@ coverage-lua:
 
 -include spec/fuzz/fuzz.mk
 .PHONY: fuzz
-fuzz: check-deps ## Fuzz each of FUZZES for FUZZ_SECONDS (15).
+fuzz: check-deps ## Fuzz each of FUZZES for FUZZ_SECONDS (10).
 	+@$(AGAIN) -k $(FUZZES:%=fuzz-%)
 
 # The longest first, more of them at a time than there are processors: some wait
 # more than they compute.  What is tagged #timed runs in `make test` alone, so these
 # may run side by side; each has a folder of its own to build in.
-CHECKS = $(SANITIZERS) test-luas $(LINTS) $(TORTURES) $(FUZZES:%=fuzz-%) \
-  $(COVERAGES)
+CHECKS = $(SANITIZERS) test-luas $(LINTS) $(TORTURES) $(FUZZES:%=fuzz-%)
+# What there is no time for under ASan: what the command says and keeps, in one
+# process after the other, whose C the other files run; `make sanitize` has it all.
+COMMAND_SPECS = $(wildcard $(patsubst %,spec/%_spec.lua,archive book cli_* confirm \
+  cure doubt layout locale look own_store paid plan progress report roles status \
+  unfinished written))
 .PHONY: check
-check: check-deps ## All of these, and test-luas, side by side.
+check: check-deps ## All of these but coverage, and test-luas, side by side.
 	@$(AGAIN) all bench-programs $(SUPPORT_SO)
 	@$(MAKE) --no-print-directory -k -j$$(($(CORES) + 2)) --output-sync=target \
-	  $(CHECKS)
+	  ASAN_SPECS="$(filter-out $(COMMAND_SPECS) $(NOT_ASAN),$(FILES))" $(CHECKS)
 
 # Memory is refused: to a Lua state, to C and libcurl, to the sandbox; and the
 # collector never rests.  TORTURE=all refuses every request once, in half an
@@ -207,9 +213,9 @@ torture-lua torture-malloc torture-collect: torture-%: torture-build
 torture-sandbox: torture-build
 	$(call step,$(TORTURE_RUN) spec/torture/sandbox.lua $(TORTURE))
 # Full collections where the main paths are; elsewhere the collector just never
-# rests.
-GC_FILES = $(filter-out $(GC_SPECS),$(C_SPECS) $(patsubst %,spec/%_spec.lua,\
-  batch events faults limits loops step store submit))
+# rests.  Nothing behind the sandbox's HTTP knows of Lua.
+GC_FILES = $(filter-out $(GC_SPECS) spec/sandbox_%_spec.lua,$(C_SPECS) $(patsubst \
+  %,spec/%_spec.lua,batch events faults limits loops step store submit))
 torture-gc:
 	$(call step,$(AGAIN) all bench-programs && CAMB_GC=1000 \
 	  $(MAKE) --no-print-directory run-test FILE_LIMIT=$(SLOW_LIMIT) \

@@ -39,8 +39,8 @@ describe("camb doctor", function()
     local output, status = run("timeout 60 camb doctor -o new/stems")
     assert.equal(0, status, output)
     assert.equal("ok versions, ok libcurl, ok key, ok proxy, ok dns, ok tcp, "
-      .. "note tls, ok service, ok clock, ok folder, ok store, ok sandbox",
-      states(output))
+      .. "note tls, ok service, ok clock, ok folder, ok tmpdir, ok store, ok "
+      .. "sandbox", states(output))
     assert.matches("ok    key       from the environment variable CAMB_API_KEY\n",
       output, 1, true)
     assert.matches('folder    "new/stems" can be created, [%d.]+ GB are free\n',
@@ -188,13 +188,44 @@ describe("camb doctor", function()
     local run = start()
     workspace.write(folder .. "/file", "")
     for words, reason in pairs({ ["-o file/stems"] = '"file" is not a folder',
-      ["-o /proc/stems"] = '"/proc" cannot be written' }) do
+      ["-o /proc/stems"] = '"/proc" cannot be written',
+      ["-o stems/" .. ("x"):rep(300)] = '"stems/' .. ("x"):rep(300)
+        .. '" cannot be created: File name too long; name another with '
+        .. "--output-dir\n" })
+    do
       local output, status = run("timeout 60 camb doctor %s", words)
       assert.equal(3, status, output)
       assert.matches("FAIL  folder    " .. reason, output, 1, true)
       assert.is_nil(output:find("chmod", 1, true), output)
     end
   end)
+
+  it("names no other folder in place of one that knows what is paid for",
+    function()
+      local run = start()
+      run("mkdir -p out/.camb-doctor.part")
+      for _, file in ipairs({ "nothing", ".camb-journal", ".camb.db" }) do
+        run("touch out/" .. file)
+        local output, status = run("timeout 60 camb doctor -o out")
+        assert.equal(3, status, output)
+        assert.matches('FAIL  folder    "out" cannot be written: [^\n]+; '
+          .. (file == "nothing" and "name another with %-%-output%-dir\n"
+          or "make it writable\n"), output)
+        run("rm out/" .. file)
+      end
+    end)
+
+  it("says of the folder of temporary files that it cannot be written #posix",
+    function()
+      local run = start()
+      local output, status = run("TMPDIR=$PWD/none timeout 60 camb doctor")
+      assert.equal(3, status, output)
+      assert.matches('FAIL  tmpdir    "' .. folder .. '/none" cannot be written: '
+        .. "No such file or directory; set TMPDIR to another folder\n", output, 1,
+        true)
+      assert.matches('ok    tmpdir    "/tmp" can be written, ',
+        (run("TMPDIR= timeout 60 camb doctor")), 1, true)
+    end)
 
   it("looks into a store, and says of one that is damaged", function()
     local run = start()

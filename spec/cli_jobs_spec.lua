@@ -88,7 +88,8 @@ describe("camb jobs", function()
     assert.equal(2, select(2, run("camb jobs -o out --csv --json")))
   end)
 
-  it("tells in JSON which file it is, also of a name that is not UTF-8 #posix",
+  it("tells in JSON and CSV which file it is, also of a name that is not UTF-8 "
+    .. "#posix",
     function()
       run("mkdir odd; cp in/take001.wav odd/a$(printf '\\351').wav")
       for line, words in pairs({
@@ -97,7 +98,9 @@ describe("camb jobs", function()
           .. ">told.txt; cat hook.txt"] =
           '{"source":"odd/a\\u005cxe9.wav".*/a\\u005cxe9.foreground.wav"',
         ["camb batch odd -o seen --interval 0.05 >seen.txt; camb jobs -o seen "
-          .. "--json"] = '"source":"[^"]*/odd/a\\u005cxe9.wav"' })
+          .. "--json"] = '"source":"[^"]*/odd/a\\u005cxe9.wav"',
+        ["camb batch odd -o list --interval 0.05 >seen.txt; camb jobs -o list "
+          .. "--csv"] = ',/[^,]*/odd/a\\xe9.wav,a\\xe9,' })
       do
         local said, status = run(line .. " 2>words")
         assert.equal(0, status, said)

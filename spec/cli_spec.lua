@@ -144,6 +144,15 @@ describe("the command camb", function()
     assert.equal("status=130\n", output)
   end)
 
+  it("ends so, too, when it is interrupted before it is loaded", function()
+    local output = workspace.run(([[
+      export LUA_INIT="package.preload['camb.core'] = function()
+        io.popen('kill -INT \$PPID'):close() end"
+      unset LUA_INIT_5_2 LUA_INIT_5_3 LUA_INIT_5_4
+      env --default-signal %s --version; echo status=$?]]):format(CAMB))
+    assert.equal("status=130\n", output)
+  end)
+
   it("writes into no file of its own where its streams are closed", function()
     if os.getenv("SANITIZER") then
       pending("a sanitizer cannot be traced")

@@ -102,9 +102,7 @@ describe("of one step, the command", function()
     function()
       server:fault({ step = "submit", silence = true })
       local pid = run("camb submit in/take001.wav >out 2>words & echo $!")
-      workspace.wait_for("the upload", function()
-        return server:stats().requests.submit == 1
-      end)
+      workspace.wait_for_uploads(server, 1)
       run("kill -KILL " .. pid:match("%d+"))
       server:clear_faults()
       local line = "timeout 60 camb submit in/take001.wav"
@@ -241,10 +239,8 @@ describe("of one step, the command", function()
     server:fault({ step = "status", reply = { status = "PENDING" },
       times = math.huge })
     local id = submit()
-    local output = run([[set -m; camb wait %s --interval 0.05 >out 2>words &
-      pid=$!
-      for i in $(seq 1000); do grep -q PENDING words && break; sleep 0.02; done
-      kill -INT $pid; wait $pid; echo status=$?; cat words]], id)
+    local output = command.interrupt(run, folder, "camb wait " .. id
+      .. " --interval 0.05", "PENDING")
     assert.matches("status=130\n", output)
     assert.matches("to resume, run: camb wait " .. id .. " --interval 0.05\n",
       output, 1, true)

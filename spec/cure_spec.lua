@@ -49,6 +49,25 @@ describe("the line that an error ends with", function()
       assert.equal("out/take001.background.wav\n", (run("ls out/*.wav")))
     end)
 
+  it("replaces no folder that has a stem's name", function()
+    server:fault({ step = "stem", status = 404, times = math.huge })
+    local typed = "camb separate in/take001.wav -o out --interval 0.05"
+    local said = run("timeout 60 %s --deadline 4", typed)
+    local line = assert(said:match("run: (camb download [^\n]+)"), said)
+    server:clear_faults()
+    run("mkdir out/take001.background.wav")
+    for _, words in ipairs({ line, typed }) do
+      local told
+      said, told = fail(3, words)
+      assert.matches('take001.background.wav" is a folder: move it away', said, 1,
+        true)
+      assert.equal(line, told)
+    end
+    typed = "camb separate in/take001.wav -o new --sandbox"
+    run("mkdir -p new/take001.background.wav")
+    assert.equal(typed, select(2, fail(3, typed)))
+  end)
+
   it("replaces nothing because a file's name speaks of --overwrite", function()
     run("echo Dear diary >'use --overwrite.wav'")
     local said = fail(3, "camb separate 'use --overwrite.wav' -o out")
@@ -154,6 +173,31 @@ describe("the line that an error ends with", function()
     run("echo other > out/take001.foreground.wav")
     said = fail(3, "camb batch in -o out --interval 0.05")
     assert.matches("to separate it anyway, and replace", said, 1, true)
+    assert.equal(1, server:stats().uploads)
+  end)
+
+  it("runs again what another process has the names of #posix", function()
+    run("mkdir out")
+    command.begin(run, "exec flock -F out/take001.foreground.part sleep 60 "
+      .. ">words 2>&1")
+    command.wait_for("the lock", function()
+      return select(2, run("flock -n out/take001.foreground.part true")) == 1
+    end, function()
+      return workspace.read(folder .. "/words")
+    end)
+    local typed
+    for _, words in ipairs({ "separate in/take001.wav", "batch in --no-store",
+      "batch in" })
+    do
+      typed = ("camb %s -o out --interval 0.05"):format(words)
+      local said, line = fail(3, typed)
+      assert.matches('/take001.foreground" is being written by another job or '
+        .. "process: run this again once that has ended\n", said, 1, true)
+      assert.is_nil(said:find("another --output-dir", 1, true), said)
+      assert.equal(words ~= "batch in" and typed or nil, line)
+    end
+    command.stop("KILL")
+    assert.equal(0, select(2, run("timeout 60 " .. typed)))
     assert.equal(1, server:stats().uploads)
   end)
 

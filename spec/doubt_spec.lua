@@ -2,8 +2,6 @@
 -- sends it again by itself.
 
 local command = require "spec.support.command"
-local core = require "camb.core"
-local scripted = require "spec.support.scripted"
 local stage = require "spec.support.stage"
 local takes = require "spec.support.takes"
 local workspace = require "spec.support.workspace"
@@ -50,9 +48,7 @@ describe("a file in doubt", function()
   local function begin_upload()
     server:fault({ step = "submit", silence = true, times = math.huge })
     command.begin(run, "camb %s >words 2>&1", LINES.separate)
-    workspace.wait_for("the upload", function()
-      return (server:stats().requests.submit or 0) == 1
-    end)
+    workspace.wait_for_uploads(server, 1)
     server:clear_faults()
   end
 
@@ -334,45 +330,88 @@ describe("a file in doubt", function()
       camb(0, LINES.separate)
     end)
 
-  it("is not sent by a batch with a store that has looked before", function()
-    local peer = scripted.start(([[
-      local connection = ...
-      connection:head()
-      print("asked")
-      while not io.open(%q) do
-        os.execute("sleep 0.01")
-      end
-      connection:reply(200, io.open(%q, "rb"):read("*a"), "Connection: close")
-    ]]):format(folder .. "/give", folder .. "/in/take001.wav"))
-    command.begin(run, "camb batch http://127.0.0.1:%d/take.wav -o out "
-      .. "--interval 0.05 >words 2>&1", peer.port)
-    workspace.wait_for("the request", function()
-      return peer.log():find("asked", 1, true)
+  describe("that a batch with a store", function()
+    local had
+
+    local function in_store(sql)
+      local said, status = run("sqlite3 -cmd '.timeout 60000' out/.camb.db "
+        .. '"%s"', sql)
+      assert.equal(0, status, said)
+      return said
+    end
+
+    -- The batch has looked, and can record nothing before `release`.
+    before_each(function()
+      run("{ cat in/take001.wav; echo; } >other.wav")
+      camb(0, "batch other.wav -o out --interval 0.05")
+      had = uploads()
+      in_store("CREATE TRIGGER hold BEFORE UPDATE ON camb_jobs WHEN "
+        .. "new.state = 'submitting' BEGIN SELECT RAISE(ABORT, 'it is held'); "
+        .. "END; CREATE TABLE given_back (id); CREATE TRIGGER note AFTER UPDATE "
+        .. "ON camb_jobs WHEN old.state = 'submitting' AND "
+        .. "new.state = 'intended' BEGIN INSERT INTO given_back "
+        .. "VALUES (new.id); END")
+      command.begin(run, "camb batch in -o out --interval 0.05 >words 2>&1")
+      workspace.wait_for("the look", function()
+        return workspace.read(folder .. "/words"):find("it is held", 1, true)
+      end)
     end)
-    run("({ echo 'BEGIN IMMEDIATE;'; echo '.shell touch held'; "
-      .. "until [ -e go ]; do sleep 0.01; done; } "
-      .. "| sqlite3 out/.camb.db) >/dev/null 2>&1 & true")
-    workspace.wait_for("the lock", function()
-      return workspace.read(folder .. "/held")
+
+    local function release()
+      in_store("DROP TRIGGER hold")
+    end
+
+    -- The batch did, and all was sent once.
+    local function ends_well()
+      workspace.wait_for("the stems", function()
+        return workspace.read(folder .. "/words"):find(
+          "take001.background.wav", 1, true)
+      end)
+      assert.equal(had + 1, uploads())
+    end
+
+    it("has looked for is not sent by it if another line did", function()
+      camb(0, "submit in/take001.wav -o out")
+      release()
+      ends_well()
     end)
-    run("touch give")
-    core.wait(1) -- longer than the batch takes to look
-    camb(0, "submit in/take001.wav -o out")
-    run("touch go")
-    workspace.wait_for("the stems", function()
-      return workspace.read(folder .. "/words"):find("take.background.wav", 1,
-        true)
-    end)
-    peer.stop()
-    assert.equal(1, uploads())
+
+    -- Another process begins, and goes on once the batch has seen it.
+    local function begin_both()
+      local client = stage.client(server, { journal = folder
+        .. "/out/.camb-journal" })
+      local stems, err = client:separate(folder .. "/in/take001.wav", {
+        output_dir = folder .. "/stems", interval = 0.05,
+        on_event = function(event)
+          if event.name == "upload_started" then
+            release()
+            workspace.wait_for("the batch to step back", function()
+              return in_store("SELECT id FROM given_back") ~= ""
+            end)
+          end
+        end })
+      client:close()
+      return stems, err
+    end
+
+    it("begins to send at once with another line is sent by that line",
+      function()
+        assert(begin_both())
+        ends_well()
+      end)
+
+    it("begins to send at once with a line that is refused is sent by the batch",
+      function()
+        server:fault({ step = "submit", status = 402 })
+        assert.equal("payment_required", select(2, begin_both()).kind)
+        ends_well()
+      end)
   end)
 
   it("is sent once by camb submit, which another run waits for", function()
     server:fault({ step = "submit", silence = true, times = math.huge })
     command.begin(run, "camb %s >words 2>&1", LINES.submit)
-    workspace.wait_for("the upload", function()
-      return (server:stats().requests.submit or 0) == 1
-    end)
+    workspace.wait_for_uploads(server, 1)
     server:clear_faults()
     for _, line in pairs(LINES) do
       assert.matches("another run is sending this file: run this again once it "
@@ -465,14 +504,73 @@ describe("a file in doubt", function()
       client:close()
       client = stage.client(server, { journal = out .. "/.camb-journal" })
       run("mkdir stems")
+      server:fault({ step = "submit", at = "accepted", silence = true })
       assert.has_error(function()
-        client:submit(take, { on_event = function()
-          error("no", 0)
+        client:submit(take, { on_event = function(event)
+          if event.bytes and event.bytes == event.total then
+            error("no", 0)
+          end
         end })
       end, "no")
       assert.matches("an earlier run sent this file with an unknown outcome",
         camb(9, "submit in/take001.wav -o stems"), 1, true)
     end)
+
+    for _, store in ipairs({ "no store", "a store" }) do
+      local function begin_batch(on_event)
+        client:close()
+        client = stage.client(server, { journal = out .. "/.camb-journal" })
+        return client:batch({ take }, { output_dir = out, on_event = on_event,
+          store = store == "a store" and folder .. "/a.db" or nil })
+      end
+
+      -- A batch whose upload has come, and gets no reply.
+      local function begin_to_send()
+        server:fault({ step = "submit", at = "accepted", silence = true })
+        local batch = begin_batch()
+        workspace.wait_for("the upload", function()
+          client:step(0)
+          return uploads() == 1
+        end)
+        return batch
+      end
+
+      it("is not sent by another line while a batch sends it, with " .. store,
+        function()
+          local batch = begin_to_send()
+          assert.matches("another run is sending this file", camb(1,
+            "submit in/take001.wav -o stems"), 1, true)
+          batch:close()
+          assert.equal(1, uploads())
+        end)
+
+      it("is one once a batch was closed while it sent it, with " .. store,
+        function()
+          begin_to_send():close()
+          client:step(0) -- its jobs end
+          assert.matches("an earlier run sent this file with an unknown outcome",
+            camb(9, "submit in/take001.wav -o stems"), 1, true)
+          assert.equal("unknown_outcome", select(2, CALLS.submit()).kind)
+          assert.equal(1, uploads())
+        end)
+
+      it("is in none once a batch was closed before it was sent, with " .. store,
+        function()
+          local batch, has_begun
+          batch = begin_batch(function(event)
+            if event.name == "upload_started" then
+              has_begun = true
+              batch:close()
+            end
+          end)
+          workspace.wait_for("the upload", function()
+            client:step(0)
+            return has_begun
+          end)
+          assert(CALLS.submit())
+          assert.equal(1, uploads())
+        end)
+    end
 
     it("stays one whatever task its file has from before", function()
       assert(CALLS.submit())

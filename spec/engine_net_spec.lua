@@ -9,7 +9,7 @@ local RATE, SECONDS = 44100, 6
 local SPEECH = "examples/ingredients/speech.flac"
 local MUSIC = "examples/ingredients/music.flac"
 -- dB: what may be left where nothing should be
-local NOISE, MUSIC_LEFT, SPEECH_LEFT = -40, -40, -20
+local NOISE, MUSIC_LEFT, BAND_LEFT, SPEECH_LEFT = -40, -40, -20, -20
 
 local energy = audio.energy
 
@@ -66,6 +66,31 @@ local function noise()
   end
 end
 
+-- Organ chords, struck each half second and held, over a kick and a hat.
+local function band()
+  local hiss, roots, one = noise(), { 0, 5, 7, 3 }, 0
+  local function chord(t)
+    local bar, part, sum = math.floor(t / 2), t % 0.5, 0
+    local root = 220 * 2 ^ (roots[bar % 4 + 1] / 12)
+    for _, semitones in ipairs{ 0, bar % 2 == 0 and 3 or 4, 7 } do
+      local hz = root * 2 ^ (semitones / 12)
+      for k = 1, 8 do
+        sum = sum + math.sin(2 * math.pi * hz * k * part) * k ^ -0.8
+      end
+    end
+    return sum * math.max(0, math.min(1, part * 100, (0.45 - part) * 50))
+  end
+  return function(t, channel)
+    if channel == 1 then
+      local part = t % 0.5
+      local beat = t % 1 < 0.5 and 4 * math.sin(2 * math.pi * 55 * part)
+        * math.exp(-30 * part) or 15 * hiss() * math.exp(-35 * part)
+      one = 0.05 * (chord(t) + beat)
+    end
+    return one
+  end
+end
+
 describe("of a recording that has only one of the two the other stem is empty:",
   function()
     it("silence gives silence", function()
@@ -84,6 +109,11 @@ describe("of a recording that has only one of the two the other stem is empty:",
     it("music goes to the background", function()
       local mixture, foreground = separated(cut(MUSIC, "music"), "")
       is_below(MUSIC_LEFT, foreground, mixture)
+    end)
+
+    it("a band without a lead goes to the background", function()
+      local mixture, foreground = separated(write("band", band()), "")
+      is_below(BAND_LEFT, foreground, mixture)
     end)
 
     it("speech goes to the foreground", function()
@@ -240,6 +270,30 @@ describe("in a stem one does not hear #slow", function()
       kept[#kept + 1], there[#there + 1] = foreground[i], lead[i]
     end
     is_below(4, there, kept)
+  end)
+
+  -- 4 dB below the music, which then stands out more than the voice does.
+  it("where a voice is in the middle of music that is not", function()
+    local speech = audio.decode{ audio.make("-ss 2 -t 6 -i " .. SPEECH
+      .. " -ac 1", folder .. "/speech.wav") }[1].samples
+    local music = audio.decode{ audio.make("-ss 2 -t 6 -i " .. MUSIC
+      .. " -ac 1", folder .. "/music.wav") }[1].samples
+    local level = math.sqrt(energy(music) / energy(speech)) * 10 ^ (-4 / 20)
+    local mixture, lead = {}, {}
+    for i, sample in ipairs(speech) do
+      for c, gain in ipairs({ 0.9, 0.44 }) do
+        lead[2 * i - 2 + c] = 0.2 * level * sample
+        mixture[2 * i - 2 + c] = math.floor(0.2 * (level * sample + gain
+          / 0.707 * music[i]))
+      end
+    end
+    local _, foreground = separated(audio.write(folder .. "/middle.wav", mixture,
+      RATE, 2), "")
+    local wrong = {}
+    for i, sample in ipairs(foreground) do
+      wrong[i] = sample - lead[i]
+    end
+    is_below(-6.5, wrong, lead)
   end)
 
   it("whether the processor has AVX2", function()

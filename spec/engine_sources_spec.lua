@@ -239,20 +239,24 @@ describe("what stands around the audio and is none", function()
     return ("TAG" .. title):sub(1, 128) .. zeros(125 - #title)
   end
 
-  -- Without tags of its own, so that what is put around it is all there is.
-  local function raw(name)
-    return workspace.read(make("raw." .. name, "-i CUT -map_metadata -1 "
-      .. "-id3v2_version 0 " .. RAW[name]))
-  end
+  local bare = {} -- by name: bytes, and how many samples they are
+
+  setup(function()
+    for name, encoder in pairs(RAW) do
+      -- without tags of its own, so that what is put around it is all there is
+      local path = make("bare." .. name, "-i CUT -map_metadata -1 "
+        .. "-id3v2_version 0 " .. encoder)
+      local figures = assert(separate(path))
+      assert.equal("", figures.message)
+      bare[name] = { bytes = workspace.read(path), samples = figures.samples }
+    end
+  end)
 
   local function is_as_without(name, front, back)
-    local bare = raw(name)
-    local wanted = assert(separate(write("bare." .. name, bare)))
-    assert.equal("", wanted.message)
-    local figures = assert(separate(write("around." .. name, front .. bare
-      .. back)))
+    local figures = assert(separate(write("around." .. name, front
+      .. bare[name].bytes .. back)))
     assert.equal("", figures.message)
-    return wanted.samples, figures.samples
+    return bare[name].samples, figures.samples
   end
 
   for what, front in pairs{
@@ -292,7 +296,7 @@ describe("what stands around the audio and is none", function()
 
   it("does not hide that the audio is cut", function()
     for name in pairs(RAW) do
-      local bytes = id3(2000) .. raw(name)
+      local bytes = id3(2000) .. bare[name].bytes
       local path = write("cut-tagged." .. name, bytes:sub(1, math.floor(#bytes * 0.6)))
       assert.matches("^the source ends early", assert(separate(path)).message)
     end

@@ -109,6 +109,19 @@ music	10	6.5	ein Ä 音.background.flac
     assert.equal(before + 1, server:stats().uploads)
   end)
 
+  it("of REAPER says what to do about a stem in the way", function()
+    local path = folder .. "/out/ein Ä 音.foreground.flac"
+    workspace.write(path, "my own work")
+    local before = server:stats().uploads
+    local placed, said = reaper()
+    assert.is_nil(placed:find("voice", 1, true), placed)
+    assert.matches("\n" .. path .. " is in the way: move it away, then run this "
+      .. "again\n", said, 1, true)
+    assert.is_nil(said:find("overwrite", 1, true), said)
+    assert.equal(before, server:stats().uploads)
+    os.remove(path)
+  end)
+
   it("of REAPER asks again for a key that the service refuses", function()
     local _, said = reaper "wrong"
     assert.matches("forgotten: api_key", said)

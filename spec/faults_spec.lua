@@ -506,9 +506,7 @@ describe("a server with faults", function()
       return #server:requests() == 201
     end)
     assert.equal(404, poll().status)
-    wait_for("the descriptors", function()
-      return workspace.descriptors() <= descriptors
-    end)
+    workspace.expect_descriptors(descriptors)
     wait_for("the threads", function()
       return threads() == tasks
     end)

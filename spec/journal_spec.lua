@@ -2,6 +2,7 @@
 -- to the process.
 
 local camb = require "camb"
+local earlier = require "camb.journal.earlier"
 local journal = require "camb.journal"
 local luas = require "spec.support.luas"
 local stage = require "spec.support.stage"
@@ -233,7 +234,7 @@ describe("a client's journal", function()
   end)
 
   it("knows what another process noted meanwhile, and copies of it", function()
-    local find = journal.finder(client, true)
+    local find = earlier.finder(client, true)
     assert.is_nil(find(take[1]))
     local other = stage.client(server, { journal = path })
     local task = assert(other:submit(take[1]))
@@ -253,7 +254,7 @@ describe("a client's journal", function()
       end
       file:close()
       local task = assert(client:submit(take[1]))
-      local find = journal.finder(client, true)
+      local find = earlier.finder(client, true)
       find(take[1])
       collectgarbage()
       collectgarbage()

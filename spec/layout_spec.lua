@@ -192,6 +192,25 @@ describe("stems", function()
     end)
   end)
 
+  it("that are there stay where others are made of them", function()
+    local line = "camb separate in/take001.wav -o out --interval 0.05 "
+    assert.equal(0, select(2, run(line)))
+    local function state()
+      return (run("cd out; stat -c '%n %i %y' take001.*.wav"))
+    end
+    local before = state()
+    for _, words in ipairs({ "--format flac", "--format mp3",
+      "--name '{stem}-{task}'", "--name '{stem} {task}' --format mp3" }) do
+      local said, status = run(line .. words)
+      assert.equal(0, status, said)
+      assert.equal(before, state(), words)
+    end
+    assert.equal(10, select(2, files("out"):gsub("ground", "")))
+    assert.equal(run("cat out/take001.foreground.wav | sha256sum"),
+      run("cat out/foreground-*.wav | sha256sum"))
+    assert.equal(1, uploads())
+  end)
+
   it("need camb-sandbox for another format, which is said before anything is "
     .. "sent", function()
     for _, line in ipairs({ "separate in/take001.wav", "batch in" }) do

@@ -305,6 +305,14 @@ describe("the workers of a store", function()
     end)
   end)
 
+  it("are said to need as long for the rest as for what they have done",
+    function()
+      local paths = takes.make(folder .. "/in", 5)
+      assert.same({ stems = 2 }, work(client, paths, { max_jobs = 2 }))
+      assert.matches("rate      2 done in the last hour, 3 left, about %d%d?:%d%d\n",
+        control("--workers"))
+    end)
+
   it("are limited from the shell", function()
     control("--limit uploads=3")
     control("--limit requests=2.5")

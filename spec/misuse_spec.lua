@@ -3,6 +3,7 @@
 
 local camb = require "camb"
 local stage = require "spec.support.stage"
+local takes = require "spec.support.takes"
 local workspace = require "spec.support.workspace"
 
 local WAV = "RIFF\36\0\0\0WAVEfmt " -- enough for a look at the first bytes
@@ -228,6 +229,32 @@ describe("misuse", function()
     fails("source", ('the source "%s" is empty'):format(path), path)
   end)
 
+  -- What stands before the samples: all of it, or cut where it need not be read.
+  local HOLLOW = {
+    ["x.wav"] = takes.wav(1, 0),
+    ["cut.wav"] = takes.wav(1):sub(1, 44),
+    ["shorter.wav"] = takes.wav(1):sub(1, 40),
+    ["unknown.wav"] = takes.wav(1, 0):sub(1, -5) .. ("\255"):rep(4),
+    ["x.flac"] = "fLaC\0\0\0\34" .. ("\0"):rep(34) .. "\129\0\0\2..",
+    ["cut.flac"] = "fLaC\0\0\0\34" .. ("\0"):rep(34) .. "\129\0\0\200..",
+  }
+
+  for name, bytes in pairs(HOLLOW) do
+    it("says that a file has no samples: " .. name, function()
+      local path = workspace.write(folder .. "/" .. name, bytes)
+      local text = 'the source "%s" contains no sound: it ends where that would '
+        .. "begin"
+      fails("source", text:format(path), path)
+      fails("source", text:format(name), { data = bytes, filename = name })
+      local is_read = false
+      fails("source", text:format(name), { size = #bytes, filename = name,
+        read = function()
+          is_read = not is_read
+          return is_read and bytes or nil
+        end })
+    end)
+  end
+
   it("says that a path is a folder", function()
     fails("file", ('the source "%s" cannot be read: it is a folder, not a file')
       :format(folder), folder)
@@ -260,7 +287,7 @@ describe("misuse", function()
     assert.is_nil(stems)
     assert.equal("file", err.kind)
     assert.equal(('"%s/take.background.mp3" already exists: pass overwrite = '
-      .. "true to replace it, or another output_dir"):format(folder),
+      .. "true to replace it, or use another output_dir"):format(folder),
       err.message)
   end)
 

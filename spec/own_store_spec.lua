@@ -1,5 +1,6 @@
 -- The store that camb batch keeps by itself, so that nothing is paid twice.
 
+local command = require "spec.support.command"
 local journal = require "camb.journal"
 local postgres = require "spec.support.postgres"
 local sandbox = require "camb.sandbox"
@@ -61,11 +62,8 @@ describe("the store that camb batch keeps by itself", function()
   it("resumes what was interrupted, and prints the line for that", function()
     server:fault({ step = "status", reply = { status = "PENDING" },
       times = math.huge })
-    local words = run([[
-      set -m; camb batch in -o out --interval 0.05 >paths 2>words & pid=$!
-      for i in $(seq 1000); do
-        grep -q 'take002.*PENDING' words && break; sleep 0.02; done
-      kill -INT $pid; wait $pid; echo status=$?; cat words]])
+    local words = command.interrupt(run, folder, "camb batch in -o out "
+      .. "--interval 0.05", "take002.*PENDING")
     server:clear_faults()
     assert.matches("status=130\n", words)
     local line = words:match("to resume, run: (camb batch [^\n]+)")
@@ -83,11 +81,8 @@ describe("the store that camb batch keeps by itself", function()
   it("takes up what a run without it has paid for", function()
     server:fault({ step = "status", reply = { status = "PENDING" },
       times = math.huge })
-    run([[
-      set -m; camb separate in/take001.wav -o out --interval 0.05 2>words &
-      pid=$!
-      for i in $(seq 1000); do grep -q PENDING words && break; sleep 0.02; done
-      kill -KILL $pid; wait $pid]])
+    command.interrupt(run, folder, "camb separate in/take001.wav -o out "
+      .. "--interval 0.05", "PENDING", { signal = "KILL" })
     server:clear_faults()
     local said, status = run("camb batch in -o out --interval 0.05")
     assert.equal(0, status, said)
@@ -132,7 +127,7 @@ describe("the store that camb batch keeps by itself", function()
       assert.matches("already paid for\n", said, 1, true)
       said, status = run("camb batch in -o out --interval 0.05")
       assert.equal(10, status, said)
-      assert.matches("1 done, 1 failed", said, 1, true)
+      assert.matches("1 done before, 1 failed", said, 1, true)
       assert.equal(1, uploads())
       workspace.write(folder .. "/out/take001.foreground.wav", "my own work")
       run("rm out/.camb.db")
@@ -165,11 +160,14 @@ describe("the store that camb batch keeps by itself", function()
   describe("or names in PostgreSQL", function()
     local database = postgres.for_block()
 
+    local function password_of(url)
+      return (url:match("://camb:([^@]*)@"):gsub("%%(%x%x)", function(digits)
+        return string.char(tonumber(digits, 16))
+      end))
+    end
+
     it("is asked, too, and its password is noted nowhere", function()
-      local password = database.url:match("://camb:([^@]*)@"):gsub("%%(%x%x)",
-        function(digits)
-          return string.char(tonumber(digits, 16))
-        end)
+      local password = password_of(database.url)
       local said, status = run(("camb batch in --store '%s' -o out --interval "
         .. "0.05 && rm out/*.wav"):format(database.url))
       assert.equal(0, status, said)
@@ -179,6 +177,19 @@ describe("the store that camb batch keeps by itself", function()
       assert.equal(2, uploads())
       assert.matches("^postgres://camb@[^@]+\n$",
         workspace.read(folder .. "/out/.camb-stores"))
+    end)
+
+    it("is not taken for another run by another name", function()
+      local name = database:create()
+      for i, url in ipairs({ name,
+        (name:gsub("//.*@(.*)%?", "//%1?user=camb&")) })
+      do
+        local said, status = run(("PGPASSWORD='%s' timeout 20 camb batch "
+          .. "in/take00%d.wav --store '%s' -o out --interval 0.05"):format(
+          password_of(name), i, url))
+        assert.equal(0, status, said)
+        assert.equal(i, uploads())
+      end
     end)
   end)
 
@@ -240,10 +251,8 @@ describe("the store that camb batch keeps by itself", function()
 
   it("is asked, if it was named in the folder, about what was killed", function()
     server:fault({ step = "submit", silence = true, times = math.huge })
-    run([[
-      set -m; camb batch in/take001.wav --store a.db -o out 2>words & pid=$!
-      for i in $(seq 1000); do grep -q uploading words && break; sleep 0.02
-      done; kill -KILL $pid; wait $pid]])
+    command.interrupt(run, folder, "camb batch in/take001.wav --store a.db -o "
+      .. "out", "uploading", { signal = "KILL" })
     server:clear_faults()
     local said, status = run("camb batch in/take001.wav -o out --interval 0.05")
     assert.equal(9, status, said)
@@ -257,9 +266,7 @@ describe("the store that camb batch keeps by itself", function()
       local pid = run("camb batch in/take001.wav --store a.db -o out >words 2>&1 "
         .. "& echo $!"):match("%d+")
       finally(function() workspace.stop(pid, "KILL") end)
-      workspace.wait_for("the upload", function()
-        return (server:stats().requests.submit or 0) == 1
-      end)
+      workspace.wait_for_uploads(server, 1)
       local said = run("camb batch in/take001.wav --store a.db -o out -n")
       assert.matches("^resumes .*: another worker is sending it\n.* 0 would be "
         .. "sent", said)
@@ -325,15 +332,37 @@ describe("the store that camb batch keeps by itself", function()
         local said, status = run("camb " .. words .. " -o out")
         assert.is_true(status ~= 0, said)
         assert.matches("what was paid for in this folder is unknown (the store "
-          .. folder .. "/a.db is not an SQLite database): use another "
-          .. '--output-dir, or if that store is gone for good, remove its line '
-          .. 'from "out/.camb-stores"\n', said, 1, true)
+          .. folder .. "/a.db is not an SQLite database): mend that, or if "
+          .. 'that store is gone for good, remove its line from '
+          .. '"out/.camb-stores", or use another --output-dir (may be charged '
+          .. "twice)\ncamb: once that is fixed, run: camb " .. words, said, 1,
+          true)
       end
       assert.equal(1, uploads())
       run("rm a.db") -- it is gone
       assert.equal(0, select(2, run("camb separate in/take002.wav -o out "
         .. "--interval 0.05")))
     end)
+
+  it("knows recordings whose folder was moved, and their stems", function()
+    run("camb batch in -o out --interval 0.05; mv in moved")
+    local had, planned = uploads(), run("camb batch moved -o out -n")
+    assert.matches("; 0 would be sent, ", planned, 1, true)
+    assert.is_nil(planned:find("refused", 1, true), planned)
+    local said, status = run("camb batch moved -o out --interval 0.05")
+    assert.equal(0, status, said)
+    run("mv moved again; echo my own work >out/take001.background.wav")
+    said, status = run("camb batch again/take001.wav -o out --interval 0.05")
+    assert.equal(3, status, said)
+    assert.matches("already exists: use --overwrite to replace it\n", said, 1, true)
+    assert.equal("my own work\n", (run("cat out/take001.background.wav")))
+    said, status = run(said:match("to separate it anyway, and replace "
+      .. "that file, run: ([^\n]+)"))
+    assert.equal(0, status, said)
+    assert.equal(takes.wav(1), workspace.read(folder
+      .. "/out/take001.background.wav"))
+    assert.equal(had, uploads())
+  end)
 
   it("stays usable in a folder where a store was named that is none", function()
     workspace.write(folder .. "/none.db", "no store")

@@ -21,13 +21,8 @@ describe("for a task that is paid for, camb", function()
     return run_there("timeout 60 " .. words:format(...))
   end
 
-  -- Run in the background, and send `signal` once `mark` has been said.
-  local function interrupt(words, signal, mark)
-    return run_there(([[
-      set -m; env --default-signal %s >paths 2>words & pid=$!
-      for i in $(seq 1000); do grep -q '%s' words && break; sleep 0.02; done
-      kill -%s $pid; wait $pid; echo status=$?; cat words]]):format(words, mark,
-      signal))
+  local function interrupt(line, signal, mark)
+    return shell.interrupt(run_there, folder, line, mark, { signal = signal })
   end
 
   local function told_line(words)
@@ -112,12 +107,13 @@ describe("for a task that is paid for, camb", function()
 
   it("says that nobody knows of a file that was being sent", function()
     server:fault({ step = "submit", silence = true, times = math.huge })
-    for _, command in ipairs({ "separate in/take001.wav",
+    for i, command in ipairs({ "separate in/take001.wav",
       "batch --no-store in" }) do
-      local words = run_there(([[
-        set -m; camb %s -o out >paths 2>words & pid=$!
-        for i in $(seq 1000); do grep -q uploading words && break; sleep 0.02
-        done; sleep 0.3; kill -INT $pid; wait $pid; cat words]]):format(command))
+      shell.begin(run_there, "exec env --default-signal camb %s --drain 1 -o out "
+        .. ">paths 2>words", command)
+      workspace.wait_for_uploads(server, i)
+      shell.stop("INT")
+      local words = workspace.read(folder .. "/words")
       assert.matches("take001.wav: .*a task may exist and be charged", words)
       assert.matches("camb: interrupted", words)
     end
@@ -293,6 +289,7 @@ describe("for a task that is paid for, camb", function()
         assert.equal(3, status, said)
         assert.matches("already exists: use --overwrite to replace it", said, 1,
           true)
+        assert.is_nil(said:find("another --output-dir", 1, true), said) -- paid
         local line = said:match("to download its stems without paying again, "
           .. "and replace that file, run: (camb download [^\n]+)\n$")
         said, status = run("%s", line)
@@ -305,11 +302,10 @@ describe("for a task that is paid for, camb", function()
   it("says each time that a file may have been sent by a run that was killed",
     function()
       server:fault({ step = "submit", silence = true, times = math.huge })
-      run_there([[
-        set -m; camb separate in/take001.wav -o out >paths 2>words & pid=$!
-        for i in $(seq 1000); do
-          grep -q submitting out/.camb-journal && break; sleep 0.02
-        done; kill -KILL $pid; wait $pid]])
+      shell.begin(run_there, "exec camb separate in/take001.wav -o out "
+        .. ">paths 2>words")
+      workspace.wait_for_uploads(server, 1)
+      shell.stop("KILL")
       server:clear_faults()
       local line = "camb separate in/take001.wav -o out --interval 0.05"
       for _ = 1, 2 do
@@ -509,7 +505,9 @@ describe("for a task that is paid for, camb", function()
     local output, status = run("camb separate in/take001.wav -o out")
     assert.is_not.equal(0, status)
     assert.matches("what was paid for in this folder is unknown %(", output)
-    assert.matches("use another %-%-output%-dir\n", output)
+    assert.matches("): mend that, or use another --output-dir (may be charged "
+      .. "twice)\ncamb: once that is fixed, run: camb separate in/take001.wav "
+      .. "-o out\n", output, 1, true)
     assert.equal(0, server:stats().uploads)
   end)
 
@@ -534,9 +532,7 @@ describe("for a task that is paid for, camb", function()
         slow = "headers", pace = 0.01, times = math.huge })
       shell.begin(run_there, "exec camb batch in -j 4 -o out --interval 0.05 "
         .. "%s >words 2>&1", place)
-      workspace.wait_for("the uploads", function()
-        return server:stats().requests.submit == 4
-      end)
+      workspace.wait_for_uploads(server, 4)
       shell.stop("TERM")
       local words = workspace.read(folder .. "/words")
       assert.matches("finishing uploads under way", words)

@@ -115,12 +115,15 @@ describe("the part of a stem", function()
       local bytes = extension == "wav" and takes.wav(1) or workspace.read(MIX)
       workspace.write(source, bytes)
       local uploads = server:stats().uploads
-      local stems, err = client:separate(source, { name = "x",
-        output_dir = folder .. "/../" .. folder:match("[^/]+$"),
-        overwrite = true })
-      assert.is_nil(stems)
-      assert.equal("file", err.kind)
-      assert.matches("is the source", err.message)
+      for _, overwrite in ipairs({ false, true }) do
+        local stems, err = client:separate(source, { name = "x",
+          output_dir = folder .. "/../" .. folder:match("[^/]+$"),
+          overwrite = overwrite })
+        assert.is_nil(stems)
+        assert.equal("file", err.kind)
+        assert.matches('" is the source: use another output_dir', err.message,
+          1, true)
+      end
       assert.equal(uploads, server:stats().uploads)
       assert.is_true(bytes == workspace.read(source))
       os.remove(source)

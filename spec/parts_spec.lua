@@ -125,10 +125,22 @@ describe("before anything is paid for, a separation", function()
   it("refuses a folder under a stem's name, also when it may overwrite",
     function()
       workspace.run(("mkdir %s/take001.background.wav"):format(folder))
-      refused("background.wav\" already exists", { output_dir = folder })
-      refused("background.wav\" is a folder", { output_dir = folder,
-        overwrite = true })
+      for _, overwrite in ipairs({ false, true }) do
+        refused("background.wav\" is a folder: move it away, or use another "
+          .. "output_dir", { output_dir = folder, overwrite = overwrite })
+      end
     end)
+
+  it("says that a folder is read-only before it advises to replace a stem "
+    .. "#posix", function()
+    workspace.on_small_disk("1M", pending, function(disk)
+      workspace.write(disk .. "/take001.foreground.wav", "another file")
+      local _, status = workspace.run(("mount -o remount,ro '%s'"):format(disk))
+      assert.equal(0, status)
+      refused("foreground.part\" cannot be written: Read.only file system",
+        { output_dir = disk })
+    end)
+  end)
 
   it("leaves a pipe alone that has a part's name #posix", function()
     workspace.run(("mkfifo %s/take001.foreground.part"):format(folder))

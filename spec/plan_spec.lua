@@ -165,6 +165,7 @@ describe("before money is spent, camb", function()
     end)
 
   it("says the same of other formats, however they are named", function()
+    local lines = { "separate new", "separate new/*", "batch new", "batch new/*" }
     for name, format in pairs({ ["a.wv"] = "WV", ["b.aiff"] = "AIFF",
       ["c.mov"] = "MOV", ["d.m4b"] = "M4B", ["e.w64"] = "W64",
       ["f.opus"] = "OPUS", ["g.voc"] = "VOC" })
@@ -173,15 +174,15 @@ describe("before money is spent, camb", function()
       ffmpeg("../new/" .. name)
       local cure = (" is %s, which the service does not accept: use --convert "
         .. "to send it as FLAC\n"):format(format)
-      for _, verb in ipairs({ "separate", "batch" }) do
-        for _, words in ipairs({ "new", "new/" .. name, "new/*" }) do
-          local line = ("camb %s %s -o out "):format(verb, words)
-          assert.matches(cure, (run(line .. "--interval 0.05")), 1, true)
-          local said = run("rm -rf out; " .. line .. "--dry-run")
-          assert.matches(cure, said, 1, true)
-          assert.matches(" 0 would be sent", said, 1, true)
-          assert.matches(" 1 would be sent", run(line .. "-n --convert"), 1, true)
-        end
+      -- by its name each of them, and one in the other ways as well
+      lines[#lines + 1] = "batch new/" .. name
+      while lines[1] do
+        local line = ("camb %s -o out "):format(table.remove(lines))
+        assert.matches(cure, (run(line .. "--interval 0.05")), 1, true)
+        local said = run("rm -rf out; " .. line .. "--dry-run")
+        assert.matches(cure, said, 1, true)
+        assert.matches(" 0 would be sent", said, 1, true)
+        assert.matches(" 1 would be sent", run(line .. "-n --convert"), 1, true)
       end
       local said = run("camb submit new/" .. name)
       assert.matches("does not accept: use FLAC, MP3, WAV or AAC\n", said, 1, true)
@@ -278,6 +279,14 @@ describe("before money is spent, camb", function()
       assert.matches("already exists: use --overwrite", said, 1, true)
     end
     assert.matches("^refused ", (run("camb separate in/take001.wav -o out -n")))
+    run("rm out/*; mkdir out/take001.foreground.wav out/take001.background.mp3")
+    for _, words in ipairs({ "", "--overwrite", "--only background --format mp3" })
+    do
+      for _, flag in ipairs({ "-n", "" }) do
+        assert.matches("is a folder: move it away, or use another --output-dir",
+          (run("camb batch in/take001.wav -o out %s %s", words, flag)), 1, true)
+      end
+    end
     assert.equal(0, uploads())
   end)
 
@@ -417,10 +426,8 @@ describe("before money is spent, camb", function()
   it("finishes what is paid for beyond a limit", function()
     server:fault({ step = "status", reply = { status = "PENDING" },
       times = math.huge })
-    run([[set -m; camb batch in -o out --interval 0.05 2>words & pid=$!
-      for i in $(seq 1000); do
-        [ $(grep -c PENDING words) = 3 ] && break; sleep 0.02; done
-      kill -KILL $pid; wait $pid]])
+    command.interrupt(run, folder, "camb batch in -o out --interval 0.05",
+      "PENDING", { signal = "KILL", count = 3 })
     server:clear_faults()
     local said, status = run("camb batch in -o out --interval 0.05 --max-jobs 0")
     assert.equal(0, status, said)
@@ -500,6 +507,20 @@ describe("before money is spent, camb", function()
     assert.equal(sent, uploads())
   end)
 
+  it("says where a temporary file cannot be written #posix", function()
+    ffmpeg("a.aiff")
+    for words, what in pairs({ ["- <in/take001.wav"]
+      = "standard input cannot be kept", ["in/a.aiff --convert"] = "a.aiff" })
+    do
+      local said, status = run("TMPDIR=$PWD/none camb separate -o out %s", words)
+      assert.equal(3, status, said)
+      assert.matches(('%s: a temporary file cannot be written in "%s/none": No '
+        .. "such file or directory; set TMPDIR to another folder\n"):format(what,
+        folder), said, 1, true)
+    end
+    assert.equal(0, uploads())
+  end)
+
   it("leaves no converted file behind, however it ends", function()
     ffmpeg("a.aiff")
     run("mkdir tmp; rm in/take* in/deep/*")
@@ -522,6 +543,26 @@ describe("before money is spent, camb", function()
       .. "unset CAMB_API_KEY; camb batch in -o out --dry-run")
     assert.equal(0, status, said)
     assert.matches("durations need the rock camb-sandbox", said, 1, true)
+    assert.equal(0, uploads())
+  end)
+
+  it("sends nothing that ends before its samples", function()
+    workspace.write(folder .. "/in/head.wav", workspace.read(folder
+      .. "/in/take001.wav"):sub(1, 44))
+    local words = 'head.wav" contains no sound: it ends where that would begin'
+    for i, verb in ipairs({ "batch", "batch --convert", "separate" }) do
+      local line = ("camb %s in/head.wav -o out%d"):format(verb, i)
+      local said, status = run(line .. " --dry-run")
+      assert.equal(0, status, said)
+      assert.matches(words, said, 1, true)
+      assert.matches("0 would be sent", said, 1, true)
+      said, status = run(line)
+      assert.equal(3, status, said)
+      assert.matches(words, said, 1, true)
+    end
+    local said, status = run("camb submit in/head.wav -o out")
+    assert.equal(3, status, said)
+    assert.matches(words, said, 1, true)
     assert.equal(0, uploads())
   end)
 

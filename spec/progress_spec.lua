@@ -47,7 +47,7 @@ describe("what the command says while it works", function()
   local function start(command, width, mark, keys)
     run(("{ %s; } >/dev/null 2>&1 & true"):format(terminal.line(command, width, log,
       keys or "for i in $(seq 1000); do grep -q \"^Script done\" " .. log
-      .. " && break; sleep 0.1; done")))
+      .. " && break; sleep 1; done")))
     workspace.wait_for(mark, function()
       return terminal.read(log):find(mark)
     end)
@@ -91,6 +91,19 @@ describe("what the command says while it works", function()
         assert.is_truthy(bytes:find("of 3 done", 1, true))
       end)
   end
+
+  it("is drawn again at once below the paths of stems", function()
+    server:fault({ step = "status", reply = { status = "PENDING" }, times = 6 })
+    local bytes = in_terminal("camb batch in -o out --interval 0.3", 80)
+    local count = 0
+    for behind in bytes:gmatch("background%.%w+\r\n()") do
+      count = count + 1
+      local frame = terminal.frames(bytes:sub(behind))[1] or ""
+      assert.equal(behind, bytes:find("\27[?2026h", behind, true), bytes)
+      assert.matches(count .. " of 3 done", frame, 1, true)
+    end
+    assert.equal(3, count)
+  end)
 
   it("keeps each id that is paid for on the terminal", function()
     local bytes = in_terminal("camb batch in -o out --interval 0.1", 40)
@@ -323,6 +336,27 @@ describe("what the command says while it works", function()
       1, true)
   end)
 
+  it("says of how many files the stems were there, and that nothing was sent",
+    function()
+      local line = "camb batch in -o out --interval 0.1"
+      run(line)
+      local words = "camb: 3 done before: nothing was sent or charged\n"
+      assert.matches(words, run(line .. " 2>&1"), 1, true)
+      local shown = terminal.show(in_terminal(line, 80), 80)
+      assert.matches(words, table.concat(shown, "\n"), 1, true)
+      assert.equal("", (run(line .. " --quiet 2>&1 >/dev/null")))
+      workspace.write(folder .. "/in/four.wav", takes.wav(4))
+      local list = events_of(run(line .. " --json 2>/dev/null"))
+      assert.equal(4, list[#list].done)
+      assert.equal(3, list[#list].done_before)
+      workspace.write(folder .. "/in/five.wav", takes.wav(5))
+      workspace.write(folder .. "/in/notes.wav", "not audio")
+      assert.matches("camb: 5 done %(4 before%), 1 failed; %S+ seconds of audio "
+        .. "in %d", (run(line .. " 2>&1")))
+      assert.matches("camb: 5 done before, 1 failed in %d", (run(line
+        .. " 2>&1")))
+    end)
+
   it("says where the jobs of a store have their stems, and how to listen",
     function()
       run("camb batch in -o out --store jobs.db --add-only")
@@ -358,6 +392,7 @@ describe("what the command says while it works", function()
           .. "--interval 0.1"
         start("sh -c \"echo \\$\\$ > camb.pid; exec " .. command:gsub('"',
           '\\"') .. "\"", 80, phase[2])
+        workspace.wait_for_uploads(server, 1)
         run(("kill -%s $(cat camb.pid)"):format(signal))
         local bytes = finish()
         local shown = table.concat((terminal.show(bytes, 80)), "\n")
@@ -384,6 +419,7 @@ describe("what the command says while it works", function()
       start("camb batch in -o out -j 2", 80, "uploading.*uploading",
         "for i in 1 2; do while ! [ -e typed$i ]; do sleep 0.05; done; "
         .. "printf \"\\003\"; done; sleep 2")
+      workspace.wait_for_uploads(server, 2)
       workspace.write(folder .. "/typed1", "")
       workspace.wait_for("its words", function()
         return terminal.read(log):find("second SIGINT", 1, true)

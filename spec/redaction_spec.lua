@@ -456,6 +456,26 @@ describe("the password of a service", function()
       1, true)
     assert.is_nil(said:find("S3CRET", 1, true), said)
   end)
+
+  it("is not in that line as part of a folder", function()
+    local folder = workspace.folder()
+    finally(function()
+      workspace.remove(folder)
+    end)
+    local said, status = workspace.run(("CAMB_API_KEY=k %s/bin/camb batch %s "
+      .. "-o s3://me:S3CRET@bucket/stems --store %s/a.db"):format(
+      os.getenv("BUILD") or "build", MIX, folder))
+    assert.equal(3, status, said)
+    assert.is_nil(said:find("S3CRET", 1, true), said)
+  end)
+
+  it("is all that is left out of that line", function()
+    local said = workspace.run(("CAMB_API_KEY=k %s/bin/camb status xx "
+      .. "--base-url http://me:S3CRET@127.0.0.1:1/of/me@other.example/apis")
+      :format(os.getenv("BUILD") or "build"))
+    assert.matches("run: camb doctor --base-url "
+      .. "http://127.0.0.1:1/of/me@other.example/apis\n", said, 1, true)
+  end)
 end)
 
 describe("the password of a store", function()

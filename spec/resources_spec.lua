@@ -17,13 +17,11 @@ local function stays_level(work, rounds, slack_kib, idle)
   for i = 1, rounds / 10 do
     work(i)
   end
-  luas.collect()
   local descriptors, memory = workspace.descriptors(), workspace.memory()
   for i = 1, rounds do
     work(i)
   end
-  luas.collect()
-  assert.near(descriptors, workspace.descriptors(), idle or 0)
+  workspace.expect_descriptors(descriptors + (idle or 0))
   local grown = workspace.memory() - memory
   assert.is_true(grown < slack_kib, ("grew by %d KiB"):format(grown))
 end
@@ -115,7 +113,7 @@ describe("descriptors and memory", function()
           assert.equal(0, session:active())
           assert.same({}, workspace.list(folder))
           session:close()
-          assert.equal(descriptors, workspace.descriptors())
+          workspace.expect_descriptors(descriptors)
         end)
     end
   end

@@ -68,9 +68,7 @@ describe("with a store", function()
       server:fault({ step = "submit", silence = true, times = math.huge })
       takes.make(folder .. "/in", 1)
       local worker = begin(("--drain 1000 %s/in"):format(folder))
-      workspace.wait_for("the upload", function()
-        return (server:stats().requests.submit or 0) >= 1
-      end)
+      workspace.wait_for_uploads(server, 1)
       worker.stop()
       workspace.wait_for("its words", function()
         return (workspace.read(folder .. "/log") or ""):find("camb: finishing "

@@ -235,13 +235,12 @@ describe("starting and stopping", function()
       return tonumber((run(("ls /proc/%s/task | wc -l"):format(self))))
     end
     sandbox.start():stop()
-    collectgarbage()
     local descriptors, threads = workspace.descriptors(), count_threads()
     for _ = 1, 50 do
       local server = assert(sandbox.start{ workers = 3 })
       server:stop()
     end
-    assert.equal(descriptors, workspace.descriptors())
+    workspace.expect_descriptors(descriptors)
     sandboxed.wait_for("the kernel to be rid of the threads", function()
       return count_threads() == threads
     end)

@@ -118,6 +118,19 @@ describe("a source", function()
     end
   end)
 
+  it("is sent where its head does not know how long it is", function()
+    for _, length in ipairs({ ("\0"):rep(4), ("\255"):rep(4) }) do
+      local take = takes.wav(1)
+      local bytes = "RIFF" .. length .. take:sub(9, 40) .. length .. take:sub(45)
+      for _, given in ipairs({ { data = bytes, filename = "x.wav" },
+        workspace.write(folder .. "/in/x.wav", bytes) })
+      do
+        assert(client:submit(given))
+        assert.equal(#bytes, sent().size)
+      end
+    end
+  end)
+
   it("that has nothing but a tag is MP3, and one of zeros alone is none",
     function()
       assert(client:submit({ data = id3(100), filename = "x" }))
@@ -240,7 +253,9 @@ describe("a source", function()
       local output = workspace.run(("TMPDIR=%s/none CAMB_API_KEY=%s "
         .. "CAMB_BASE_URL=%s %s %s/fetch.lua"):format(folder, server.api_key,
         server.base_url, LUA, folder))
-      assert.matches("cannot create a temporary file: No such file", output)
+      assert.matches(('cannot be fetched: a temporary file cannot be written in '
+        .. '"%s/none": No such file or directory; set TMPDIR to another folder')
+        :format(folder), output, 1, true)
     end)
   end)
 

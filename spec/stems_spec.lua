@@ -176,10 +176,37 @@ describe("a download", function()
         output_dir = folder .. "/" .. deep })
       assert.is_nil(stems)
       assert.equal(path, err.path)
-      assert.matches(('"%s" already exists: pass overwrite = true to replace '
-        .. "it, or another output_dir"):format(path), err.message, 1, true)
+      assert.equal(('"%s" already exists: pass overwrite = true to replace it')
+        :format(path), err.message)
     end
   end)
+
+  it("advises to move a folder away that has its name", function()
+    local path = folder .. "/x.foreground.flac"
+    for _, overwrite in ipairs({ false, true }) do
+      workspace.run("mkdir " .. path)
+      local stems, err = download({ overwrite = overwrite })
+      assert.is_nil(stems)
+      assert.equal("file", err.kind)
+      assert.equal(path, err.path)
+      assert.equal(('"%s" is a folder: move it away'):format(path), err.message)
+      workspace.run("rmdir " .. path) -- it is still empty
+    end
+  end)
+
+  it("in another format advises to move a folder away that has its name",
+    function()
+      local path = folder .. "/x.foreground.mp3"
+      for _, overwrite in ipairs({ false, true }) do
+        workspace.run("mkdir " .. path)
+        local stems, err = download({ overwrite = overwrite, format = "mp3" })
+        assert.is_nil(stems)
+        assert.equal(('"%s" is a folder: move it away; the foreground is '
+          .. "complete as %s/x.foreground.flac"):format(path, folder),
+          err.message)
+        workspace.run(("rmdir %s; rm %s/*"):format(path, folder))
+      end
+    end)
 
   it("names the path when the disk is full #posix", function()
     workspace.on_small_disk("256k", pending, function(disk)

@@ -1,5 +1,5 @@
 local core = require "camb.core"
-local hash = require "camb.batch.hash"
+local hash = require "camb.hash"
 local luas = require "spec.support.luas"
 local postgres = require "spec.support.postgres"
 local sandbox = require "camb.sandbox"
@@ -279,7 +279,7 @@ describe("PostgreSQL:", function()
         cut()
         assert.is_true(jobs:renew())
       end
-      assert.equal(before, workspace.descriptors())
+      workspace.expect_descriptors(before)
     end)
   end)
 

@@ -38,7 +38,7 @@ describe("a database that accepts and never answers", function()
     assert.is_nil(jobs)
     assert.matches("is unreachable: no answer for 10 seconds", err.message, 1,
       true)
-    assert.equal(before, workspace.descriptors())
+    workspace.expect_descriptors(before)
     peer.stop()
   end)
 
@@ -123,7 +123,7 @@ describe("a database that accepts and never answers", function()
         err.message, 1, true)
       assert.is_true(core.now() - started < 15)
       assert.is_true(attempts < 12)
-      assert.equal(before, workspace.descriptors())
+      workspace.expect_descriptors(before)
     end
   end)
 

@@ -488,7 +488,7 @@ describe("A store in SQLite:", function()
         end))
         jobs:close()
       end
-      assert.equal(before, workspace.descriptors())
+      workspace.expect_descriptors(before)
       assert.same({ "batch.db" }, workspace.list(folder))
     end)
   end)

@@ -18,16 +18,8 @@ describe("a file that a signal leaves unfinished", function()
       times = math.huge })
   end
 
-  -- Run `line` until it has said `mark` `count` times, send it `signal`, and
-  -- give what it has said on standard error.
-  local function interrupt(line, mark, count, signal)
-    return (run(([[
-      : >paths >words
-      env --default-signal %s >paths 2>words & pid=$!
-      for i in $(seq 1500); do
-        [ $(cat paths words | grep -c '%s') -ge %d ] && break; sleep 0.02; done
-      kill -%s $pid; wait $pid; echo status=$?; cat words]]):format(line, mark,
-      count or 1, signal or "INT")))
+  local function interrupt(line, mark, more)
+    return command.interrupt(run, folder, line, mark, more)
   end
 
   local function told_line(words)
@@ -41,7 +33,8 @@ describe("a file that a signal leaves unfinished", function()
     it(("is not called failed, and the line that was typed resumes it, %s")
       :format(name), function()
       hang()
-      local words = interrupt(line .. " --interval 0.05", "says PENDING", 2)
+      local words = interrupt(line .. " --interval 0.05", "says PENDING",
+        { count = 2 })
       assert.matches("^status=130\n", words)
       assert.is_nil(words:find("failed", 1, true), words)
       for i = 1, 2 do
@@ -87,12 +80,15 @@ describe("a file that a signal leaves unfinished", function()
     .. "from a terminal and a parent", function()
     server:fault({ step = "submit", reply = { task_id = "T-1" },
       slow = "headers", pace = 0.01 })
-    local words = run([[
-      env --default-signal camb batch in -o out -j 1 --interval 0.05 \
-        >paths 2>words & pid=$!
-      for i in $(seq 1500); do
-        grep -q uploading words && break; sleep 0.02; done
-      kill -INT $pid; kill -INT $pid; wait $pid; echo status=$?; cat words]])
+    run("{ env --default-signal camb batch in -o out -j 1 --interval 0.05 "
+      .. ">paths 2>words & echo $! >pid; wait $!; echo status=$? >>words; } "
+      .. ">/dev/null 2>&1 & true")
+    workspace.wait_for_uploads(server, 1)
+    run("pid=$(cat pid); kill -INT $pid; kill -INT $pid")
+    local words = workspace.wait_for("its end", function()
+      local said = workspace.read(folder .. "/words")
+      return said:find("status=%d+\n") and said
+    end)
     assert.matches("status=130\n", words, 1, true)
     assert.matches("unfinished; its task T-1 is paid for\n", words, 1, true)
     assert.equal("intended        1\nsubmitted       1\n",
@@ -116,7 +112,9 @@ describe("a file that a signal leaves unfinished", function()
   it("is an event of its own, and counted in the summary", function()
     hang()
     local words = interrupt("camb batch in -o out --interval 0.05 --json",
-      "PENDING.*take002\\|take002.*PENDING", 1, "TERM")
+      function(text)
+        return text:find("PENDING", 1, true) and text:find("take002", 1, true)
+      end, { signal = "TERM" })
     assert.matches("^status=143\n", words)
     local count, summary = 0, nil
     for text in workspace.read(folder .. "/paths"):gmatch("[^\n]+") do

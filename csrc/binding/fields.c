@@ -97,3 +97,23 @@ const char **field_strings (lua_State *L, int index, const char *name) {
   lua_remove(L, -2); /* the strings belong to the table in the options */
   return list;
 }
+
+void set_string (lua_State *L, const char *name, const char *text) {
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, name);
+}
+
+void set_boolean (lua_State *L, const char *name, bool value) {
+  lua_pushboolean(L, value);
+  lua_setfield(L, -2, name);
+}
+
+void set_count (lua_State *L, const char *name, int64_t n) {
+  camb_pushcount(L, n);
+  lua_setfield(L, -2, name);
+}
+
+void set_number (lua_State *L, const char *name, double n) {
+  lua_pushnumber(L, n);
+  lua_setfield(L, -2, name);
+}

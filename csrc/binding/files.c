@@ -38,11 +38,16 @@ static int pushformat (lua_State *L, const Format *format) {
   return 4;
 }
 
-/* detect(bytes) -> name, extension, content_type, accepted; nothing */
+/* detect(bytes) -> name, extension, content_type, accepted, and whether these
+** are all bytes of a file without samples; nothing */
 static int l_detect (lua_State *L) {
   size_t size;
   const char *data = luaL_checklstring(L, 1, &size);
-  return pushformat(L, format_detect(data, size));
+  int count = pushformat(L, format_detect(data, size));
+  if (count == 0)
+    return 0;
+  lua_pushboolean(L, format_is_hollow(data, size));
+  return count + 1;
 }
 
 /* format(index) -> the same, of the index-th known format */
@@ -158,14 +163,16 @@ static int l_identity (lua_State *L) {
 /* The first bytes of a file; -1 with errno.  It never blocks on a pipe that has
 ** no writer. */
 static int look_into (const char *path, struct stat *info,
-                      const Format **format) {
+                      const Format **format, bool *hollow) {
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), reason;
   int result = fd >= 0 ? fstat(fd, info) : -1;
   *format = NULL;
+  *hollow = false;
   if (result == 0 && S_ISREG(info->st_mode)) {
     char byte;
     result = pread(fd, &byte, 1, 0) < 0 ? -1 : 0;
     *format = format_of_file(fd);
+    *hollow = format_is_hollow_file(fd);
   }
   reason = errno;
   if (fd >= 0)
@@ -180,7 +187,9 @@ static int l_look (lua_State *L) {
   const char *path = checkpath(L, 1);
   const Format *format;
   struct stat info;
-  if (look_into(path, &info, &format) != 0) {
+  bool hollow;
+  int count;
+  if (look_into(path, &info, &format, &hollow) != 0) {
     int reason = errno;
     if (stat(path, &info) != 0)
       return pushfailure(L, errno);
@@ -192,7 +201,11 @@ static int l_look (lua_State *L) {
   if (!S_ISREG(info.st_mode))
     return 1;
   camb_pushcount(L, info.st_size);
-  return 2 + pushformat(L, format);
+  count = pushformat(L, format);
+  if (count == 0)
+    return 2;
+  lua_pushboolean(L, hollow);
+  return 2 + count + 1;
 }
 
 /* existing(base, other_than?) -> the path of an existing "<base>.<extension>",

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/curl_build.h"
+#include "core/hidden.h"
 #include "core/timers.h"
 #include "core/url.h"
 
@@ -125,9 +126,9 @@ static int l_terminal_size (lua_State *L) {
 }
 
 /* read_hidden(prompt) -> a line typed on the terminal, without echo; nil: there
-** is no terminal.  Ctrl-C arrives as a character. */
+** is no terminal.  Ctrl-C ends it, and is its last character. */
 static int l_read_hidden (lua_State *L) {
-  char *line = getpass(luaL_checkstring(L, 1));
+  char *line = read_hidden(luaL_checkstring(L, 1));
   if (line == NULL)
     return 0;
   lua_pushstring(L, line);

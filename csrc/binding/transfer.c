@@ -2,6 +2,7 @@
 
 #include "binding/handles.h"
 
+#include "binding/fields.h"
 #include "core/request.h"
 #include "core/digest.h"
 #include "core/download.h"
@@ -49,21 +50,6 @@ static const char *const failure_names[] = {
   [FAILURE_MEMORY] = "memory",
 };
 
-static void setinteger (lua_State *L, const char *name, long n) {
-  lua_pushinteger(L, (lua_Integer)n);
-  lua_setfield(L, -2, name);
-}
-
-static void setstring (lua_State *L, const char *name, const char *text) {
-  lua_pushstring(L, text);
-  lua_setfield(L, -2, name);
-}
-
-static void setboolean (lua_State *L, const char *name, bool value) {
-  lua_pushboolean(L, value);
-  lua_setfield(L, -2, name);
-}
-
 /* failure() -> nil, or a table as the Failure of core/transfer.h: kind,
 ** message, http_status?, retry_after? in seconds, sent_away, exists, path? */
 static int l_failure (lua_State *L) {
@@ -71,15 +57,15 @@ static int l_failure (lua_State *L) {
   if (f->kind == FAILURE_NONE)
     return 0;
   lua_createtable(L, 0, 7);
-  setstring(L, "kind", failure_names[f->kind]);
-  setstring(L, "message", f->message != NULL ? f->message : "out of memory");
+  set_string(L, "kind", failure_names[f->kind]);
+  set_string(L, "message", f->message != NULL ? f->message : "out of memory");
   if (f->http_status != 0)
-    setinteger(L, "http_status", f->http_status);
+    set_count(L, "http_status", f->http_status);
   if (f->retry_after_s >= 0)
-    setinteger(L, "retry_after", f->retry_after_s);
-  setboolean(L, "sent_away", f->sent_away);
-  setboolean(L, "exists", f->exists);
-  setstring(L, "path", f->path);
+    set_count(L, "retry_after", f->retry_after_s);
+  set_boolean(L, "sent_away", f->sent_away);
+  set_boolean(L, "exists", f->exists);
+  set_string(L, "path", f->path);
   return 1;
 }
 
@@ -97,10 +83,8 @@ static int l_status (lua_State *L) {
 
 /* Milliseconds as seconds; what is unknown is left out. */
 static void setms (lua_State *L, const char *name, int ms) {
-  if (ms < 0)
-    return;
-  lua_pushnumber(L, (lua_Number)ms / 1000);
-  lua_setfield(L, -2, name);
+  if (ms >= 0)
+    set_number(L, name, (double)ms / 1000);
 }
 
 /* connection() -> a table as the Connection of core/transfer.h: name, tcp, tls
@@ -111,10 +95,10 @@ static int l_connection (lua_State *L) {
   setms(L, "name", c->name_ms);
   setms(L, "tcp", c->tcp_ms);
   setms(L, "tls", c->tls_ms);
-  setboolean(L, "untrusted", c->untrusted);
-  setinteger(L, "proxy_status", c->proxy_status);
-  setstring(L, "address", c->address);
-  setstring(L, "date", c->date);
+  set_boolean(L, "untrusted", c->untrusted);
+  set_count(L, "proxy_status", c->proxy_status);
+  set_string(L, "address", c->address);
+  set_string(L, "date", c->date);
   return 1;
 }
 
@@ -128,9 +112,12 @@ static int l_attempts (lua_State *L) {
   return 1;
 }
 
+/* path() -> the path of the finished file; true if it was there before */
 static int l_path (lua_State *L) {
-  lua_pushstring(L, download_path(checkkind(L, KIND_DOWNLOAD)));
-  return 1;
+  const Transfer *t = checkkind(L, KIND_DOWNLOAD);
+  lua_pushstring(L, download_path(t));
+  lua_pushboolean(L, download_was_there(t));
+  return 2;
 }
 
 static int l_disposition (lua_State *L) {

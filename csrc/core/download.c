@@ -596,6 +596,10 @@ const char *download_path (const Transfer *t) {
   return !d->commits && is_kept ? d->file.path : NULL;
 }
 
+bool download_was_there (const Transfer *t) {
+  return download_path(t) != NULL && ((const Download *)t)->file.was_there;
+}
+
 const unsigned char *download_sha256 (const Transfer *t) {
   const Download *d = (const Download *)t;
   return d->hash && !d->commits && d->file.fd < 0 ? d->sum : NULL;

@@ -43,6 +43,9 @@ double download_duration (const Transfer *t);
 /* The finished file's path, NULL before that.  Owned by 't'. */
 const char *download_path (const Transfer *t);
 
+/* True if the finished file was there before, with the same bytes. */
+bool download_was_there (const Transfer *t);
+
 /* The SHA-256 of the finished file, 32 bytes; NULL before that, and without
 ** 'hash'.  Owned by 't'. */
 const unsigned char *download_sha256 (const Transfer *t);

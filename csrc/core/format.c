@@ -11,6 +11,9 @@
 /* Tags, and runs of zeros, that are skipped at most. */
 #define LOOKS 4096
 
+/* Where the heads of FLAC, of WAV, of its chunks and of what they hold end. */
+enum { MAGIC = 4, FORM = 12, CHUNK = 8, STREAMINFO_END = 38, FORMAT_END = 24 };
+
 enum { FLAC, WAV, MP3, AAC, M4A, OGG, FORMATS };
 
 static const Format formats[FORMATS] = {
@@ -111,13 +114,66 @@ static int64_t padding (const unsigned char *data, size_t size) {
 /* Up to 'room' bytes of a file from 'at' on: how many there are. */
 typedef size_t FormatRead (void *file, int64_t at, void *out, size_t room);
 
-static const Format *find (FormatRead *read, void *file) {
+static int64_t big (const unsigned char *p, int n) {
+  int64_t value = 0;
+  while (n-- > 0)
+    value = value << 8 | *p++;
+  return value;
+}
+
+static int64_t little (const unsigned char *p, int n) {
+  int64_t value = 0;
+  while (n-- > 0)
+    value = value << 8 | p[n];
+  return value;
+}
+
+/* Whether the file ends before its first frame: where the blocks do that stand
+** in front of it, or within them. */
+static bool is_hollow_flac (FormatRead *read, void *file, int64_t at) {
+  unsigned char head[STREAMINFO_END];
+  bool is_last = false;
+  at += MAGIC;
+  if (read(file, at, head, sizeof head) < sizeof head ||
+      (head[0] & 0x7F) != 0 || big(head + 1, 3) != STREAMINFO_END - 4)
+    return false;
+  for (int looks = 0; !is_last && ++looks < LOOKS;) {
+    if (read(file, at, head, 4) < 4)
+      return true;
+    is_last = (head[0] & 0x80) != 0;
+    at += 4 + big(head + 1, 3);
+  }
+  return is_last && read(file, at, head, 1) == 0;
+}
+
+/* Whether the file ends behind its format and before its first sample, whatever
+** it says of its length. */
+static bool is_hollow_wave (FormatRead *read, void *file, int64_t at) {
+  unsigned char head[FORMAT_END];
+  bool has_format = false;
+  at += FORM;
+  for (int looks = 0; ++looks < LOOKS;) {
+    size_t size = read(file, at, head, sizeof head);
+    if (size < CHUNK)
+      return has_format;
+    if (has(head, size, 0, "data"))
+      return has_format && size == CHUNK;
+    if (size == FORMAT_END && has(head, size, 0, "fmt "))
+      has_format = true;
+    at += CHUNK + little(head + 4, 4) + (head[4] & 1);
+  }
+  return false;
+}
+
+/* The format, and where it begins. */
+static const Format *find (FormatRead *read, void *file, int64_t *begin) {
   unsigned char data[FORMAT_BYTES];
   int64_t at = 0, skip, looks = 0;
   bool tagged = false;
   do {
     size_t size = read(file, at, data, sizeof data);
     const Format *format = untagged(data, size);
+    *begin = at;
     if (format != NULL)
       return format;
     skip = padding(data, size);
@@ -125,6 +181,14 @@ static const Format *find (FormatRead *read, void *file) {
     at += skip;
   } while (skip > 0 && ++looks < LOOKS);
   return tagged ? &formats[MP3] : NULL;
+}
+
+static bool is_hollow (FormatRead *read, void *file) {
+  int64_t begin;
+  const Format *format = find(read, file, &begin);
+  if (format == &formats[FLAC])
+    return is_hollow_flac(read, file, begin);
+  return format == &formats[WAV] && is_hollow_wave(read, file, begin);
 }
 
 typedef struct Bytes {
@@ -144,7 +208,13 @@ static size_t read_bytes (void *file, int64_t at, void *out, size_t room) {
 
 const Format *format_detect (const void *data, size_t size) {
   Bytes bytes = {data, size};
-  return find(read_bytes, &bytes);
+  int64_t begin;
+  return find(read_bytes, &bytes, &begin);
+}
+
+bool format_is_hollow (const void *data, size_t size) {
+  Bytes bytes = {data, size};
+  return is_hollow(read_bytes, &bytes);
 }
 
 static size_t read_file (void *file, int64_t at, void *out, size_t room) {
@@ -153,7 +223,12 @@ static size_t read_file (void *file, int64_t at, void *out, size_t room) {
 }
 
 const Format *format_of_file (int fd) {
-  return find(read_file, &fd);
+  int64_t begin;
+  return find(read_file, &fd, &begin);
+}
+
+bool format_is_hollow_file (int fd) {
+  return is_hollow(read_file, &fd);
 }
 
 const Format *format_at (size_t index) {

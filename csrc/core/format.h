@@ -24,6 +24,13 @@ const Format *format_detect (const void *data, size_t size);
 /* The same for an open file. */
 const Format *format_of_file (int fd);
 
+/* True for FLAC and WAV that end before their first sample, whatever they say of
+** their length: 'data' is the whole file. */
+bool format_is_hollow (const void *data, size_t size);
+
+/* The same for an open file. */
+bool format_is_hollow_file (int fd);
+
 /* The bytes of an ID3v2 tag that 'data' begins with; 0: it begins with none. */
 int64_t format_id3_size (const void *data, size_t size);
 

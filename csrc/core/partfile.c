@@ -286,10 +286,15 @@ static void remove_other_formats (const PartFile *p) {
 /* The folder is not synced: after a loss of power the file is whole under one
 ** of the two names. */
 static PartStatus take_name (PartFile *p, bool overwrite) {
+  struct stat there;
   if (!overwrite)
     return take_free_name(p);
-  if (rename(p->part, p->path) != 0)
-    return PART_ERROR;
+  if (rename(p->part, p->path) != 0) {
+    int error = errno;
+    bool is_folder = lstat(p->path, &there) == 0 && S_ISDIR(there.st_mode);
+    errno = error;
+    return is_folder ? PART_EXISTS : PART_ERROR;
+  }
   remove_other_formats(p);
   return PART_OK;
 }
@@ -378,8 +383,10 @@ PartStatus partfile_commit (PartFile *p, bool overwrite) {
   if (!is_named(p, &info)) /* if it was removed, errno says so */
     return access(p->part, F_OK) == 0 ? PART_BUSY : PART_ERROR;
   status = take_name(p, overwrite);
-  if (status == PART_EXISTS && is_there(p))
+  if (status == PART_EXISTS && is_there(p)) {
+    p->was_there = true;
     status = PART_OK;
+  }
   if (status != PART_OK)
     return status;
   close(p->fd);

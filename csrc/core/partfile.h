@@ -18,18 +18,19 @@ typedef struct PartFile {
   bool is_private;
   char *base;
   char *part;
-  char *path;   /* the final name, once committed */
-  int64_t size; /* bytes taken, of which the last 'held' are in 'gather' */
-  char *gather; /* NULL before the first byte */
+  char *path;     /* the final name, once committed */
+  bool was_there; /* it was that of the same bytes before */
+  int64_t size;   /* bytes taken, of which the last 'held' are in 'gather' */
+  char *gather;   /* NULL before the first byte */
   size_t held;
   unsigned lacks; /* PART_LACKS_… */
 } PartFile;
 
 typedef enum PartStatus {
   PART_OK,
-  PART_ERROR, /* errno says why */
-  PART_BUSY,  /* another process is writing it */
-  PART_EXISTS,
+  PART_ERROR,   /* errno says why */
+  PART_BUSY,    /* another process is writing it */
+  PART_EXISTS,  /* when overwriting, a folder */
   PART_FOREIGN, /* the part's name belongs to a foreign file */
   PART_NO_AUDIO /* the first bytes are of no audio format */
 } PartStatus;

@@ -20,10 +20,13 @@ enum {
   WIDTH = 320,
   HIDDEN = 256,
   DECODED = 48,
+  SEEN = 64,
   TAPS = 3,
   BLOCKS = 9,
   POOLED = 4,    /* after this many blocks the seconds around come in */
   REACH = 64,    /* frames that count as around, to each side */
+  SMOOTH = 16,   /* frames over which what speaks against a lead is smoothed */
+  LEAST = 48,    /* frames whose least of that counts, to each side */
   FARTHEST = 32, /* the greatest dilation */
   CHUNK = 48,    /* frames that are worked on at a time */
   MASKS = 2 * GRID_BINS,
@@ -54,9 +57,10 @@ struct Net {
   float *memory; /* of all weights; NULL while they are only counted */
   size_t used;
   float *mean, *scale; /* of the features, GRID_ROW each */
-  Linear encode[BANDS], inner, pool, context, decode[BANDS], mask[BANDS];
+  Linear encode[BANDS], inner, pool, context, decode[BANDS], mask[BANDS], seen;
   Block blocks[BLOCKS];
   Norm norm;
+  float *doubt; /* weights of what is seen, and a bias */
 };
 
 struct Room {
@@ -66,6 +70,7 @@ struct Room {
   float *bands;  /* CHUNK rows: what goes to the trunk or comes from it */
   float *hidden; /* CHUNK rows inside a layer */
   float *masks;  /* CHUNK rows of MASKS */
+  float *doubts; /* of each frame: what its logits are lowered by */
 };
 
 /* --- reading -------------------------------------------------------------- */
@@ -74,7 +79,7 @@ struct Room {
 ** read_all: of each linear layer a signed byte for each weight, tap by tap and
 ** row by row, with a float for each output that scales them, and the biases;
 ** all else as floats.  Little end first. */
-static const char magic[8] = {'c', 'a', 'm', 'b', 'n', 'e', 't', '1'};
+static const char magic[8] = {'c', 'a', 'm', 'b', 'n', 'e', 't', '2'};
 
 typedef struct Reader {
   Net *net;
@@ -161,6 +166,8 @@ static void read_all (Reader *r, Net *n) {
   n->context = read_linear(r, 1, WIDTH, BANDS * DECODED);
   read_bands(r, n->decode, TAPS, 0, GRID_PLANES, DECODED, 0);
   read_bands(r, n->mask, 1, DECODED, 0, 0, 2);
+  n->seen = read_linear(r, 1, WIDTH, SEEN);
+  n->doubt = read_floats(r, SEEN + 1);
 }
 
 static int is_whole (const uint8_t *bytes, size_t size) {
@@ -220,12 +227,13 @@ Room *net_room (void) {
     HELD = CHUNK * BANDS * DECODED,
     INSIDE = CHUNK * 2 * WIDTH,
     MADE = CHUNK * MASKS,
+    FRAMES = SEGMENT_FRAMES,
   };
   Room *r = av_mallocz(sizeof *r);
   if (r == NULL)
     return NULL;
-  r->memory =
-    av_calloc(2 * STATE + 2 * EDGE + HELD + INSIDE + MADE, sizeof(float));
+  r->memory = av_calloc(2 * STATE + 2 * EDGE + HELD + INSIDE + MADE + FRAMES,
+                        sizeof(float));
   if (r->memory == NULL) {
     av_free(r);
     return NULL;
@@ -235,6 +243,7 @@ Room *net_room (void) {
   r->bands = r->y + STATE + EDGE;
   r->hidden = r->bands + HELD;
   r->masks = r->hidden + INSIDE;
+  r->doubts = r->masks + MADE;
   return r;
 }
 
@@ -310,8 +319,8 @@ typedef struct Around {
   int first, end;
 } Around;
 
-static Around frames_around (int t, int frames) {
-  Around a = {t - REACH, t + REACH + 1};
+static Around frames_around (int t, int reach, int frames) {
+  Around a = {t - reach, t + reach + 1};
   a.first = a.first < 0 ? 0 : a.first;
   a.end = a.end > frames ? frames : a.end;
   return a;
@@ -323,7 +332,7 @@ static void compare (Spectra *s) {
   double sums[GRID_BINS] = {0};
   int first = 0, end = 0;
   for (int t = 0; t < s->frames; t++) {
-    Around a = frames_around(t, s->frames);
+    Around a = frames_around(t, REACH, s->frames);
     float *row = s->rows + (size_t)t * GRID_ROW;
     for (; end < a.end; end++)
       for (int k = 0; k < GRID_BINS; k++)
@@ -424,7 +433,7 @@ static void pool (const Net *n, Room *r, int frames) {
   for (int t = 0; t < frames; t += CHUNK) {
     int rows = chunk_of(frames, t);
     for (int i = 0; i < rows; i++)
-      look_around(r, &have, frames_around(t + i, frames), sums,
+      look_around(r, &have, frames_around(t + i, REACH, frames), sums,
                   r->hidden + (size_t)i * 2 * WIDTH);
     add_linear(n, &n->pool, r->hidden, 2 * WIDTH, 0, rows,
                r->y + (size_t)t * WIDTH, WIDTH);
@@ -433,14 +442,55 @@ static void pool (const Net *n, Room *r, int frames) {
     r->x[i] += r->y[i];
 }
 
+/* --- doubt ---------------------------------------------------------------- */
+
+/* Of what a frame shows, what speaks against a lead. */
+static void look (const Net *n, Room *r, int frames, float *against) {
+  for (int t = 0; t < frames; t += CHUNK) {
+    int rows = chunk_of(frames, t);
+    const float *seen = r->hidden;
+    clear(r->hidden, rows, SEEN);
+    add_linear(n, &n->seen, r->y + (size_t)t * WIDTH, WIDTH, 0, rows, r->hidden,
+               SEEN);
+    relu(r->hidden, rows, SEEN, SEEN);
+    for (int i = 0; i < rows; i++, against++, seen += SEEN) {
+      *against = 0;
+      for (int k = 0; k < SEEN; k++)
+        *against += n->doubt[k] * seen[k];
+    }
+  }
+}
+
+/* Where all around speaks against a lead, the masks close; where one begins, they
+** have opened before. */
+static void doubt (const Net *n, Room *r, int frames) {
+  float against[SEGMENT_FRAMES], smooth[SEGMENT_FRAMES];
+  look(n, r, frames, against);
+  for (int t = 0; t < frames; t++) {
+    Around a = frames_around(t, SMOOTH, frames);
+    float sum = 0;
+    for (int i = a.first; i < a.end; i++)
+      sum += against[i];
+    smooth[t] = sum / (float)(a.end - a.first);
+  }
+  for (int t = 0; t < frames; t++) {
+    Around a = frames_around(t, LEAST, frames);
+    float least = smooth[t];
+    for (int i = a.first; i < a.end; i++)
+      least = fminf(least, smooth[i]);
+    least += n->doubt[SEEN];
+    r->doubts[t] = fmaxf(least, 0) + log1pf(expf(-fabsf(least)));
+  }
+}
+
 /* --- masks ---------------------------------------------------------------- */
 
 static void store_masks (const float *logits, int bins, int rows,
-                         float *masks) {
+                         const float *doubts, float *masks) {
   for (int r = 0; r < rows; r++, masks += MASKS)
     for (int plane = 0; plane < 2; plane++)
       for (int k = 0; k < bins; k += LANES, logits += LANES) {
-        Lanes v = lanes_load(logits), one = lanes_all(1);
+        Lanes v = lanes_load(logits) - lanes_all(doubts[r]), one = lanes_all(1);
         lanes_store(masks + plane * GRID_BINS + k, one / (one + lanes_exp(-v)));
       }
 }
@@ -464,7 +514,7 @@ static void decode (const Net *n, Room *r, const Spectra *s, int t,
     clear(r->hidden, rows, 2 * bins);
     add_linear(n, &n->mask[band], context, STEP, 0, rows, r->hidden,
                (size_t)(2 * bins));
-    store_masks(r->hidden, bins, rows, made);
+    store_masks(r->hidden, bins, rows, r->doubts + t, made);
     made += bins;
   }
   for (int i = 0; i < rows; i++)
@@ -483,6 +533,7 @@ void net_run (const Net *n, Room *r, Spectra *s, float *masks) {
     run_block(n, r, s->frames, i);
   }
   normalise(&n->norm, r->x, r->y, s->frames);
+  doubt(n, r, s->frames);
   for (int t = 0; t < s->frames; t += CHUNK)
     decode(n, r, s, t, masks);
 }

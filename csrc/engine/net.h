@@ -2,7 +2,8 @@
 **
 ** Bands of bins are encoded each by its own matrix; what all bands say goes
 ** through a trunk of convolutions over time; what the trunk says goes to each
-** band, which decodes its own bins once more.  No frame's masks depend on any
+** band, which decodes its own bins once more; where all that is around a frame
+** speaks against a lead, its masks close.  No frame's masks depend on any
 ** frame more than some seconds away.  spec/bench/weights trains it. */
 
 #ifndef CAMB_ENGINE_NET_H

@@ -6,6 +6,7 @@
 ** and manipulation in stereo mixes, WASPAA 2003. */
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "engine/spectra.h"
 
@@ -15,6 +16,11 @@ static const float DEGREE = 0.0174532925F;
 
 /* Every other frame will do. */
 enum { EVERY = 2 };
+
+/* Most leads are in the middle: within so many degrees of it, what a direction has
+** counts for so much more. */
+enum { MIDDLE = 45, NEAR = 4 };
+static const double PREFERRED = 1.5;
 
 static void mean_levels (const Spectra *s, float *mean) {
   int count = (s->frames + EVERY - 1) / EVERY;
@@ -49,6 +55,8 @@ float pan_angle (const Spectra *s) {
     double below = i > 0 ? histogram[i - 1] : 0;
     double above = i < ANGLES - 1 ? histogram[i + 1] : 0;
     double smooth = 0.25 * below + 0.5 * histogram[i] + 0.25 * above;
+    if (abs(i - MIDDLE) <= NEAR)
+      smooth *= PREFERRED;
     if (smooth > most) {
       most = smooth;
       peak = i;

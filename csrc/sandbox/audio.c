@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "binding/fields.h"
 #include "engine/convert.h"
 #include "engine/overview.h"
 #include "engine/probe.h"
@@ -61,32 +62,12 @@ static int pushfault (lua_State *L, const Fault *fault) {
   return 3;
 }
 
-static void setnumber (lua_State *L, const char *key, double value) {
-  lua_pushnumber(L, value);
-  lua_setfield(L, -2, key);
-}
-
-static void setcount (lua_State *L, const char *key, int64_t value) {
-  camb_pushcount(L, value);
-  lua_setfield(L, -2, key);
-}
-
-static void setstring (lua_State *L, const char *key, const char *value) {
-  lua_pushstring(L, value);
-  lua_setfield(L, -2, key);
-}
-
-static void setboolean (lua_State *L, const char *key, bool value) {
-  lua_pushboolean(L, value);
-  lua_setfield(L, -2, key);
-}
-
 static void settags (lua_State *L, const Probe *p) {
   const char *name, *text;
   int at = 0;
   lua_newtable(L);
   while (probe_next_tag(p, &at, &name, &text))
-    setstring(L, name, text);
+    set_string(L, name, text);
   lua_setfield(L, -2, "tags");
 }
 
@@ -99,13 +80,13 @@ static int l_probe (lua_State *L) {
     return pushfault(L, &fault);
   lua_newtable(L);
   if (p->duration > 0)
-    setnumber(L, "duration", p->duration);
-  setboolean(L, "is_estimate", p->is_estimate);
-  setcount(L, "rate", p->rate);
-  setcount(L, "channels", p->channels);
-  setstring(L, "codec", p->codec);
-  setstring(L, "container", p->container);
-  setboolean(L, "has_cover", p->cover != NULL);
+    set_number(L, "duration", p->duration);
+  set_boolean(L, "is_estimate", p->is_estimate);
+  set_count(L, "rate", p->rate);
+  set_count(L, "channels", p->channels);
+  set_string(L, "codec", p->codec);
+  set_string(L, "container", p->container);
+  set_boolean(L, "has_cover", p->cover != NULL);
   settags(L, p);
   return 1;
 }
@@ -122,17 +103,17 @@ static void setlevels (lua_State *L, const char *key, const int32_t *levels,
 
 static void pushoverview (lua_State *L, const Overview *o) {
   lua_newtable(L);
-  setcount(L, "rate", o->rate);
-  setcount(L, "channels", o->channels);
-  setcount(L, "samples", o->samples);
+  set_count(L, "rate", o->rate);
+  set_count(L, "channels", o->channels);
+  set_count(L, "samples", o->samples);
   if (o->lows != NULL) {
     setlevels(L, "low", o->lows, o);
     setlevels(L, "high", o->highs, o);
   }
   if (o->cells == NULL)
     return;
-  setnumber(L, "lowest", o->lowest);
-  setnumber(L, "highest", o->highest);
+  set_number(L, "lowest", o->lowest);
+  set_number(L, "highest", o->highest);
   lua_pushlstring(L, (const char *)o->cells,
                   (size_t)o->columns * (size_t)o->rows);
   lua_setfield(L, -2, "cells");
@@ -243,11 +224,11 @@ static int make_picture (Work *w) {
 static void push_picture (lua_State *L, Work *w) {
   const Picture *p = &w->of.picture;
   lua_newtable(L);
-  setnumber(L, "duration", p->duration);
-  setcount(L, "rate", p->rate);
-  setcount(L, "channels", p->channels);
-  setstring(L, "peaks", p->waveform);
-  setstring(L, "cells", p->cells);
+  set_number(L, "duration", p->duration);
+  set_count(L, "rate", p->rate);
+  set_count(L, "channels", p->channels);
+  set_string(L, "peaks", p->waveform);
+  set_string(L, "cells", p->cells);
 }
 
 static void free_picture (Work *w) {
@@ -308,13 +289,6 @@ static const luaL_Reg functions[] = {
   {"picture", l_picture}, {"convert", l_convert},
   {NULL, NULL},
 };
-
-static void settype (lua_State *L, const char *type, lua_CFunction gc) {
-  luaL_newmetatable(L, type);
-  lua_pushcfunction(L, gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
-}
 
 void audio_register (lua_State *L) {
   settype(L, PROBE_T, l_probe_gc);

@@ -119,18 +119,6 @@ static int l_gc (lua_State *L) {
   return 0;
 }
 
-static void setstring (lua_State *L, const char *key, const char *value) {
-  if (value == NULL)
-    return;
-  lua_pushstring(L, value);
-  lua_setfield(L, -2, key);
-}
-
-static void setinteger (lua_State *L, const char *key, int64_t value) {
-  lua_pushinteger(L, (lua_Integer)value);
-  lua_setfield(L, -2, key);
-}
-
 static void setpairs (lua_State *L, const char *key, const NameValues *pairs) {
   size_t at = 0;
   NameValue p;
@@ -147,28 +135,27 @@ static void setfile (lua_State *L, const RecordFile *file) {
   if (file->field == NULL)
     return;
   lua_newtable(L);
-  setstring(L, "field", file->field);
-  setstring(L, "name", file->name);
-  setstring(L, "content_type", file->content_type);
-  setstring(L, "sha256", file->sha256);
-  setinteger(L, "size", file->size);
+  set_string(L, "field", file->field);
+  set_string(L, "name", file->name);
+  set_string(L, "content_type", file->content_type);
+  set_string(L, "sha256", file->sha256);
+  set_count(L, "size", file->size);
   lua_setfield(L, -2, "file");
 }
 
 static void pushrecord (lua_State *L, const Record *r) {
   lua_newtable(L);
-  setstring(L, "listener", r->listener);
-  setstring(L, "method", r->method);
-  setstring(L, "path", r->path);
-  setstring(L, "query", r->query);
+  set_string(L, "listener", r->listener);
+  set_string(L, "method", r->method);
+  set_string(L, "path", r->path);
+  set_string(L, "query", r->query);
   setpairs(L, "headers", &r->headers);
   setpairs(L, "fields", &r->fields);
   setfile(L, &r->file);
-  setinteger(L, "body_bytes", (int64_t)r->body_bytes);
+  set_count(L, "body_bytes", (int64_t)r->body_bytes);
   if (r->status != 0)
-    setinteger(L, "status", r->status);
-  lua_pushnumber(L, r->time);
-  lua_setfield(L, -2, "time");
+    set_count(L, "status", r->status);
+  set_number(L, "time", r->time);
 }
 
 static int l_requests (lua_State *L) {
@@ -197,21 +184,21 @@ static int l_records_gc (lua_State *L) {
   return 0;
 }
 
-static void setcount (lua_State *L, const char *key, atomic_ullong *count) {
-  setinteger(L, key, (int64_t)atomic_load(count));
+static void setatomic (lua_State *L, const char *key, atomic_ullong *count) {
+  set_count(L, key, (int64_t)atomic_load(count));
 }
 
 static int l_stats (lua_State *L) {
   ServerStats *stats = &checkserver(L)->stats;
   lua_newtable(L);
-  setcount(L, "uploads", &stats->uploads);
+  setatomic(L, "uploads", &stats->uploads);
   lua_newtable(L);
-  setcount(L, "api", &stats->connections[API]);
-  setcount(L, "stem", &stats->connections[STEM]);
+  setatomic(L, "api", &stats->connections[API]);
+  setatomic(L, "stem", &stats->connections[STEM]);
   lua_setfield(L, -2, "connections");
   lua_newtable(L);
   for (int i = 0; operations[i] != NULL; i++)
-    setcount(L, operations[i]->name, &stats->requests[i]);
+    setatomic(L, operations[i]->name, &stats->requests[i]);
   lua_setfield(L, -2, "requests");
   return 1;
 }
@@ -229,22 +216,21 @@ static void setfields (lua_State *L, json_t *fields) {
   json_t *value;
   lua_newtable(L);
   json_object_foreach(fields, key, value)
-    setstring(L, key, json_string_value(value));
+    set_string(L, key, json_string_value(value));
   lua_setfield(L, -2, "fields");
 }
 
 static void setoutcome (lua_State *L, const Task *t) {
   if (!atomic_load(&t->ended)) {
-    setstring(L, "status", "PENDING");
-    lua_pushboolean(L, atomic_load(&t->begun));
-    lua_setfield(L, -2, "has_begun");
+    set_string(L, "status", "PENDING");
+    set_boolean(L, "has_begun", atomic_load(&t->begun));
     return;
   }
-  setstring(L, "status", t->status);
-  setstring(L, "exception_reason", t->reason);
-  setstring(L, "message", t->message);
+  set_string(L, "status", t->status);
+  set_string(L, "exception_reason", t->reason);
+  set_string(L, "message", t->message);
   if (t->run_id > 0)
-    setinteger(L, "run_id", t->run_id);
+    set_count(L, "run_id", t->run_id);
   for (int i = 0; i < 2; i++)
     setpath(L, stem_names[i], t, t->stems[i].file);
 }
@@ -256,15 +242,14 @@ static int l_task (lua_State *L) {
   if (t == NULL)
     return 0;
   lua_newtable(L);
-  setstring(L, "task_id", t->id);
-  setstring(L, "folder", t->folder);
+  set_string(L, "task_id", t->id);
+  set_string(L, "folder", t->folder);
   setpath(L, "input", t, t->input);
-  setstring(L, "file_name", t->file_name);
-  setstring(L, "content_type", t->content_type);
-  setinteger(L, "size", t->size);
-  lua_pushnumber(L, t->created);
-  lua_setfield(L, -2, "created");
-  setstring(L, "sha256", t->sha256[0] != '\0' ? t->sha256 : NULL);
+  set_string(L, "file_name", t->file_name);
+  set_string(L, "content_type", t->content_type);
+  set_count(L, "size", t->size);
+  set_number(L, "created", t->created);
+  set_string(L, "sha256", t->sha256[0] != '\0' ? t->sha256 : NULL);
   setfields(L, t->fields);
   setoutcome(L, t);
   return 1;
@@ -443,14 +428,17 @@ static const luaL_Reg functions[] = {
   {"fault", l_fault},       {"gzip_bomb", l_gzip_bomb}, {NULL, NULL},
 };
 
+void settype (lua_State *L, const char *type, lua_CFunction gc) {
+  luaL_newmetatable(L, type);
+  lua_pushcfunction(L, gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+}
+
 int luaopen_camb_sandbox_core (lua_State *L) {
   metrics_register(L);
-  luaL_newmetatable(L, RECORDS_T);
-  lua_pushcfunction(L, l_records_gc);
-  lua_setfield(L, -2, "__gc");
-  luaL_newmetatable(L, FAULT_T);
-  lua_pushcfunction(L, l_fault_gc);
-  lua_setfield(L, -2, "__gc");
+  settype(L, RECORDS_T, l_records_gc);
+  settype(L, FAULT_T, l_fault_gc);
   luaL_newmetatable(L, SERVER_T);
   luaL_setfuncs(L, metamethods, 0);
   luaL_newlib(L, methods);

@@ -13,6 +13,9 @@ struct PageOptions;
 /* The server that is the first argument; binding.c. */
 struct Server *checkserver (lua_State *L);
 
+/* Register a type of userdata, which 'gc' frees; binding.c. */
+void settype (lua_State *L, const char *type, lua_CFunction gc);
+
 /* Add functions on recordings, for camb.audio, to the table on top of the stack,
 ** and their types to the registry; audio.c. */
 void audio_register (lua_State *L);

@@ -124,13 +124,6 @@ static const luaL_Reg functions[] = {
   {"tasks", l_tasks}, {NULL, NULL},
 };
 
-static void settype (lua_State *L, const char *type, lua_CFunction gc) {
-  luaL_newmetatable(L, type);
-  lua_pushcfunction(L, gc);
-  lua_setfield(L, -2, "__gc");
-  lua_pop(L, 1);
-}
-
 void live_register (lua_State *L) {
   settype(L, DROPPED_T, l_dropped_gc);
   settype(L, TASKS_T, l_tasks_gc);

@@ -74,7 +74,6 @@ int camb_ftruncate (int fd, off_t size);
 int fsync (int fd);
 int mkostemp (char *name, int flags);
 char *camb_getenv (const char *name);
-char *getpass (const char *prompt);
 
 #define AT_FDCWD (-100)
 #define RENAME_NOREPLACE 1

@@ -7,6 +7,8 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 
+#include "core/hidden.h"
+
 int kill (pid_t process, int number) {
   HANDLE h =
     OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, (DWORD)process);
@@ -38,16 +40,20 @@ int ioctl (int fd, int request, struct winsize *size) {
   return 0;
 }
 
-char *getpass (const char *prompt) {
+char *read_hidden (const char *prompt) {
   static char line[512];
   size_t size = 0;
   int c;
   _cputs(prompt);
-  while ((c = _getch()) != '\r' && c != '\n' && c != EOF)
+  while ((c = _getch()) != '\r' && c != '\n' && c != EOF && c != '\3')
     if (c == '\b')
       size -= size > 0;
     else if (size < sizeof line - 1)
       line[size++] = (char)c;
+  if (c == '\3') {
+    line[0] = (char)c;
+    size = 1;
+  }
   line[size] = '\0';
   _cputs("\r\n");
   return line;

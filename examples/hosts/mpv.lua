@@ -10,7 +10,7 @@
 local camb = require "camb"
 local utils = require "mp.utils"
 
-local options = { api_key_file = "", folder = "~~cache/camb", auto = false }
+local options = { api_key_file = "", folder = "~/.cache/camb", auto = false }
 require "mp.options".read_options(options, "camb")
 
 local TICK = 0.02 -- seconds

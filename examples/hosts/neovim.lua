@@ -1,5 +1,6 @@
 --- Neovim: ":CambSeparate FILE" separates a recording while you edit, by
---- Neovim's own loop; the stems come beside it.
+--- Neovim's own loop; the stems come beside it.  With "!" they replace those
+--- that are there.
 ---
 ---   nvim -S examples/hosts/neovim.lua      -- or from plugin/ of your config
 
@@ -24,14 +25,19 @@ vim.api.nvim_create_user_command("CambSeparate", function(command)
   open_client()
   coroutine.wrap(function()
     local stems, err = client:separate(path, {
-      output_dir = path:match "^(.*[/\\])", on_event = function(event)
-        say(event.sentence)
+      output_dir = path:match "^(.*[/\\])", overwrite = command.bang,
+      on_event = function(event)
+        if event.name ~= "failed" then
+          say(event.sentence)
+        end
       end })
     say(stems and "the stems are " .. stems.foreground .. " and "
-      .. stems.background or err.message)
+      .. stems.background or err.exists and not err.task_id and err.path
+      .. " is in the way: to separate again, and replace it, use "
+      .. ":CambSeparate!" or err.message)
     vim.schedule(function()
       vim.g.camb_stems = stems and { stems.foreground, stems.background } or {}
       vim.api.nvim_exec_autocmds("User", { pattern = "CambSeparated" })
     end)
   end)()
-end, { nargs = 1, complete = "file" })
+end, { nargs = 1, complete = "file", bang = true })

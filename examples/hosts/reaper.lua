@@ -114,7 +114,7 @@ local function separate(path, takes)
   left = left + 1
   camb.spawn(client.separate, client, path, {
     output_dir = path:match "^(.*[/\\])", on_event = function(event)
-      if event.name ~= last then -- a line for each step
+      if event.name ~= last and event.name ~= "failed" then -- each step once
         say(name .. ": " .. event.sentence)
       end
       last = event.name
@@ -123,7 +123,8 @@ local function separate(path, takes)
     if stems then
       return place_all(takes, stems)
     end
-    say(err.message)
+    say(err.exists and not err.task_id and err.path
+      .. " is in the way: move it away, then run this again" or err.message)
     if err.kind == "authentication" then -- it is asked for again
       reaper.DeleteExtState("camb", "api_key", true)
     end

@@ -19,13 +19,14 @@ function camb_command(_, buffer, path)
   local last = ""
   camb.spawn(client.separate, client, path, {
     output_dir = path:match "^(.*[/\\])" or ".", on_event = function(event)
-      if event.name ~= last then -- a line for each step
+      if event.name ~= last and event.name ~= "failed" then -- each step once
         weechat.print(buffer, "camb: " .. event.sentence)
       end
       last = event.name
     end }):on_done(function(stems, err)
     weechat.print(buffer, "camb: " .. (stems and stems.foreground .. " and "
-      .. stems.background or err.message))
+      .. stems.background or err.exists and not err.task_id and err.path
+      .. " is in the way: move it away, then run this again" or err.message))
   end)
   return camb_step()
 end

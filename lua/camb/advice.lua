@@ -7,8 +7,10 @@ local advice = {}
 local LUA = {
   doubt = "a task may exist and be charged; check the dashboard before you "
     .. "send it again",
-  overwrite = "pass overwrite = true to replace it, or another output_dir",
+  overwrite = "pass overwrite = true to replace it",
+  folder = "use another output_dir",
   names = "give one of them another name or output_dir",
+  busy = "run this again once that has ended",
   stem = "pass check = false to send it anyway",
   format = "use FLAC, MP3, WAV or AAC",
   unknown = "",
@@ -19,8 +21,10 @@ local LUA = {
 
 local SHELL = {
   doubt = LUA.doubt,
-  overwrite = "use --overwrite to replace it, or another --output-dir",
-  names = "use another --output-dir for one of them",
+  overwrite = "use --overwrite to replace it",
+  folder = "use another --output-dir",
+  names = LUA.busy, -- elsewhere it may be paid for once more
+  busy = LUA.busy,
   stem = "use camb separate - < FILE to send it",
   format = LUA.format,
   unknown = "",
@@ -45,8 +49,8 @@ function advice.use_shell(is_free, converts)
 end
 
 --- The advice `name`.
----@param name "overwrite" | "names" | "stem" | "doubt" | "format"
----  | "unknown" | "service" | "resubmit" | "length"
+---@param name "overwrite" | "folder" | "names" | "busy" | "stem" | "doubt"
+---  | "format" | "unknown" | "service" | "resubmit" | "length"
 ---@return string
 function advice.on(name)
   return texts[name]

@@ -2,6 +2,7 @@
 
 local advice = require "camb.advice"
 local core = require "camb.core"
+local failure = require "camb.failure"
 local result = require "camb.result"
 
 local download = {}
@@ -72,8 +73,8 @@ function download.make_folders(path)
   return true
 end
 
--- What a system says of a name that is too long for it.
-local TOO_LONG = select(2, core.stat(("x"):rep(65536)))
+--- What a system says of a name that is too long for it.
+download.TOO_LONG = select(2, core.stat(("x"):rep(65536)))
 
 -- Whether the file system of `folder`, or until it is there of this one, takes
 -- no file of this name.
@@ -81,7 +82,7 @@ local function is_too_long(folder, file)
   if core.stat(folder) ~= "folder" then
     folder = "."
   end
-  return select(2, core.stat(folder .. "/" .. file)) == TOO_LONG
+  return select(2, core.stat(folder .. "/" .. file)) == download.TOO_LONG
 end
 
 --- What is wrong with the length of the stems' names, also while they are
@@ -105,23 +106,21 @@ function download.length_problem(place, name)
   end
 end
 
--- What is in the way of `base`: with `overwrite` a folder, or the source, which
--- would be lost with whatever the stem replaces; else anything.
-local function in_the_way(base, overwrite, source, format)
-  if not overwrite then
-    local path = format and base .. "." .. format -- of which no stem comes
-    return path and core.stat(path) and path or core.existing(base),
-      "already exists"
-  end
-  for index = format and 0 or 1, math.huge do
-    local extension = index == 0 and format or select(2, core.format(index))
+-- What is in the way of `base`: with `overwrite` a folder or the source, which
+-- would be lost with whatever the stem replaces; and whether it is the source.
+local function in_the_way(base, place, source)
+  local layout = require "camb.layout"
+  local taken = not place.overwrite and core.existing(base) or nil
+  for index = place.format and 0 or 1, math.huge do
+    local extension = index == 0 and layout.extension(place.format)
+      or select(2, core.format(index))
     local path = extension and base .. "." .. extension
-    if not path then
-      return nil
-    elseif core.stat(path) == "folder" then
-      return path, "is a folder"
-    elseif source and core.real_path(path) == source then
-      return path, "is the source"
+    local kind = path and core.stat(path)
+    local is_source = kind and source and core.real_path(path) == source
+    if not path or kind == "folder" or is_source then
+      return path or taken, is_source
+    elseif kind and index == 0 and not place.overwrite then
+      taken = path -- of this format no stem comes
     end
   end
 end
@@ -131,18 +130,18 @@ local function fail_file(operation, path, message)
     message = message })
 end
 
-local function fail_busy(operation, base)
+local function fail_busy(operation, base, cure)
   local _, err = fail_file(operation, base,
     ('"%s" is being written by another job '
-    .. "or process: %s"):format(base, advice.on("names")))
-  err.is_busy = true
+    .. "or process: %s"):format(base, advice.on(cure)))
+  err.is_busy, err.shell = true, "again"
   return nil, err
 end
 
 local function open_part(operation, base)
   local part, reason, is_busy = core.part(base, true)
   if is_busy then
-    return fail_busy(operation, base)
+    return fail_busy(operation, base, "busy")
   elseif not part then
     return fail_file(operation, base,
       ('"%s.part" cannot be written: %s'):format(
@@ -170,7 +169,7 @@ function download.hold(operation, options, name)
   local folder = folder_of(options, stems[1])
   local real = (core.real_path(folder) or folder):gsub("/$", "")
   if not operation:claim(real .. "/" .. name) then
-    return fail_busy(operation, folder .. "/" .. name)
+    return fail_busy(operation, folder .. "/" .. name, "names")
   end
   operation.parts = {}
   operation.first_base = real
@@ -187,34 +186,38 @@ function download.hold(operation, options, name)
   return true
 end
 
-local function refuse_existing(operation, options, name, source)
-  for _, stem in ipairs(download.stems(options)) do
-    local path, reason = in_the_way(download.base(options, name, stem),
-      options.overwrite, source, options.format)
-    if path then
-      return operation:fail({ kind = "file", step = "download", path = path,
-        exists = not options.overwrite,
-        message = ('"%s" %s: %s'):format(path, reason, options.overwrite
-        and "it is not replaced" or advice.on("overwrite")) })
+--- What keeps the stems from their names.
+---@param place table # as for `download.base`, and format, overwrite
+---@param name string
+---@param source string? # path of what is separated
+---@return table? fields # of an error; nil: nothing
+function download.obstacle(place, name, source)
+  source = source and core.real_path(source)
+  for _, stem in ipairs(download.stems(place)) do
+    local path, is_source = in_the_way(download.base(place, name, stem), place,
+      source)
+    if is_source then
+      return { kind = "file", path = path, shell = "help",
+        message = ('"%s" is the source: %s'):format(path, advice.on("folder")) }
+    elseif path then
+      local fields = failure.of_taken(path)
+      fields.message = fields.message .. ", or " .. advice.on("folder")
+      return fields
     end
   end
-  return true
 end
 
---- The same, before anything is paid for: nothing may be there already.  It is
---- looked at again once the parts are ours: the process that had them before
---- may have ended with its stems.
+--- Hold the stems' names before anything is paid for: nothing may be there
+--- already.
 ---@param source string? # path of what is separated
 ---@return boolean? ok
 ---@return camb.Error? err
 function download.reserve(operation, options, name, source)
-  source = source and core.real_path(source)
-  local ok, err = refuse_existing(operation, options, name, source)
-  if ok then
-    ok, err = download.hold(operation, options, name)
-  end
-  if ok then
-    ok, err = refuse_existing(operation, options, name, source)
+  local ok, err = download.hold(operation, options, name)
+  local fields = ok and download.obstacle(options, name, source)
+  if fields then
+    fields.step = "download"
+    return operation:fail(fields)
   end
   return ok, err
 end
@@ -399,6 +402,15 @@ local function follow(operation, parts, urls, options)
   return stems
 end
 
+-- By stem, whether its file was there before.
+local function earlier(parts)
+  local stems = {}
+  for _, part in pairs(parts) do
+    stems[part.stem] = select(2, part.transfer:path())
+  end
+  return stems
+end
+
 --- Fetch both stems of `urls` into the parts that the operation holds.  The run
 --- is asked for them again when they have expired.
 ---@return table? stems # foreground and background: paths
@@ -415,7 +427,8 @@ function download.run(operation, urls, options)
   local stems, err = follow(operation, parts, urls, options)
   if stems and (options.format or options.stem_name) then
     local ok
-    ok, err = require("camb.layout").arrange(operation, options, stems)
+    ok, err = require("camb.layout").arrange(operation, options, stems,
+      earlier(parts))
     stems = ok and stems
   end
   if not stems then

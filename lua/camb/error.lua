@@ -19,6 +19,7 @@
 ---@field row { store: string, id: integer }? # whose outcome is unknown
 ---@field attempts integer?     # of the request or poll that failed
 ---@field path string?             # of the file that it is about
+---@field exists boolean?     # it has a stem's name; overwrite replaces it
 local Error = {}
 Error.__index = Error
 Error.__name = "camb.Error"

@@ -84,9 +84,10 @@ return {
       .. "resumes it." },
   { name = "summary", is_of_command = true,
     sentence = "{done} done, {failed} failed.",
-    fields = "done failed elsewhere left_out remaining unfinished minutes "
-      .. "seconds",
-    when = "The last event of the command.  elsewhere: files that other "
+    fields = "done done_before failed elsewhere left_out remaining unfinished "
+      .. "minutes seconds",
+    when = "The last event of the command.  done_before: those of done whose "
+      .. "stems earlier runs have made; elsewhere: files that other "
       .. "workers of the store did; remaining: those that a limit kept from "
       .. "being sent; unfinished: those that a signal did; minutes: of audio, "
       .. "as far as is known; seconds: of time." },

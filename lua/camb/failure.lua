@@ -3,6 +3,7 @@
 local advice = require "camb.advice"
 local api = require "camb.api"
 local connection = require "camb.connection"
+local core = require "camb.core"
 local Error = require "camb.error"
 local redact = require "camb.redact"
 
@@ -210,19 +211,29 @@ local function of_unknown(_, transfer, operation, failed)
     :format(failed.message), operation, transfer)
 end
 
+--- The fields of the error of a stem whose name is taken.  Another folder is no
+--- advice here: what is paid for would be paid for again.
+---@param path string
+---@return table
+function failure.of_taken(path)
+  local is_folder = core.stat(path) == "folder"
+  return { kind = "file", path = path, exists = not is_folder,
+    shell = is_folder and "fixed" or nil,
+    message = is_folder and ('"%s" is a folder: move it away'):format(path)
+      or ('"%s" already exists: %s'):format(path, advice.on("overwrite")) }
+end
+
 local function of_file(step, _, _, failed)
   local message
   if failed.exists then
-    message = ('"%s" already exists: %s'):format(failed.path,
-      advice.on("overwrite"))
+    return failure.of_taken(failed.path)
   elseif failed.path then
     message = ('"%s" cannot be written: %s'):format(failed.path, failed.message)
   else
     message = (step == "submit" and "the source cannot be read: " or "")
       .. failed.message
   end
-  return { kind = "file", message = message, path = failed.path,
-    exists = failed.exists }
+  return { kind = "file", message = message, path = failed.path }
 end
 
 local function of_source(_, _, operation, failed)

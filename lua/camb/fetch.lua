@@ -3,6 +3,7 @@
 
 local core = require "camb.core"
 local source = require "camb.source"
+local temporary = require "camb.temporary"
 
 local fetch = {}
 
@@ -23,7 +24,7 @@ end
 local function open(operation, request)
   local part, problem = core.part()
   if not part then
-    return nil, "cannot create a temporary file: " .. problem
+    return nil, temporary.explain(problem)
   end
   local transfer
   request.part, request.is_unpaid = part, true

@@ -2,8 +2,9 @@
 --- gives: "{name}.{stem}" with what is known of the source and the task, and
 --- FLAC, WAV, MP3, Opus or AAC by camb.audio, with the source's tags and cover.
 
-local advice = require "camb.advice"
 local core = require "camb.core"
+local failure = require "camb.failure"
+local scheduler = require "camb.async.scheduler"
 
 local layout = {}
 
@@ -12,6 +13,9 @@ local PLACEHOLDERS = { name = true, stem = true, folder = true, date = true,
   task = true, run = true }
 
 local EXTENSIONS = { aac = "m4a" }
+
+-- Bytes that are copied between two looks at what else is to be done.
+local PIECE = 2 ^ 18
 
 -- As long as an id of the service's may be.
 local ID = ("x"):rep(64)
@@ -104,14 +108,47 @@ local function convert(operation, place, path, target)
   return ok, err and err.message
 end
 
-local function sum_of(operation, path)
-  return require("camb.batch.hash").of_file(operation.client, path)
+local function copy_all(operation, from, to)
+  local piece, problem = from:read(PIECE)
+  while piece do
+    local ok
+    ok, problem = to:write(piece)
+    if not ok then
+      return nil, problem
+    elseif not scheduler.sleep_for(operation.client, 0) then
+      return nil, "the job was cancelled"
+    end
+    piece, problem = from:read(PIECE)
+  end
+  return not problem, problem
 end
 
--- Nothing is at `target`, or the same as at `path`: a run that was killed has
--- left it.
-local function is_free(operation, path, target)
-  if not core.stat(target) then
+local function copy(operation, path, target)
+  local from, problem = io.open(path, "rb")
+  local to, ok
+  if from then
+    to, problem = io.open(target, "wb")
+  end
+  if to then
+    ok, problem = copy_all(operation, from, to)
+    local is_closed, other = to:close()
+    ok, problem = ok and is_closed, problem or other
+  end
+  if from then
+    from:close()
+  end
+  return ok, problem
+end
+
+local function sum_of(operation, path)
+  return require("camb.hash").of_file(operation.client, path)
+end
+
+-- At `target` is nothing, what may be replaced, or the same as at `path`: a run
+-- that was killed has left it.
+local function is_free(operation, place, path, target)
+  local kind = core.stat(target)
+  if not kind or place.overwrite and kind ~= "folder" then
     return true
   end
   local sum = sum_of(operation, target)
@@ -133,46 +170,49 @@ local function target_of(operation, place, stem, path)
     or extension)
 end
 
--- The stem that came as `path` becomes `target`; nil, a sentence, and whether
--- another file is in the way.
-local function put(operation, place, path, target)
-  local made, ok, problem, exists = path, true, nil, nil
+-- The stem that came as `path`, and may have to stay there, becomes `target`;
+-- else the fields of an error.
+local function put(operation, place, path, target, stays)
+  local made, ok, problem, taken = path, true, nil, nil
   if place.format then
     made = target .. ".part"
     ok, problem = convert(operation, place, path, made)
+  elseif stays and target ~= path then
+    made = target .. ".part"
+    ok, problem = copy(operation, path, made)
   end
-  if ok and target ~= path and not place.overwrite
-    and not is_free(operation, made, target)
-  then
-    ok, exists = nil, true
-    problem = ('"%s" already exists: %s'):format(target, advice.on("overwrite"))
+  if ok and target ~= path and not is_free(operation, place, made, target) then
+    ok, taken = nil, failure.of_taken(target)
   elseif ok and made ~= target then
     ok, problem = os.rename(made, target)
   end
   if not ok and made ~= path then
     os.remove(made)
-  elseif ok and place.format and path ~= target and not place.keeps_source then
+  elseif ok and place.format and path ~= target and not stays then
     os.remove(path)
   end
-  return ok, problem, exists
+  return ok, not ok and (taken or { kind = "file", path = target,
+    message = problem }) or nil
 end
 
 --- Give the stems that have come their names and formats.
 ---@param operation camb.Operation
 ---@param place table # as for download.run
 ---@param stems table # foreground, background: paths, which are changed
+---@param staying table # by stem, whether its file was there before: it stays
 ---@return boolean? ok
 ---@return camb.Error? err
-function layout.arrange(operation, place, stems)
+function layout.arrange(operation, place, stems, staying)
   for _, stem in ipairs({ "foreground", "background" }) do
     local path = stems[stem]
     if path then
       local target = target_of(operation, place, stem, path)
-      local ok, problem, exists = put(operation, place, path, target)
+      local ok, fields = put(operation, place, path, target, staying[stem])
       if not ok then
-        return operation:fail({ kind = "file", step = "download", path = target,
-          exists = exists, message = ("%s; the %s is complete as %s"):format(
-          problem, stem, path) })
+        fields.step = "download"
+        fields.message = ("%s; the %s is complete as %s"):format(fields.message,
+          stem, path)
+        return operation:fail(fields)
       end
       stems[stem] = target
       if place.hash then

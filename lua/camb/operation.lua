@@ -112,12 +112,8 @@ end
 --- nil and the error that `transfer` ended with.
 ---@return nil
 ---@return camb.Error
-function Operation:fail_transfer(step, transfer, more)
-  local fields = failure.of_transfer(step, transfer, self)
-  for key, value in pairs(more or {}) do
-    fields[key] = value
-  end
-  return self:fail(fields, transfer:url())
+function Operation:fail_transfer(step, transfer)
+  return self:fail(failure.of_transfer(step, transfer, self), transfer:url())
 end
 
 --- nil and the error of an operation that was stopped from our side.

@@ -216,7 +216,8 @@ local TABLE = {
     help = "W3C Trace Context that the service passes on." },
   { name = "check", rule = check.boolean, default = true, calls = "submit",
     help = "Check the first bytes of the source, and refuse anything but "
-      .. "FLAC, MP3, WAV and AAC before sending." },
+      .. "FLAC, MP3, WAV and AAC, and what ends before its first sample, "
+      .. "before sending." },
 
   -- Waiting.
   { name = "interval", rule = check.above_zero, default = 5, unit = "s",
@@ -525,7 +526,8 @@ local TABLE = {
   { name = "sandbox", rule = check.boolean, calls = "", flag = "--sandbox",
     commands = SEPARATING,
     help = "Separate on this machine with a local server, without an "
-      .. "account." },
+      .. "account; a batch keeps copies of sources and stems beside its store, "
+      .. "until .camb-sandbox.db* in the output folder is removed." },
   { name = "mixtures", rule = check.filled, calls = "",
     flag = "--mixtures DIR", commands = "report",
     help = "Folder of the recordings, for stems whose source neither a store "

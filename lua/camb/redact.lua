@@ -6,6 +6,7 @@
 --- the length is bounded.
 
 local bytes = require "camb.text"
+local Secret = require "camb.secret"
 
 local lower = bytes.lower
 
@@ -129,232 +130,6 @@ function redact.urls(text)
   return text
 end
 
--- A secret is found however it is spelled: in other letters, escaped for a URL,
--- for JSON, for HTML or twice, in base64, in hexadecimal digits, and with its
--- end cut off.
-
-local SHORTEST = 8 -- anything shorter is a word, not a secret
-local LONG = 16    -- anything shorter is hidden only as a whole word
-local LEAST = 4    -- bytes of a long one that was cut
-local ROUNDS = 2   -- of escapes
-local MOST_CUTS = 32
-
-local ENTITIES = { quot = '"', amp = "&", lt = "<", gt = ">", apos = "'" }
-
-local function char_of(digits, base)
-  local code = tonumber(digits, base)
-  return code < 128 and string.char(code) or nil
-end
-
--- The byte that is escaped at `at`, and where it ends.
-local ESCAPES = {
-  ["%"] = function(text, at)
-    local digits = text:match("^%%(%x%x)", at)
-    return digits and string.char(tonumber(digits, 16)), at + 3
-  end,
-  ["&"] = function(text, at)
-    local digits, behind = text:match("^&#[xX]0?0?(%x%x);()", at)
-    if digits then
-      return char_of(digits, 16), behind
-    end
-    digits, behind = text:match("^&#0?0?(%d%d%d?);()", at)
-    if digits then
-      return char_of(digits, 10), behind
-    end
-    local name
-    name, behind = text:match("^&(%a%a%a?%a?);()", at)
-    return ENTITIES[name], behind
-  end,
-  ["\\"] = function(text, at)
-    local digits, behind = text:match("^\\u00([0-7]%x)()", at)
-    if not digits then
-      digits, behind = text:match("^\\x([0-7]%x)()", at)
-    end
-    if digits then
-      return char_of(digits, 16), behind
-    end
-    return text:match("^\\([\"'/\\&])()", at)
-  end,
-}
-
--- `text` with one layer of escapes taken off, and for each byte of it (and one
--- more) where it stands in the first text.
-local function unescape(text, places)
-  local out, from, n, at = {}, {}, 0, 1
-  while at <= #text do
-    local char = text:sub(at, at)
-    local escape, byte, behind = ESCAPES[char], nil, nil
-    if escape then
-      byte, behind = escape(text, at)
-    end
-    n = n + 1
-    out[n] = byte or char
-    from[n] = places and places[at] or at
-    at = byte and behind or at + 1
-  end
-  from[n + 1] = places and places[at] or at
-  return table.concat(out), from
-end
-
-local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-  .. "0123456789+/"
-
-local function base64(text)
-  local out, bits, count = {}, 0, 0
-  for i = 1, #text do
-    bits, count = bits * 256 + text:byte(i), count + 8
-    while count >= 6 do
-      count = count - 6
-      local index = math.floor(bits / 2 ^ count)
-      bits = bits - index * 2 ^ count
-      out[#out + 1] = ALPHABET:sub(index + 1, index + 1)
-    end
-  end
-  return table.concat(out)
-end
-
--- What of the base64 of a text is the secret's own, for each of the three
--- places at which it may begin in there.
-local function add_base64(forms, secret)
-  for skipped = 0, 2 do
-    local first = math.ceil(skipped * 8 / 6)
-    local own = base64(("\0"):rep(skipped) .. secret):sub(first + 1)
-    for _, form in ipairs({ own, (own:gsub("+", "-"):gsub("/", "_")) }) do
-      forms[#forms + 1] = { text = lower(form), is_run = true }
-    end
-  end
-end
-
--- What to look for, and to write `with` in its place; nil if `secret` is too
--- short to be one.
-local function spellings(secret, with)
-  if #secret < SHORTEST then
-    return nil
-  end
-  local forms = { { text = lower(secret) } }
-  forms[2] = { text = (secret:gsub(".", function(byte)
-    return ("%02x"):format(byte:byte())
-  end)) }
-  add_base64(forms, secret)
-  for _ = 1, ROUNDS do -- what looks like an escape in it is taken off, too
-    local plain = unescape(secret)
-    if plain ~= secret then
-      forms[#forms + 1] = { text = lower(plain) }
-    end
-    secret = plain
-  end
-  return { with = with, is_long = #forms[1].text >= LONG, forms = forms }
-end
-
-local function is_word(text, at)
-  return text:find("^[%w_-]", at) ~= nil
-end
-
--- Where a form that stands from `first` to `last` is to be hidden; nil: it is
--- the part of another word.
-local function extent(text, form, first, last, is_long)
-  if form.is_run then
-    while first > 1 and text:find("^[%w+/_-]", first - 1) do
-      first = first - 1
-    end
-    return first, text:match("^[%w+/_=-]*()", last + 1) - 1
-  elseif not is_long and (first > 1 and is_word(text, first - 1)
-    or is_word(text, last + 1)) then
-    return nil
-  end
-  return first, last
-end
-
-local function find_whole(found, text, places, secret)
-  for _, form in ipairs(secret.forms) do
-    local first, last = text:find(form.text, 1, true)
-    while first do
-      local from, to = extent(text, form, first, last, secret.is_long)
-      if from then
-        found[#found + 1] = { places and places[from] or from,
-          (places and places[to + 1] or to + 1) - 1 }
-      end
-      first, last = text:find(form.text, (to or last) + 1, true)
-    end
-  end
-end
-
--- Where an escape begins that the cut behind `last` has broken.
-local function broken_escape(text, last)
-  local tail = text:sub(math.max(1, last - 5), last)
-  local at = tail:match("()%%%x?$") or tail:match("()&#?%w*$")
-    or tail:match("()\\%w*$")
-  return at and last - #tail + at - 1
-end
-
--- A cut ends behind `last`: the beginning of the secret may stand before it.
-local function find_beginning(found, text, places, secret, last)
-  local whole, is_long = secret.forms[1].text, secret.is_long
-  local least = is_long and LEAST or math.ceil(#whole / 2)
-  for i, stop in ipairs({ last, broken_escape(text, last) }) do
-    for length = math.min(#whole - 1, stop), least + 1 - i, -1 do
-      local first = stop - length + 1
-      if text:sub(first, stop) == whole:sub(1, length)
-        and (is_long or first == 1 or not is_word(text, first - 1))
-      then
-        found[#found + 1] = { places and places[first] or first,
-          (places and places[last + 1] or last + 1) - 1 }
-        return
-      end
-    end
-  end
-end
-
--- A text is cut before each "…", and may have been at its end.
-local function find_cut(found, text, places, secret)
-  find_beginning(found, text, places, secret,
-    #text - #text:match('[")]?$'))
-  local at = 1
-  for _ = 1, MOST_CUTS do
-    local mark, behind = text:find("…", at, true)
-    if not mark then
-      return
-    end
-    find_beginning(found, text, places, secret, mark - 1)
-    at = behind + 1
-  end
-end
-
-local function replace(text, found, with)
-  table.sort(found, function(a, b)
-    return a[1] < b[1]
-  end)
-  local out, at = {}, 1
-  for _, range in ipairs(found) do
-    if range[1] >= at then
-      out[#out + 1] = text:sub(at, range[1] - 1)
-      out[#out + 1] = with
-    end
-    at = math.max(at, range[2] + 1)
-  end
-  out[#out + 1] = text:sub(at)
-  return table.concat(out)
-end
-
--- `text` without `secret`, in every spelling.  A short one is hidden only as a
--- whole word.
-local function hide_one(text, secret)
-  local found = {}
-  local plain, places = text, nil
-  for round = 0, ROUNDS do
-    if round > 0 then
-      if not plain:find("[%%&\\]") then
-        break
-      end
-      plain, places = unescape(plain, places)
-    end
-    local small = lower(plain)
-    find_whole(found, small, places, secret)
-    find_cut(found, small, places, secret)
-  end
-  return #found > 0 and replace(text, found, secret.with) or text
-end
-
 -- Each of the values in the query of `url` that may open it.
 local function add_values(secrets, url)
   local query = url:sub(1, MOST_BYTES):match("%?([^#]*)") or ""
@@ -362,18 +137,18 @@ local function add_values(secrets, url)
     if #secrets > MOST_VALUES then
       return
     end
-    secrets[#secrets + 1] = spellings(value, "…")
+    secrets[#secrets + 1] = Secret.new(value, "…")
   end
 end
 
-local latest_key, latest_spellings
+local latest_key, latest_secret
 
 -- What is to be hidden.
 local function secrets_of(key, url)
   if latest_key ~= key then
-    latest_key, latest_spellings = key, key and spellings(key, "[key]")
+    latest_key, latest_secret = key, key and Secret.new(key, "[key]")
   end
-  local secrets = { latest_spellings }
+  local secrets = { latest_secret }
   if url then
     add_values(secrets, url)
   end
@@ -383,7 +158,7 @@ end
 local function hide(text, secrets)
   text = redact.urls(redact.cut(text))
   for _, secret in ipairs(secrets) do
-    text = hide_one(text, secret)
+    text = secret:hide(text)
   end
   return text
 end

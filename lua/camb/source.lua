@@ -192,7 +192,7 @@ local function look(origin)
   elseif origin.read then
     return origin.size
   end
-  local kind, size, name, extension, content_type, accepted =
+  local kind, size, name, extension, content_type, accepted, is_hollow =
     core.look(origin.path)
   if not kind then
     return unreadable(origin, size)
@@ -201,7 +201,7 @@ local function look(origin)
   elseif kind ~= "file" then
     return unreadable(origin, "it is not a regular file")
   end
-  return size, name, extension, content_type, accepted
+  return size, name, extension, content_type, accepted, is_hollow
 end
 
 local function refuse(origin, reason)
@@ -292,7 +292,7 @@ end
 ---  type
 ---@return table? problem  # fields of an error
 function source.prepare(origin, trust)
-  local size, name, extension, content_type, accepted = look(origin)
+  local size, name, extension, content_type, accepted, is_hollow = look(origin)
   local head
   if not size then
     return nil, name
@@ -305,13 +305,16 @@ function source.prepare(origin, trust)
     if reason then
       return nil, { kind = "source", message = reason }
     end
-    name, extension, content_type, accepted = core.detect(head)
+    name, extension, content_type, accepted, is_hollow = core.detect(head)
+    is_hollow = is_hollow and #head == origin.size
   end
   local other = other_of(origin)
   if not trust and (other or not accepted) then
     return refuse(origin, (other or name) and source.why_not(other or name)
       or "is not audio that the service accepts: its first bytes are not those "
       .. "of FLAC, MP3, WAV or AAC" .. advice.on("unknown"))
+  elseif not trust and is_hollow then
+    return refuse(origin, "contains no sound: it ends where that would begin")
   end
   return {
     path = origin.path,

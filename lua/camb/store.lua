@@ -76,6 +76,36 @@ local function other_service(self, base_url)
   return paid and #paid > 0 and service or nil
 end
 
+-- Whether a store that is only read is that of `base_url`.
+local function check_service(self, label, base_url)
+  local other = base_url and other_service(self, base_url)
+  if other then
+    return nil, schema.other_service(label, other, base_url)
+  end
+  return true
+end
+
+-- From now on this worker is one of the store, which is one of `base_url`.
+local function register(self, label, base_url)
+  local ok, err = self.session:transact(function(conn)
+    local settled, problem = conn:run(statements.settle)
+    if settled then
+      settled, problem = schema.heed_copy(conn)
+    end
+    if settled and base_url then
+      settled, problem = schema.heed_service(conn, label, base_url, self.owner)
+    end
+    if not settled then
+      return nil, problem
+    end
+    return conn:run(statements.register, self.owner, self.lease)
+  end)
+  if ok then
+    self.session:merge()
+  end
+  return ok, err
+end
+
 --- Open a store; its tables are created if missing.
 ---
 --- `owner` names this worker (default: a unique name, by which others on the
@@ -104,40 +134,17 @@ function store.open(spec, given)
     watched = {}, -- other workers, by their names
     reaped = -math.huge,
   }, Store)
-  local err
+  local ok, err
   self.session, err = transactions.open(backend, spec, checked)
   if not self.session then
     return nil, err
   end
-  if checked.read_only then
-    local other = checked.base_url and other_service(self, checked.base_url)
-    if other then
-      self.session:close()
-      return nil, schema.other_service(backend.label(spec), other,
-        checked.base_url)
-    end
-    return self
-  end
-  local ok
-  ok, err = self.session:transact(function(conn)
-    local settled, problem = conn:run(statements.settle)
-    if settled then
-      settled, problem = schema.heed_copy(conn)
-    end
-    if settled and checked.base_url then
-      settled, problem = schema.heed_service(conn, backend.label(spec),
-        checked.base_url, self.owner)
-    end
-    if not settled then
-      return nil, problem
-    end
-    return conn:run(statements.register, self.owner, self.lease)
-  end)
+  local begin = checked.read_only and check_service or register
+  ok, err = begin(self, backend.label(spec), checked.base_url)
   if not ok then
     self.session:close()
     return nil, err
   end
-  self.session:merge()
   return self
 end
 
@@ -284,12 +291,8 @@ end
 function Store:get_all(keys)
   local found = {}
   for first = 1, #keys, statements.page do
-    local page = {}
-    for i = 1, statements.page do -- padded with the last one
-      page[i] = keys[math.min(first + i - 1, #keys)]
-    end
     local part, err = self.session:read(statements.get_page,
-      transactions.unpack(page, 1, statements.page))
+      statements.page_of(keys, first))
     if not part then
       return nil, err
     end

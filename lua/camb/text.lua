@@ -72,6 +72,13 @@ function text.is_utf8(bytes)
   return not bytes:find("[\128-\255]")
 end
 
+--- `bytes` as UTF-8: of others, all that is not readable ASCII is escaped.
+---@param bytes string
+---@return string
+function text.utf8(bytes)
+  return text.is_utf8(bytes) and bytes or text.escape(bytes)
+end
+
 local function hex(byte)
   return ("\\x%02x"):format(byte:byte())
 end

@@ -60,5 +60,6 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size) {
     check_known(format);
   check_beginnings(data, size);
   check_tagged(data, size);
+  format_is_hollow(data, size);
   return 0;
 }

@@ -1,7 +1,7 @@
 # libFuzzer's programs, one for each target.  They begin with the inputs of the
 # repository, which stay as they are; what they find is below FUZZ.
 FUZZ         = $(BUILD)/fuzz
-FUZZ_SECONDS ?= 15
+FUZZ_SECONDS ?= 10
 FUZZ_CORE    = url format container retry_after reply
 FUZZ_SANDBOX = range target task form results weights
 FUZZ_C       = $(FUZZ_CORE) $(FUZZ_SANDBOX) engine

@@ -125,8 +125,9 @@ WIN_SPECS = $(REMOTE_SPECS) $(patsubst %,spec/%_spec.lua,batch download parts \
 WIN        = $(PORTS)/windows
 WIN_CC     = x86_64-w64-mingw32-gcc
 WIN_ZIP    = $(PORTS)/camb-$(VERSION)-windows-x86_64.zip
-WIN_C      = $(filter-out $(addprefix csrc/core/,inherit.c watchdog.c worker.c) \
-  csrc/binding/paths.c,$(CORE_C)) $(filter-out %/host.c,$(wildcard csrc/win/*.c))
+WIN_C      = $(filter-out $(addprefix csrc/core/,hidden.c inherit.c \
+  watchdog.c worker.c) csrc/binding/paths.c,$(CORE_C)) \
+  $(filter-out %/host.c,$(wildcard csrc/win/*.c))
 WIN_CFLAGS = -std=gnu11 -O2 -Wall -Wextra -Wpedantic -Wshadow -Werror \
   -Wno-attributes -Wno-sign-compare -D_FILE_OFFSET_BITS=64 -D_CRT_RAND_S \
   -D__USE_MINGW_ANSI_STDIO=1 -DCURL_STATICLIB -Icsrc/win/include -Icsrc \

@@ -1,5 +1,6 @@
--- Functions of Lua that nothing calls, and modules that require one another in
--- a circle; the same for headers of C.
+-- Functions of Lua that nothing calls, modules that require one another in a
+-- circle, and those below the command that require a part of it; circles of
+-- headers of C, too.
 --
 --   lua5.4 spec/support/calls.lua FILE...
 --
@@ -94,9 +95,16 @@ local function needs(path, lines)
   return found
 end
 
+local COMMAND = "^lua/camb/cli/"
+
 local graph = {}
 for _, path in ipairs(arg) do
   graph[path] = needs(path, code[path])
+  for _, needed in ipairs(graph[path]) do
+    if needed:find(COMMAND) and not path:find(COMMAND) then
+      complain("%s requires %s, which is above it", path, needed)
+    end
+  end
 end
 
 local state = {}

@@ -47,8 +47,10 @@ end
 
 --- Start a line by a runner in the background: one at a time, until `stop` or
 --- `close`.
+---@return string pid # its process
 function command.begin(run, line, ...)
   begun = assert(run(line .. " & echo pid=$!", ...):match("^pid=(%d+)\n$"))
+  return begun
 end
 
 --- What `condition` gives once it gives anything.  Where the line in the
@@ -78,6 +80,50 @@ function command.stop(signal)
     workspace.stop(begun, signal)
     begun = nil
   end
+end
+
+-- How many lines `mark` finds in `text`.
+local function lines_with(mark, text)
+  local count = 0
+  for line in text:gmatch("[^\n]+") do
+    local found = type(mark) == "function" and mark(line)
+      or type(mark) == "string" and line:find(mark)
+    count = count + (found and 1 or 0)
+  end
+  return count
+end
+
+--- Run `line`, its streams in the files "paths" and "words", until it has said
+--- `mark`; send it a signal, and wait for its end.
+---@param run fun(line: string): string, integer # a runner
+---@param folder string # the runner's
+---@param line string # of one process
+---@param mark string|fun(line: string): any # a pattern that a line has
+---@param more table? # signal (INT); count (1): of lines with the mark
+---@return string words # "status=", its status, and what "words" holds
+function command.interrupt(run, folder, line, mark, more)
+  more = more or {}
+  local function said()
+    return workspace.read(folder .. "/paths") .. workspace.read(folder .. "/words")
+  end
+  local function ended()
+    local status = workspace.read(folder .. "/ended")
+    return status ~= "" and status
+  end
+  run("rm -f pid; : >paths >words >ended; { env --default-signal " .. line
+    .. " >paths 2>words & echo $! >pid; wait $!; echo status=$? >ended; } "
+    .. ">/dev/null 2>&1 & true")
+  workspace.wait_for("its process", function()
+    begun = (workspace.read(folder .. "/pid") or ""):match("^(%d+)\n")
+    return begun
+  end)
+  workspace.wait_for("a line with what is looked for", function()
+    return ended() or lines_with(mark, said()) >= (more.count or 1)
+  end)
+  assert(not ended(), "it has ended before; it said:\n" .. said())
+  command.stop(more.signal or "INT")
+  return workspace.wait_for("its status", ended)
+    .. workspace.read(folder .. "/words")
 end
 
 --- The reverse of `open`.

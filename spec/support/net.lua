@@ -9,6 +9,7 @@ local net = {}
 local BINS, PLANES, REACH, TAPS = 1024, 3, 64, 3
 local WIDTHS = { { 8, 12 }, { 16, 8 }, { 32, 8 }, { 64, 4 }, { 96, 3 } }
 local BANDS, ENCODED, WIDTH, HIDDEN, DECODED = 35, 32, 320, 256, 48
+local SEEN, SMOOTH, LEAST = 64, 16, 48
 local DILATIONS, POOLED = { 1, 2, 4, 8, 16, 32, 1, 4, 16 }, 4
 
 -- --- reading -----------------------------------------------------------------
@@ -85,6 +86,8 @@ function net.read(path)
   n.mask = read.bands(function(w)
     return read.linear(1, DECODED, 2 * w)
   end)
+  n.seen = read.linear(1, WIDTH, SEEN)
+  n.doubt = read.floats(SEEN + 1)
   assert(read.is_at_end(), "the file of weights has another length")
   return n
 end
@@ -151,9 +154,9 @@ local function map(frames, make)
   return out
 end
 
---- Calls `visit` for each frame around t.
-local function around(frames, t, visit)
-  local first, last = math.max(1, t - REACH), math.min(#frames, t + REACH)
+--- Calls `visit` for each frame within `reach` of t.
+local function around(frames, t, reach, visit)
+  local first, last = math.max(1, t - reach), math.min(#frames, t + reach)
   for i = first, last do
     visit(frames[i], 1 / (last - first + 1))
   end
@@ -175,7 +178,7 @@ local function features(n, energies)
     for k = 1, BINS do
       mean[k] = 0.0
     end
-    around(levels, t, function(other, share)
+    around(levels, t, REACH, function(other, share)
       for k = 1, BINS do
         mean[k] = mean[k] + other[k] * share
       end
@@ -218,12 +221,12 @@ local function trunk(n, x)
         for k = 1, 2 * WIDTH do
           all[k] = 0.0
         end
-        around(x, t, function(other, share)
+        around(x, t, REACH, function(other, share)
           for k = 1, WIDTH do
             all[k] = all[k] + other[k] * share
           end
         end)
-        around(x, t, function(other, share)
+        around(x, t, REACH, function(other, share)
           for k = 1, WIDTH do
             all[WIDTH + k] = all[WIDTH + k] + (other[k] - all[k]) ^ 2 * share
           end
@@ -243,7 +246,32 @@ local function trunk(n, x)
     end)
   end
   return map(x, function(_, row)
-    return linear(n.context, { normal(n.norm, row) }, 1, 0)
+    return normal(n.norm, row)
+  end)
+end
+
+--- By how much each frame's logits are lowered, by what the trunk ends with.
+local function doubts(n, x)
+  local against = map(x, function(t)
+    local sum = 0.0
+    for k, seen in ipairs(relu(linear(n.seen, x, t, 0))) do
+      sum = sum + n.doubt[k] * seen
+    end
+    return sum
+  end)
+  local smooth = map(against, function(t)
+    local mean = 0.0
+    around(against, t, SMOOTH, function(other, share)
+      mean = mean + other * share
+    end)
+    return mean
+  end)
+  return map(smooth, function(t)
+    local least = math.huge
+    around(smooth, t, LEAST, function(other)
+      least = math.min(least, other)
+    end)
+    return math.log(1 + math.exp(least + n.doubt[SEEN + 1]))
   end)
 end
 
@@ -260,9 +288,12 @@ function net.masks(n, energies)
       luas.move(values, 1, ENCODED, #row + 1, row)
     end
   end
-  local contexts = trunk(n, map(encoded, function(_, row)
+  local x = trunk(n, map(encoded, function(_, row)
     return linear(n.inner, { row }, 1, 0)
   end))
+  local doubted, contexts = doubts(n, x), map(x, function(t)
+    return linear(n.context, x, t, 0)
+  end)
   local first, masks = 0, map(energies, function()
     return {}
   end)
@@ -277,7 +308,7 @@ function net.masks(n, energies)
       for k = 1, layer.bins do
         for plane = 0, 1 do
           masks[t][plane * BINS + first + k] =
-            1 / (1 + math.exp(-logits[plane * layer.bins + k]))
+            1 / (1 + math.exp(doubted[t] - logits[plane * layer.bins + k]))
         end
       end
     end

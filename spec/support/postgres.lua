@@ -222,7 +222,7 @@ function postgres.wait_for(condition, seconds)
   local give_up = core.now() + seconds
   while not condition() do
     assert(core.now() < give_up, "it did not come")
-    workspace.run("sleep 0.02")
+    core.wait(0.02)
   end
 end
 

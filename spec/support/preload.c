@@ -17,6 +17,15 @@ int dlclose (void *handle) {
   return next.object != NULL ? next.function(handle) : 0;
 }
 
+/* libhwy, which libavcodec brings, times itself by RDTSCP as it is loaded.  valgrind
+** announces that instruction even where a virtual machine has none, and then dies
+** of it; so this stands in the place of the function that uses it. */
+unsigned long
+timer_resolution (void) __asm__("_ZN3hwy8platform15TimerResolutionEv");
+unsigned long timer_resolution (void) {
+  return 1;
+}
+
 /* Other people's programs, such as curl, run without the sanitizer; and no process
 ** that specs start looks for leaks, as LeakSanitizer breaks where threads end
 ** together with the process.  The specs' own has read its options by now. */

@@ -17,15 +17,10 @@ function scripted.start(script, scheme)
   local pid = workspace.run(("%s spec/support/scripted_peer.lua %s/script.lua "
     .. "> %s 2>&1 & echo $!"):format(os.getenv("PEER_LUA") or os.getenv("LUA")
       or "lua", folder, log)):match("%d+")
-  local port
-  for _ = 1, 1500 do
-    port = workspace.read(log):match("^(%d+)\n")
-    if port then
-      break
-    end
-    workspace.run("sleep 0.02")
-  end
-  assert(port, "the scripted server did not start: " .. workspace.read(log))
+  local ok, port = pcall(workspace.wait_for, "a port", function()
+    return workspace.read(log):match("^(%d+)\n")
+  end)
+  assert(ok, "the scripted server did not start: " .. workspace.read(log))
   return {
     port = tonumber(port),
     base_url = ("%s://127.0.0.1:%s/apis"):format(scheme or "http", port),

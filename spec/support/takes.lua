@@ -1,6 +1,7 @@
 --- Recordings for batches: small, as many as wanted, each different, behind an
 --- engine that costs next to nothing.
 
+local core = require "camb.core"
 local luas = require "spec.support.luas"
 local workspace = require "spec.support.workspace"
 
@@ -23,7 +24,9 @@ end
 
 --- Write recordings 1 to `count` into `folder`; their paths.
 function takes.make(folder, count, samples)
-  workspace.run(("mkdir -p '%s'"):format(folder))
+  if not core.make_folder(folder) then
+    workspace.run(("mkdir -p '%s'"):format(folder))
+  end
   local paths = {}
   for i = 1, count do
     paths[i] = workspace.write(("%s/take%03d.wav"):format(folder, i),
@@ -35,7 +38,7 @@ end
 --- An engine for the sandbox, which leaves the recording twice.
 function takes.engine(folder)
   local path = workspace.write(folder .. "/engine.sh",
-    'cp "$1" "$2/foreground.wav"; cp "$1" "$2/background.wav"\n')
+    'exec tee "$2/foreground.wav" <"$1" >"$2/background.wav"\n')
   return "sh " .. path
 end
 

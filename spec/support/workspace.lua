@@ -1,6 +1,7 @@
 --- What specs share: a folder of their own, and a look at files and processes.
 
 local core = require "camb.core"
+local luas = require "spec.support.luas"
 
 local workspace = {}
 
@@ -12,7 +13,7 @@ end
 function workspace.folder()
   local path = os.tmpname()
   os.remove(path)
-  run(("mkdir -p '%s'"):format(path))
+  assert(core.make_folder(path))
   return path
 end
 
@@ -65,7 +66,7 @@ function workspace.run(command)
   return text, tonumber(status)
 end
 
--- What separates is fifty times as slow under valgrind.
+-- What separates is twenty times as slow under valgrind.
 local PATIENCE = os.getenv("SANITIZER") and 300 or 60
 
 --- What `condition` gives once it gives anything; an error after `seconds`
@@ -83,6 +84,16 @@ function workspace.wait_for(what, condition, seconds)
     core.wait(0.01)
   until core.now() > give_up
   error("waited in vain for " .. what, 2)
+end
+
+--- Wait until `server` is being sent `count` uploads: the command says "uploading"
+--- before it has begun, when nothing could be charged yet.
+---@param server table # a sandbox
+---@param count integer # since it was started
+function workspace.wait_for_uploads(server, count)
+  workspace.wait_for("the uploads", function()
+    return (server:stats().requests.submit or 0) >= count
+  end)
 end
 
 --- Call `fn` with a folder that is a file system of `size` ("8k"); where none can
@@ -152,9 +163,11 @@ function workspace.stop(pid, signal)
   workspace.wait_for_end(pid)
 end
 
---- How many descriptors this process has open.  Looked up one by one: a child
---- that lists them would change their number.
+--- How many descriptors this process has open, without what waits for the
+--- collector.  Looked up one by one: a child that lists them would change their
+--- number.
 function workspace.descriptors()
+  luas.collect()
   local count = 0
   for number = 0, 1023 do
     if core.stat(("/proc/self/fd/%d"):format(number)) then
@@ -162,6 +175,20 @@ function workspace.descriptors()
     end
   end
   return count
+end
+
+--- Wait until no more than `count` descriptors are open: a peer within this
+--- process closes its ends when it notices, and those of earlier specs that were
+--- still counted may be closed meanwhile.
+function workspace.expect_descriptors(count)
+  local open
+  local ok = pcall(workspace.wait_for, "the descriptors", function()
+    open = workspace.descriptors()
+    return open <= count
+  end)
+  if not ok then
+    error(("%d descriptors are open, %d were"):format(open, count), 2)
+  end
 end
 
 --- Resident memory of this process in KiB; always 0 under a sanitizer, which

@@ -96,6 +96,13 @@ function Inbox:may_be_sent()
   return is_any(self, "is_sent", true)
 end
 
+--- Whether the service cannot have it, as far as there is an upload that says
+--- so.
+---@return boolean
+function Inbox:is_unsent()
+  return is_any(self, "is_sent", false) and not self:may_be_sent()
+end
+
 --- End the wait for an upload of which nothing is on its way; false if there is
 --- none.
 ---@return boolean

@@ -3,12 +3,12 @@
 --- accept.
 
 local core = require "camb.core"
-local hash = require "camb.batch.hash"
+local hash = require "camb.hash"
+local names = require "camb.batch.names"
 local source = require "camb.source"
+local temporary = require "camb.temporary"
 
 local audio = {}
-
-local count = 0 -- of temporary files
 
 -- Options that need it.
 local NEEDED = { "convert", "probe", "max_minutes", "format" }
@@ -69,14 +69,15 @@ end
 
 --- The name of a file in TMPDIR, which is there at once with ".part" behind it;
 --- only its owner may read it.
----@return string|false name
+---@return string? name
 ---@return string? problem
 function audio.private_file()
-  count = count + 1
-  local name = ("%s/camb-%.0f-%s-%d"):format(os.getenv("TMPDIR") or "/tmp",
-    core.time() * 1e6, tostring({}):match("0x(%x+)") or "0", count)
+  local name = names.temporary()
   local ok, problem = core.write_private(name .. ".part", "")
-  return ok and name, problem
+  if not ok then
+    return nil, temporary.explain(problem)
+  end
+  return name
 end
 
 --- Convert the source of `job` to FLAC, if the service does not accept it as it
@@ -91,27 +92,26 @@ function audio.convert(job)
   then
     return true
   end
-  local temporary, problem = audio.private_file()
-  if not temporary then
-    return job:fail({ kind = "file", step = "submit",
-      message = "cannot create a temporary file: " .. problem })
+  local converted, problem = audio.private_file()
+  if not converted then
+    return job:fail({ kind = "file", step = "submit", message = problem })
   end
-  local ok, err = require("camb.audio").convert(path, temporary,
+  local ok, err = require("camb.audio").convert(path, converted,
     { format = "flac" }, job.client)
   if not ok then
     return fail(job, err)
   end
   if not job.options.store then
-    job.size = select(2, core.stat(temporary))
+    job.size = select(2, core.stat(converted))
   elseif not job.fetched then
     job.sha256 = hash.of_file(job.client, path)
   end
   job.original = not job.fetched and path or nil
   job:forget_source()
   job.fetched = { close = function()
-    os.remove(temporary)
+    os.remove(converted)
   end }
-  job.origin = { path = temporary, is_converted = true, url = job.origin.url,
+  job.origin = { path = converted, is_converted = true, url = job.origin.url,
     label = source.label(job.origin),
     filename = job.origin.filename or path:match("[^/]+$") }
   return true

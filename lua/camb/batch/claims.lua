@@ -98,6 +98,7 @@ end
 function Claims:revive(row, kept, convertible)
   local revived = job_of(self, row, true)
   revived.kept, revived.convertible = kept, convertible
+  revived.earlier = { row.foreground, row.background }
   revived.is_archived = row.archived == 1 or nil
   table.insert(self.claimed, 1, revived)
   self.run.room:notify()

@@ -5,7 +5,7 @@
 local advice = require "camb.advice"
 local core = require "camb.core"
 local failure = require "camb.failure"
-local hash = require "camb.batch.hash"
+local hash = require "camb.hash"
 local semaphore = require "camb.async.semaphore"
 
 -- How many files are remembered after they were sent: what a batch knows must

@@ -6,7 +6,9 @@
 local advice = require "camb.advice"
 local core = require "camb.core"
 local download = require "camb.download"
+local names = require "camb.batch.names"
 local source = require "camb.source"
+local temporary = require "camb.temporary"
 
 local delivery = {}
 
@@ -15,7 +17,6 @@ local STEP = "deliver"
 local USUAL = "flac"
 -- Bytes that S3 takes in one request.
 local MOST = 5 * 1024 ^ 3
-local count = 0 -- of folders
 
 local function s3()
   return require("camb.s3")
@@ -27,11 +28,8 @@ end
 function delivery.folder(job)
   if not source.is_s3(job.output_dir) then
     return job.output_dir
-  elseif not job.spool then
-    count = count + 1
-    job.spool = ("%s/camb-%.0f-%s-%d"):format(os.getenv("TMPDIR") or "/tmp",
-      core.time() * 1e6, tostring({}):match("0x(%x+)") or "0", count)
   end
+  job.spool = job.spool or names.temporary()
   return job.spool
 end
 
@@ -49,8 +47,8 @@ function delivery.make_room(job)
     return true
   end
   return job:fail({ kind = "file", step = "submit", path = folder,
-    message = ('the folder "%s" cannot be created: %s'):format(folder,
-      problem) })
+    message = ('the folder "%s" cannot be created: %s; %s'):format(folder,
+      problem, temporary.CURE) })
 end
 
 --- Nothing is left of an empty one.
@@ -90,7 +88,8 @@ local function obstacle(job, url)
   if transfer then
     problem, is_there = s3().obstacle(transfer)
   end
-  return problem and (is_there and problem .. ": " .. advice.on("overwrite")
+  return problem and (is_there and ("%s: %s, or %s"):format(problem,
+    advice.on("overwrite"), advice.on("folder"))
     or "cannot be written: " .. problem), is_there
 end
 

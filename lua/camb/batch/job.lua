@@ -6,18 +6,15 @@
 local Operation = require "camb.operation"
 local Separation = require "camb.separation"
 local client_journal = require "camb.journal"
-local audio = require "camb.batch.audio"
 local core = require "camb.core"
 local delivery = require "camb.batch.delivery"
 local download = require "camb.download"
 local failure = require "camb.failure"
-local fetch = require "camb.fetch"
 local inbox = require "camb.async.inbox"
 local names = require "camb.batch.names"
+local prepare = require "camb.batch.prepare"
 local recordings = require "camb.batch.recordings"
 local scheduler = require "camb.async.scheduler"
-local source = require "camb.source"
-local written = require "camb.batch.written"
 
 ---@class camb.BatchJob: camb.Separation
 ---@field is_lost boolean?   # another worker has it now
@@ -31,6 +28,7 @@ local written = require "camb.batch.written"
 ---@field is_archived boolean? # its row does not change any more
 ---@field kept table?       # of recordings.kept: it was done before
 ---@field convertible table? # of recordings.convertible
+---@field earlier table?     # paths of its stems, if it was done before
 local Job = setmetatable({}, { __index = Separation })
 Job.__index = Job
 
@@ -160,135 +158,8 @@ function Job:place()
       or nil) }
 end
 
--- If the stems of an earlier recording of this path are in the way, unchanged
--- since camb wrote them, the new ones replace them.
-local function reserve(self)
-  local path = self.origin.path
-  local function try()
-    local ok, err = download.reserve(self, self:place(), self.name, path)
-    if ok then
-      ok, err = delivery.reserve(self)
-    end
-    return ok, err
-  end
-  local ok, err = delivery.make_room(self)
-  if ok then
-    ok, err = try()
-  end
-  if not ok and err.path and recordings.may_replace(self.run, self) then
-    self:let_go_parts()
-    self.overwrite = true
-    ok, err = try()
-  end
-  if self.options.store then
-    self:let_go_parts() -- the store decides which worker writes them
-  end
-  return ok, err
-end
-
--- A look at the file, as far as the batch needs one: its size and its age.  One
--- that changes while the batch runs may be half written.
-local function look_at(self)
-  local path = self.origin.path
-  if not path or source.is_url(path) or self.fetched then
-    return true
-  end
-  local kind, size, mtime, ctime = core.stat(path)
-  if kind ~= "file" then
-    return true
-  elseif self.options.check and written.is_stem(path) then
-    return self:fail(written.problem(path))
-  elseif self.row and self.row.mtime
-    and (self.row.size ~= size or self.row.mtime ~= mtime)
-  then
-    if self.index and not self.is_changed then
-      return self:fail({ kind = "source", step = "submit", path = path,
-        message = ('the source "%s" has changed since the batch started')
-          :format(path) })
-    end
-    self.is_changed = true
-  end
-  self.size, self.mtime, self.ctime = size, mtime, ctime
-  if self.is_changed then
-    self:emit("changed")
-  end
-  return true
-end
-
--- Fetch a source that is a URL: nothing is sent meanwhile, and a kill leaves
--- nothing unknown.
-local function fetch_source(self)
-  local fetched, err = fetch.run(self, self.origin)
-  if not fetched then
-    return nil, err
-  end
-  self.origin = fetched
-  self.size = select(2, core.stat(fetched.path))
-  return true
-end
-
--- The host of the source has said what it is called.
-local function rename(self)
-  local name = source.stem_name(self.origin)
-  if name == self.name then
-    return true
-  end
-  self:let_go_parts()
-  self.name = name
-  return reserve(self)
-end
-
--- Whether the stems in the way may be those of a run without a store, which has
--- paid for it.
-local function is_noted(self)
-  local noted = self.options.store and self.run.journal.find(self.origin.path)
-  self.noted = noted and noted.task_id and noted or nil
-  return self.noted ~= nil
-end
-
--- The stems cannot be reserved; what the service does not take comes first.
-local function fail_reserve(self, err)
-  local origin, options = self.origin, self.options
-  if err.exists and origin.path and not source.is_url(origin.path)
-    and options.check and not options.convert
-  then
-    local prepared, problem = source.prepare(origin)
-    if not prepared then
-      problem.step = "submit"
-      return self:fail(problem)
-    end
-  end
-  return nil, err
-end
-
 --- Every mistake that can be found is found before money is spent.
-function Job:prepare()
-  if self.run.is_spent then
-    self.is_left = true
-    return nil
-  elseif self.problem then
-    return self:fail(self.problem)
-  end
-  local ok, err = reserve(self)
-  if ok or err.path and is_noted(self) then
-    ok, err = look_at(self)
-  else
-    ok, err = fail_reserve(self, err)
-  end
-  if ok and source.is_url(self.origin.path) then
-    ok, err = fetch_source(self)
-    if ok and self.takes_name then
-      ok, err = rename(self)
-    end
-  end
-  if ok then
-    ok, err = audio.probe(self)
-  end
-  if ok then
-    ok, err = audio.convert(self)
-  end
-  return ok, err
-end
+Job.prepare = prepare.run
 
 -- Nothing more is sent: the row of the job stays as it was.
 local function is_held_back(self)
@@ -305,7 +176,7 @@ local function wait_for_upload(self)
   then
     return self:fail_cancelled("submit")
   end
-  return look_at(self)
+  return prepare.look_at(self)
 end
 
 -- The service is out of order: wait without a place until it may be tried.
@@ -323,7 +194,7 @@ local function pass_breaker(self)
   elseif not ok or not take_places(self) then
     return self:fail_cancelled("submit")
   end
-  return look_at(self)
+  return prepare.look_at(self)
 end
 
 -- What the journal says of an upload that is about to begin, once no other job
@@ -476,6 +347,16 @@ function Job:find_urls()
   return persist(self, Separation.find_urls)
 end
 
+-- A stem that was emptied is missing: its name is free.
+local function clear(self)
+  for _, path in pairs(self.earlier or {}) do
+    local kind, size = core.stat(path)
+    if kind == "file" and size == 0 then
+      os.remove(path)
+    end
+  end
+end
+
 -- With a store the parts are opened only now; another worker that had the job
 -- may take a while to notice that it has lost it.
 local function hold(self, place)
@@ -489,6 +370,9 @@ local function hold(self, place)
     and scheduler.sleep_for(run.client, BUSY) and not self:is_over()
   do
     ok, err = download.hold(self, place, self.name)
+  end
+  if ok then
+    clear(self)
   end
   return ok, err
 end
@@ -546,12 +430,12 @@ local function convert_stems(self)
   if not take_download(self) then
     return self:fail_cancelled("download")
   end
-  place.keeps_source = true
   local stems = { task_id = self.task_id, run_id = self.run_id }
   recordings.complete({}, stems, self.convertible)
   local ok, err = hold(self, place)
   if ok then
-    ok, err = require("camb.layout").arrange(self, place, stems)
+    ok, err = require("camb.layout").arrange(self, place, stems,
+      self.convertible)
   end
   run.downloads:release()
   return ok and stems, err
@@ -700,6 +584,7 @@ end
 
 --- Stop its transfers, even while its coroutine waits for them.
 function Job:stop()
+  client_journal.leave(self)
   self:let_go()
   self.inbox:stop()
   if self.small then

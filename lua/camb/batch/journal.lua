@@ -6,26 +6,28 @@
 --- is abandoned: nothing more is sent, paid tasks still get their stems, their
 --- ids go to standard error, and at the end everything is written if possible.
 
-local Error = require "camb.error"
 local advice = require "camb.advice"
 local claims = require "camb.batch.claims"
-local client_journal = require "camb.journal"
 local core = require "camb.core"
-local dedupe = require "camb.batch.dedupe"
+local earlier = require "camb.journal.earlier"
 local enlist = require "camb.batch.enlist"
+local Error = require "camb.error"
 local failure = require "camb.failure"
 local gathering = require "camb.async.gathering"
-local hash = require "camb.batch.hash"
-local recordings = require "camb.batch.recordings"
+local hash = require "camb.hash"
+local others = require "camb.batch.others"
 local scheduler = require "camb.async.scheduler"
+local sender = require "camb.journal.sender"
 local store = require "camb.store"
-local written = require "camb.batch.written"
+local writes = require "camb.batch.writes"
 
 ---@class camb.BatchJournal
 local Journal = {}
 Journal.__index = Journal
-for name, method in pairs(claims) do
-  Journal[name] = method
+for _, methods in ipairs({ claims, others }) do
+  for name, method in pairs(methods) do
+    Journal[name] = method
+  end
 end
 
 local journal = {}
@@ -42,129 +44,10 @@ local GATHER = 0.005
 local IDLE = 1
 -- Jobs claimed at a time.
 local MOST_CLAIMED = 32
--- Requests a second once there is no limit.
-local NO_LIMIT = 1e6
-local SPENT = "the store's limit of jobs or minutes is used up"
-
--- A job with the content of `job` that was sent, or is being sent: by a worker
--- that lives, as those that ended have lost theirs.
-local function find_same(jobs, job)
-  local same, err = jobs:find_same(job.sha256, job.options_text,
-    recordings.is_anew(job.key) and { source = job.origin.path,
-      mtime = job.mtime } or nil)
-  if not same or same.key == job.key then -- written, but the reply was lost
-    return nil, err
-  end
-  return { source = same.source, task_id = same.task_id,
-    is_unknown = not same.task_id and (same.state == "unknown_outcome"
-      or same.owner == nil) }
-end
-
--- How each state is written: true, or "adopted" or "parked" of a job whose
--- content was sent before; else nil and an error.
-
-local function write_submitting(jobs, job)
-  local same, stem, err
-  if job.noted then -- a run without a store has paid for it
-    local ok, problem = jobs:submitted(job.key, job.noted.task_id, job)
-    job.task_id = ok and job.noted.task_id or nil
-    return ok and "adopted", problem
-  end
-  if job.sha256 and job.options.dedupe then
-    same, err = find_same(jobs, job)
-  end
-  if same then
-    local outcome, declined = dedupe.outcome(job, same)
-    if outcome == "adopted" then
-      local ok, problem = jobs:submitted(job.key, same.task_id, job)
-      return ok and outcome, problem
-    end
-    return outcome or "declined", declined
-  end
-  if not err and job.sha256 and job.options.check then
-    stem, err = jobs:find_stem(job.sha256)
-  end
-  if err then
-    return nil, err
-  elseif stem then
-    return "declined", failure.make(written.problem(job.source, stem.source))
-  end
-  local ok
-  ok, err = jobs:submitting(job.key, job)
-  if not ok then
-    return nil, err
-  end
-  local outcome
-  outcome, err = jobs:may_submit((job.duration or 0) / 60)
-  if outcome ~= nil and outcome ~= true then
-    ok, err = jobs:unsent(job.key)
-    return ok and outcome, err
-  end
-  return outcome, err
-end
-
-local function write_unsent(jobs, job)
-  local ok, err = jobs:give_back((job.duration or 0) / 60)
-  if not ok then
-    return nil, err
-  end
-  return jobs:unsent(job.key)
-end
-
-local function write_submitted(jobs, job)
-  return jobs:submitted(job.key, job.task_id)
-end
-
-local function write_finished(jobs, job)
-  return jobs:finished(job.key, job.run_id)
-end
-
-local function size_of(path)
-  return path and select(2, core.stat(path)) or nil
-end
-
--- Of a stem that was kept the row says how it was written, edited or not.
-local function stems_of(job)
-  local stems, kept = {}, job.kept or {}
-  recordings.complete({}, stems, job.stems)
-  recordings.complete({}, stems, kept)
-  for _, stem in ipairs({ "foreground", "background" }) do
-    local size = stem .. "_size"
-    stems[size] = job.stems[size] or kept[stem] == stems[stem] and kept[size]
-      or size_of(stems[stem])
-  end
-  return stems
-end
-
-local function write_fetched(jobs, job)
-  return jobs:fetched(job.key, stems_of(job))
-end
-
-local function write_reopened(jobs, job)
-  return jobs:reopened(job.key, stems_of(job))
-end
-
-local function write_downloaded(jobs, job)
-  return jobs:downloaded(job.key, stems_of(job))
-end
-
-local function write_release(jobs, job)
-  return jobs:release(job.key)
-end
-
-local function write_failed(jobs, job)
-  if job.error.kind == "cancelled" then
-    return jobs:release(job.key)
-  end
-  return jobs:failed(job.key, job.error)
-end
-
-local function write_put_off(jobs, job)
-  return jobs:put_off(job.key, job.error, job.pause)
-end
 
 -- A note is a question (`ask`), or a record: `write` says of `job` that it is
 -- `state` now.
+
 -- One attempt at the transaction for all: nil and why nothing of it holds.
 local function attempt(self, notes)
   return self.store:transact(function(jobs)
@@ -257,8 +140,7 @@ function journal.new(run)
     renewed = core.now(),
     short_of = nil,    -- what is left of the minutes, and was too little
     beginning = nil, ticker = nil, -- its jobs
-    find = client_journal.finder(run.client, true,
-      not run.options.dedupe),
+    find = earlier.finder(run.client, true, not run.options.dedupe),
   }, Journal)
   self.commits = gathering.new(run.client, GATHER, function(notes)
     write(self, notes)
@@ -325,54 +207,6 @@ local function reopen_ended(self)
   return true
 end
 
--- Too little is left of a limit: who follows waits for a new one.
-local function spend(self)
-  self.short_of = self.store.limits and self.store.limits.minutes or nil
-  if self.run.options.follow then
-    self.run.breaker:halt(SPENT)
-  else
-    self.run.is_spent = true
-  end
-end
-
--- Each worker makes its share of the requests.
-local function share_rate(self, controls)
-  local run = self.run
-  local rate = controls.requests
-    and controls.requests / math.max(1, controls.workers)
-    or self.rate and (run.options.requests_per_second or NO_LIMIT)
-  if rate and rate ~= self.rate then
-    self.rate = rate
-    run.client.session:limit_rate(rate)
-  end
-end
-
--- What other workers found out about the service, or people decided.
-local function heed_others(self)
-  local run = self.run
-  local controls = self:ask(function(jobs)
-    return jobs:controls()
-  end)
-  if not controls then
-    return
-  end
-  local pause = controls.pause
-  run.breaker:share(pause and pause.seconds, pause and pause.reason)
-  share_rate(self, controls)
-  run.counts_minutes = controls.minutes ~= nil
-  if controls.minutes and not pcall(require, "camb.audio") then
-    self:abandon(Error.new({ kind = "store", message = "the store limits "
-      .. "minutes of audio, which this worker cannot count: install "
-      .. "camb-sandbox" }))
-  elseif not controls.halt and (controls.jobs == 0 or self.short_of
-    and controls.minutes and controls.minutes <= self.short_of)
-  then
-    spend(self)
-  else
-    run.breaker:halt(controls.halt)
-  end
-end
-
 local function begin(run, self)
   local ok, err = open(self)
   if ok then
@@ -381,42 +215,11 @@ local function begin(run, self)
   if run.closed and self.store then
     self.store:close()
   elseif ok and not run.closed then
-    heed_others(self)
+    self:heed_others()
     enlist.run(run, self)
   elseif not run.closed then
     self:abandon(err)
   end
-end
-
---- A job that is lost may come to this worker again.
-function Journal:expect(job)
-  self.known[job.key], self.labels[job.key] = job.index, job.source
-end
-
---- If this worker was taken for dead, it drops the jobs that it had; an upload
---- under way finishes, and its task is recorded.
-function Journal:heed_loss()
-  if not self.store or self.store.generation == self.generation then
-    return
-  end
-  self.generation, self.has_new = self.store.generation, true
-  for _, job in ipairs(self.claimed) do
-    self:expect(job)
-  end
-  self.claimed = {}
-  for job in pairs(self.run.active) do
-    if job.key and not job.is_apart and job.state ~= "submitting" then
-      job:lose()
-    end
-  end
-end
-
-local function renew(self)
-  self.renewed = core.now()
-  self:ask(function(jobs)
-    return jobs:renew()
-  end)
-  self:heed_loss()
 end
 
 -- Others may have ended an upload, or have left jobs.
@@ -432,10 +235,10 @@ local function tick(run, self)
         run.is_spent = true
       end
       if self.store then
-        heed_others(self)
+        self:heed_others()
       end
       if self.store and core.now() - self.renewed >= lease / 3 then
-        renew(self)
+        self:renew()
       end
     end
   end
@@ -498,7 +301,7 @@ local function record(self, job, state, write_state)
   elseif not note.outcome then
     return refuse(self, note)
   elseif note.outcome == "spent" then
-    spend(self)
+    self:spend()
     return note.outcome
   elseif note.outcome == "parked" then
     return note.outcome
@@ -507,22 +310,25 @@ local function record(self, job, state, write_state)
   return note.outcome
 end
 
--- What is recorded now, runs without a store see; what they have noted before
--- is seen here.
+-- What is recorded now, runs without a store see, and send nothing then; what
+-- they have noted before is seen here.  Of two that see each other this one
+-- waits for the other's end, and begins anew.
 local function look_again(self, job, path)
-  local noted = self.find(path)
-  local doubt = client_journal.doubt(noted, self.run.options)
-  if not noted or not doubt and not noted.task_id
-    or client_journal.is_own(noted)
+  local noted, run = self.find(path), self.run
+  if not noted or sender.is_own(noted)
+    or noted.owner == self.store.owner -- in its store by another name
+    or not noted.task_id and not earlier.doubt(noted, run.options)
   then
     return true
   end
   local ok, err = self:unsent(job)
-  if ok and noted.task_id then
-    job.noted = noted
-    return record(self, job, "submitting", write_submitting)
+  while ok and noted and noted.is_under_way and not run.is_draining
+    and not job:is_late() and not job:is_over()
+    and scheduler.sleep_for(run.client, PAUSE)
+  do
+    noted = self.find(path)
   end
-  return nil, ok and doubt or err
+  return ok and "parked", err
 end
 
 --- The upload of `job` may begin, once this is durable; unless its content was
@@ -538,12 +344,12 @@ function Journal:submitting(job)
     job.sha256 = hash.of_file(self.run.client, path)
   end
   local noted = job.noted or self.find(path)
-  local doubt = client_journal.doubt(noted, self.run.options)
+  local doubt = earlier.doubt(noted, self.run.options)
   if doubt then
     return nil, doubt
   end
   job.noted = noted and noted.task_id and noted or nil
-  local outcome, err = record(self, job, "submitting", write_submitting)
+  local outcome, err = record(self, job, "submitting", writes.submitting)
   if outcome == true and not job.noted then
     return look_again(self, job, path)
   end
@@ -555,46 +361,21 @@ end
 ---@return true? ok
 ---@return camb.Error? err
 function Journal:unsent(job)
-  return record(self, job, "intended", write_unsent)
-end
-
---- The service is out of order: no worker sends anything for `seconds`.
----@param seconds number
----@param reason string
-function Journal:share_pause(seconds, reason)
-  self:ask(function(jobs)
-    return jobs:pause(seconds, reason)
-  end)
-end
-
---- Whether this worker may send a job now; no other one may for `seconds`.
----@param seconds number
----@return boolean
-function Journal:may_probe(seconds)
-  return self:ask(function(jobs)
-    return jobs:may_probe(seconds)
-  end) or false
-end
-
---- The service is in order.
-function Journal:share_end()
-  self:ask(function(jobs)
-    return jobs:resume()
-  end)
+  return record(self, job, "intended", writes.unsent)
 end
 
 --- The service has accepted the upload.
 ---@return true? ok
 ---@return camb.Error? err
 function Journal:submitted(job)
-  return record(self, job, "submitted", write_submitted)
+  return record(self, job, "submitted", writes.submitted)
 end
 
 --- The task has ended well.
 ---@return true? ok
 ---@return camb.Error? err
 function Journal:finished(job)
-  return record(self, job, "finished", write_finished)
+  return record(self, job, "finished", writes.finished)
 end
 
 --- Both stems are whole; what is to be done with them is not.  A job that was
@@ -604,8 +385,8 @@ end
 function Journal:fetched(job)
   local was_done = job.kept and job.is_apart and not job.is_archived
   job.is_apart = not was_done and job.is_apart or nil
-  return record(self, job, "finished", was_done and write_reopened
-    or write_fetched)
+  return record(self, job, "finished", was_done and writes.reopened
+    or writes.fetched)
 end
 
 --- Both stems are whole.
@@ -614,30 +395,30 @@ function Journal:downloaded(job)
     return -- its row says how it was done
   elseif job.kept and job.is_apart then
     self:ask(function(jobs)
-      return jobs:fetched_more(job.key, stems_of(job))
+      return writes.fetched_more(jobs, job)
     end)
   else
-    record(self, job, "downloaded", write_downloaded)
+    record(self, job, "downloaded", writes.downloaded)
   end
 end
 
 --- The job has ended with `job.error`.
 function Journal:failed(job)
-  record(self, job, "failed", write_failed)
+  record(self, job, "failed", writes.failed)
 end
 
 --- The job has failed with `job.error`, and is tried again after `job.pause`
 --- seconds, here or elsewhere.
 ---@return string|true|nil outcome
 function Journal:put_off(job)
-  local outcome = record(self, job, job.state, write_put_off)
+  local outcome = record(self, job, job.state, writes.put_off)
   self.known[job.key], self.labels[job.key] = job.index, job.source
   return outcome
 end
 
 --- The job is released unchanged.
 function Journal:release(job)
-  record(self, job, job.state, write_release)
+  record(self, job, job.state, writes.release)
 end
 
 function Journal:settle() -- luacheck: ignore

@@ -3,10 +3,11 @@
 --- room for them.
 
 local dedupe = require "camb.batch.dedupe"
+local earlier = require "camb.journal.earlier"
 local job = require "camb.batch.job"
-local journal = require "camb.journal"
 local operations = require "camb.operations"
 local scheduler = require "camb.async.scheduler"
+local sender = require "camb.journal.sender"
 local sources = require "camb.batch.sources"
 
 local Memory = {}
@@ -19,7 +20,7 @@ local IDLE = 0.2
 
 --- For `run`, over `run.sources`.
 function memory.new(run)
-  return setmetatable({ run = run, find = journal.finder(run.client, true,
+  return setmetatable({ run = run, find = earlier.finder(run.client, true,
     not run.options.dedupe),
     known = run.options.dedupe and dedupe.new(run.client) or nil }, Memory)
 end
@@ -75,7 +76,7 @@ function Memory:next()
     next.noted = noted
     next.name = next.takes_name and noted.name or next.name
   elseif noted then
-    next.error = journal.doubt(noted, self.run.options)
+    next.error = earlier.doubt(noted, self.run.options)
     next.state = next.error and "unknown_outcome"
   end
   return next
@@ -86,8 +87,8 @@ end
 function Memory:submitting(of)
   local same, doubt = self.find(of.original or of.origin.path), nil
   -- what its URL leads to is known now, and others may have sent it meanwhile
-  if same and (of.fetched and not of.original or not journal.is_own(same)) then
-    doubt = journal.doubt(same, self.run.options)
+  if same and (of.fetched and not of.original or not sender.is_own(same)) then
+    doubt = earlier.doubt(same, self.run.options)
     same = same.task_id and same or nil
     of.noted = same
   else

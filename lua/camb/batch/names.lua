@@ -4,8 +4,11 @@
 local core = require "camb.core"
 local files = require "camb.batch.files"
 local source = require "camb.source"
+local temporary = require "camb.temporary"
 
 local names = {}
+
+local count = 0 -- of temporary names
 
 local function is_plain(path)
   return not source.is_url(path)
@@ -140,6 +143,14 @@ function names.mirror(path, base)
     folder = folder .. safe(parts[i]) .. "/"
   end
   return folder, safe(parts[#parts] or "audio")
+end
+
+--- A path in TMPDIR that nothing else has.
+---@return string
+function names.temporary()
+  count = count + 1
+  return ("%s/camb-%.0f-%s-%d"):format(temporary.folder(),
+    core.time() * 1e6, tostring({}):match("0x(%x+)") or "0", count)
 end
 
 --- The file's name without the extension of a recording.

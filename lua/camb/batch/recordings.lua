@@ -4,7 +4,7 @@
 
 local core = require "camb.core"
 local download = require "camb.download"
-local hash = require "camb.batch.hash"
+local hash = require "camb.hash"
 local source = require "camb.source"
 
 local recordings = {}
@@ -131,13 +131,14 @@ function recordings.find(run, journal, row, now)
   return added and now.key, true
 end
 
--- Who removes an object of S3 does not want it back.
+-- Who removes an object of S3 does not want it back.  A file without a byte is
+-- no stem, and nobody's work.
 local function is_file(path, size)
   if source.is_s3(path) then
     return true
   end
   local kind, found = core.stat(path)
-  return kind == "file" and (size == nil or found == size)
+  return kind == "file" and found > 0 and (size == nil or found == size)
 end
 
 -- The stem at `path`, were it of another format.

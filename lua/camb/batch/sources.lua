@@ -81,7 +81,8 @@ local function path_of(given)
   return type(given) == "string" and not source.is_url(given) and given or nil
 end
 
-local function base_of(list, base)
+local function base_of(list)
+  local base
   for _, given in ipairs(list) do
     local path = path_of(given)
     if path and base == nil then

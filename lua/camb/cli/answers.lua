@@ -4,7 +4,7 @@
 local json = require "camb.json"
 local record = require "camb.cli.record"
 local session = require "camb.cli.session"
-local workers = require "camb.cli.workers"
+local several = require "camb.cli.several"
 
 local answers = {}
 
@@ -42,7 +42,7 @@ end
 function answers.run(arguments, list, ask)
   arguments.jobs = arguments.jobs or JOBS
   return session.run(arguments, function(client)
-    return workers.run(arguments, list, function(one, listener, place,
+    return several.run(arguments, list, function(one, listener, place,
       report)
       local lines, err = ask(client, one, listener, place, report)
       return lines and { lines = lines }, err

@@ -8,29 +8,27 @@ local core = require "camb.core"
 local cure = require "camb.cli.cure"
 local Error = require "camb.error"
 local hooks = require "camb.cli.hooks"
-local redact = require "camb.redact"
 local options_table = require "camb.options"
 local own_store = require "camb.cli.own_store"
 local paid = require "camb.cli.paid"
 local plan = require "camb.cli.plan"
 local progress = require "camb.cli.progress"
+local redact = require "camb.redact"
 local rehearsal = require "camb.cli.rehearsal"
 local session = require "camb.cli.session"
+local several = require "camb.cli.several"
 local source = require "camb.source"
 local status = require "camb.cli.status"
 local store = require "camb.store"
-local workers = require "camb.cli.workers"
 local need = Error.need
 
 local batch = {}
-
-local PASSWORD_PLACES = "PGPASSWORD or ~/.pgpass"
 
 -- A list of the machine's processes shows the whole command line.
 local function warn_of_password(arguments)
   if arguments.store and select(2, store.address(arguments.store)) then
     io.stderr:write("camb: other users of this machine can see the password "
-      .. "in --store: use ", PASSWORD_PLACES, " instead\n")
+      .. "in --store: use PGPASSWORD or ~/.pgpass instead\n")
   end
 end
 
@@ -119,7 +117,8 @@ local function say_how_to_retry(arguments, counts, report)
       and "see failures with --status; once their files are mended, retry them "
       .. "with" or "see failures with --status; retry them with",
       "--retry-failed")
-  elseif counts and counts.unknown_outcome then
+  end
+  if counts and counts.unknown_outcome then
     cure.say_flag("see unknown outcomes with --status; resubmit them"
       .. (arguments.sandbox and "" or " (may be charged twice)") .. " with",
       "--resubmit-unknown")
@@ -179,6 +178,7 @@ local function tell_item(arguments, report, item)
   elseif item.error then
     report:failed(item.source, item.error, item.job)
   else
+    report.before = report.before + (item.skipped and 1 or 0)
     report:done(item.stems, item.source, item.job)
   end
 end
@@ -229,7 +229,7 @@ local function follow(client, arguments, found, report, more)
   local running = begin(client, arguments, found, report, more)
   local is_done = false
   report:last_words(last_words(arguments, found))
-  camb.spawn(workers.watch, function(is_first)
+  camb.spawn(several.watch, function(is_first)
     local sending = running:drain(arguments.drain)
     report:last_words(last_words(arguments, found, sending))
     if is_first and sending > 0 then

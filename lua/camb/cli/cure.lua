@@ -112,7 +112,7 @@ local function doctor_line()
   local words = same_service("doctor")
   if arguments.output_dir and arguments.output_dir ~= "." then
     words[#words + 1] = "-o"
-    words[#words + 1] = arguments.output_dir
+    words[#words + 1] = (arguments.output_dir:gsub("^([sS]3://)[^/]*@", "%1"))
   end
   if arguments.command == "jobs" then -- the store is all that it needs
     words[#words + 1] = "--store"

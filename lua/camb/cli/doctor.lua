@@ -6,9 +6,12 @@ local api = require "camb.api"
 local cli = require "camb.cli"
 local connection = require "camb.connection"
 local core = require "camb.core"
+local date = require "camb.date"
 local dbi = require "camb.store.connection"
+local download = require "camb.download"
 local keys = require "camb.cli.keys"
 local own_store = require "camb.cli.own_store"
+local paid = require "camb.cli.paid"
 local redact = require "camb.redact"
 local s3 = require "camb.s3"
 local screen = require "camb.cli.screen"
@@ -16,6 +19,7 @@ local shell = require "camb.cli.shell"
 local source = require "camb.source"
 local status = require "camb.cli.status"
 local store = require "camb.store"
+local temporary = require "camb.temporary"
 
 local doctor = {}
 
@@ -198,22 +202,15 @@ local MONTHS = { Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6, Jul = 7,
   Aug = 8, Sep = 9, Oct = 10, Nov = 11, Dec = 12 }
 
 -- Seconds since 1970 of a date of HTTP; nil if it is none.
-local function seconds_of(date)
-  local day, name, year, hour, min, sec = date:match(
+local function seconds_of(words)
+  local day, name, year, hour, min, sec = words:match(
     "^%a+, (%d+) (%a+) (%d+) (%d+):(%d+):(%d+) GMT$")
   local month = MONTHS[name]
-  if not month then
-    return nil
-  end
-  local years = month > 2 and year or year - 1 -- that begin in March
-  local days = 365 * years + math.floor(years / 4) - math.floor(years / 100)
-    + math.floor(years / 400) + math.floor((153 * ((month + 9) % 12) + 2) / 5)
-    + day - 1 - 719468
-  return ((days * 24 + hour) * 60 + min) * 60 + sec
+  return month and date.seconds(year, month, day, hour, min, sec)
 end
 
-function Doctor:clock(date)
-  local theirs = seconds_of(date)
+function Doctor:clock(words)
+  local theirs = seconds_of(words)
   local skew = theirs and core.time() - theirs
   if not skew then
     self:tell("note", "clock", "the service sends no date")
@@ -230,9 +227,7 @@ end
 
 function Doctor:service(found)
   local arguments = self.arguments
-  local base_url = arguments.base_url or found.base_url
-    or os.getenv("CAMB_BASE_URL") or ""
-  base_url = (base_url == "" and api.BASE_URL or base_url):gsub("/+$", "")
+  local base_url = api.base_url(arguments.base_url or found.base_url)
   local problem = core.url_problem(base_url)
   if problem then
     return self:fail(status.USAGE, "service",
@@ -291,6 +286,27 @@ function Doctor:bucket(folder)
   end
 end
 
+-- As a whole, or the name of a folder in it.
+local function is_too_long(path)
+  local is_long = select(2, core.stat(path)) == download.TOO_LONG
+  for name in path:gmatch("[^/]+") do
+    is_long = is_long or select(2, core.stat(name)) == download.TOO_LONG
+  end
+  return is_long
+end
+
+-- What to do about a folder: in another one, what it knows to be paid for would
+-- be paid for again.
+local function cure_of(folder, ...)
+  local words = { ... }
+  if not core.stat(own_store.find(folder))
+    and not core.stat(paid.journal(folder) or "")
+  then
+    table.insert(words, 1, "name another with --output-dir")
+  end
+  return words[1] and table.concat(words, ", or ") or "make it writable"
+end
+
 function Doctor:folder()
   local folder = self.arguments.output_dir
   if source.is_s3(folder) then
@@ -309,17 +325,40 @@ function Doctor:folder()
       place), "name another with --output-dir")
   end
   local part, reason = core.part(place .. "/.camb-doctor", true)
-  if not part then
+  if is_too_long(folder) then
+    self:fail(status.FILE, "folder", ('"%s" cannot be created: %s'):format(
+      folder, download.TOO_LONG), "name another with --output-dir")
+  elseif not part then
     self:fail(status.FILE, "folder", ('"%s" cannot be written: %s'):format(
-      place, reason), "name another with --output-dir"
-      .. (reason:find("Permission denied", 1, true) and ", or run: chmod u+w "
-      .. shell.quote(place) or ""))
+      place, reason), cure_of(folder, reason:find("Permission denied", 1, true)
+      and "run: chmod u+w " .. shell.quote(place) or nil))
   elseif space and space < LEAST_SPACE then
     self:fail(status.FILE, "folder", ('"%s" has only %.0f MB left'):format(
-      place, space / 1e6), "free some space, or name another with --output-dir")
+      place, space / 1e6), cure_of(folder, "free some space"))
   else
     self:ok("folder", '"%s" can be %s, %.1f GB are free', folder,
       is_there and "written" or "created", (space or 0) / 1e9)
+  end
+  if part then
+    part:close()
+  end
+end
+
+-- What is not a file here goes through it: standard input, URLs, what is
+-- converted, and stems for S3.
+function Doctor:temporary()
+  local folder = temporary.folder()
+  local part, reason = core.part(nil, true)
+  local space = core.free_space(folder)
+  if not part then
+    self:fail(status.FILE, "tmpdir", ('"%s" cannot be written: %s'):format(
+      folder, reason), temporary.CURE)
+  elseif space and space < LEAST_SPACE then
+    self:tell("note", "tmpdir", ('"%s" has only %.0f MB left'):format(folder,
+      space / 1e6), "free some space, or " .. temporary.CURE)
+  else
+    self:ok("tmpdir", '"%s" can be written, %.1f GB are free', folder,
+      (space or 0) / 1e9)
   end
   if part then
     part:close()
@@ -398,6 +437,7 @@ function doctor.run(arguments)
   self:versions()
   self:service(self:find_key())
   self:folder()
+  self:temporary()
   self:store()
   self:sandbox()
   return self.number or status.OK

@@ -3,12 +3,13 @@
 
 local api = require "camb.api"
 local core = require "camb.core"
+local earlier = require "camb.journal.earlier"
 local journal = require "camb.journal"
 local layout = require "camb.layout"
 local paid = require "camb.cli.paid"
 local session = require "camb.cli.session"
+local several = require "camb.cli.several"
 local status = require "camb.cli.status"
-local workers = require "camb.cli.workers"
 
 local download = {}
 
@@ -31,7 +32,7 @@ end
 
 -- The recording of a task, if it is as it was.
 local function mixture_of(entry)
-  local now = journal.identity(entry.source)
+  local now = earlier.identity(entry.source)
   return now.size and now.size == entry.size and now.changed == entry.changed
     and entry.source or nil
 end
@@ -42,7 +43,7 @@ local function options_of(arguments, listener, entry)
   options.mixture = arguments.mixture or mixture_of(entry)
   options.stem_name = arguments.stem_name
   options.name = arguments.name
-    or not arguments.mixture and journal.stem_name(entry) or nil
+    or not arguments.mixture and earlier.stem_name(entry) or nil
   return options
 end
 
@@ -53,7 +54,7 @@ local function run(client, arguments)
     return session.complain(("no task: name one; %s lists none"):format(
       client.journal))
   end
-  return workers.run(arguments, ids, function(id, listener, _, report)
+  return several.run(arguments, ids, function(id, listener, _, report)
     local options = options_of(arguments, listener, known[id] or {})
     if not options.mixture and (arguments.format or arguments.stem_name) then
       report:say("%s: its source is unknown here, or has changed: name it with "

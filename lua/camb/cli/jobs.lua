@@ -4,11 +4,12 @@ local answers = require "camb.cli.answers"
 local core = require "camb.core"
 local cure = require "camb.cli.cure"
 local Error = require "camb.error"
-local hash = require "camb.batch.hash"
+local hash = require "camb.hash"
 local json = require "camb.json"
 local names = require "camb.batch.names"
 local own_store = require "camb.cli.own_store"
 local owner = require "camb.store.owner"
+local phases = require "camb.cli.phases"
 local redact = require "camb.redact"
 local screen = require "camb.cli.screen"
 local session = require "camb.cli.session"
@@ -16,6 +17,7 @@ local shell = require "camb.cli.shell"
 local source = require "camb.source"
 local status = require "camb.cli.status"
 local store = require "camb.store"
+local text = require "camb.text"
 local need = Error.need
 
 local jobs = {}
@@ -86,11 +88,11 @@ local function fields_of(row)
 end
 
 local function quote_csv(value)
-  local text = value == nil and "" or tostring(value)
-  if text:find('[",\r\n]') then
-    text = '"' .. text:gsub('"', '""') .. '"'
+  local cell = value == nil and "" or text.utf8(tostring(value))
+  if cell:find('[",\r\n]') then
+    cell = '"' .. cell:gsub('"', '""') .. '"'
   end
-  return text
+  return cell
 end
 
 local function csv_line(values)
@@ -338,9 +340,10 @@ function ACTIONS.workers(all)
       print(("limit     %s %g"):format(name, controls[name]))
     end
   end
-  local done, left = need(all:rate(RATE_SPAN))
+  local done, left, span = need(all:rate(RATE_SPAN))
   print(("rate      %d done in the last hour, %d left%s"):format(done, left,
-    done > 0 and left > 0 and (", about %.1f h"):format(left / done) or ""))
+    done > 0 and left > 0 and ", about " .. phases.clock(left / done * span)
+    or ""))
   return status.OK
 end
 

@@ -120,11 +120,12 @@ local function open(arguments, place)
     return jobs
   end
   local problem = fail("store", place, ("what was paid for in this folder is "
-    .. "unknown (%s): use another --output-dir%s"):format(err and err.message
-    or missing, place == in_folder(arguments, NAME) and "" or (", or if that "
-    .. 'store is gone for good, remove its line from "%s"'):format(
+    .. "unknown (%s): mend that%s, or use another --output-dir (may be charged "
+    .. "twice)"):format(err and err.message or missing,
+    place == in_folder(arguments, NAME) and "" or (", or if that store is gone "
+    .. 'for good, remove its line from "%s"'):format(
     in_folder(arguments, OTHERS))))
-  problem.shell = "help"
+  problem.shell = "fixed"
   return nil, problem
 end
 
@@ -152,7 +153,7 @@ local function entry_of(jobs, place, known, path)
   end
   local state = row and NOTED[row.state]
   return state and (known.sha256 or row.state ~= "downloaded") and {
-    row = { store = place, id = tonumber(row.id) },
+    row = { store = place, id = tonumber(row.id) }, owner = row.owner,
     state = state, task_id = row.task_id, name = row.name,
     is_under_way = not row.task_id and row.owner ~= nil
       and own_store.owners(jobs)[row.owner] or nil,

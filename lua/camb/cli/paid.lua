@@ -2,6 +2,7 @@
 --- says how to download them, and a journal beside the stems has them.
 
 local core = require "camb.core"
+local redact = require "camb.redact"
 local shell = require "camb.cli.shell"
 local store = require "camb.store"
 
@@ -30,7 +31,7 @@ end
 
 -- A URL that was typed with a name and a password, fit for a log.
 local function without_password(url)
-  return (url:gsub("^([%w+.-]+://).*@", "%1"):gsub("^[^/]*@", ""))
+  return (redact.urls(url):gsub("%[user%]@", "", 1))
 end
 
 --- The flags of `arguments` that say whose tasks they are, fit for a log.

@@ -12,6 +12,7 @@ local redact = require "camb.redact"
 local source = require "camb.source"
 local sources = require "camb.batch.sources"
 local store = require "camb.store"
+local temporary = require "camb.temporary"
 local need = Error.need
 
 local plan = {}
@@ -31,11 +32,14 @@ local PIECE = 65536
 local function save_input()
   core.catch_signals()
   local path, problem = audio.private_file()
-  path = path and path .. ".part"
-  local file = path and io.open(path, "wb")
+  local file
+  if path then
+    path = path .. ".part"
+    file, problem = io.open(path, "wb")
+  end
   if not file then
-    return nil, Error.new({ kind = "file", message = "standard input cannot be "
-      .. "kept: " .. (problem or "a temporary file cannot be written") })
+    return nil, Error.new({ kind = "file",
+      message = "standard input cannot be kept: " .. problem })
   end
   local piece, ok = io.stdin:read(PIECE), true
   while piece and ok and not core.caught_signal() do
@@ -50,7 +54,8 @@ local function save_input()
   elseif not is_closed or not ok then
     os.remove(path)
     return nil, Error.new({ kind = "file", path = path,
-      message = "standard input cannot be kept: " .. (problem or "disk full") })
+      message = "standard input cannot be kept: "
+        .. temporary.explain(problem or "disk full") })
   end
   return path
 end

@@ -65,6 +65,7 @@ function progress.new(total, arguments)
     view = view,
     total = total,
     ended = 0,
+    before = 0,       -- of these, done by earlier runs
     failures = 0,
     cut = 0,          -- by a signal, or not sent as all were refused
     refusal = nil,    -- of the key or the account, with which nothing is sent
@@ -184,21 +185,6 @@ local function place_of(self)
   return self.place
 end
 
--- A result, to standard output.
-function Progress:print(lines)
-  self:clear()
-  local ok, problem = io.stdout:write(lines)
-  if ok then
-    ok, problem = io.stdout:flush()
-  end
-  if not ok and not self.is_unwritten then
-    self.is_unwritten = true
-    local place = place_of(self)
-    self:say("standard output cannot be written (%s)%s", problem,
-      place and "; the stems are in " .. place or "")
-  end
-end
-
 -- Of a store there may be more than the command line names.
 local function count(self)
   return math.max(self.total, self.ended + #self.active)
@@ -211,6 +197,25 @@ local function draw(self, kept)
   self.screen:draw(picture.lines({ active = self.active, total = count(self),
     ended = self.ended, failures = self.failures,
     seconds = self.drawn - self.began }, width, height), kept)
+end
+
+-- A result, to standard output.
+function Progress:print(lines)
+  local was_drawn = self.is_drawn
+  self:clear()
+  local ok, problem = io.stdout:write(lines)
+  if ok then
+    ok, problem = io.stdout:flush()
+  end
+  if not ok and not self.is_unwritten then
+    self.is_unwritten = true
+    local place = place_of(self)
+    self:say("standard output cannot be written (%s)%s", problem,
+      place and "; the stems are in " .. place or "")
+  end
+  if was_drawn then
+    draw(self)
+  end
 end
 
 --- Draw the picture if it is time; call it a few times a second.
@@ -486,9 +491,11 @@ function Progress:heed_others(jobs)
   self.elsewhere = math.max(0, self.total - self.ended - self.remaining)
 end
 
--- "3 done, 1 failed, 2 left out; 12.5 minutes of audio in 1:10".
+-- "3 done (2 before), 1 failed, 2 left out; 12.5 minutes of audio in 1:10".
 local function outcome(self, seconds)
-  local words = { ("%d done"):format(self.ended - self.failures) }
+  local done, before = self.ended - self.failures, self.before
+  local words = { ("%d done"):format(done) .. (before == 0 and ""
+    or before == done and " before" or (" (%d before)"):format(before)) }
   for _, part in ipairs({ { self.failures, "%d failed" },
     { self.elsewhere, "%d by other workers" },
     { self.left_out, "%d left out" },
@@ -496,6 +503,11 @@ local function outcome(self, seconds)
     { count_unfinished(self), "%d unfinished" } })
   do
     words[#words + 1] = part[1] > 0 and part[2]:format(part[1]) or nil
+  end
+  if before > 0 and before == self.ended and self.elsewhere == 0
+    and count_unfinished(self) == 0
+  then
+    return table.concat(words, ", ") .. ": nothing was sent or charged"
   end
   local audio = self.minutes >= 0.1
     and ("; %.1f minutes of audio"):format(self.minutes)
@@ -542,8 +554,8 @@ function Progress:sum_up()
   local seconds = core.now() - self.began
   self:clear()
   self:record({ name = "summary", time = core.time(),
-    done = self.ended - self.failures, failed = self.failures,
-    elsewhere = self.elsewhere,
+    done = self.ended - self.failures, done_before = self.before,
+    failed = self.failures, elsewhere = self.elsewhere,
     left_out = self.left_out, remaining = self.remaining,
     unfinished = count_unfinished(self), minutes = self.minutes,
     seconds = seconds })

@@ -25,7 +25,7 @@ local encode
 ---@param value string
 ---@return string
 function record.quote(value)
-  return (json.quote(text.is_utf8(value) and value or text.escape(value))
+  return (json.quote(text.utf8(value))
     :gsub("\194([\128-\159])", function(control)
       return ("\\u%04x"):format(control:byte())
     end))

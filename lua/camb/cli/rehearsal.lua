@@ -2,8 +2,8 @@
 
 local core = require "camb.core"
 local download = require "camb.download"
-local hash = require "camb.batch.hash"
-local journal = require "camb.journal"
+local earlier = require "camb.journal.earlier"
+local hash = require "camb.hash"
 local keys = require "camb.cli.keys"
 local layout = require "camb.layout"
 local names = require "camb.batch.names"
@@ -129,7 +129,7 @@ local function finder(arguments)
   if client.journal then
     client.recall, err = own_store.finder(arguments, client.base_url)
   end
-  return not err and journal.finder(client, true), err
+  return not err and earlier.finder(client, true), err
 end
 
 local function now_of(entry)
@@ -145,11 +145,14 @@ local function absolute(arguments, folder)
     and names.absolute(folder) or folder
 end
 
--- Why it is not sent; nil, and whether its stems take the place of others.
+-- Why it is not sent, and whether that is a file in the way; nil, and whether
+-- its stems take the place of others.
 local function refusal_of(arguments, entry)
   local origin = entry.origin
   local ok, problem = true, nil
-  if not source.is_url(origin.path) and not arguments.convert then
+  if not source.is_url(origin.path)
+    and (not arguments.convert or source.is_accepted(origin))
+  then
     ok, problem = source.prepare(origin, false)
   elseif not source.is_url(origin.path) and not core.stat(origin.path) then
     ok, problem = nil, { message = "it does not exist" }
@@ -158,33 +161,36 @@ local function refusal_of(arguments, entry)
     only = arguments.only,
     foreground_dir = absolute(arguments, arguments.foreground_dir),
     background_dir = absolute(arguments, arguments.background_dir),
-    stem_name = arguments.stem_name, format = arguments.format }
+    stem_name = arguments.stem_name, format = arguments.format,
+    overwrite = arguments.overwrite }
   place.values = place.stem_name and layout.values(entry.name, origin.path)
-  local taken, earlier = nil, entry.earlier
-  for _, stem in ipairs(download.stems(place)) do
-    taken = taken or core.existing(download.base(place, entry.name, stem))
-  end
+  local obstacle = download.obstacle(place, entry.name, origin.path)
+  local row = entry.earlier
   local too_long = download.length_problem(place, entry.name)
   if not ok or too_long then
     return too_long or problem.message
-  elseif taken and not arguments.overwrite
-    and not (earlier and earlier.state == "downloaded"
-    and recordings.are_own(NO_CLIENT, earlier, place, entry.name))
+  elseif obstacle and not (row and row.state == "downloaded"
+    and recordings.are_own(NO_CLIENT, row, place, entry.name))
   then
-    return ('"%s" already exists: use --overwrite to replace it'):format(taken)
+    return obstacle.message, obstacle.exists
   end
-  return nil, taken ~= nil
+  for _, stem in ipairs(download.stems(place)) do
+    if core.existing(download.base(place, entry.name, stem)) then
+      return nil, true
+    end
+  end
 end
 
--- What a run does with a file whose content its store has of another one.
-local function copy_in_store(arguments, entry, known)
+-- What a run does with a file whose content its store has of another one; where
+-- a file is in the way, only one that is paid for is of use.
+local function copy_in_store(arguments, entry, known, is_paid)
   local jobs, now, row = known.jobs, now_of(entry), entry.earlier
   known.sizes = known.sizes or jobs and assert(jobs:sizes())
   local sum = jobs and now.size and known.sizes[now.size]
     and hash.of_file(NO_CLIENT, now.source)
   local same = sum and jobs:find_content(sum, sources.sent_text(entry,
     arguments) or "", row and row.state ~= "failed" and now or nil)
-  if not same then
+  if not same or is_paid and not same.task_id then
     return nil
   elseif same.task_id then
     return "resumes", "task " .. same.task_id
@@ -231,25 +237,30 @@ local function has_place(own, entry)
     and real(own.output_dir or "") == real(entry.folder)
 end
 
+-- What a run does with the recording of `row`, as in STATES.
+local function words_of(arguments, row, jobs)
+  if is_under_way(jobs, row) then
+    return UNDER_WAY
+  elseif recordings.is_free(arguments, row)
+    or is_retried(arguments, row.state)
+  then
+    return row.task_id and not OVER[row.error_kind] and STATES.submitted
+      or STATES.intended
+  elseif row.state == "downloaded"
+    and not select(2, recordings.kept(arguments, row))
+  then
+    return STATES.finished
+  end
+  return STATES[row.state] or { "failed", "its row is damaged" }
+end
+
 local function state_of(arguments, entry, known)
   if entry.problem then
     return "refused", entry.problem.message
   end
   local row, elsewhere = known.rows[entry.key or false], nil
   if row and recordings.is_same(NO_CLIENT, row, now_of(entry)) then
-    local words = STATES[row.state] or { "failed", "its row is damaged" }
-    if is_under_way(known.jobs, row) then
-      words = UNDER_WAY
-    elseif recordings.is_free(arguments, row)
-      or is_retried(arguments, row.state)
-    then
-      words = row.task_id and not OVER[row.error_kind] and STATES.submitted
-        or STATES.intended
-    elseif words[1] == "done"
-      and not select(2, recordings.kept(arguments, row))
-    then
-      words = STATES.finished
-    end
+    local words = words_of(arguments, row, known.jobs)
     elsewhere = keep_place(entry, row)
     if words[1] ~= "new" then
       local reason = words[2] or row.task_id and "task " .. row.task_id
@@ -264,8 +275,11 @@ local function state_of(arguments, entry, known)
     own = nil
   end
   local refusal, replaces = refusal_of(arguments, entry)
-  if not own and not refusal then
-    local state, reason = copy_in_store(arguments, entry, known)
+  local state, reason
+  if not own and (not refusal or replaces) then
+    state, reason = copy_in_store(arguments, entry, known, refusal ~= nil)
+  end
+  if not own and (not refusal or state) then
     return state or "new", reason or elsewhere or replaces
       and "its stems replace those that are there" or nil
   elseif not own or refusal and (arguments.store and not own.task_id

@@ -2,6 +2,7 @@
 
 local core = require "camb.core"
 local items = require "camb.report.items"
+local own_store = require "camb.cli.own_store"
 local redact = require "camb.redact"
 local report = require "camb.report"
 local session = require "camb.cli.session"
@@ -46,7 +47,8 @@ end
 ---@return integer status
 function command.run(arguments)
   local place = arguments.place or "."
-  local list, err = items.of(place, arguments.mixtures)
+  local list, err = items.of(place, own_store.find(place),
+    arguments.mixtures)
   if not list then
     err.shell = err.kind == "file" and "help" or nil -- a name that is wrong
     return session.complain(err)

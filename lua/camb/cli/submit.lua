@@ -3,9 +3,9 @@
 local answers = require "camb.cli.answers"
 local core = require "camb.core"
 local download = require "camb.download"
+local earlier = require "camb.journal.earlier"
 local Error = require "camb.error"
-local hash = require "camb.batch.hash"
-local journal = require "camb.journal"
+local hash = require "camb.hash"
 local names = require "camb.batch.names"
 local paid = require "camb.cli.paid"
 local session = require "camb.cli.session"
@@ -113,7 +113,7 @@ function submit.run(arguments)
   local print_next = in_order()
   local number = answers.run(arguments, each_once(arguments.file),
     function(client, file, listener, place, report)
-      client.find = client.find or journal.finder(client, true)
+      client.find = client.find or earlier.finder(client, true)
       local id, err = task_of(client, file, arguments, listener, noted)
       ids[#ids + 1] = id
       print_next(report, place, not id and "" or arguments.json

@@ -2,11 +2,11 @@
 --- knows, and the jobs of a store.
 
 local core = require "camb.core"
+local date = require "camb.date"
 local Error = require "camb.error"
 local files = require "camb.batch.files"
 local journal = require "camb.journal"
 local names = require "camb.batch.names"
-local own_store = require "camb.cli.own_store"
 local redact = require "camb.redact"
 local source = require "camb.source"
 local store = require "camb.store"
@@ -185,18 +185,7 @@ end
 local function seconds_of(stamp)
   local year, month, day, hour, minute, second = (stamp or ""):match(
     "^(%d%d%d%d)-(%d%d)-(%d%d)T(%d%d):(%d%d):(%d%d)Z$")
-  if not year then
-    return nil
-  end
-  local y, m = tonumber(year), tonumber(month)
-  if m <= 2 then -- years that begin in March end with the odd day
-    y, m = y - 1, m + 12
-  end
-  local days = 365 * y + math.floor(y / 4) - math.floor(y / 100)
-    + math.floor(y / 400) + math.floor((153 * (m - 3) + 2) / 5)
-    + tonumber(day) - 719469
-  return ((days * 24 + tonumber(hour)) * 60 + tonumber(minute)) * 60
-    + tonumber(second)
+  return year and date.seconds(year, month, day, hour, minute, second)
 end
 
 local function of_entry(entry)
@@ -299,10 +288,11 @@ end
 
 --- What there is in `place`: a folder of stems, or a store.
 ---@param place string
+---@param kept string # where a folder's own store is, if it has one
 ---@param mixtures string? # a folder of recordings, for pairs without a source
 ---@return camb.ReportItem[]? items
 ---@return camb.Error? err
-function items.of(place, mixtures)
+function items.of(place, kept, mixtures)
   local found = setmetatable({ list = {}, by_base = {} }, Found)
   local kind = core.stat(place)
   local ok, err = true, nil
@@ -314,7 +304,6 @@ function items.of(place, mixtures)
     ok, err = add_store(found, place)
   elseif kind == "folder" then
     place = place:gsub("(.)/+$", "%1")
-    local kept = own_store.find(place)
     if core.stat(kept) == "file" then
       ok, err = add_store(found, kept)
     end

@@ -299,15 +299,6 @@ function Changes:retry_unpaid(key)
   end)
 end
 
--- The placeholders of a page of keys, padded with the last one.
-local function page_of(keys)
-  local page = {}
-  for i = 1, statements.page do
-    page[i] = keys[math.min(i, #keys)]
-  end
-  return transactions.unpack(page, 1, statements.page)
-end
-
 --- The same for those failed jobs that cost nothing to retry, and that the
 --- service has not refused.
 ---@param keys string[] # not more than statements.page
@@ -315,7 +306,7 @@ end
 ---@return camb.Error?
 function Changes:retry_free(keys)
   return self.session:write(function(conn)
-    return conn:run(statements.retry_free, page_of(keys))
+    return conn:run(statements.retry_free, statements.page_of(keys, 1))
   end)
 end
 
@@ -326,7 +317,8 @@ end
 ---@return camb.Error?
 function Changes:prioritize(keys, priority)
   return self.session:write(function(conn)
-    return conn:run(statements.prioritize, priority, priority, page_of(keys))
+    return conn:run(statements.prioritize, priority, priority,
+      statements.page_of(keys, 1))
   end)
 end
 

@@ -224,12 +224,14 @@ end
 ---@param seconds number
 ---@return integer? done
 ---@return integer|camb.Error left
+---@return number? span # seconds since the first of `done` was sent, or fewer
 function Claims:rate(seconds)
   local found, err = self.session:read(statements.rate, seconds)
   if not found then
     return nil, err
   end
-  return tonumber(found[1].done), tonumber(found[1].unfinished)
+  return tonumber(found[1].done), tonumber(found[1].unfinished),
+    math.min(seconds, text.tonumber(found[1].span) or seconds)
 end
 
 return Claims

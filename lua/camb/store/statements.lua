@@ -7,6 +7,8 @@
 local json = require "camb.json"
 local text = require "camb.text"
 
+local unpack = table.unpack or unpack -- luacheck: ignore
+
 local statements = {}
 
 -- Wide integers as text: LuaDBI reads them as C's int.  To sort by the number,
@@ -73,6 +75,19 @@ local FREE = "state = 'failed' AND owner IS NULL "
 statements.get = "SELECT " .. COLUMNS .. " FROM camb_all WHERE key = ?"
 --- How many jobs one statement looks up, and that.
 statements.page = 100
+
+--- What stands for the keys of one, padded with the last key.
+---@param keys string[]
+---@param first integer # of the page
+---@return string ...
+function statements.page_of(keys, first)
+  local page = {}
+  for i = 1, statements.page do
+    page[i] = keys[math.min(first + i - 1, #keys)]
+  end
+  return unpack(page, 1, statements.page)
+end
+
 local OF_KEYS = ("key IN (?%s)"):format((", ?"):rep(statements.page - 1))
 statements.get_page = ("SELECT %s, archived, CASE WHEN %s THEN 1 END "
   .. "AS is_free FROM camb_all WHERE %s"):format(COLUMNS, FREE, OF_KEYS)
@@ -210,11 +225,12 @@ statements.workers_held = "SELECT camb_workers.owner AS owner, "
   .. "WHERE camb_jobs.owner = camb_workers.owner) AS TEXT) AS jobs "
   .. "FROM camb_workers ORDER BY camb_workers.owner"
 -- The time in a query of its own: an index takes no function that is volatile.
-statements.rate = "SELECT CAST((SELECT count(*) FROM camb_jobs "
-  .. "WHERE state = 'downloaded' AND updated > (SELECT {clock} - ?)) AS TEXT) "
-  .. "AS done, CAST((SELECT COALESCE(sum(jobs), 0) FROM camb_counts WHERE "
+statements.rate = "SELECT CAST(count(*) AS TEXT) AS done, "
+  .. "CAST({clock} - MIN(sent) AS TEXT) AS span, "
+  .. "CAST((SELECT COALESCE(sum(jobs), 0) FROM camb_counts WHERE "
   .. "state IN ('intended', 'submitting', 'submitted', 'finished')) AS TEXT) "
-  .. "AS unfinished"
+  .. "AS unfinished FROM camb_jobs "
+  .. "WHERE state = 'downloaded' AND updated > (SELECT {clock} - ?)"
 statements.dismiss = "DELETE FROM camb_workers WHERE owner = ?"
 statements.free_dead = [[UPDATE camb_jobs SET owner = NULL
   WHERE owner IS NOT NULL AND NOT EXISTS (SELECT 1 FROM camb_workers

@@ -9,7 +9,7 @@ import torch
 
 import model
 
-MAGIC = b"cambnet1"
+MAGIC = b"cambnet2"
 
 
 class Writer:
@@ -79,6 +79,8 @@ def visit(file, net):
     dense(file, net.context)
     banded(file, net.decode, model.TAPS)
     banded(file, net.mask)
+    dense(file, net.seen)
+    file.floats(net.doubt.weight.view(-1), net.doubt.bias)
 
 
 def write(net, path):

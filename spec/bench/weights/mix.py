@@ -31,6 +31,14 @@ MONO, RECORDED = .35, .4  # of all, and of leads
 LEVELS = (-8, 8), (-7, 9)  # dB: of the foreground; of a lead
 
 
+def doubtful():
+    """From now on as the doubt alone is fit: music without a lead, and voices that
+    it must not take for that."""
+    global ALONE, LEVELS
+    CHANCES.update(sm=.17, sa=.08, si=.1, le=.32, fg=.03, bg=.27, ba=.03)
+    ALONE, LEVELS = .6, ((-12, 8), (-9, 9))
+
+
 class Part(ctypes.Structure):
     _fields_ = [("bins", ctypes.c_void_p), ("tone", ctypes.c_void_p),
                 ("gain", ctypes.c_float * 2), ("pause", ctypes.c_int),

@@ -4,6 +4,7 @@ Bands of bins are encoded each by its own matrix; what all bands say goes
 through a trunk of convolutions over time; what the trunk says goes to each
 band, which decodes its own bins once more.  The two masks are for what lies
 along the lead's direction in the stereo picture and for what lies across it.
+Where all of the seconds around speaks against a lead, the masks close.
 
 Nothing here looks farther than some seconds: what a long recording is cut into
 does not show.  csrc/engine/net.c computes the same."""
@@ -15,8 +16,9 @@ from torch.nn import functional as F
 BINS, FEATURES, REACH = 1024, 3, 64
 BANDS = ((8, 12), (16, 8), (32, 8), (64, 4), (96, 3))  # bins wide, how many
 COUNT = sum(n for _, n in BANDS)
-ENCODED, WIDTH, HIDDEN, DECODED, TAPS = 32, 320, 256, 48, 3
+ENCODED, WIDTH, HIDDEN, DECODED, SEEN, TAPS = 32, 320, 256, 48, 64, 3
 DILATIONS = (1, 2, 4, 8, 16, 32, 1, 4, 16)
+SMOOTH, LEAST = 16, 48  # frames: what is against a lead is smoothed, and the least taken
 POOLED = 4  # after so many blocks comes what the seconds around are like
 BIAS = -.5  # of the masks in training; the engine opens them by as much
 
@@ -143,12 +145,12 @@ class Block(nn.Module):
         return x + self.out(F.relu(self.conv(y)))
 
 
-def around(x):
+def around(x, reach=REACH):
     """Mean over the frames around each, as far as there are any."""
     frames = x.shape[1]
     sums = F.pad(x.cumsum(1), (0, 0, 1, 0))
     t = torch.arange(frames)
-    first, end = (t - REACH).clamp(min=0), (t + REACH + 1).clamp(max=frames)
+    first, end = (t - reach).clamp(min=0), (t + reach + 1).clamp(max=frames)
     return (sums[:, end] - sums[:, first]) / (end - first).view(1, -1, 1)
 
 
@@ -166,6 +168,10 @@ class Net(nn.Module):
         self.pool = Linear(2 * WIDTH, WIDTH)
         nn.init.normal_(self.pool.weight, std=.1 * WIDTH ** -.5)
         self.norm = nn.LayerNorm(WIDTH)
+        self.seen = Linear(WIDTH, SEEN)
+        self.doubt = nn.Linear(SEEN, 1)
+        nn.init.zeros_(self.doubt.weight)
+        nn.init.constant_(self.doubt.bias, -3)
         self.context = Linear(WIDTH, COUNT * DECODED)
         self.decode = banded(Taps, lambda w: (FEATURES * w, DECODED))
         self.mask = banded(Banded, lambda w: (DECODED, 2 * w, .3))
@@ -178,7 +184,10 @@ class Net(nn.Module):
                 x = x + self.pool(torch.cat(
                     [mean, (spread + 1e-5).sqrt()], 2))
             x = block(x)
-        return self.context(self.norm(x))
+        x = self.norm(x)
+        against = around(self.doubt(F.relu(self.seen(x))), SMOOTH)[..., 0]
+        least = -F.max_pool1d(-against, 2 * LEAST + 1, 1, LEAST)
+        return self.context(x), F.softplus(least)[..., None]
 
     def forward(self, bands):
         """Features of the bands of each width, (bands, batch, frames, values),
@@ -189,13 +198,14 @@ class Net(nn.Module):
         x = torch.cat([F.relu(e(x, batch)) for x, e in zip(
             bands, self.encode)], 0)
         x = x.permute(1, 2, 0, 3).reshape(batch, frames, COUNT * ENCODED)
-        context = self.trunk(self.inner(x)).view(
+        context, doubt = self.trunk(self.inner(x))
+        context = context.view(
             batch, frames, COUNT, DECODED).permute(2, 0, 1, 3)
         out, k = [], 0
         for (w, n), x, decode, mask in zip(BANDS, bands, self.decode, self.mask):
             y = F.relu(decode(x, batch) + context[k:k + n])
             y = mask(y.view(n, batch * frames, DECODED))
-            out.append(y.view(n, batch, frames, 2 * w))
+            out.append(y.view(n, batch, frames, 2 * w) - doubt)
             k += n
         return out
 

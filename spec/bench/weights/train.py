@@ -4,7 +4,8 @@
   train.py NAME STEPS [PROCESSES]
 
 Goes on where checkpoints/NAME.pt has ended, if it is there; otherwise it begins
-with the weights of the file that FROM names, if it names any, at a lower rate.
+with the weights of the file that FROM names, if it names any, at a lower rate;
+with DOUBT=1, only what closes masks without a lead is fit.
 Touching checkpoints/NAME.stop ends it at the next checkpoint.  Each process takes
 mixtures of its own; now and then they take the mean of their weights.  The same
 seed, steps and processes give the same weights on the same machine.
@@ -29,9 +30,10 @@ import mix
 import model
 
 SEED = 11
-FRAMES, BATCH = 208, 8
-FROM = os.environ.get("FROM")
-RATE, WARM, FLAT = (6e-4, 60, 0) if FROM else (1.6e-3, 100, .35)
+FROM, DOUBT = os.environ.get("FROM"), os.environ.get("DOUBT")
+FRAMES, BATCH = 320 if DOUBT else 208, 8
+RATE, WARM, FLAT = (4e-3, 40, .2) if DOUBT else (
+    6e-4, 60, 0) if FROM else (1.6e-3, 100, .35)
 MEETING = 8  # steps between two means
 CHECK = 250  # steps between two checkpoints
 FLOOR = 1e-3  # of the error beside the stem: 30 dB is enough
@@ -103,6 +105,13 @@ def fit_features(net):
     net.mean.data, net.scale.data = torch.cat(mean, 1), torch.cat(scale, 1)
 
 
+def fitted(net):
+    """The parameters that are fit; the others need no slopes."""
+    for name, p in net.named_parameters():
+        p.requires_grad &= not DOUBT or name.startswith(("seen", "doubt"))
+    return [p for p in net.parameters() if p.requires_grad]
+
+
 class Group:
     """What the processes share."""
 
@@ -127,7 +136,9 @@ def run(rank, name, steps, group):
     torch.manual_seed(SEED)
     base = f"{DATA}/checkpoints/{name}"
     net = model.Net()
-    parameters = [p for p in net.parameters() if p.requires_grad]
+    parameters = fitted(net)
+    if DOUBT:
+        mix.doubtful()
     optimizer = torch.optim.AdamW(parameters, RATE, betas=(.9, .98),
                                   weight_decay=1e-2)
     step = 0
@@ -196,7 +207,7 @@ def main():
     name, steps = sys.argv[1], int(sys.argv[2])
     count = int(sys.argv[3]) if len(sys.argv) > 3 else 2
     os.makedirs(DATA + "/checkpoints", exist_ok=True)
-    size = sum(p.numel() for p in model.Net().parameters() if p.requires_grad)
+    size = sum(p.numel() for p in fitted(model.Net()))
     multiprocessing.spawn(run, (name, steps, Group(count, size)), count)
 
 

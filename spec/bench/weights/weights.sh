@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fits the network's weights: `make weights`, from nothing, or with
-# FROM=csrc/engine/weights.bin STEPS=5000 from weights that there are.  What takes
-# longest goes on where it was interrupted.
+# FROM=csrc/engine/weights.bin STEPS=5000 from weights that there are; with
+# DOUBT=1 STEPS=800 beside that, only what closes masks without a lead.  What
+# takes longest goes on where it was interrupted.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export WEIGHTS_DATA=${WEIGHTS_DATA:-$PWD/build/weights}

@@ -8,7 +8,7 @@ local scheduler = require "camb.async.scheduler"
 local session = require "camb.cli.session"
 local status = require "camb.cli.status"
 
-local workers = {}
+local several = {}
 
 -- Seconds between two looks for a signal.
 local LOOK = 0.1
@@ -17,7 +17,7 @@ local LOOK = 0.1
 ---@param stop fun(is_first: boolean)
 ---@param is_done fun(): boolean
 ---@param report camb.Progress
-function workers.watch(stop, is_done, report)
+function several.watch(stop, is_done, report)
   local is_stopped = false
   while not is_done() do
     if core.caught_signal() then
@@ -56,7 +56,7 @@ local function run_all(arguments, list, report, work)
     for i = 1, alive do
       running[i] = camb.spawn(work_through)
     end
-    workers.watch(function(is_first)
+    several.watch(function(is_first)
       for _, job in ipairs(is_first and running or {}) do
         job:cancel()
       end
@@ -74,11 +74,11 @@ end
 ---@param work fun(one: string, listener: function, place: integer,
 ---  report: table): table?, camb.Error?, string?
 ---@return integer status
-function workers.run(arguments, list, work)
+function several.run(arguments, list, work)
   local report = progress.new(#list, arguments)
   local ok, problem = pcall(run_all, arguments, list, report, work)
   report:clear()
-  if arguments.command == "separate" or arguments.command == "download" then
+  if arguments.command == "download" then
     report:sum_up()
   end
   local signal = core.caught_signal()
@@ -91,4 +91,4 @@ function workers.run(arguments, list, work)
   return report:status()
 end
 
-return workers
+return several
