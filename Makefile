@@ -276,8 +276,8 @@ endef
 # a processor for each.
 FILES = $(wildcard spec/*_spec.lua)
 LONG  = $(patsubst %,spec/%_spec.lua,breaker build page progress paid \
-  store_postgres live_page redaction download batch_gone engine_sources \
-  sandbox_tasks tls stems)
+  store_postgres live_page redaction download batch_gone engine_sources formats \
+  engine_command sandbox_tasks resources tls stems)
 SLOW_TIMED = $(patsubst %,spec/%_spec.lua,store_silence deadline)
 # $(call long-first,LONG,FILES): a target's stem for each.
 long-first = $(patsubst spec/%_spec.lua,%,$(filter $(2),$(1)) \

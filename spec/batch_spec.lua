@@ -41,7 +41,8 @@ describe("client:batch", function()
   end
 
   local function options(more)
-    return stage.with({ output_dir = out, interval = 0.05 }, more)
+    return stage.with({ output_dir = out, interval = 0.05,
+      max_attempts = 1000 }, more)
   end
 
   -- Every item, by its index.

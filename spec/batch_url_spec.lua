@@ -16,13 +16,14 @@ describe("a batch of URLs", function()
     path = folder .. "/batch.db"
     take = takes.make(folder .. "/in", 2)
     urls = assert(client:separate(take[1], { download = false,
-      interval = 0.05 }))
+      interval = 0.05, max_attempts = 1000 }))
   end)
 
   local function all_of(sources, more)
     local items = {}
     for item in client:batch(sources, stage.with({
-      output_dir = folder .. "/out", interval = 0.05 }, more)) do
+      output_dir = folder .. "/out", interval = 0.05,
+      max_attempts = 1000 }, more)) do
       items[item.index] = item
     end
     return items
@@ -38,7 +39,8 @@ describe("a batch of URLs", function()
       for _ = 1, 2 do
         local other = stage.client(server, { journal = folder .. "/journal" })
         for item in other:batch({ urls.foreground_audio_url }, {
-          output_dir = folder .. "/out", interval = 0.05, overwrite = true })
+          output_dir = folder .. "/out", interval = 0.05,
+          max_attempts = 1000, overwrite = true })
         do
           assert(item.stems, item.error)
         end

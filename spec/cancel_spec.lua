@@ -336,7 +336,7 @@ describe("what is cancelled", function()
 
   it("holds no name when a listener raises", function()
     local ok, problem = pcall(client.separate, client, MIX, {
-      output_dir = folder, name = "take", interval = 0.02,
+      output_dir = folder, name = "take", interval = 0.02, max_attempts = 1000,
       on_event = function(event)
         if event.name == "submitted" then
           error("the listener failed", 0)

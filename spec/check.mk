@@ -168,16 +168,22 @@ fuzz: check-deps ## Fuzz each of FUZZES for FUZZ_SECONDS (10).
 # more than they compute.  What is tagged #timed runs in `make test` alone, so these
 # may run side by side; each has a folder of its own to build in.
 CHECKS = $(SANITIZERS) test-luas $(LINTS) $(TORTURES) $(FUZZES:%=fuzz-%)
-# What there is no time for under ASan: what the command says and keeps, in one
-# process after the other, whose C the other files run; `make sanitize` has it all.
-COMMAND_SPECS = $(wildcard $(patsubst %,spec/%_spec.lua,archive book cli_* confirm \
-  cure doubt layout locale look own_store paid plan progress report roles status \
-  unfinished written))
+# What these have no time for; `make sanitize` has it all.  Under ASan: what the
+# command and a batch say and keep, in one process after the other, whose C the
+# other files run.  Under valgrind: what takes a minute each, mostly FFmpeg's and
+# OpenSSL's.
+UNHURRIED_ASAN = $(wildcard $(patsubst %,spec/%_spec.lua,archive batch_gone \
+  batch_kill batch_postgres batch_store book breaker cli_* confirm control cure \
+  doubt identity journal layout limits locale look own_store paid plan pooler \
+  progress report roles status store store_* unfinished written))
+UNHURRIED_VALGRIND = $(patsubst %,spec/%_spec.lua,parts sandbox_abuse \
+  sandbox_tasks tls)
 .PHONY: check
 check: check-deps ## All of these but coverage, and test-luas, side by side.
 	@$(AGAIN) all bench-programs $(SUPPORT_SO)
 	@$(MAKE) --no-print-directory -k -j$$(($(CORES) + 2)) --output-sync=target \
-	  ASAN_SPECS="$(filter-out $(COMMAND_SPECS) $(NOT_ASAN),$(FILES))" $(CHECKS)
+	  ASAN_SPECS="$(filter-out $(UNHURRIED_ASAN) $(NOT_ASAN),$(FILES))" \
+	  VALGRIND_SPECS="$(filter-out $(UNHURRIED_VALGRIND),$(C_SPECS))" $(CHECKS)
 
 # Memory is refused: to a Lua state, to C and libcurl, to the sandbox; and the
 # collector never rests.  TORTURE=all refuses every request once, in half an

@@ -151,7 +151,8 @@ describe("a file in doubt", function()
   it("that is a URL is not sent again, nor is its secret told", function()
     camb(0, LINES.separate)
     local client = stage.client(server)
-    local done = assert(client:task(task_id()):wait({ interval = 0.05 }))
+    local done = assert(client:task(task_id()):wait({ interval = 0.05,
+      max_attempts = 1000 }))
     local stem = assert(client:result(done.id)).foreground_audio_url
     client:close()
     lose()
@@ -381,7 +382,7 @@ describe("a file in doubt", function()
       local client = stage.client(server, { journal = folder
         .. "/out/.camb-journal" })
       local stems, err = client:separate(folder .. "/in/take001.wav", {
-        output_dir = folder .. "/stems", interval = 0.05,
+        output_dir = folder .. "/stems", interval = 0.05, max_attempts = 1000,
         on_event = function(event)
           if event.name == "upload_started" then
             release()
@@ -449,12 +450,12 @@ describe("a file in doubt", function()
       end,
       separate = function(options)
         return client:separate(take, stage.with({ output_dir = out,
-          interval = 0.05 }, options))
+          interval = 0.05, max_attempts = 1000 }, options))
       end,
       batch = function(options)
         local stems, err
         for item in client:batch({ take }, stage.with({ output_dir = out,
-          interval = 0.05 }, options))
+          interval = 0.05, max_attempts = 1000 }, options))
         do
           stems, err = item.stems, item.error
         end
@@ -488,7 +489,8 @@ describe("a file in doubt", function()
         client = stage.client(server, { journal = out .. "/.camb-journal" })
         local tasks = {}
         for item in client:batch({ folder .. "/in/a.aiff" }, { output_dir = out,
-          convert = true, probe = true, interval = 0.05, on_event = function(event)
+          convert = true, probe = true, interval = 0.05,
+          max_attempts = 1000, on_event = function(event)
             if event.name == "probed" then
               camb(0, "separate copy.aiff -o stems --convert --interval 0.05")
             end
@@ -588,7 +590,8 @@ describe("a file in doubt", function()
     it("has the task whose stems are downloaded under its names", function()
       lose()
       CALLS.separate()
-      local found = assert(client:task(task_id()):wait({ interval = 0.05 }))
+      local found = assert(client:task(task_id()):wait({ interval = 0.05,
+        max_attempts = 1000 }))
       assert(client:download(found, { output_dir = out, name = "take001" }))
       assert(CALLS.batch())
       assert.equal(takes.wav(1), workspace.read(out .. "/take001.foreground.wav"))

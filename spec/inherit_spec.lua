@@ -79,7 +79,7 @@ describe("a program that the host starts", function()
       local client = camb.client{ base_url = server.base_url,
         api_key = server.api_key }
       local stems = assert(client:separate(%q, { output_dir = %q,
-        interval = 0.1 }))
+        interval = 0.1, max_attempts = 1000 }))
       assert(audio.probe(stems.foreground))
       assert(audio.convert(stems.foreground, %q))
       client:close()

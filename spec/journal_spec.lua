@@ -53,14 +53,14 @@ describe("a client's journal", function()
   it("has nothing open where the stems are fetched or nothing was accepted",
     function()
       assert(client:separate(take[1], { output_dir = folder .. "/out",
-        interval = 0.05 }))
+        interval = 0.05, max_attempts = 1000 }))
       assert.equal("submitting submitted fetched", states())
       server:fault({ step = "submit", status = 402 })
       assert.is_nil((client:submit(take[2])))
       assert.matches("submitting refused$", states())
       server:fault({ step = "status", reply = { status = "ERROR" } })
       assert.is_nil((client:separate(take[3], { output_dir = folder .. "/out",
-        interval = 0.05 })))
+        interval = 0.05, max_attempts = 1000 })))
       assert.matches("submitting submitted failed$", states())
       assert.same({}, (journal.open_entries(path)))
     end)
@@ -74,7 +74,7 @@ describe("a client's journal", function()
 
   it("is kept for every job of a batch without a store", function()
     for item in client:batch(take, { output_dir = folder .. "/out",
-      interval = 0.05 })
+      interval = 0.05, max_attempts = 1000 })
     do
       assert(item.stems, item.error)
     end
@@ -118,7 +118,8 @@ describe("a client's journal", function()
     local open = journal.open_entries(path)
     assert.equal(1, #open)
     assert.equal(folder .. "/out", open[1].output_dir)
-    local run = assert(client:task(open[1].task_id):wait({ interval = 0.05 }))
+    local run = assert(client:task(open[1].task_id):wait({ interval = 0.05,
+      max_attempts = 1000 }))
     assert(client:download(run, { output_dir = open[1].output_dir,
       name = open[1].name }))
     assert.equal(takes.wav(1),
@@ -135,6 +136,7 @@ describe("a client's journal", function()
       local client, started = require("camb").client({ journal = "%s" }), 0
       local takes = { "%s" }
       for item in client:batch(takes, { output_dir = "%s/out", interval = 0.05,
+        max_attempts = 1000,
         on_event = function(event)
           started = started + (event.name == "upload_started" and 1 or 0)
           if "%s" == "started" and started == #takes then die() end
@@ -153,7 +155,7 @@ describe("a client's journal", function()
   local function batch_of(count, resubmit)
     local kinds = {}
     for item in client:batch({ luas.unpack(take, 1, count) }, {
-      output_dir = folder .. "/out", interval = 0.05,
+      output_dir = folder .. "/out", interval = 0.05, max_attempts = 1000,
       resubmit_unknown = resubmit })
     do
       kinds[#kinds + 1] = item.error and item.error.kind or "done"
@@ -211,7 +213,7 @@ describe("a client's journal", function()
     assert.is_false(ok)
     server:clear_faults()
     for item in client:batch({ take[1] }, { output_dir = folder .. "/out",
-      interval = 0.05 })
+      interval = 0.05, max_attempts = 1000 })
     do
       assert.is_nil(item.stems)
       assert.equal("unknown_outcome", item.error.kind)

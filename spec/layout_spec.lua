@@ -463,7 +463,8 @@ describe("stems", function()
       api_key = server.api_key })
     local song, out = folder .. "/in/song.flac", folder .. "/out"
     local result = assert(client:separate(song, { output_dir = out,
-      stem_name = "{folder} {name} {stem} {run}", interval = 0.05 }))
+      stem_name = "{folder} {name} {stem} {run}", interval = 0.05,
+      max_attempts = 1000 }))
     assert.equal(("%s/in song foreground %s.wav"):format(out, result.run_id),
       result.foreground)
     local _, err = client:separate(song, { output_dir = out,
@@ -501,7 +502,8 @@ describe("stems", function()
       api_key = server.api_key })
     local result = assert(client:separate(folder .. "/in/take001.wav", {
       output_dir = folder .. "/out", foreground_dir = folder .. "/voice",
-      only = "foreground", format = "flac", interval = 0.05 }))
+      only = "foreground", format = "flac", interval = 0.05,
+      max_attempts = 1000 }))
     client:close()
     assert.is_nil(result.background)
     assert.equal(folder .. "/voice/take001.foreground.flac", result.foreground)

@@ -326,7 +326,7 @@ describe("for a task that is paid for, camb", function()
     local client = require("camb").client({ base_url = server.base_url,
       api_key = server.api_key })
     local urls = assert(client:separate(take[1], { download = false,
-      interval = 0.05 }))
+      interval = 0.05, max_attempts = 1000 }))
     client:close()
     local output, status = run("camb download %s -o out --name x", urls.run_id)
     assert.equal(0, status, output)

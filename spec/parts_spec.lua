@@ -25,14 +25,14 @@ describe("before anything is paid for, a separation", function()
     local stems, err = client:separate(options.source or take[1],
       { output_dir = options.output_dir, name = options.name,
         format = options.format, overwrite = options.overwrite,
-        interval = 0.05 })
+        interval = 0.05, max_attempts = 1000 })
     assert.is_nil(stems)
     assert.equal("file", err.kind)
     assert.matches(words, err.message)
     for item in client:batch({ { source = options.source or take[1],
       output_dir = options.output_dir, name = options.name } },
       { format = options.format, overwrite = options.overwrite,
-        interval = 0.05 })
+        interval = 0.05, max_attempts = 1000 })
     do
       assert.equal("file", item.error.kind)
     end
@@ -50,7 +50,7 @@ describe("before anything is paid for, a separation", function()
         { output_dir = disk })
       for _, stem in ipairs({ "foreground", "background" }) do
         local stems, err = client:separate(take[1], { output_dir = folder,
-          [stem .. "_dir"] = disk, interval = 0.05 })
+          [stem .. "_dir"] = disk, interval = 0.05, max_attempts = 1000 })
         assert.is_nil(stems)
         assert.matches("take001." .. stem .. '.part" cannot be written: No '
           .. "space", err.message)
@@ -67,7 +67,8 @@ describe("before anything is paid for, a separation", function()
 
   it("takes a disk on which the stems just have room #posix", function()
     workspace.on_small_disk("8k", pending, function(disk)
-      assert(client:separate(take[1], { output_dir = disk, interval = 0.05 }))
+      assert(client:separate(take[1], { output_dir = disk, interval = 0.05,
+        max_attempts = 1000 }))
       assert.equal(2, #workspace.list(disk))
     end)
   end)
@@ -99,7 +100,7 @@ describe("before anything is paid for, a separation", function()
     end
     for format, most in pairs(MOST) do
       assert(client:separate(take[1], { output_dir = folder, format = format,
-        name = ("n"):rep(most), interval = 0.05 }))
+        name = ("n"):rep(most), interval = 0.05, max_attempts = 1000 }))
     end
   end)
 
@@ -156,7 +157,8 @@ describe("before anything is paid for, a separation", function()
         for i, way in ipairs({ "two", "./two", "x/../two", "two//", "link" }) do
           workspace.run(("mkdir -p %s/x"):format(folder))
           jobs[i] = camb.spawn(client.separate, client, take[1], {
-            output_dir = folder .. "/" .. way, name = "n", interval = 0.05 })
+            output_dir = folder .. "/" .. way, name = "n", interval = 0.05,
+            max_attempts = 1000 })
         end
         for _, job in ipairs(jobs) do
           local stems, err = job:join()
@@ -177,7 +179,8 @@ describe("before anything is paid for, a separation", function()
       server:fault({ step = "status", reply = { status = "PENDING" },
         times = math.huge })
       local job = camb.spawn(client.separate, client, take[1],
-        { output_dir = folder, name = "n", interval = 0.05 })
+        { output_dir = folder, name = "n", interval = 0.05,
+        max_attempts = 1000 })
       while server:stats().uploads == 0 do
         client:step(0.05)
       end
@@ -213,7 +216,7 @@ describe("before anything is paid for, a separation", function()
         at = at + 1
         return at <= 60 and { source = "%s", name = "n" .. at } or nil
       end, { output_dir = "%s", concurrency = 60, pending = 60,
-        dedupe = false, interval = 0.05 }) do
+        dedupe = false, interval = 0.05, max_attempts = 1000 }) do
         count = count + (item.stems and 1 or 0)
       end
       print(count)

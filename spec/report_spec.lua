@@ -157,7 +157,7 @@ describe("camb report of a folder", function()
       api_key = server.api_key, journal = folder .. "/out/.camb-journal" })
     os.execute(("mkdir %s/out"):format(folder))
     assert(client:separate(MIX, { output_dir = folder .. "/out",
-      only = "background", interval = 0.1 }))
+      only = "background", interval = 0.1, max_attempts = 1000 }))
     client:close()
     server:stop()
     local item = items(folder .. "/out").mix

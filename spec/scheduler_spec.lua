@@ -360,7 +360,7 @@ describe("jobs of one client", function()
         local stems, err = camb.run(function()
           job = camb.spawn(client.separate, client, MIX, {
             output_dir = folder,
-            interval = 0.1,
+            interval = 0.1, max_attempts = 1000,
             on_event = function(event)
               if event.name == at then
                 job:cancel()

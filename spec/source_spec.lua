@@ -47,7 +47,7 @@ describe("a source", function()
       local path = workspace.write(("%s/in/%s.wav"):format(folder, name),
         takes.wav(1))
       local stems = assert(client:separate(path, { output_dir = folder
-        .. "/out", interval = 0.05 }))
+        .. "/out", interval = 0.05, max_attempts = 1000 }))
       assert.equal(("%s/out/%s.foreground.wav"):format(folder,
         expected.stem or name), stems.foreground)
       assert.equal(takes.wav(1), workspace.read(stems.background))
@@ -108,7 +108,7 @@ describe("a source", function()
       aac = AUDIO.aac })
     do
       local run = assert(assert(client:submit({ data = takes.wav(3) }))
-        :wait({ interval = 0.05 }))
+        :wait({ interval = 0.05, max_attempts = 1000 }))
       server:fault({ step = "stem", body = id3(40000) .. ("\0"):rep(100)
         .. audio, times = 2 })
       local stems = assert(client:download(run, { output_dir = folder }))
@@ -162,12 +162,12 @@ describe("a source", function()
     it("is named as it was before it was encoded", function()
       local url = serve() .. "/a/C%23%20minor%2Fb%0a.wav?sig=a/b.flac#x"
       local stems = assert(client:separate(url, { output_dir = folder
-        .. "/out", interval = 0.05 }))
+        .. "/out", interval = 0.05, max_attempts = 1000 }))
       assert.equal(folder .. "/out/C# minor_b_.foreground.wav",
         stems.foreground)
       assert.equal("C# minor_b_.wav", sent().name)
       for item in client:batch({ url }, { output_dir = folder .. "/many",
-        interval = 0.05 })
+        interval = 0.05, max_attempts = 1000 })
       do
         assert.matches("/a/C# minor_b_%.foreground%.wav$",
           item.stems.foreground)
@@ -181,7 +181,8 @@ describe("a source", function()
         ["/"] = "audio", [""] = "audio" })
       do
         local stems = assert(client:separate(root .. url, {
-          output_dir = folder .. "/out", interval = 0.05, overwrite = true }))
+          output_dir = folder .. "/out", interval = 0.05,
+          max_attempts = 1000, overwrite = true }))
         assert.equal(("%s/out/%s.foreground.wav"):format(folder, name),
           stems.foreground)
       end
@@ -200,7 +201,7 @@ describe("a source", function()
         local url = serve(("Content-Disposition: %s\\r\\n"):format(
           (header:gsub('[\\"]', "\\%0")))) .. "/get?id=7"
         local stems = assert(client:separate(url, { output_dir = folder
-          .. "/out", interval = 0.05 }))
+          .. "/out", interval = 0.05, max_attempts = 1000 }))
         assert.equal(("%s/out/%s.foreground.wav"):format(folder, name),
           stems.foreground)
         assert.equal(name .. ".wav", sent().name)

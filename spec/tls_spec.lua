@@ -23,6 +23,8 @@ describe("over TLS", function()
       options.ca_file = server.ca_file
     end
     options.ca_file = options.ca_file or nil
+    -- Authorities are read within that time, under valgrind in seconds.
+    options.connect_timeout = 60
     client = stage.client(server, options)
     folder = workspace.folder()
   end
@@ -83,7 +85,7 @@ describe("over TLS", function()
       local script = folder .. "/try.lua"
       workspace.write(script, ([[
         local client = require("camb").client{ base_url = %q, api_key = "sandbox",
-          ca_file = os.getenv "OPTION", retries = 0 }
+          ca_file = os.getenv "OPTION", retries = 0, connect_timeout = 60 }
         local status, err = client:task("t"):status()
         print(err.kind, err.message)]]):format(server.base_url))
       local function try(environment)

@@ -167,7 +167,8 @@ describe("a file that a signal leaves unfinished", function()
       for name, stem in pairs({ take001 = "foreground", take002 = "background" })
       do
         urls[stem] = assert(client:separate(folder .. "/in/" .. name .. ".wav",
-          { download = false, interval = 0.05 }))[stem .. "_audio_url"]
+          { download = false, interval = 0.05,
+          max_attempts = 1000 }))[stem .. "_audio_url"]
       end
       client:close()
       hang()

@@ -127,11 +127,12 @@ describe("A batch takes no file for a source that camb wrote:", function()
   it("a stem in a list, unless it is told to", function()
     local stem = folder .. "/in/take001.background.wav"
     for item in client:batch({ folder .. "/in/take001.wav" }, {
-      output_dir = folder .. "/in", interval = 0.05 })
+      output_dir = folder .. "/in", interval = 0.05, max_attempts = 1000 })
     do
       assert(item.stems, item.error)
     end
-    local given = { output_dir = folder .. "/out", interval = 0.05 }
+    local given = { output_dir = folder .. "/out", interval = 0.05,
+      max_attempts = 1000 }
     for item in client:batch({ stem }, given) do
       assert.equal("source", item.error.kind)
       assert.matches("is a stem that camb wrote", item.error.message)
@@ -156,7 +157,7 @@ describe("A batch takes no file for a source that camb wrote:", function()
       engine = engine(folder) }))
     local own = stage.client(other)
     local task = assert(own:submit(folder .. "/in/take001.wav"))
-    assert(task:wait({ interval = 0.05 }))
+    assert(task:wait({ interval = 0.05, max_attempts = 1000 }))
     own:close()
     for _ = 1, 2 do
       for _, words in ipairs({ ". -o out1", "served -o out2",
@@ -284,7 +285,7 @@ describe("A batch passes nothing in silence:", function()
     workspace.run(("chmod 000 %s/in/shut"):format(folder))
     local failed
     for item in client:batch(folder .. "/in", { output_dir = folder .. "/out",
-      interval = 0.05 })
+      interval = 0.05, max_attempts = 1000 })
     do
       failed = item.error and item or failed
     end
