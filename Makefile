@@ -316,12 +316,12 @@ $(TIMED): timed-%: $(SUPPORT_SO)
 
 # The other Luas, one after the other, each in a build of its own.  ONCE is left
 # out: it repeats C, or starts Luas by itself.  SHORT is what .ci/run has time for:
-# what calls, waits and stores, where one Lua differs from another.
+# what calls and waits, where one Lua differs from another.
 OTHER_LUAS = $(filter-out $(notdir $(LUA)),lua5.1 lua5.2 lua5.3 lua5.4 luajit)
 ONCE  = engine engine_% formats build page peers docs book other_luas \
   batch_kill batch_postgres sandbox_%
-SHORT = api batch batch_url cancel client condition errors events gathering json \
-  loops misuse scheduler stems store
+SHORT = api cancel client condition errors events gathering json loops misuse \
+  scheduler stems
 each-lua = @failed=; for lua in $(OTHER_LUAS); do \
     on="--no-print-directory LUA=$$lua BUILD=$(BUILD)/$$lua"; \
     echo "== $$lua"; ( \

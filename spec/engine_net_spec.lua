@@ -166,6 +166,37 @@ describe("a bass in the middle", function()
   end
 end)
 
+describe("what is too low to be heard", function()
+  local BLOCK = 2 * 4410 -- of both channels: a tenth of a second
+
+  -- How far the mean of each block is from zero, at most.
+  local function most_offset(samples)
+    local most = 0
+    for first = 1, #samples - BLOCK + 1, BLOCK do
+      local sum = 0
+      for i = first, first + BLOCK - 1 do
+        sum = sum + samples[i]
+      end
+      most = math.max(most, math.abs(sum / BLOCK))
+    end
+    return most
+  end
+
+  it("does not come and go with the words: an offset is in the background",
+    function()
+      local OFFSET = 3277 -- a tenth of full scale
+      local speech = audio.decode{ cut(SPEECH, "speech") }[1].samples
+      local mixture = {}
+      for i, sample in ipairs(speech) do
+        mixture[i] = math.max(-32768, math.min(32767, sample + OFFSET))
+      end
+      local path = audio.write(folder .. "/offset.wav", mixture, RATE, 2)
+      local _, foreground = separated(path, "")
+      local most = most_offset(foreground) / OFFSET
+      assert.is_true(most < 0.05, ("%.1f %% of it"):format(100 * most))
+    end)
+end)
+
 describe("music that lies to one side", function()
   it("is told from speech in the middle by the other channel", function()
     local sounds = audio.decode{ cut(SPEECH, "speech"), cut(MUSIC, "music") }

@@ -117,10 +117,15 @@ static float mean_end (const float *row) {
   return sum / COUNT;
 }
 
+/* How many of the mask's bins one bin is wide. */
+static double bin_step (const Apply *a) {
+  return (double)a->rate * GRID_N / a->stft.size / GRID_RATE;
+}
+
 /* A plane of the mask for one frame: linear in time and in frequency. */
 static void find_gain (const Apply *a, const float *early, const float *late,
                        float t, float *gain) {
-  double step = (double)a->rate * GRID_N / a->stft.size / GRID_RATE;
+  double step = bin_step(a);
   float beyond = mean_end(early) + t * (mean_end(late) - mean_end(early));
   for (int k = 0; k <= a->stft.size / 2; k++) {
     double place = k * step;
@@ -136,13 +141,24 @@ static void find_gain (const Apply *a, const float *early, const float *late,
   }
 }
 
+/* What is too low to be heard belongs to the background: the offset of a cheap
+** converter would come and go with the words. */
+static void drop_unheard (const Apply *a, float *gain) {
+  enum { HEARD = 2 }; /* the first of the mask's bins, at 22 Hz */
+  double step = bin_step(a);
+  for (int k = 0; k <= a->stft.size / 2 && k * step < HEARD; k++)
+    gain[k] = 0;
+}
+
 static void find_shares (const Apply *a, const Segment *mask, int planes) {
   double time = mask_time(a), whole = floor(time);
   const float *early = mask_row(mask, (int64_t)whole);
   const float *late = mask_row(mask, (int64_t)whole + 1);
-  for (int i = 0; i < planes; i++)
+  for (int i = 0; i < planes; i++) {
     find_gain(a, early + i * GRID_BINS, late + i * GRID_BINS,
               (float)(time - whole), a->gain[i]);
+    drop_unheard(a, a->gain[i]);
+  }
 }
 
 static const float *coherence_row (const Segment *mask, int64_t frame) {

@@ -135,7 +135,7 @@ end
 ---@return integer added
 ---@return integer moved
 function Batch:added()
-  return self.run.journal.added or 0, self.run.journal.moved or 0
+  return self.run.ledger.added or 0, self.run.ledger.moved or 0
 end
 
 --- Stop everything on this side and free what is held.  The service cannot
@@ -152,9 +152,9 @@ function Batch:__gc()
   pcall(self.run.stop, self.run)
 end
 
-local function journal_of(work)
+local function ledger_of(work)
   if work.options.store then
-    return require("camb.batch.journal").new(work)
+    return require("camb.batch.ledger").new(work)
   end
   return memory.new(work)
 end
@@ -175,7 +175,7 @@ function batch.new(client, given, given_options, level)
   local self = setmetatable({ run = run.new(client, checked, found) }, Batch)
   self.run.ends = checked.send_until and next_time(checked.send_until) or nil
   self.run.is_spent = self.run.ends ~= nil and self.run.ends <= core.time()
-  self.run:start(journal_of(self.run))
+  self.run:start(ledger_of(self.run))
   return self
 end
 

@@ -120,7 +120,7 @@ end
 -- that of another process.  `in_stores`: only what stores know.
 local function doubt_of(operation, prepared, in_stores)
   local client, run = operation.client, run_of(operation)
-  local known = run and run.journal.find or client.find
+  local known = run and run.ledger.find or client.find
   local find = known or earlier.finder(client)
   for _, path in pairs({ prepared.url or false,
     operation.original or prepared.path or false })

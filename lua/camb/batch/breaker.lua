@@ -158,7 +158,7 @@ local function may_probe(self, candidate)
     return false
   end
   self.probe = candidate
-  local granted = self.run.journal:may_probe(math.min(self.pause * 2, LONGEST))
+  local granted = self.run.ledger:may_probe(math.min(self.pause * 2, LONGEST))
   if not granted and self.probe == candidate then
     self.probe = false
   end
@@ -184,7 +184,7 @@ local function is_away(self, candidate)
   if is_overdue(self) then
     give_up(self, err)
   end
-  self.run.journal:share_pause(seconds, err.message)
+  self.run.ledger:share_pause(seconds, err.message)
   return true
 end
 
@@ -227,7 +227,7 @@ function Breaker:accepted()
   self.has_accepted, self.doubts = true, 0
   if self.reopens then
     self:close()
-    self.run.journal:share_end()
+    self.run.ledger:share_end()
   end
 end
 
@@ -268,7 +268,7 @@ function Breaker:failed(failed, err)
     tell(self, "submit", err.message, not is_first and seconds or nil)
   end
   if is_news and not is_first then -- which others find out by themselves
-    self.run.journal:share_pause(seconds, err.message) -- others go on meanwhile
+    self.run.ledger:share_pause(seconds, err.message) -- others go on meanwhile
   end
   return err.kind ~= "unknown_outcome" and not err.task_id
     and not failed.origin.read

@@ -11,7 +11,7 @@ local recordings = require "camb.batch.recordings"
 local sources = require "camb.batch.sources"
 local store = require "camb.store"
 
--- Methods of the journal.
+-- Methods of the ledger.
 local Claims = {}
 
 -- Seconds between two looks for jobs that other workers may have left.

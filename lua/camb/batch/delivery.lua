@@ -241,7 +241,7 @@ function delivery.run(job, stems)
     return stems
   end
   job.stems = stems
-  local ok, err = run.journal:fetched(job)
+  local ok, err = run.ledger:fetched(job)
   if ok and run.downloads:acquire() then
     run.sending = run.sending + 1
     ok, err = deliver(job, stems)

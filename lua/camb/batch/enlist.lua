@@ -47,43 +47,43 @@ local function refuse(run, entry, err)
   end
 end
 
-local function expect(journal, key, entry)
-  journal.known[key] = entry.index
-  journal.labels[key] = entry.label ~= key and entry.label or nil
+local function expect(ledger, key, entry)
+  ledger.known[key] = entry.index
+  ledger.labels[key] = entry.label ~= key and entry.label or nil
 end
 
 -- The next rows, and whether more may follow although there are none now.
-local function chunk_of(run, journal)
+local function chunk_of(run, ledger)
   local rows, entries = {}, {}
   while #rows < CHUNK and not run.closed do
     local entry = run:next_entry()
     if not entry then
       return rows, entries, entry == false
     end
-    if entry.key and journal.known[entry.key] then
+    if entry.key and ledger.known[entry.key] then
       entry.problem = { kind = "file", path = entry.label,
         message = ('"%s" is in the batch twice, and its first job is under '
           .. "way: %s"):format(
           entry.label, advice.on("names")) }
     end
     local row = not entry.problem and new_row(run, entry)
-    local err = row and journal.store:problem(row)
+    local err = row and ledger.store:problem(row)
       or not row and failure.make(entry.problem)
     if err then
       refuse(run, entry, err)
     else
       rows[#rows + 1], entries[#rows + 1] = row, entry
-      expect(journal, entry.key, entry)
+      expect(ledger, entry.key, entry)
     end
   end
   return rows, entries
 end
 
-local function skip(run, journal, row, kept)
+local function skip(run, ledger, row, kept)
   if not run.places:acquire() then
     return
   end
-  local index, label = journal:recognize(row)
+  local index, label = ledger:recognize(row)
   run:push({
     index = index,
     job = tonumber(row.id),
@@ -98,10 +98,10 @@ end
 
 local ENDED = { failed = true, unknown_outcome = true }
 
-local function report(run, journal, row)
+local function report(run, ledger, row)
   local options = run.options
   if ENDED[row.state] and row.owner == nil then
-    skip(run, journal, row)
+    skip(run, ledger, row)
   elseif row.state == "downloaded" then
     local place = job.new(run, { name = row.name, output_dir = row.output_dir,
       origin = { path = row.source } }):place()
@@ -109,54 +109,54 @@ local function report(run, journal, row)
     if is_all then
       local stems = { task_id = row.task_id, run_id = row.run_id }
       recordings.complete(options, stems, kept)
-      skip(run, journal, row, stems)
+      skip(run, ledger, row, stems)
     else -- it is paid for: only the stems are fetched
       row.state = "finished"
-      journal:revive(row, kept, recordings.convertible(options, row, kept,
+      ledger:revive(row, kept, recordings.convertible(options, row, kept,
         place))
     end
   end
 end
 
 -- Retry those of `rows` that failed and cost nothing; they are claimed then.
-local function retry_free(run, journal, rows)
+local function retry_free(run, ledger, rows)
   local keys = {}
   for key, row in pairs(rows) do
-    if journal.known[key] and recordings.is_free(run.options, row) then
+    if ledger.known[key] and recordings.is_free(run.options, row) then
       keys[#keys + 1], rows[key] = key, nil
     end
   end
   if #keys > 0 then
-    journal:ask(function(jobs)
+    ledger:ask(function(jobs)
       local ok, err = jobs:retry_free(keys)
       for i = 1, ok and run.options.convert and #keys or 0 do
         ok, err = jobs:retry_unpaid(keys[i])
       end
       return ok, err
     end)
-    journal.has_new = true
+    ledger.has_new = true
   end
 end
 
 -- A job that had ended and is unchanged is not repeated.
-local function report_ended(run, journal, keys)
+local function report_ended(run, ledger, keys)
   local rows = #keys > 0 and not run.options.add_only
-    and journal:ask(function(jobs)
+    and ledger:ask(function(jobs)
     return jobs:get_all(keys)
   end) or {}
-  retry_free(run, journal, rows)
+  retry_free(run, ledger, rows)
   for _, key in ipairs(keys) do
     if run.closed then
       return
-    elseif rows[key] and journal.known[key] then -- not claimed meanwhile
-      report(run, journal, rows[key])
+    elseif rows[key] and ledger.known[key] then -- not claimed meanwhile
+      report(run, ledger, rows[key])
     end
   end
 end
 
 -- Add `rows`: how many are new, and what was known before of the others.
-local function add(journal, rows)
-  return journal:ask(function(jobs)
+local function add(ledger, rows)
+  return ledger:ask(function(jobs)
     local added, err = jobs:add(rows)
     local latest
     if added and added < #rows then
@@ -174,15 +174,15 @@ local function add(journal, rows)
 end
 
 -- Find the job of the file that `now` describes; false if the store fails.
-local function identify(run, journal, row, now, entry)
+local function identify(run, ledger, row, now, entry)
   local base = now.key
-  local key, is_changed = recordings.find(run, journal, row, now)
-  if key and key ~= base and journal.known[base] == entry.index then
-    journal.known[base], journal.labels[base] = nil, nil
-    expect(journal, key, entry)
+  local key, is_changed = recordings.find(run, ledger, row, now)
+  if key and key ~= base and ledger.known[base] == entry.index then
+    ledger.known[base], ledger.labels[base] = nil, nil
+    expect(ledger, key, entry)
   end
   if key then
-    journal.changed[key] = is_changed or nil
+    ledger.changed[key] = is_changed or nil
   end
   return key
 end
@@ -209,21 +209,21 @@ end
 
 -- Add the next sources; the keys of those that may have been there before, nil
 -- at the end.
-local function add_some(run, journal)
-  local rows, entries, is_idle = chunk_of(run, journal)
+local function add_some(run, ledger)
+  local rows, entries, is_idle = chunk_of(run, ledger)
   if #rows == 0 and is_idle then
     scheduler.sleep_for(run.client, IDLE)
     return not run.closed and {} or nil
   end
-  local added = #rows > 0 and add(journal, rows)
+  local added = #rows > 0 and add(ledger, rows)
   if not added or run.closed then
     return nil
   end
-  journal.has_new, journal.added = true, journal.added + added.count
+  ledger.has_new, ledger.added = true, ledger.added + added.count
   local keys = {}
   for i = 1, #rows do
     local row = added.latest[rows[i].key]
-    local key = row and identify(run, journal, row, rows[i], entries[i])
+    local key = row and identify(run, ledger, row, rows[i], entries[i])
     if row and (not key or run.closed) then
       return nil
     end
@@ -233,7 +233,7 @@ local function add_some(run, journal)
     keys[#keys + 1] = key or nil
   end
   if #keys > 0 and run.options.has_priority then
-    journal.moved = journal.moved + (journal:ask(function(jobs)
+    ledger.moved = ledger.moved + (ledger:ask(function(jobs)
       return jobs:prioritize(keys, run.options.priority)
     end) or 0)
   end
@@ -241,44 +241,44 @@ local function add_some(run, journal)
 end
 
 -- A list is known at once, and each of its jobs has its index then.
-local function add_list(run, journal)
+local function add_list(run, ledger)
   local chunks = {}
-  local keys = add_some(run, journal)
+  local keys = add_some(run, ledger)
   while keys do
     chunks[#chunks + 1] = keys
     scheduler.sleep_for(run.client, 0)
-    keys = not run.closed and add_some(run, journal) or nil
+    keys = not run.closed and add_some(run, ledger) or nil
   end
-  journal:open_claims()
+  ledger:open_claims()
   for _, chunk in ipairs(chunks) do
-    report_ended(run, journal, chunk)
+    report_ended(run, ledger, chunk)
   end
 end
 
-local function add_as_needed(run, journal)
-  local keys = add_some(run, journal)
-  journal:open_claims()
+local function add_as_needed(run, ledger)
+  local keys = add_some(run, ledger)
+  ledger:open_claims()
   while keys and not run.closed do
-    report_ended(run, journal, keys)
-    while not journal.is_hungry do
+    report_ended(run, ledger, keys)
+    while not ledger.is_hungry do
       if not run.room:wait() or run.closed then
         return
       end
     end
-    journal.is_hungry = false
-    keys = add_some(run, journal)
+    ledger.is_hungry = false
+    keys = add_some(run, ledger)
     run.room:notify()
   end
 end
 
 --- The body of a coroutine: take all sources into the store.
-function enlist.run(run, journal)
+function enlist.run(run, ledger)
   if run.sources.is_list then
-    add_list(run, journal)
+    add_list(run, ledger)
   else
-    add_as_needed(run, journal)
+    add_as_needed(run, ledger)
   end
-  journal.is_enlisted = true
+  ledger.is_enlisted = true
   run.room:notify()
 end
 

@@ -1,11 +1,11 @@
 --- A job of a batch: one coroutine takes a source to its stems, or resumes
 --- where an earlier run stopped.  Its steps are those of a single call
 --- (camb.separation), in the same order; each waits here for its place, and the
---- journal records its outcome before the next one begins.
+--- ledger records its outcome before the next one begins.
 
 local Operation = require "camb.operation"
 local Separation = require "camb.separation"
-local client_journal = require "camb.journal"
+local journal = require "camb.journal"
 local core = require "camb.core"
 local delivery = require "camb.batch.delivery"
 local download = require "camb.download"
@@ -197,11 +197,11 @@ local function pass_breaker(self)
   return prepare.look_at(self)
 end
 
--- What the journal says of an upload that is about to begin, once no other job
+-- What the ledger says of an upload that is about to begin, once no other job
 -- sends the same content.
 local function record_upload(self)
   local run = self.run
-  local recorded, err = run.journal:submitting(self)
+  local recorded, err = run.ledger:submitting(self)
   while recorded == "parked" do
     if self:is_late() then
       return self:fail({ kind = "timeout", step = "submit", retryable = true,
@@ -209,7 +209,7 @@ local function record_upload(self)
     end
     recorded, err = wait_for_upload(self)
     if recorded then
-      recorded, err = run.journal:submitting(self)
+      recorded, err = run.ledger:submitting(self)
     end
   end
   return recorded, err
@@ -225,9 +225,9 @@ local function send(self)
   local reply, err = Separation.upload(self)
   run.breaker.under_way = run.breaker.under_way - 1
   self.sha256 = sha256
-  run.journal:settle(self, err)
+  run.ledger:settle(self, err)
   local is_kept = not reply and (run.breaker:failed(self, err)
-    or run.is_draining and err.kind == "cancelled") and run.journal:unsent(self)
+    or run.is_draining and err.kind == "cancelled") and run.ledger:unsent(self)
   if not is_kept then
     if not self.options.format then -- its tags are for the stems
       self:forget_source()
@@ -244,14 +244,14 @@ local function send(self)
     return nil, err
   end
   run.breaker:accepted()
-  return run.journal:submitted(self)
+  return run.ledger:submitted(self)
 end
 
 -- It was to be sent, and nothing more is.
 local function take_back(self)
   local run = self.run
-  run.journal:settle(self)
-  run.journal:unsent(self)
+  run.ledger:settle(self)
+  run.ledger:unsent(self)
   run.uploaded:notify()
   run:not_sent(self)
   return self:fail_cancelled("submit")
@@ -274,7 +274,7 @@ local function try_upload(self)
     return false
   elseif not recorded or recorded == "adopted" then
     if recorded then
-      client_journal.share(self)
+      journal.share(self)
       self:emit("resumed")
     end
     self:forget_source()
@@ -332,7 +332,7 @@ function Job:wait_for_task()
     return nil, err
   end
   -- any file under the stems' names is camb's from now on
-  return self.run.journal:finished(self)
+  return self.run.ledger:finished(self)
 end
 
 --- The URLs, in one request with those of other jobs; singly if that fails.
@@ -455,9 +455,9 @@ end
 
 local function succeed(self, stems)
   self.stems = stems
-  client_journal.finish(self, true)
+  journal.finish(self, true)
   self:emit_finished(stems)
-  self.run.journal:downloaded(self)
+  self.run.ledger:downloaded(self)
 end
 
 -- A transient failure that costs nothing to retry does not end a job with
@@ -466,7 +466,7 @@ local function put_off(self, err)
   local options, attempts = self.options, (self.attempts or 0) + 1
   if not self.key or not err.retryable or err.task_ended or self.is_apart
     or attempts >= options.attempts or err.kind == "cancelled"
-    or self.run.journal.store_error
+    or self.run.ledger.store_error
   then
     return false
   end
@@ -475,7 +475,7 @@ local function put_off(self, err)
   self.is_put_off = true
   self:emit("retrying", { step = err.step, reason = err.message,
     next_in = self.pause })
-  self.run.journal:put_off(self)
+  self.run.ledger:put_off(self)
   return true
 end
 
@@ -492,9 +492,9 @@ local function give_up(self, err)
   if not self.options.store and err.kind ~= "hook" then
     self:explain(err)
   end
-  client_journal.finish(self, false, err)
+  journal.finish(self, false, err)
   self:emit("failed", { error = err })
-  self.run.journal:failed(self)
+  self.run.ledger:failed(self)
 end
 
 local function conclude(self, stems, err)
@@ -502,7 +502,7 @@ local function conclude(self, stems, err)
   leave_places(self)
   if self.is_left then
     if self.state then
-      self.run.journal:release(self)
+      self.run.ledger:release(self)
     end
   elseif stems and not self:is_over() then
     succeed(self, stems)
@@ -514,7 +514,7 @@ end
 -- It was paid for before.
 local function resume(self)
   if self.noted then
-    client_journal.share(self)
+    journal.share(self)
   end
   self:emit("resumed")
   if recordings.may_replace(self.run, self) then
@@ -526,7 +526,7 @@ local function live(_, self)
   if self.state == "unknown_outcome" then -- told as it is
     leave_places(self)
     remove_parts(self)
-    self.run.journal:release(self)
+    self.run.ledger:release(self)
   elseif self.convertible then
     conclude(self, deliver(self, convert_stems(self)))
   else
@@ -578,13 +578,13 @@ end
 --- Another worker has the job now.
 function Job:lose()
   self.is_lost = true
-  self.run.journal:expect(self)
+  self.run.ledger:expect(self)
   self:cancel()
 end
 
 --- Stop its transfers, even while its coroutine waits for them.
 function Job:stop()
-  client_journal.leave(self)
+  journal.leave(self)
   self:let_go()
   self.inbox:stop()
   if self.small then

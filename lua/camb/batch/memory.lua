@@ -1,4 +1,4 @@
---- The journal of a batch without a store: nothing is written but what a
+--- The ledger of a batch without a store: nothing is written but what a
 --- client's own journal keeps, and jobs are made of the sources as there is
 --- room for them.
 
@@ -82,7 +82,7 @@ function Memory:next()
   return next
 end
 
---- As the journal of a store has it: "adopted" and "parked" are of a job whose
+--- As the ledger of a store has it: "adopted" and "parked" are of a job whose
 --- content was sent before.
 function Memory:submitting(of)
   local same, doubt = self.find(of.original or of.origin.path), nil

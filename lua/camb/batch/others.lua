@@ -4,7 +4,7 @@
 local core = require "camb.core"
 local Error = require "camb.error"
 
--- Methods of the journal.
+-- Methods of the ledger.
 local Others = {}
 
 -- Requests a second once there is no limit.

@@ -101,7 +101,7 @@ local function find_copy(job)
   local kind, _, mtime = core.stat(path or "")
   local sum = kind == "file" and job.options.dedupe
     and hash.of_file(job.client, path)
-  return sum and job.run.journal:ask(function(jobs)
+  return sum and job.run.ledger:ask(function(jobs)
     return jobs:find_content(sum, job.options_text or "",
       recordings.is_anew(job.key) and { source = path, mtime = mtime } or nil)
   end) or nil
@@ -110,7 +110,7 @@ end
 -- Whether the stems in the way may be those of a run that has paid for it: one
 -- without a store, or before it was moved.
 local function is_noted(job)
-  local noted = job.options.store and (job.run.journal.find(job.origin.path)
+  local noted = job.options.store and (job.run.ledger.find(job.origin.path)
     or find_copy(job))
   job.noted = noted and noted.task_id and noted or nil
   return job.noted ~= nil

@@ -103,19 +103,19 @@ end
 --- the latest one, restarted if nothing was paid for, or a new one, which is
 --- added.
 ---@param run table
----@param journal table
+---@param ledger table
 ---@param row table # of `recordings.latest`
 ---@param now table # a new row
 ---@return string? key # nil: the store is gone
 ---@return boolean is_changed # another recording than the path's first one
-function recordings.find(run, journal, row, now)
+function recordings.find(run, ledger, row, now)
   local base, number = recordings.split(row.key)
   if row.state == "intended" then
     return row.key, number > 1 or not recordings.is_untouched(row, now)
   elseif recordings.is_same(run.client, row, now) then
     return row.key, number > 1
   end
-  local again = row.state == "failed" and journal:ask(function(jobs)
+  local again = row.state == "failed" and ledger:ask(function(jobs)
     return jobs:retry_unpaid(row.key)
   end)
   if again and again > 0 then
@@ -125,7 +125,7 @@ function recordings.find(run, journal, row, now)
   if row.in_flight then
     now.name = ("%s-%d"):format(now.name, number + 1)
   end
-  local added = journal:ask(function(jobs)
+  local added = ledger:ask(function(jobs)
     return jobs:add({ now })
   end)
   return added and now.key, true
@@ -301,7 +301,7 @@ end
 function recordings.may_replace(run, job)
   local base, number = recordings.split(job.key or "")
   for earlier = number - 1, 1, -1 do
-    local row = run.journal:ask(function(jobs)
+    local row = run.ledger:ask(function(jobs)
       return jobs:get(key_of(base, earlier)) or false
     end)
     if row and row.state == "downloaded"

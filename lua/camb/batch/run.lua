@@ -59,7 +59,7 @@ function run.new(client, options, given)
     client = client,
     options = options,
     sources = given,
-    journal = nil, -- from `start` on
+    ledger = nil, -- from `start` on
     closed = nil,  -- by `stop`
     problem = nil, -- what the iteration raises
     asking = nil,  -- the operation that asks for the URLs of many
@@ -142,7 +142,7 @@ local function next_job(self)
   if not take_places(self) then
     return false
   end
-  local next = self.journal:next()
+  local next = self.ledger:next()
   if not next then
     leave_places(self)
   end
@@ -164,7 +164,7 @@ local function tell_left_out(self)
   end
 end
 
--- The body of a coroutine: jobs begin while there is room, until the journal
+-- The body of a coroutine: jobs begin while there is room, until the ledger
 -- has no more and all have ended.
 local function feed(self)
   local is_dry = false
@@ -183,8 +183,8 @@ local function feed(self)
     end
   end
   if not self.closed and not self.problem and not self.is_draining then
-    local err = self.journal.store_error or self.breaker.given_up
-      and self.journal.has_left and self.breaker.given_up
+    local err = self.ledger.store_error or self.breaker.given_up
+      and self.ledger.has_left and self.breaker.given_up
     if err then
       self.places:take()
       self:push({ error = err })
@@ -248,9 +248,9 @@ function Run:push(item)
 end
 
 --- Begin.
-function Run:start(journal)
-  self.journal = journal
-  journal:start()
+function Run:start(ledger)
+  self.ledger = ledger
+  ledger:start()
   for _, problem in ipairs(self.sources.problems or {}) do
     problem.kind = "source"
     self.places:take()
@@ -385,7 +385,7 @@ function Run:stop()
   end
   self.left = left_of(self)
   self.closed = true
-  self.journal:close()
+  self.ledger:close()
   for active in pairs(self.active) do
     active:stop()
   end

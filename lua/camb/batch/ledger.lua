@@ -1,4 +1,4 @@
---- The journal of a batch with a store: it records each state of a job before
+--- The ledger of a batch with a store: it records each state of a job before
 --- what follows from it begins.  Jobs that write at the same time share one
 --- transaction, which the first of them makes for all.
 ---
@@ -21,16 +21,16 @@ local sender = require "camb.journal.sender"
 local store = require "camb.store"
 local writes = require "camb.batch.writes"
 
----@class camb.BatchJournal
-local Journal = {}
-Journal.__index = Journal
+---@class camb.BatchLedger
+local Ledger = {}
+Ledger.__index = Ledger
 for _, methods in ipairs({ claims, others }) do
   for name, method in pairs(methods) do
-    Journal[name] = method
+    Ledger[name] = method
   end
 end
 
-local journal = {}
+local ledger = {}
 
 -- Seconds for which SQLite may block for another process that writes.
 local BUSY = 0.2
@@ -78,7 +78,7 @@ local function pass(self, note)
 end
 
 --- Continue without the store.
-function Journal:abandon(err)
+function Ledger:abandon(err)
   if not self.store_error then
     self.store_error = err
     if err.is_removed then
@@ -118,7 +118,7 @@ local function write(self, notes)
 end
 
 --- For `run`.
-function journal.new(run)
+function ledger.new(run)
   local self = setmetatable({
     run = run,
     store = nil,       -- once it is open
@@ -141,7 +141,7 @@ function journal.new(run)
     short_of = nil,    -- what is left of the minutes, and was too little
     beginning = nil, ticker = nil, -- its jobs
     find = earlier.finder(run.client, true, not run.options.dedupe),
-  }, Journal)
+  }, Ledger)
   self.commits = gathering.new(run.client, GATHER, function(notes)
     write(self, notes)
   end)
@@ -245,7 +245,7 @@ local function tick(run, self)
 end
 
 --- Begin.
-function Journal:start()
+function Ledger:start()
   self.ticker = self.run:spawn(tick, self)
   self.beginning = self.run:spawn(begin, self)
 end
@@ -255,7 +255,7 @@ end
 ---@param fn fun(store: camb.Store): any, camb.Error? # may be called again
 ---@return any answer
 ---@return camb.Error?
-function Journal:ask(fn)
+function Ledger:ask(fn)
   local note = { ask = fn }
   if self.store_error or not self.commits:join(note, true) then
     return nil, self.store_error
@@ -338,7 +338,7 @@ end
 ---  the task of the one before; "parked": that one is under way, or there are
 ---  uploads enough; "spent": no more may be sent
 ---@return camb.Error? err # nil, too: the batch was closed
-function Journal:submitting(job)
+function Ledger:submitting(job)
   local path = job.original or job.origin.path
   if job.size and not job.sha256 then
     job.sha256 = hash.of_file(self.run.client, path)
@@ -360,21 +360,21 @@ end
 --- still this worker's.
 ---@return true? ok
 ---@return camb.Error? err
-function Journal:unsent(job)
+function Ledger:unsent(job)
   return record(self, job, "intended", writes.unsent)
 end
 
 --- The service has accepted the upload.
 ---@return true? ok
 ---@return camb.Error? err
-function Journal:submitted(job)
+function Ledger:submitted(job)
   return record(self, job, "submitted", writes.submitted)
 end
 
 --- The task has ended well.
 ---@return true? ok
 ---@return camb.Error? err
-function Journal:finished(job)
+function Ledger:finished(job)
   return record(self, job, "finished", writes.finished)
 end
 
@@ -382,7 +382,7 @@ end
 --- done before is so no longer.
 ---@return true? ok
 ---@return camb.Error? err
-function Journal:fetched(job)
+function Ledger:fetched(job)
   local was_done = job.kept and job.is_apart and not job.is_archived
   job.is_apart = not was_done and job.is_apart or nil
   return record(self, job, "finished", was_done and writes.reopened
@@ -390,7 +390,7 @@ function Journal:fetched(job)
 end
 
 --- Both stems are whole.
-function Journal:downloaded(job)
+function Ledger:downloaded(job)
   if job.is_archived then
     return -- its row says how it was done
   elseif job.kept and job.is_apart then
@@ -403,30 +403,30 @@ function Journal:downloaded(job)
 end
 
 --- The job has ended with `job.error`.
-function Journal:failed(job)
+function Ledger:failed(job)
   record(self, job, "failed", writes.failed)
 end
 
 --- The job has failed with `job.error`, and is tried again after `job.pause`
 --- seconds, here or elsewhere.
 ---@return string|true|nil outcome
-function Journal:put_off(job)
+function Ledger:put_off(job)
   local outcome = record(self, job, job.state, writes.put_off)
   self.known[job.key], self.labels[job.key] = job.index, job.source
   return outcome
 end
 
 --- The job is released unchanged.
-function Journal:release(job)
+function Ledger:release(job)
   record(self, job, job.state, writes.release)
 end
 
-function Journal:settle() -- luacheck: ignore
+function Ledger:settle() -- luacheck: ignore
 end
 
 --- The store does not have the task of `job`: its id is recorded elsewhere,
 --- whatever happens to this process.
-function Journal:tell_task(job, err)
+function Ledger:tell_task(job, err)
   if job.task_id and not job.is_told then
     job.is_told, self.has_told = true, true
     self.run:say(('%s: its task is "%s", which the store does not have: %s')
@@ -481,7 +481,7 @@ local function write_rest(self)
 end
 
 --- Free what is held; call it before the transfers are closed.
-function Journal:close()
+function Ledger:close()
   self.commits:close()
   for _, task in ipairs({ self.beginning or false, self.ticker or false }) do
     if task then
@@ -502,4 +502,4 @@ function Journal:close()
   pcall(self.store.close, self.store)
 end
 
-return journal
+return ledger
