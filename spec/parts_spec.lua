@@ -180,7 +180,7 @@ describe("before anything is paid for, a separation", function()
         times = math.huge })
       local job = camb.spawn(client.separate, client, take[1],
         { output_dir = folder, name = "n", interval = 0.05,
-        max_attempts = 1000 })
+          max_attempts = 1000 })
       while server:stats().uploads == 0 do
         client:step(0.05)
       end

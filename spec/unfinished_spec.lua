@@ -168,7 +168,7 @@ describe("a file that a signal leaves unfinished", function()
       do
         urls[stem] = assert(client:separate(folder .. "/in/" .. name .. ".wav",
           { download = false, interval = 0.05,
-          max_attempts = 1000 }))[stem .. "_audio_url"]
+            max_attempts = 1000 }))[stem .. "_audio_url"]
       end
       client:close()
       hang()
